@@ -1,0 +1,50 @@
+"""What the control plane knows of the mesh, as frozen values, and the events that change it.
+
+Invariant: nothing here does I/O, and a `Mesh` never changes; `apply` returns another one.
+"""
+
+from detour.mesh.events import (
+    DeploymentApplied,
+    DeploymentRemoved,
+    Event,
+    ServiceApplied,
+    ServiceRemoved,
+    SettingsApplied,
+    apply,
+    difference,
+    touched,
+)
+from detour.mesh.model import (
+    Carrier,
+    Endpoint,
+    Mesh,
+    OffloadedDeployment,
+    Protocol,
+    RetryPolicy,
+    Service,
+    Settings,
+    is_name,
+    merge,
+)
+
+__all__ = [
+    "Carrier",
+    "DeploymentApplied",
+    "DeploymentRemoved",
+    "Endpoint",
+    "Event",
+    "Mesh",
+    "OffloadedDeployment",
+    "Protocol",
+    "RetryPolicy",
+    "Service",
+    "ServiceApplied",
+    "ServiceRemoved",
+    "Settings",
+    "SettingsApplied",
+    "apply",
+    "difference",
+    "is_name",
+    "merge",
+    "touched",
+]

@@ -1,0 +1,158 @@
+"""The values that a mesh is made of.
+
+Names of services and deployments are made of `[A-Za-z0-9._-]` and start with a letter or digit, at most
+63 characters, so that they pass through baggage, host names and Envoy's cluster names unchanged. Service
+names are lower case, as host names are.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from ipaddress import ip_address
+from types import MappingProxyType
+
+NAME_MAX = 63
+
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_MAX - 1}}}", re.ASCII)
+
+
+def is_name(text: str) -> bool:
+    """Say whether `text` can name a service or a deployment."""
+    return _NAME.fullmatch(text) is not None
+
+
+class Protocol(StrEnum):
+    """What a service's instances speak."""
+
+    HTTP1 = "http1"
+    HTTP2 = "http2"
+
+
+class Carrier(StrEnum):
+    """A header that carries overrides from hop to hop."""
+
+    BAGGAGE = "baggage"
+    OPENTRACING = "x-ot-span-context"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """Where one instance listens: an IP address literal and a TCP port."""
+
+    address: str
+    port: int
+
+    def __post_init__(self) -> None:
+        ip_address(self.address)
+        if not 0 < self.port < 2**16:
+            raise ValueError(f"port {self.port} is not between 1 and 65535")
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often, and after what, a sidecar tries a request again.
+
+    Args:
+        attempts: Retries after the first try, 1 to 10.
+        on: Envoy's retry conditions, as in `x-envoy-retry-on` (router filter, "x-envoy-retry-on").
+    """
+
+    attempts: int
+    on: tuple[str, ...] = ("connect-failure", "refused-stream", "unavailable")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A name that other services call, with its baseline instances.
+
+    Args:
+        timeout: The longest that one attempt of a request may take; none by default.
+    """
+
+    name: str
+    endpoints: tuple[Endpoint, ...] = ()
+    protocol: Protocol = Protocol.HTTP1
+    timeout: timedelta | None = None
+    retries: RetryPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OffloadedDeployment:
+    """Instances of a service that run beside its baseline, out of service discovery.
+
+    Args:
+        expires: When the control plane removes it (timezone-aware); never by default.
+    """
+
+    service: str
+    name: str
+    endpoints: tuple[Endpoint, ...] = ()
+    owner: str = ""
+    expires: datetime | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The service's name and its own: what identifies it in a mesh."""
+        return self.service, self.name
+
+    def __str__(self) -> str:
+        return f"{self.service}@{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for the whole mesh.
+
+    Args:
+        carriers: The headers in which overrides are honoured.
+        edge_hosts: Host name (or `*`, or `*.example.test`) that an edge serves, to the service behind it.
+    """
+
+    carriers: tuple[Carrier, ...] = (Carrier.BAGGAGE,)
+    edge_hosts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Everything that the control plane knows at one moment.
+
+    Deployments may name a service that the mesh lacks: it may come later, and nothing can reach them before.
+    """
+
+    services: Mapping[str, Service] = field(default_factory=lambda: MappingProxyType({}))
+    deployments: Mapping[tuple[str, str], OffloadedDeployment] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    settings: Settings = field(default_factory=Settings)
+
+    @staticmethod
+    def of(
+        services: Iterable[Service] = (),
+        deployments: Iterable[OffloadedDeployment] = (),
+        settings: Settings | None = None,
+    ) -> "Mesh":
+        """Build a mesh; of two values with one name the later one wins."""
+        return Mesh(
+            services=MappingProxyType({service.name: service for service in services}),
+            deployments=MappingProxyType({deployment.key: deployment for deployment in deployments}),
+            settings=settings or Settings(),
+        )
+
+    def deployment(self, service: str, name: str) -> OffloadedDeployment | None:
+        """Find the deployment `name` of `service`."""
+        return self.deployments.get((service, name))
+
+
+def merge(first: Mesh, *others: Mesh) -> Mesh:
+    """Lay meshes over each other: where two have the same name, the earlier one wins; settings are the first's."""
+    services: dict[str, Service] = {}
+    deployments: dict[tuple[str, str], OffloadedDeployment] = {}
+    for mesh in reversed((first, *others)):
+        services.update(mesh.services)
+        deployments.update(mesh.deployments)
+    return Mesh(MappingProxyType(services), MappingProxyType(deployments), first.settings)
