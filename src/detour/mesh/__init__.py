@@ -3,6 +3,7 @@
 Invariant: nothing here does I/O, and a `Mesh` never changes; `apply` returns another one.
 """
 
+from detour.mesh.duration import parse_duration
 from detour.mesh.events import (
     DeploymentApplied,
     DeploymentRemoved,
@@ -46,5 +47,6 @@ __all__ = [
     "difference",
     "is_name",
     "merge",
+    "parse_duration",
     "touched",
 ]

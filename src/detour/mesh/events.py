@@ -76,14 +76,14 @@ def _apply(mesh: Mesh, event: Event) -> Mesh:
 
 
 def difference(before: Mesh, after: Mesh) -> tuple[Event, ...]:
-    """Say which events lead from one mesh to another: removals of services last, so that none dangles early."""
+    """Say which events lead from one mesh to another."""
     settings = [SettingsApplied(after.settings)] if before.settings != after.settings else []
     return (
         *settings,
         *(ServiceApplied(service) for service in _changed(before.services, after.services)),
         *(DeploymentApplied(one) for one in _changed(before.deployments, after.deployments)),
-        *(DeploymentRemoved(*key) for key in before.deployments.keys() - after.deployments.keys()),
-        *(ServiceRemoved(name) for name in before.services.keys() - after.services.keys()),
+        *(DeploymentRemoved(*key) for key in sorted(before.deployments.keys() - after.deployments.keys())),
+        *(ServiceRemoved(name) for name in sorted(before.services.keys() - after.services.keys())),
     )
 
 

@@ -7,6 +7,7 @@ names are lower case, as host names are.
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,6 +17,7 @@ from types import MappingProxyType
 NAME_MAX = 63
 
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_MAX - 1}}}", re.ASCII)
+_ENDPOINT = re.compile(r"(?:(?P<v4>localhost|[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{1,5})")
 
 
 def is_name(text: str) -> bool:
@@ -48,6 +50,20 @@ class Endpoint:
         ip_address(self.address)
         if not 0 < self.port < 2**16:
             raise ValueError(f"port {self.port} is not between 1 and 65535")
+
+    @staticmethod
+    def parse(text: str) -> "Endpoint":
+        """Read `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080` (127.0.0.1).
+
+        Raises:
+            ValueError: It is none of these; a host name is not an address that a sidecar can connect to.
+        """
+        match = _ENDPOINT.fullmatch(text)
+        with suppress(ValueError):
+            if match:
+                host = match["v6"] or match["v4"].replace("localhost", "127.0.0.1")
+                return Endpoint(str(ip_address(host)), int(match["port"]))
+        raise ValueError("expected ip:port such as 127.0.0.1:8080")
 
     def __str__(self) -> str:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
@@ -125,9 +141,7 @@ class Mesh:
     """
 
     services: Mapping[str, Service] = field(default_factory=lambda: MappingProxyType({}))
-    deployments: Mapping[tuple[str, str], OffloadedDeployment] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    deployments: Mapping[tuple[str, str], OffloadedDeployment] = field(default_factory=lambda: MappingProxyType({}))
     settings: Settings = field(default_factory=Settings)
 
     @staticmethod
@@ -149,7 +163,7 @@ class Mesh:
 
 
 def merge(first: Mesh, *others: Mesh) -> Mesh:
-    """Lay meshes over each other: where two have the same name, the earlier one wins; settings are the first's."""
+    """Lay meshes over each other: of two with one name the earlier wins; settings are the first's."""
     services: dict[str, Service] = {}
     deployments: dict[tuple[str, str], OffloadedDeployment] = {}
     for mesh in reversed((first, *others)):

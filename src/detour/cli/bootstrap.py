@@ -1,0 +1,41 @@
+"""`detour bootstrap`: the configuration of a sidecar or an edge, for those who run Envoy themselves."""
+
+import json
+
+import typer
+
+from detour.cli import envoys
+from detour.envoy import Edge, Sidecar
+
+
+def bootstrap(
+    service: envoys.Service = "",
+    app_port: envoys.AppPort = 8080,
+    instance: envoys.Instance = "",
+    outbound_port: envoys.OutboundPort = 15001,
+    inbound_port: envoys.InboundPort = 15006,
+    inbound_address: envoys.InboundAddress = "127.0.0.1",
+    admin_port: envoys.AdminPort = 15000,
+    control_plane: envoys.ControlPlane = "127.0.0.1:15010",
+    edge: bool = typer.Option(False, "--edge", help="Print an edge's instead of a sidecar's."),
+    listen: envoys.Listen = "127.0.0.1:8000",
+    trust_overrides: envoys.TrustOverrides = False,
+) -> None:
+    """Print the Envoy bootstrap (JSON) of the sidecar of --service, or of an --edge."""
+    if bool(service) == edge:
+        raise ValueError("give either --service NAME (a sidecar's bootstrap) or --edge")
+    one: Sidecar | Edge
+    if edge:
+        one = Edge("edge", listen, admin_port, control_plane, trust_overrides)
+    else:
+        one = Sidecar(
+            service=service,
+            instance=instance or service,
+            app_port=app_port,
+            outbound_port=outbound_port,
+            inbound_port=inbound_port,
+            inbound_address=inbound_address,
+            admin_port=admin_port,
+            control_plane=control_plane,
+        )
+    typer.echo(json.dumps(envoys.bootstrap_of(one), indent=2))

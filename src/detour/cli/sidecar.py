@@ -1,0 +1,32 @@
+"""`detour sidecar`: the Envoy beside one instance."""
+
+from detour.cli import envoys
+from detour.envoy import Sidecar
+
+
+def sidecar(
+    service: envoys.Service,
+    app_port: envoys.AppPort,
+    instance: envoys.Instance = "",
+    outbound_port: envoys.OutboundPort = 15001,
+    inbound_port: envoys.InboundPort = 15006,
+    inbound_address: envoys.InboundAddress = "127.0.0.1",
+    admin_port: envoys.AdminPort = 15000,
+    control_plane: envoys.ControlPlane = "127.0.0.1:15010",
+) -> None:
+    """Run the sidecar of one instance: start the application with http_proxy set to its outbound port."""
+    one = Sidecar(
+        service=service,
+        instance=instance or service,
+        app_port=app_port,
+        outbound_port=outbound_port,
+        inbound_port=inbound_port,
+        inbound_address=inbound_address,
+        admin_port=admin_port,
+        control_plane=control_plane,
+    )
+    envoys.run(
+        one,
+        f"Sidecar of [bold]{service}[/]: the application calls out through http_proxy=http://127.0.0.1:{outbound_port}"
+        f" and is called at {inbound_address}:{inbound_port}",
+    )

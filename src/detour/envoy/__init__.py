@@ -1,0 +1,22 @@
+"""The Envoys of a mesh: what they are told at their start, the Lua they run, and running the binary.
+
+Invariant: a bootstrap holds listeners and the way to the control plane, and nothing about the mesh; a sidecar
+learns of a service when a request first needs it.
+"""
+
+from detour.envoy.bootstrap import Edge, Sidecar, edge_bootstrap, sidecar_bootstrap
+from detour.envoy.lua import override_source, strip_source
+from detour.envoy.runner import EnvoyError, EnvoyProcess, find_envoy, start_envoy
+
+__all__ = [
+    "Edge",
+    "EnvoyError",
+    "EnvoyProcess",
+    "Sidecar",
+    "edge_bootstrap",
+    "find_envoy",
+    "override_source",
+    "sidecar_bootstrap",
+    "start_envoy",
+    "strip_source",
+]

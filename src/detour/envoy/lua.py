@@ -1,0 +1,38 @@
+"""The Lua that Envoy runs, as text.
+
+Invariant: what is sent is what the tests run under LuaJIT, less comments and indentation.
+"""
+
+import re
+from functools import cache
+from importlib.resources import files
+
+_COMMENT = re.compile(r"^\s*--[^\n]*$", re.MULTILINE)
+_INDENT = re.compile(r"^[ \t]+|[ \t]+$", re.MULTILINE)
+_BLANK = re.compile(r"\n{2,}")
+
+
+@cache
+def override_source(*, service: str = "", opentracing: bool = False) -> str:
+    """Return the code that reads overrides, for the cluster specifier and for the fault routes alike.
+
+    Args:
+        service: The service that requests are for; by default the host that each of them names.
+        opentracing: Whether overrides in `x-ot-span-context` count too.
+    """
+    fixed = f'DETOUR_SERVICE = "{service}"\n' if service else ""
+    return fixed + (_code("opentracing.lua") if opentracing else "") + _code("override.lua")
+
+
+@cache
+def strip_source() -> str:
+    """Return the code that takes every override out of a request's baggage."""
+    return _code("strip.lua")
+
+
+@cache
+def _code(name: str) -> str:
+    text = files("detour.envoy").joinpath(name).read_text(encoding="utf-8")
+    for pattern, replacement in ((_COMMENT, ""), (_INDENT, ""), (_BLANK, "\n")):
+        text = pattern.sub(replacement, text)
+    return text.lstrip("\n")

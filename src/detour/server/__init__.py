@@ -1,0 +1,10 @@
+"""The Detour server: sources of the mesh, the control plane and the HTTP API, in one process.
+
+Invariant: the mesh that is served is always the last good one; a broken mesh file or a full disk changes what
+`status` says and nothing that runs.
+"""
+
+from detour.server.control_plane import ControlPlane, DeploymentConflictError, UnknownServiceError
+from detour.server.serving import Addresses, serve
+
+__all__ = ["Addresses", "ControlPlane", "DeploymentConflictError", "UnknownServiceError", "serve"]

@@ -1,0 +1,137 @@
+"""What the server knows and does, whoever asks: the mesh in force, and the deployments registered at run time.
+
+Invariant: the mesh in force is the mesh file's, then the deployments registered at run time that it does not name
+itself, less those that have expired. A registration is on disk before it is answered or served.
+"""
+
+import asyncio
+import difflib
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from detour.discovery.mesh_file import Changed, MeshFileError, watch
+from detour.mesh import Mesh, OffloadedDeployment, SettingsApplied, apply, difference, merge, touched
+from detour.offload.registry import Registry
+from detour.xds.server import AdsServer
+
+_EXPIRY_CHECK_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class UnknownServiceError(LookupError):
+    """The mesh has no service of that name; the message suggests one that it has."""
+
+
+class DeploymentConflictError(ValueError):
+    """The mesh file names that deployment, so it can't be registered or removed at run time."""
+
+
+class ControlPlane:
+    """The mesh in force, and the ADS server that serves it.
+
+    Args:
+        path: The mesh file.
+        mesh: What it said when it was read.
+        registry: Deployments registered at run time.
+    """
+
+    def __init__(self, path: Path, mesh: Mesh, registry: Registry) -> None:
+        self.path = path
+        self.problem: MeshFileError | None = None
+        self._file = mesh
+        self._registry = registry
+        self._registered = Mesh.of(deployments=registry.all())
+        self.ads = AdsServer(self._in_force())
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh in force."""
+        return self.ads.catalog.mesh
+
+    def is_in_file(self, deployment: OffloadedDeployment) -> bool:
+        """Say whether the mesh file names the deployment, rather than somebody at run time."""
+        return deployment.key in self._file.deployments
+
+    async def register(self, deployment: OffloadedDeployment) -> None:
+        """Serve a deployment, also after a restart.
+
+        Raises:
+            UnknownServiceError: The mesh has no such service.
+            DeploymentConflictError: The mesh file names the deployment.
+            OwnedByAnotherError: Somebody else has registered the name.
+        """
+        self._expect_service(deployment.service)
+        self._expect_not_in_file(deployment.service, deployment.name)
+        await asyncio.to_thread(self._registry.add, deployment)
+        await self._reload_registered()
+
+    async def remove(self, service: str, name: str) -> bool:
+        """Take a deployment away; False if nobody registered it.
+
+        Raises:
+            DeploymentConflictError: The mesh file names the deployment.
+        """
+        self._expect_not_in_file(service, name)
+        found = await asyncio.to_thread(self._registry.remove, service, name)
+        await self._reload_registered()
+        return found
+
+    async def follow_file(self) -> None:
+        """Keep up with the mesh file until cancelled."""
+        async for news in watch(self.path, self._file):
+            if isinstance(news, Changed):
+                self._file, self.problem = apply(self._file, *news.events), None
+                self._publish()
+                _log.info("%s: %d changes in force", self.path, len(news.events))
+            else:
+                self.problem = news.error
+                _log.error("%s", news.error)
+                _log.error("the mesh stays as it was before that change of %s", self.path)
+
+    async def expire(self) -> None:
+        """Take deployments away whose time is over, until cancelled."""
+        while True:
+            await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
+            for deployment in await asyncio.to_thread(self._registry.expired, datetime.now(UTC)):
+                _log.info("%s of %s has expired", deployment, deployment.owner or "nobody")
+                await asyncio.to_thread(self._registry.remove, *deployment.key)
+                await self._reload_registered()
+            self._publish()
+
+    async def _reload_registered(self) -> None:
+        self._registered = Mesh.of(deployments=await asyncio.to_thread(self._registry.all))
+        self._publish()
+
+    def _publish(self) -> None:
+        mesh = self._in_force()
+        events = difference(self.mesh, mesh)
+        if events:
+            has_settings = any(isinstance(event, SettingsApplied) for event in events)
+            self.ads.update(mesh, touched(events) | ({""} if has_settings else set()))
+
+    def _in_force(self) -> Mesh:
+        merged = merge(self._file, self._registered)
+        return Mesh(merged.services, _unexpired(merged.deployments), merged.settings)
+
+    def _expect_service(self, name: str) -> None:
+        if name not in self.mesh.services:
+            close = difflib.get_close_matches(name, self.mesh.services, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; it has {', '.join(sorted(self.mesh.services))}"
+            raise UnknownServiceError(f"the mesh has no service {name}{hint}")
+
+    def _expect_not_in_file(self, service: str, name: str) -> None:
+        if (service, name) in self._file.deployments:
+            raise DeploymentConflictError(f"{service}@{name} is named in {self.path}: change it there")
+
+
+def _unexpired(
+    deployments: Mapping[tuple[str, str], OffloadedDeployment],
+) -> Mapping[tuple[str, str], OffloadedDeployment]:
+    now = datetime.now(UTC)
+    return MappingProxyType(
+        {key: one for key, one in deployments.items() if one.expires is None or one.expires > now}
+    )

@@ -1,0 +1,98 @@
+"""Running the server: its sockets, its tasks, and an end in good order.
+
+Invariant: both addresses are bound before anything is served, so a busy port is an error at the start.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from detour.discovery.mesh_file import read
+from detour.offload.registry import Registry
+from detour.server.api import api
+from detour.server.control_plane import ControlPlane
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the server listens, each as `ip:port`; port 0 takes a free one.
+
+    Args:
+        xds: For Envoys (gRPC).
+        api: For people and programs (HTTP).
+    """
+
+    xds: str = "127.0.0.1:15010"
+    api: str = "127.0.0.1:15020"
+
+
+class _Http(uvicorn.Server):
+    """Uvicorn without signal handlers: this process has other things to end as well."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(mesh_file: Path, state: Path, addresses: Addresses, ready: Callable[[Addresses], None]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        mesh_file: Read now, and again whenever it changes.
+        state: The database of deployments registered at run time; made if it is missing.
+        addresses: Where to listen.
+        ready: Called with the addresses in use once everything is served.
+
+    Raises:
+        MeshFileError: The mesh file has a mistake.
+        OSError: An address can't be had, or the state can't be opened.
+    """
+    mesh = await asyncio.to_thread(read, mesh_file)
+    with Registry(state) as registry, _bind(addresses.api) as listening:
+        plane = ControlPlane(mesh_file, mesh, registry)
+        http = _Http(uvicorn.Config(api(plane), log_config=None, access_log=False, lifespan="off"))
+        xds_port = await plane.ads.start(addresses.xds)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                _end_on_signal(http)
+                running = [tasks.create_task(plane.follow_file()), tasks.create_task(plane.expire())]
+                ready(Addresses(_with_port(addresses.xds, xds_port), _with_port(addresses.api, _port(listening))))
+                await http.serve([listening])
+                for task in running:
+                    task.cancel()
+        finally:
+            await plane.ads.stop()
+
+
+def _end_on_signal(http: uvicorn.Server) -> None:
+    def end() -> None:
+        http.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+
+
+def _bind(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    try:
+        return socket.create_server((host.strip("[]"), int(port)), backlog=1024)
+    except ValueError:
+        raise OSError(f"cannot listen on {address!r} for the API: expected ip:port") from None
+    except OSError as error:
+        raise OSError(f"cannot listen on {address} for the API: {error.strerror}") from error
+
+
+def _port(listening: socket.socket) -> int:
+    port: int = listening.getsockname()[1]
+    return port
+
+
+def _with_port(address: str, port: int) -> str:
+    return f"{address.rpartition(':')[0]}:{port}"

@@ -1,0 +1,115 @@
+"""All resources that an Envoy may ask for, each built from the mesh at first need and kept as bytes.
+
+Invariant: asking twice without a change of the mesh gives the same bytes and version, in every process, so that an
+Envoy that reconnects (perhaps to another server) is sent only what it lacks. A resource that can't be built anew
+stays as it last was, and is listed in `failures`.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from envoy.service.discovery.v3.discovery_pb2 import Resource
+from google.protobuf.message import Message
+
+from detour.envoy.vocabulary import TYPE
+from detour.mesh import Mesh
+from detour.xds.clusters import cluster
+from detour.xds.endpoints import load_assignment
+from detour.xds.messages import packed
+from detour.xds.names import parse
+from detour.xds.routes import route_table
+
+CLUSTER: Final = TYPE + "envoy.config.cluster.v3.Cluster"
+ENDPOINTS: Final = TYPE + "envoy.config.endpoint.v3.ClusterLoadAssignment"
+ROUTES: Final = TYPE + "envoy.config.route.v3.RouteConfiguration"
+
+_BUILDERS: Final[dict[str, Callable[[str, Mesh], Message | None]]] = {
+    CLUSTER: cluster,
+    ENDPOINTS: load_assignment,
+    ROUTES: route_table,
+}
+
+_CACHED_MAX: Final = 50_000
+"""Names that clients make up must not fill the memory: past this many resources the cache starts again."""
+
+_log = logging.getLogger(__name__)
+
+
+class Key(NamedTuple):
+    """A resource's type URL and name."""
+
+    type_url: str
+    name: str
+
+
+class Catalog:
+    """The resources of one mesh.
+
+    Args:
+        mesh: The mesh to begin with.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._builders = dict(_BUILDERS)
+        self._resources: dict[Key, Resource | None] = {}
+        self.failures: dict[Key, str] = {}
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh that resources are built from."""
+        return self._mesh
+
+    def resource(self, key: Key) -> Resource | None:
+        """Return a resource with its version; None if there is none of that type and name."""
+        if key not in self._resources:
+            if len(self._resources) >= _CACHED_MAX:
+                self._resources.clear()
+            self._resources[key] = self._build(key)
+        return self._resources[key]
+
+    def subject(self, key: Key) -> str:
+        """Name the service on which a resource depends; "" for one that depends on the mesh's settings."""
+        if key.type_url == ROUTES:
+            return ""
+        target = parse(key.name)
+        return target.host if target else ""
+
+    def is_backed(self, name: str) -> bool:
+        """Say whether a cluster's name stands for something in the mesh, rather than anything a client made up."""
+        target = parse(name)
+        if target is None or target.host not in self._mesh.services or target.port is not None:
+            return False
+        return target.deployment is None or self._mesh.deployment(target.host, target.deployment) is not None
+
+    def replace(self, mesh: Mesh, touched: Iterable[str]) -> None:
+        """Continue with another mesh.
+
+        Args:
+            mesh: The mesh as it is from here on.
+            touched: The subjects (services, and "" for settings) in which it differs from the one before.
+        """
+        self._mesh = mesh
+        subjects = frozenset(touched)
+        for key in [key for key in self._resources if self.subject(key) in subjects]:
+            last_good = self._resources.pop(key)
+            self._resources[key] = self._build(key, last_good)
+
+    def _build(self, key: Key, last_good: Resource | None = None) -> Resource | None:
+        builder = self._builders.get(key.type_url)
+        try:
+            message = builder(key.name, self._mesh) if builder else None
+        except Exception as error:  # noqa: BLE001  one resource's fault must not stop the others
+            _log.exception("%s %r could not be built; it stays as it was", key.type_url, key.name)
+            self.failures[key] = str(error)
+            return last_good
+        self.failures.pop(key, None)
+        return _resource(key.name, message) if message is not None else None
+
+
+def _resource(name: str, message: Message) -> Resource:
+    wrapped = packed(message)
+    version = blake2b(wrapped.value, digest_size=6).hexdigest()
+    return Resource(name=name, version=version, resource=wrapped)

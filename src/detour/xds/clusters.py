@@ -1,0 +1,131 @@
+"""Clusters, from the mesh (CDS v3).
+
+Invariant: every name has an answer. A deployment that never existed, is gone or is not ready yet is a cluster
+without endpoints, so that its callers get a 503 at once, and instances that appear are an endpoint update.
+"""
+
+from functools import cache
+from typing import Final
+
+from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
+from envoy.config.core.v3 import address_pb2, config_source_pb2, protocol_pb2
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from envoy.config.route.v3 import route_components_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from detour.envoy.vocabulary import METADATA, MISSING, TUNNEL_LISTENER
+from detour.mesh import Mesh, Protocol, RetryPolicy, Service
+from detour.xds.messages import HTTP_OPTIONS, duration, packed
+from detour.xds.names import Target, parse
+from detour.xds.outside import outside_cluster
+
+_CONNECT_TIMEOUT: Final = Duration(seconds=2)
+_ENDPOINTS_TIMEOUT: Final = Duration(seconds=1)
+"""While one cluster waits for its endpoints, Envoy asks for no other: it may not wait long."""
+
+_NO_LIMIT: Final = 2**31 - 1
+
+
+def cluster(name: str, mesh: Mesh) -> cluster_pb2.Cluster:
+    """Return the cluster of that name; one without endpoints if the name means nothing."""
+    target = parse(name)
+    if target is None:
+        return _without_endpoints(name, f"{name!r} does not name a service, nor a host outside the mesh")
+    service = mesh.services.get(target.host)
+    if service is not None:
+        return _tunnel(name) if target.is_tunnel else _service_cluster(name, target, service)
+    if target.deployment is None:
+        return outside_cluster(name, target)
+    return _without_endpoints(name, f"override of {target.host}, but the mesh has no service of that name")
+
+
+def _service_cluster(name: str, target: Target, service: Service) -> cluster_pb2.Cluster:
+    ads = config_source_pb2.ConfigSource(
+        ads=config_source_pb2.AggregatedConfigSource(),
+        resource_api_version=config_source_pb2.V3,
+        initial_fetch_timeout=_ENDPOINTS_TIMEOUT,
+    )
+    made = cluster_pb2.Cluster(
+        name=name,
+        alt_stat_name=target.label,
+        type=cluster_pb2.Cluster.EDS,
+        eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=ads),
+        connect_timeout=_CONNECT_TIMEOUT,
+        typed_extension_protocol_options={HTTP_OPTIONS: _http_options(service)},
+    )
+    if target.deployment is None:
+        made.circuit_breakers.CopyFrom(_unlimited())
+    _say_missing(made, _missing(target))
+    return made
+
+
+def _missing(target: Target) -> str:
+    if target.deployment is None:
+        return f"service {target.host} has no ready instance"
+    return (
+        f"no ready instance of deployment {target.deployment} of service {target.host}"
+        f" (override.route.{target.host}={target.deployment})"
+    )
+
+
+@cache
+def _unlimited() -> circuit_breaker_pb2.CircuitBreakers:
+    """Leave the baseline as unlimited as it was without a sidecar; deployments keep Envoy's own limits."""
+    many = UInt32Value(value=_NO_LIMIT)
+    thresholds = circuit_breaker_pb2.CircuitBreakers.Thresholds(
+        max_connections=many, max_pending_requests=many, max_requests=many, max_retries=many
+    )
+    return circuit_breaker_pb2.CircuitBreakers(thresholds=[thresholds])
+
+
+def _http_options(service: Service) -> Any:
+    options = http_protocol_options_pb2.HttpProtocolOptions()
+    match service.protocol:
+        case Protocol.HTTP1:
+            options.explicit_http_config.http_protocol_options.SetInParent()
+        case Protocol.HTTP2:
+            options.explicit_http_config.http2_protocol_options.allow_connect = True
+    if service.timeout is not None:
+        common = protocol_pb2.HttpProtocolOptions(max_stream_duration=duration(service.timeout))
+        options.common_http_protocol_options.CopyFrom(common)
+    if service.retries is not None:
+        options.retry_policy.CopyFrom(_retry_policy(service.retries))
+    return packed(options)
+
+
+def _retry_policy(retries: RetryPolicy) -> route_components_pb2.RetryPolicy:
+    return route_components_pb2.RetryPolicy(
+        retry_on=",".join(retries.on), num_retries=UInt32Value(value=retries.attempts)
+    )
+
+
+def _tunnel(name: str) -> cluster_pb2.Cluster:
+    internal = address_pb2.EnvoyInternalAddress(server_listener_name=TUNNEL_LISTENER)
+    endpoint = endpoint_components_pb2.Endpoint(address=address_pb2.Address(envoy_internal_address=internal))
+    return cluster_pb2.Cluster(
+        name=name,
+        alt_stat_name="tunnel",
+        type=cluster_pb2.Cluster.STATIC,
+        circuit_breakers=_unlimited(),
+        load_assignment=endpoint_pb2.ClusterLoadAssignment(
+            cluster_name=name,
+            endpoints=[
+                endpoint_components_pb2.LocalityLbEndpoints(
+                    lb_endpoints=[endpoint_components_pb2.LbEndpoint(endpoint=endpoint)]
+                )
+            ],
+        ),
+    )
+
+
+def _without_endpoints(name: str, why: str) -> cluster_pb2.Cluster:
+    made = cluster_pb2.Cluster(name=name, alt_stat_name="unknown", type=cluster_pb2.Cluster.STATIC)
+    _say_missing(made, why)
+    return made
+
+
+def _say_missing(made: cluster_pb2.Cluster, sentence: str) -> None:
+    made.metadata.filter_metadata[METADATA].fields[MISSING].string_value = sentence

@@ -1,0 +1,70 @@
+"""The names of clusters: what a sidecar asks for, taken apart.
+
+    users:8080                  baseline instances of the service that the request's authority names
+    users:8080@pr-42            instances of the offloaded deployment pr-42
+    users:8080@pr-42,baseline   the same, or the baseline's where pr-42 has none
+    connect@users:50051         the end of a CONNECT tunnel to that authority
+
+`@` and `,` cannot be told apart from a client's own host name by their looks alone, so a route refuses requests
+whose authority holds an `@` (see `detour.xds.routes`).
+"""
+
+import re
+from dataclasses import dataclass
+
+from detour.mesh import is_name
+
+NAME_MAX = 512
+"""Longer cluster names are answered like any that cannot be read."""
+
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+_TUNNEL = "connect"
+_FALLBACK = ",baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request is to go.
+
+    Args:
+        host: The authority's host in lower case: a service's name, or a host outside the mesh.
+        port: The authority's port, if it names one.
+        deployment: The offloaded deployment that an override chose.
+        falls_back: Whether the baseline serves where that deployment has no instance.
+        is_tunnel: Whether this is the end of a CONNECT rather than the destination itself.
+    """
+
+    host: str
+    port: int | None = None
+    deployment: str | None = None
+    falls_back: bool = False
+    is_tunnel: bool = False
+
+    @property
+    def label(self) -> str:
+        """What people call it: `users` or `users@pr-42`, without port."""
+        return f"{self.host}@{self.deployment}" if self.deployment else self.host
+
+
+def parse(name: str) -> Target | None:
+    """Take a cluster's name apart; None if it names nothing that a request could be sent to."""
+    if len(name) > NAME_MAX:
+        return None
+    if name.startswith(_TUNNEL + "@"):
+        return _target(name.removeprefix(_TUNNEL + "@"), is_tunnel=True)
+    authority, at, deployment = name.partition("@")
+    if not at:
+        return _target(authority)
+    falls_back = deployment.endswith(_FALLBACK)
+    deployment = deployment.removesuffix(_FALLBACK)
+    return _target(authority, deployment=deployment, falls_back=falls_back) if is_name(deployment) else None
+
+
+def _target(
+    authority: str, *, deployment: str | None = None, falls_back: bool = False, is_tunnel: bool = False
+) -> Target | None:
+    match = _AUTHORITY.fullmatch(authority.lower())
+    if match is None:
+        return None
+    port = int(match["port"]) if match["port"] else None
+    return Target(match["host"], port, deployment, falls_back, is_tunnel)

@@ -1,0 +1,148 @@
+"""The ADS server: gRPC streams on one side, sessions on the other.
+
+Invariant: a thin adapter. What to say is decided by `Session`; this module reads, waits and writes. Changes of the
+mesh that come while a write is waiting are answered together.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import grpc
+from envoy.service.discovery.v3 import ads_pb2_grpc
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
+
+from detour.mesh import Mesh
+from detour.xds.admission import Admission
+from detour.xds.catalog import Catalog
+from detour.xds.session import Session
+
+_ADMITTED_PER_SECOND: Final = 200
+_ADMITTED_AT_ONCE: Final = 50
+_GRACE_SECONDS: Final = 0.5
+
+_INBOX_MAX: Final = 64
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One Envoy that is connected.
+
+    Args:
+        session: Its conversation.
+        node: Its id, as in its bootstrap.
+        service: The service that it belongs to, or `edge`.
+        role: `sidecar` or `edge`.
+        since: When it connected.
+        sent_bytes: Size of all responses sent to it.
+    """
+
+    session: Session
+    node: str = ""
+    service: str = ""
+    role: str = ""
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    sent_bytes: int = 0
+    _changed: set[str] = field(default_factory=set)
+    _inbox: "asyncio.Queue[Request | None]" = field(default_factory=lambda: asyncio.Queue(_INBOX_MAX))
+
+    async def read(self, requests: AsyncIterator[Request]) -> None:
+        """Take requests from the wire until it closes; a full inbox holds the Envoy back."""
+        try:
+            async for request in requests:
+                await self._inbox.put(request)
+        finally:
+            await self._inbox.put(None)
+
+    def notify(self, subjects: Iterable[str]) -> None:
+        """Say that the catalog changed; a full inbox is reason enough for the stream to wake soon."""
+        self._changed.update(subjects)
+        with suppress(asyncio.QueueFull):
+            self._inbox.put_nowait(None)
+
+    async def next_responses(self) -> list[Response]:
+        """Wait for the next request or change; return what it calls for."""
+        request = await self._inbox.get()
+        responses: list[Response] = []
+        if request is not None:
+            self._introduce(request)
+            responses += self.session.receive(request)
+        if self._changed:
+            subjects, self._changed = self._changed, set()
+            responses += self.session.changed(subjects)
+        self.sent_bytes += sum(response.ByteSize() for response in responses)
+        return responses
+
+    def _introduce(self, request: Request) -> None:
+        """Note who it is; Envoy says so in its first request only."""
+        if request.node.id:
+            self.node, self.service = request.node.id, request.node.cluster
+            self.role = request.node.metadata.fields["role"].string_value
+
+
+class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
+    """Serves a mesh to every Envoy that connects.
+
+    Args:
+        mesh: The mesh to begin with.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.catalog = Catalog(mesh)
+        self.connections: set[Connection] = set()
+        self._admission = Admission(_ADMITTED_PER_SECOND, _ADMITTED_AT_ONCE)
+        # Two servers on one port would each see half of the Envoys.
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
+
+    async def start(self, address: str) -> int:
+        """Listen on `ip:port`, where port 0 is any free one; return the port.
+
+        Raises:
+            OSError: The address is in use or can't be had.
+        """
+        try:
+            port: int = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address} for xDS: is the port busy?") from error
+        await self._server.start()
+        return port
+
+    async def stop(self) -> None:
+        """Close all streams; Envoys keep what they have."""
+        await self._server.stop(_GRACE_SECONDS)
+
+    def update(self, mesh: Mesh, subjects: Iterable[str]) -> None:
+        """Serve another mesh.
+
+        Args:
+            mesh: The mesh as it is from here on.
+            subjects: The services in which it differs from the one before, and "" if its settings do.
+        """
+        subjects = frozenset(subjects)
+        self.catalog.replace(mesh, subjects)
+        for connection in self.connections:
+            connection.notify(subjects)
+
+    async def DeltaAggregatedResources(  # noqa: N802  the name is the protocol's
+        self, requests: AsyncIterator[Request], _context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[Response]:
+        """Carry one Envoy's stream (`envoy.service.discovery.v3.AggregatedDiscoveryService`)."""
+        await asyncio.sleep(self._admission.wait(time.monotonic()))
+        connection = Connection(Session(self.catalog))
+        self.connections.add(connection)
+        reading = asyncio.create_task(connection.read(requests))
+        try:
+            while not reading.done():
+                for response in await connection.next_responses():
+                    yield response
+        finally:
+            self.connections.discard(connection)
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading

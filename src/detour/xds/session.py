@@ -1,0 +1,193 @@
+"""One Envoy's delta xDS conversation, as a state machine without I/O (xDS protocol, "Incremental xDS").
+
+Requests and changes of the mesh go in; responses come out. What always holds:
+
+- a name that is asked for is answered, each time that it is asked for;
+- nothing is sent that was not asked for, nor a version again that the Envoy has;
+- a rejected version is not sent again until the resource changes, and the rejection is kept for `status`;
+- an updated cluster is followed by its endpoints: Envoy waits for them even if they are the same;
+- names that clients make up are bounded: the oldest are withdrawn, and answered anew when they are asked for again.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
+
+from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
+
+UNBACKED_MAX: Final = 1000
+"""How many clusters one Envoy may hold that stand for nothing in the mesh."""
+
+# Clusters before their endpoints, both before the routes that lead to them (xDS protocol, "Eventual consistency
+# considerations").
+_ORDER: Final = (CLUSTER, ENDPOINTS, ROUTES)
+_WILDCARD: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Resources that an Envoy refused, and why, in its own words."""
+
+    type_url: str
+    names: tuple[str, ...]
+    message: str
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """What an Envoy wants of one type: names to the version last sent (or claimed), and to the one acknowledged."""
+
+    answered: bool = False
+    sent: dict[str, str] = field(default_factory=dict)
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    in_flight: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class Session:
+    """The state of one stream.
+
+    Args:
+        catalog: Where resources come from.
+        unbacked_max: How many clusters that stand for nothing in the mesh the Envoy may hold.
+    """
+
+    def __init__(self, catalog: Catalog, unbacked_max: int = UNBACKED_MAX) -> None:
+        self._catalog = catalog
+        self._unbacked_max = unbacked_max
+        self._subscriptions: defaultdict[str, _Subscription] = defaultdict(_Subscription)
+        self._subjects: defaultdict[str, set[Key]] = defaultdict(set)
+        self._unbacked: dict[str, None] = {}
+        self._rejections: dict[Key, Rejection] = {}
+        self._last_nonce = 0
+
+    def receive(self, request: Request) -> list[Response]:
+        """Take a request; return what is to be sent, in order."""
+        subscription = self._subscriptions[request.type_url]
+        if request.response_nonce:
+            self._settle(request, subscription)
+        self._claim(request, subscription)
+        for name in request.resource_names_unsubscribe:
+            self._forget(Key(request.type_url, name))
+        names = [name for name in request.resource_names_subscribe if name != _WILDCARD]
+        responses = self._answer(request, subscription, names)
+        return responses + self._withdraw(request.type_url, names)
+
+    def changed(self, subjects: Iterable[str]) -> list[Response]:
+        """Return what is to be sent after the catalog changed in these subjects."""
+        keys = [key for subject in subjects for key in self._subjects.get(subject, ())]
+        stale = {
+            type_url: [key for key in keys if key.type_url == type_url and self._is_stale(key)]
+            for type_url in _ORDER
+        }
+        updated = {key.name for key in stale[CLUSTER]}
+        stale[ENDPOINTS] = [
+            key for key in keys if key.type_url == ENDPOINTS and (key in stale[ENDPOINTS] or key.name in updated)
+        ]
+        return [self._respond(type_url, stale[type_url]) for type_url in _ORDER if stale[type_url]]
+
+    @property
+    def acknowledged(self) -> dict[str, dict[str, str]]:
+        """By type URL, the names that the Envoy holds with the versions that it acknowledged."""
+        return {type_url: dict(one.acknowledged) for type_url, one in self._subscriptions.items()}
+
+    @property
+    def pending(self) -> int:
+        """How many responses the Envoy has neither acknowledged nor rejected yet."""
+        return sum(len(subscription.in_flight) for subscription in self._subscriptions.values())
+
+    @property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """What the Envoy refused and has not replaced since."""
+        return tuple(dict.fromkeys(self._rejections.values()))
+
+    def _settle(self, request: Request, subscription: _Subscription) -> None:
+        """Take an acknowledgement or a rejection; a nonce that is not in flight is stale and says nothing."""
+        versions = subscription.in_flight.pop(request.response_nonce, None)
+        if versions is None:
+            return
+        keys = [Key(request.type_url, name) for name in versions]
+        if request.HasField("error_detail"):
+            rejection = Rejection(request.type_url, tuple(versions), request.error_detail.message)
+            self._rejections.update(dict.fromkeys(keys, rejection))
+            return
+        held = {name: version for name, version in versions.items() if name in subscription.sent}
+        subscription.acknowledged.update(held)
+        for key in keys:
+            self._rejections.pop(key, None)
+
+    def _claim(self, request: Request, subscription: _Subscription) -> None:
+        """Believe what a reconnecting Envoy says it holds: versions are made of content."""
+        for name, version in request.initial_resource_versions.items():
+            self._note(Key(request.type_url, name), version)
+            subscription.acknowledged[name] = version
+
+    def _answer(self, request: Request, subscription: _Subscription, names: Sequence[str]) -> list[Response]:
+        held = request.initial_resource_versions
+        keys = [Key(request.type_url, name) for name in names]
+        for key in keys:
+            self._note(key, held.get(key.name, ""))
+        wanted = [key for key in keys if key.name not in held or self._is_stale(key)]
+        is_first, subscription.answered = not subscription.answered, True
+        # Envoy opens with subscriptions to everything, of which there is nothing; it waits for an answer all the same.
+        return [self._respond(request.type_url, wanted)] if wanted or is_first else []
+
+    def _note(self, key: Key, version: str) -> None:
+        self._subscriptions[key.type_url].sent[key.name] = version
+        self._subjects[self._catalog.subject(key)].add(key)
+
+    def _forget(self, key: Key) -> None:
+        subscription = self._subscriptions[key.type_url]
+        subscription.sent.pop(key.name, None)
+        subscription.acknowledged.pop(key.name, None)
+        subject = self._catalog.subject(key)
+        self._subjects[subject].discard(key)
+        if not self._subjects[subject]:
+            del self._subjects[subject]
+        self._rejections.pop(key, None)
+        if key.type_url == CLUSTER:
+            self._unbacked.pop(key.name, None)
+
+    def _is_stale(self, key: Key) -> bool:
+        resource = self._catalog.resource(key)
+        return (resource.version if resource else "") != self._subscriptions[key.type_url].sent[key.name]
+
+    def _respond(self, type_url: str, keys: Iterable[Key]) -> Response:
+        response = self._response(type_url)
+        subscription = self._subscriptions[type_url]
+        versions = subscription.in_flight[response.nonce]
+        for key in keys:
+            resource = self._catalog.resource(key)
+            subscription.sent[key.name] = versions[key.name] = resource.version if resource else ""
+            if resource:
+                response.resources.append(resource)
+            else:
+                response.removed_resources.append(key.name)
+        return response
+
+    def _withdraw(self, type_url: str, names: Iterable[str]) -> list[Response]:
+        """Keep the number of made-up clusters bounded, the oldest first."""
+        if type_url != CLUSTER:
+            return []
+        self._unbacked.update(dict.fromkeys(name for name in names if not self._catalog.is_backed(name)))
+        if len(self._unbacked) <= self._unbacked_max:
+            return []
+        for name in [name for name in self._unbacked if self._catalog.is_backed(name)]:
+            del self._unbacked[name]
+        oldest = list(self._unbacked)[: max(0, len(self._unbacked) - self._unbacked_max)]
+        if not oldest:
+            return []
+        for name in oldest:
+            self._forget(Key(CLUSTER, name))
+        response = self._response(CLUSTER)
+        response.removed_resources.extend(oldest)
+        return [response]
+
+    def _response(self, type_url: str) -> Response:
+        self._last_nonce += 1
+        nonce = str(self._last_nonce)
+        self._subscriptions[type_url].in_flight[nonce] = {}
+        return Response(type_url=type_url, nonce=nonce)

@@ -1,0 +1,239 @@
+"""Transcripts of delta xDS: what an Envoy says, and what it is answered."""
+
+from collections.abc import Iterable
+
+import pytest
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+
+from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service
+from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
+from detour.xds.session import Session
+
+USERS = Service("users", (Endpoint("127.0.0.1", 9001),))
+PAYMENTS = Service("payments", (Endpoint("127.0.0.1", 9002),))
+PR_42 = OffloadedDeployment("users", "pr-42", (Endpoint("127.0.0.1", 9101),))
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    """Return the catalog of a mesh of two services, one with an offloaded deployment."""
+    return Catalog(Mesh.of([USERS, PAYMENTS], [PR_42]))
+
+
+@pytest.fixture
+def session(catalog: Catalog) -> Session:
+    """Return a conversation that has not begun."""
+    return Session(catalog)
+
+
+def ask(type_url: str, *names: str, held: dict[str, str] | None = None) -> DeltaDiscoveryRequest:
+    """Return a request that subscribes to names."""
+    return DeltaDiscoveryRequest(
+        type_url=type_url, resource_names_subscribe=names, initial_resource_versions=held or {}
+    )
+
+
+def ack(response: DeltaDiscoveryResponse) -> DeltaDiscoveryRequest:
+    """Return the acknowledgement of a response."""
+    return DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
+
+
+def nack(response: DeltaDiscoveryResponse, message: str) -> DeltaDiscoveryRequest:
+    """Return the rejection of a response."""
+    request = ack(response)
+    request.error_detail.message = message
+    return request
+
+
+def names(responses: Iterable[DeltaDiscoveryResponse]) -> list[tuple[str, list[str]]]:
+    """Say what responses carry: the type's last word, and names."""
+    return [(one.type_url.rpartition(".")[2], [two.name for two in one.resources]) for one in responses]
+
+
+def test_the_opening_subscriptions_to_everything_are_answered_once_and_empty(session: Session) -> None:
+    """Envoy opens with a subscription without names, and waits until it is answered."""
+    (response,) = session.receive(ask(CLUSTER))
+    assert names([response]) == [("Cluster", [])]
+    assert session.receive(ack(response)) == []
+
+
+def test_a_name_is_answered_when_it_is_asked_for(session: Session) -> None:
+    """On demand: the cluster, then its endpoints, and nothing else."""
+    assert names(session.receive(ask(CLUSTER, "users"))) == [("Cluster", ["users"])]
+    assert names(session.receive(ask(ENDPOINTS, "users"))) == [("ClusterLoadAssignment", ["users"])]
+
+
+def test_a_name_that_is_asked_for_again_is_answered_again(session: Session) -> None:
+    """An Envoy that asks waits; what was sent before may have been dropped."""
+    session.receive(ask(CLUSTER, "users"))
+    assert names(session.receive(ask(CLUSTER, "users"))) == [("Cluster", ["users"])]
+
+
+@pytest.mark.parametrize(
+    "name", ["users@never", "nobody@pr-42", "outside.test:8080", "connect@users:1", "@", " ", "x" * 600]
+)
+def test_no_name_stays_unanswered(session: Session, name: str) -> None:
+    """A name without meaning gets a cluster too: silence would cost the request the whole on-demand timeout."""
+    (response,) = session.receive(ask(CLUSTER, name))
+    assert [one.name for one in response.resources] == [name]
+    assert not response.removed_resources
+
+
+def test_acknowledged_versions_are_known(session: Session, catalog: Catalog) -> None:
+    """What an Envoy acknowledged is what `status` shows; until then the response is pending."""
+    (response,) = session.receive(ask(CLUSTER, "users"))
+    assert session.pending == 1
+    assert session.acknowledged[CLUSTER] == {}
+    session.receive(ack(response))
+    assert session.pending == 0
+    assert session.acknowledged[CLUSTER] == {"users": catalog.resource(Key(CLUSTER, "users")).version}
+
+
+def test_a_rejection_is_kept_and_the_version_is_not_sent_again(session: Session, catalog: Catalog) -> None:
+    """An Envoy keeps its last good version; sending the bad one again would only repeat the rejection."""
+    (response,) = session.receive(ask(CLUSTER, "users", "payments"))
+    assert session.receive(nack(response, "no such filter")) == []
+    (rejection,) = session.rejections
+    assert (rejection.names, rejection.message) == (("users", "payments"), "no such filter")
+    assert session.acknowledged[CLUSTER] == {}
+    assert session.changed({"users"}) == []
+
+
+def test_a_rejection_is_over_once_a_later_version_is_acknowledged(session: Session, catalog: Catalog) -> None:
+    """What was mended is no longer reported."""
+    (response,) = session.receive(ask(CLUSTER, "users"))
+    session.receive(nack(response, "no"))
+    catalog.replace(Mesh.of([Service("users", USERS.endpoints, protocol="http2")]), {"users"})
+    (again,) = session.changed({"users"})
+    session.receive(ack(again))
+    assert session.rejections == ()
+
+
+def test_a_nonce_that_is_not_in_flight_says_nothing(session: Session) -> None:
+    """Stale and made-up nonces neither acknowledge nor reject."""
+    (response,) = session.receive(ask(CLUSTER, "users"))
+    session.receive(ack(response))
+    made_up = DeltaDiscoveryRequest(type_url=CLUSTER, response_nonce="77")
+    made_up.error_detail.message = "no"
+    assert session.receive(nack(response, "too late")) == []
+    assert session.receive(made_up) == []
+    assert session.rejections == ()
+
+
+def test_a_change_is_sent_to_those_who_asked_and_nothing_more(session: Session, catalog: Catalog) -> None:
+    """A new instance of one service is one endpoint update."""
+    for type_url in (CLUSTER, ENDPOINTS):
+        session.receive(ask(type_url, "users", "payments"))
+    more = Service("users", (*USERS.endpoints, Endpoint("127.0.0.1", 9009)))
+    catalog.replace(Mesh.of([more, PAYMENTS], [PR_42]), {"users"})
+    assert names(session.changed({"users"})) == [("ClusterLoadAssignment", ["users"])]
+    assert session.changed({"users"}) == []
+
+
+def test_a_new_deployment_is_sent_to_nobody_who_never_asked(session: Session, catalog: Catalog) -> None:
+    """The fleet hears nothing of an offloaded deployment, not even the users of its service."""
+    for type_url in (CLUSTER, ENDPOINTS):
+        session.receive(ask(type_url, "users"))
+    catalog.replace(Mesh.of([USERS, PAYMENTS], [PR_42, OffloadedDeployment("users", "pr-43")]), {"users"})
+    assert session.changed({"users"}) == []
+
+
+def test_a_deployment_that_comes_goes_and_returns_is_an_endpoint_update_each_time(
+    session: Session, catalog: Catalog
+) -> None:
+    """Its cluster stays: removing one would make Envoy wait out the on-demand timeout."""
+    for type_url in (CLUSTER, ENDPOINTS):
+        session.receive(ask(type_url, "users@pr-42"))
+    for deployments, endpoints in (([], 0), ([PR_42], 1)):
+        catalog.replace(Mesh.of([USERS], deployments), {"users"})
+        (response,) = session.changed({"users"})
+        assert names([response]) == [("ClusterLoadAssignment", ["users@pr-42"])]
+        assert len(response.resources[0].resource.value.split(b"127.0.0.1")) - 1 == endpoints
+        assert not response.removed_resources
+
+
+def test_an_updated_cluster_is_followed_by_its_endpoints_even_if_they_are_the_same(
+    session: Session, catalog: Catalog
+) -> None:
+    """Envoy keeps an updated cluster warming until it hears of its endpoints."""
+    for type_url in (CLUSTER, ENDPOINTS):
+        session.receive(ask(type_url, "users"))
+    catalog.replace(Mesh.of([Service("users", USERS.endpoints, protocol="http2")]), {"users"})
+    assert names(session.changed({"users"})) == [("Cluster", ["users"]), ("ClusterLoadAssignment", ["users"])]
+
+
+def test_a_reconnecting_envoy_is_sent_only_what_it_lacks(catalog: Catalog) -> None:
+    """Versions are made of content, so those of another server, or of one before a restart, count."""
+    version = catalog.resource(Key(CLUSTER, "users")).version
+    session = Session(catalog)
+    (response,) = session.receive(ask(CLUSTER, "users", "payments", held={"users": version, "payments": "old"}))
+    assert names([response]) == [("Cluster", ["payments"])]
+    assert session.acknowledged[CLUSTER] == {"users": version, "payments": "old"}
+
+
+def test_what_a_reconnecting_envoy_claims_to_hold_is_kept_up_to_date(catalog: Catalog) -> None:
+    """A change after a reconnect reaches an Envoy that was sent nothing since."""
+    session = Session(catalog)
+    held = {name: catalog.resource(Key(ENDPOINTS, name)).version for name in ("users",)}
+    session.receive(ask(ENDPOINTS, "users", held=held))
+    catalog.replace(Mesh.of([Service("users")]), {"users"})
+    assert names(session.changed({"users"})) == [("ClusterLoadAssignment", ["users"])]
+
+
+def test_an_unsubscribed_name_is_not_kept_up_to_date(session: Session, catalog: Catalog) -> None:
+    """What an Envoy no longer wants it no longer gets."""
+    session.receive(ask(ENDPOINTS, "users"))
+    session.receive(DeltaDiscoveryRequest(type_url=ENDPOINTS, resource_names_unsubscribe=["users", "never-asked"]))
+    catalog.replace(Mesh.of([Service("users")]), {"users"})
+    assert session.changed({"users"}) == []
+
+
+def test_a_route_table_that_does_not_exist_is_answered_as_removed(session: Session) -> None:
+    """The wrong name in somebody's own bootstrap must not leave an Envoy waiting."""
+    (response,) = session.receive(ask(ROUTES, "outbound/15001", "nonsense"))
+    assert names([response]) == [("RouteConfiguration", ["outbound/15001"])]
+    assert list(response.removed_resources) == ["nonsense"]
+
+
+def test_a_type_that_is_not_served_is_answered_with_nothing(session: Session) -> None:
+    """An Envoy that asks for secrets hears that there are none, and nothing breaks."""
+    (response,) = session.receive(
+        ask("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "cert")
+    )
+    assert list(response.removed_resources) == ["cert"]
+
+
+def test_made_up_clusters_are_bounded_and_the_oldest_withdrawn(catalog: Catalog) -> None:
+    """Overrides that name nothing can't fill an Envoy's memory; what the mesh has is never withdrawn."""
+    session = Session(catalog, unbacked_max=2)
+    for name in ("users", "users@pr-42", "users@a", "users@b"):
+        assert len(session.receive(ask(CLUSTER, name))) == 1
+    _, withdrawn = session.receive(ask(CLUSTER, "users@c"))
+    assert list(withdrawn.removed_resources) == ["users@a"]
+    assert names(session.receive(ask(CLUSTER, "users@a"))[:1]) == [("Cluster", ["users@a"])]
+
+
+def test_a_made_up_cluster_that_has_become_real_is_not_withdrawn(catalog: Catalog) -> None:
+    """A deployment may be asked for before it is registered."""
+    session = Session(catalog, unbacked_max=1)
+    session.receive(ask(CLUSTER, "users@pr-43"))
+    catalog.replace(Mesh.of([USERS], [OffloadedDeployment("users", "pr-43")]), {"users"})
+    assert len(session.receive(ask(CLUSTER, "users@a"))) == 1
+    _, withdrawn = session.receive(ask(CLUSTER, "users@b"))
+    assert list(withdrawn.removed_resources) == ["users@a"]
+
+
+def test_a_resource_that_cannot_be_built_stays_as_it_was(
+    session: Session, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault in one translation is reported, and harms nothing that runs."""
+    session.receive(ask(CLUSTER, "users", "payments"))
+
+    def broken(_name: str, _mesh: Mesh) -> None:
+        raise ValueError("not to be built")
+
+    monkeypatch.setitem(catalog._builders, CLUSTER, broken)
+    catalog.replace(Mesh.of([Service("users", protocol="http2"), PAYMENTS]), {"users"})
+    assert session.changed({"users"}) == []
+    assert catalog.failures == {Key(CLUSTER, "users"): "not to be built"}
+    assert "could not be built" in caplog.text
