@@ -213,6 +213,18 @@ def test_made_up_clusters_are_bounded_and_the_oldest_withdrawn(catalog: Catalog)
     assert names(session.receive(ask(CLUSTER, "users@a"))[:1]) == [("Cluster", ["users@a"])]
 
 
+def test_a_withdrawn_name_is_sent_once_the_mesh_has_it(catalog: Catalog) -> None:
+    """Envoy doesn't ask again for what it was sent and lost."""
+    session = Session(catalog, unbacked_max=1)
+    for name in ("users@a", "users@b"):
+        session.receive(ask(CLUSTER, name))
+    catalog.replace(Mesh.of([Service("users")], [PR_42]), {"users"})
+    assert names(session.changed({"users"})) == []
+    catalog.replace(Mesh.of([Service("users")], [OffloadedDeployment("users", "a")]), {"users"})
+    assert names(session.changed({"users"})) == [("Cluster", ["users@a"])]
+    assert session.changed({"users"}) == []
+
+
 def test_a_made_up_cluster_that_has_become_real_is_not_withdrawn(catalog: Catalog) -> None:
     """A deployment may be asked for before it is registered."""
     session = Session(catalog, unbacked_max=1)

@@ -248,7 +248,7 @@ def _replies() -> Json:
         "mappers": [
             _reply("UH", f"%METADATA(CLUSTER:{METADATA}:{MISSING})%", served_by=True),
             _reply("DF", "the mesh has no service %REQ(:AUTHORITY)%, and DNS does not know that name"),
-            _reply("NC", "the control plane did not answer for %REQ(:AUTHORITY)% within " + _ON_DEMAND_TIMEOUT),
+            _reply("NC", f"the control plane did not say within {_ON_DEMAND_TIMEOUT} where %REQ(:AUTHORITY)% is"),
             _reply("NR", "this Envoy has no routes: it has not reached the control plane yet", status=503),
             _reply("UMSDR", "%UPSTREAM_CLUSTER% did not answer within its timeout", status=504),
         ]

@@ -71,8 +71,7 @@ def _apply(mesh: Mesh, event: Event) -> Mesh:
             return replace(mesh, deployments=_with(mesh.deployments, deployment.key, deployment))
         case DeploymentRemoved(service, name):
             return replace(mesh, deployments=_without(mesh.deployments, (service, name)))
-        case SettingsApplied(settings):
-            return replace(mesh, settings=settings)
+    return replace(mesh, settings=event.settings)
 
 
 def difference(before: Mesh, after: Mesh) -> tuple[Event, ...]:
@@ -88,7 +87,7 @@ def difference(before: Mesh, after: Mesh) -> tuple[Event, ...]:
 
 
 def touched(events: Iterable[Event]) -> frozenset[str]:
-    """Name the services whose instances or settings the events change."""
+    """Name the services that the events change; the settings of the mesh belong to none."""
     names = set()
     for event in events:
         match event:
@@ -100,8 +99,6 @@ def touched(events: Iterable[Event]) -> frozenset[str]:
                 names.add(deployment.service)
             case DeploymentRemoved(service, _):
                 names.add(service)
-            case SettingsApplied():
-                pass
     return frozenset(names)
 
 

@@ -17,7 +17,9 @@ from types import MappingProxyType
 NAME_MAX = 63
 
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_MAX - 1}}}", re.ASCII)
-_ENDPOINT = re.compile(r"(?:(?P<v4>localhost|[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{1,5})")
+_ENDPOINT = re.compile(
+    r"(?:(?P<v4>localhost|[0-9.]+)|\[(?P<v6>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{1,5})"
+)
 
 
 def is_name(text: str) -> bool:

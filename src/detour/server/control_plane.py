@@ -12,12 +12,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from detour.discovery.mesh_file import Changed, MeshFileError, watch
-from detour.mesh import Mesh, OffloadedDeployment, SettingsApplied, apply, difference, merge, touched
+from detour.discovery.mesh_file import Changed, MeshFileError, Rejected, watch
+from detour.mesh import (
+    DeploymentApplied,
+    DeploymentRemoved,
+    Event,
+    Mesh,
+    OffloadedDeployment,
+    SettingsApplied,
+    apply,
+    difference,
+    merge,
+    touched,
+)
 from detour.offload.registry import Registry
 from detour.xds.server import AdsServer
 
 _EXPIRY_CHECK_SECONDS = 1.0
+"""How late an expired deployment may be taken away."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +53,12 @@ class ControlPlane:
 
     def __init__(self, path: Path, mesh: Mesh, registry: Registry) -> None:
         self.path = path
-        self.problem: MeshFileError | None = None
+        self.problem: MeshFileError | OSError | None = None
         self._file = mesh
         self._registry = registry
         self._registered = Mesh.of(deployments=registry.all())
+        # Changes of the registry take effect in the order in which they are on disk.
+        self._registering = asyncio.Lock()
         self.ads = AdsServer(self._in_force())
 
     @property
@@ -66,8 +80,9 @@ class ControlPlane:
         """
         self._expect_service(deployment.service)
         self._expect_not_in_file(deployment.service, deployment.name)
-        await asyncio.to_thread(self._registry.add, deployment)
-        await self._reload_registered()
+        async with self._registering:
+            await asyncio.to_thread(self._registry.add, deployment)
+            self._publish_registered(DeploymentApplied(deployment))
 
     async def remove(self, service: str, name: str) -> bool:
         """Take a deployment away; False if nobody registered it.
@@ -76,34 +91,41 @@ class ControlPlane:
             DeploymentConflictError: The mesh file names the deployment.
         """
         self._expect_not_in_file(service, name)
-        found = await asyncio.to_thread(self._registry.remove, service, name)
-        await self._reload_registered()
+        async with self._registering:
+            found = await asyncio.to_thread(self._registry.remove, service, name)
+            self._publish_registered(DeploymentRemoved(service, name))
         return found
 
     async def follow_file(self) -> None:
-        """Keep up with the mesh file until cancelled."""
-        async for news in watch(self.path, self._file):
-            if isinstance(news, Changed):
-                self._file, self.problem = apply(self._file, *news.events), None
-                self._publish()
-                _log.info("%s: %d changes in force", self.path, len(news.events))
-            else:
-                self.problem = news.error
-                _log.error("%s", news.error)
-                _log.error("the mesh stays as it was before that change of %s", self.path)
+        """Keep up with the mesh file until cancelled, or until the system refuses to watch it."""
+        try:
+            async for news in watch(self.path, self._file):
+                self._take(news)
+        except OSError as error:
+            self.problem = error
+            _log.error("%s is no longer watched: %s; restart the server to read it again", self.path, error)  # noqa: TRY400
+
+    def _take(self, news: Changed | Rejected) -> None:
+        if isinstance(news, Rejected):
+            self.problem = news.error
+            _log.error("%s\nthe mesh stays as it was before that change", news.error)
+            return
+        self._file, self.problem = apply(self._file, *news.events), None
+        self._publish()
+        _log.info("%s: %d changes in force", self.path, len(news.events))
 
     async def expire(self) -> None:
         """Take deployments away whose time is over, until cancelled."""
         while True:
             await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
-            for deployment in await asyncio.to_thread(self._registry.expired, datetime.now(UTC)):
+            async with self._registering:
+                expired = await asyncio.to_thread(self._registry.remove_expired, datetime.now(UTC))
+                self._publish_registered(*(DeploymentRemoved(*deployment.key) for deployment in expired))
+            for deployment in expired:
                 _log.info("%s of %s has expired", deployment, deployment.owner or "nobody")
-                await asyncio.to_thread(self._registry.remove, *deployment.key)
-                await self._reload_registered()
-            self._publish()
 
-    async def _reload_registered(self) -> None:
-        self._registered = Mesh.of(deployments=await asyncio.to_thread(self._registry.all))
+    def _publish_registered(self, *events: Event) -> None:
+        self._registered = apply(self._registered, *events)
         self._publish()
 
     def _publish(self) -> None:

@@ -80,7 +80,7 @@ class Catalog:
     def is_backed(self, name: str) -> bool:
         """Say whether a cluster's name stands for something in the mesh, rather than anything a client made up."""
         target = parse(name)
-        if target is None or target.host not in self._mesh.services or target.port is not None:
+        if target is None or target.host not in self._mesh.services:
             return False
         return target.deployment is None or self._mesh.deployment(target.host, target.deployment) is not None
 

@@ -6,7 +6,8 @@ Requests and changes of the mesh go in; responses come out. What always holds:
 - nothing is sent that was not asked for, nor a version again that the Envoy has;
 - a rejected version is not sent again until the resource changes, and the rejection is kept for `status`;
 - an updated cluster is followed by its endpoints: Envoy waits for them even if they are the same;
-- names that clients make up are bounded: the oldest are withdrawn, and answered anew when they are asked for again.
+- names that clients make up are bounded: the oldest clusters are withdrawn. Envoy never asks again for a cluster that
+  it was sent and lost, so a withdrawn name stays on record, and is sent once the mesh has something by that name.
 """
 
 from collections import defaultdict
@@ -19,8 +20,8 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as R
 
 from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
 
-UNBACKED_MAX: Final = 1000
-"""How many clusters one Envoy may hold that stand for nothing in the mesh."""
+UNBACKED_MAX: Final = 5000
+"""How many clusters one Envoy may hold that stand for nothing in the mesh: missing deployments, hosts outside."""
 
 # Clusters before their endpoints, both before the routes that lead to them (xDS protocol, "Eventual consistency
 # considerations").
@@ -61,6 +62,7 @@ class Session:
         self._subscriptions: defaultdict[str, _Subscription] = defaultdict(_Subscription)
         self._subjects: defaultdict[str, set[Key]] = defaultdict(set)
         self._unbacked: dict[str, None] = {}
+        self._withdrawn: set[str] = set()
         self._rejections: dict[Key, Rejection] = {}
         self._last_nonce = 0
 
@@ -150,8 +152,11 @@ class Session:
         self._rejections.pop(key, None)
         if key.type_url == CLUSTER:
             self._unbacked.pop(key.name, None)
+            self._withdrawn.discard(key.name)
 
     def _is_stale(self, key: Key) -> bool:
+        if key.type_url == CLUSTER and key.name in self._withdrawn:
+            return self._catalog.is_backed(key.name)
         resource = self._catalog.resource(key)
         return (resource.version if resource else "") != self._subscriptions[key.type_url].sent[key.name]
 
@@ -160,6 +165,8 @@ class Session:
         subscription = self._subscriptions[type_url]
         versions = subscription.in_flight[response.nonce]
         for key in keys:
+            if type_url == CLUSTER:
+                self._withdrawn.discard(key.name)
             resource = self._catalog.resource(key)
             subscription.sent[key.name] = versions[key.name] = resource.version if resource else ""
             if resource:
@@ -181,7 +188,9 @@ class Session:
         if not oldest:
             return []
         for name in oldest:
-            self._forget(Key(CLUSTER, name))
+            del self._unbacked[name]
+            self._subscriptions[CLUSTER].acknowledged.pop(name, None)
+        self._withdrawn.update(oldest)
         response = self._response(CLUSTER)
         response.removed_resources.extend(oldest)
         return [response]

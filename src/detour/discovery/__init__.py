@@ -1,0 +1,1 @@
+"""Where meshes come from: one module a source, each of which speaks in mesh events."""

@@ -1,0 +1,68 @@
+"""What is wrong with a mesh file, told so that the person who wrote it can mend it."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+Place = tuple[str | int, ...]
+"""The keys and list indices that lead from the top of a document to a value."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_QUOTED_MAX = 60
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mistake:
+    """One thing that is wrong.
+
+    Args:
+        line: Where, counted from 1; 0 for the file as a whole.
+        text: What is wrong and what was expected, on one line.
+    """
+
+    line: int
+    text: str
+
+    @staticmethod
+    def at(place: Place, line: int, text: str) -> "Mistake":
+        """Put the path of the place before the text."""
+        return Mistake(line, f"{path_of(place)}: {text}" if place else text)
+
+
+class MeshFileError(ValueError):
+    """A mesh file gives no mesh; as text, one line for each reason."""
+
+    def __init__(self, file: Path, mistakes: Iterable[Mistake]) -> None:
+        super().__init__("\n".join(_told(file, one) for one in sorted(mistakes)))
+
+
+def _told(file: Path, mistake: Mistake) -> str:
+    return f"{file}:{mistake.line}: {mistake.text}" if mistake.line else f"{file}: {mistake.text}"
+
+
+def path_of(place: Place) -> str:
+    """Write a place as people do: `services.users.endpoints[0]`."""
+    text = "".join(_step(part) for part in place)
+    return text.removeprefix(".")
+
+
+def _step(part: str | int) -> str:
+    if isinstance(part, str) and _PLAIN_KEY.fullmatch(part):
+        return f".{part}"
+    return f"[{json.dumps(part)}]"
+
+
+def got(value: object) -> str:
+    """Name a value of a document as the person who wrote it sees it."""
+    match value:
+        case None:
+            return "nothing"
+        case str():
+            quoted = json.dumps(value, ensure_ascii=False)
+            return quoted if len(quoted) <= _QUOTED_MAX else quoted[: _QUOTED_MAX - 3] + "..."
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"

@@ -1,0 +1,174 @@
+"""What a mesh file may say: its keys, their values, and the mesh that they make."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from detour import mesh
+from detour.mesh import Carrier, Endpoint, Protocol, is_name, parse_duration
+
+_Value = TypeVar("_Value")
+_Item = TypeVar("_Item", bound=Hashable)
+
+LIST = "list"
+"""The type of pydantic's error where a list as a whole is wrong; its message says all there is to say."""
+
+# Router filter, "x-envoy-retry-on" and "x-envoy-retry-grpc-on". Envoy ignores what it does not know, and so
+# would people. Left out are those that do nothing without settings that a mesh file does not have:
+# retriable-status-codes, retriable-headers and http3-post-connect-failure.
+RetryCondition = Literal[
+    "5xx",
+    "gateway-error",
+    "reset",
+    "reset-before-request",
+    "connect-failure",
+    "envoy-ratelimited",
+    "retriable-4xx",
+    "refused-stream",
+    "cancelled",
+    "deadline-exceeded",
+    "internal",
+    "resource-exhausted",
+    "unavailable",
+]
+
+
+def _from_text(parse: Callable[[str], _Value]) -> PlainValidator:
+    """Read a value with `parse`; what is no text fails as the empty text does, with the same words."""
+    return PlainValidator(lambda value: parse(value if isinstance(value, str) else ""))
+
+
+def _distinct(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    for item, times in Counter(items).items():
+        if times > 1:
+            raise PydanticCustomError(LIST, f"expected each only once, {item} is there {times} times")
+    return items
+
+
+def _some(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    if not items:
+        raise PydanticCustomError(LIST, "expected at least one")
+    return items
+
+
+def _service_name(text: str) -> str:
+    if not is_name(text) or text != text.lower():
+        raise ValueError("expected a name of at most 63 lower-case letters, digits, dots, dashes and underscores")
+    return text
+
+
+def _deployment_name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError("expected a name of at most 63 letters, digits, dots, dashes and underscores")
+    return text
+
+
+def _host(text: str) -> str:
+    name = text.removeprefix("*.")
+    if text != "*" and (not name or name != name.lower() or not all(map(is_name, name.split(".")))):
+        raise ValueError('expected a lower-case host name without port, or "*", or such as "*.example.test"')
+    return text
+
+
+def _moment(text: str) -> datetime:
+    with suppress(ValueError, OverflowError):
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo:
+            return moment.astimezone(UTC)
+    raise ValueError("expected a date, time and zone, such as 2030-01-01T00:00:00Z")
+
+
+def _attempts(text: str) -> int:
+    if text not in map(str, range(1, 11)):
+        raise ValueError("expected a whole number from 1 to 10")
+    return int(text)
+
+
+_Blank = BeforeValidator(lambda value: {} if value is None else value)
+_Short = BeforeValidator(lambda value: {"attempts": value} if isinstance(value, str) else value)
+_Some = AfterValidator(_some)
+_Distinct = AfterValidator(_distinct)
+
+ServiceName = Annotated[str, _from_text(_service_name)]
+DeploymentName = Annotated[str, _from_text(_deployment_name)]
+Host = Annotated[str, _from_text(_host)]
+Timeout = Annotated[timedelta, _from_text(parse_duration)]
+Moment = Annotated[datetime, _from_text(_moment)]
+Attempts = Annotated[int, _from_text(_attempts)]
+Endpoints = Annotated[tuple[Annotated[Endpoint, _from_text(Endpoint.parse)], ...], _Distinct]
+
+
+class Keys(BaseModel):
+    """A mapping in a mesh file, with no other keys than its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Retries(Keys):
+    """`retries: {attempts: 2, on: [5xx]}`, or `retries: 2` for short."""
+
+    attempts: Attempts
+    on: Annotated[tuple[RetryCondition, ...], _Some, _Distinct] | None = None
+
+    def value(self) -> mesh.RetryPolicy:
+        """Give the policy that stands here."""
+        return mesh.RetryPolicy(self.attempts, self.on) if self.on else mesh.RetryPolicy(self.attempts)
+
+
+class Deployment(Keys):
+    """An offloaded deployment of the service that it stands under."""
+
+    endpoints: Endpoints
+    owner: str = ""
+    expires: Moment | None = None
+
+    def value(self, service: str, name: str) -> mesh.OffloadedDeployment:
+        """Give the deployment that stands here under its service's name and its own."""
+        return mesh.OffloadedDeployment(service, name, self.endpoints, self.owner, self.expires)
+
+
+class Service(Keys):
+    """A service with its baseline instances."""
+
+    endpoints: Endpoints
+    protocol: Protocol = Protocol.HTTP1
+    timeout: Timeout | None = None
+    retries: Annotated[Retries, _Short] | None = None
+    deployments: Annotated[dict[DeploymentName, Deployment], _Blank] = {}
+
+    def value(self, name: str) -> mesh.Service:
+        """Give the service that stands here under its name."""
+        retries = self.retries.value() if self.retries else None
+        return mesh.Service(name, self.endpoints, self.protocol, self.timeout, retries)
+
+
+class Edge(Keys):
+    """What an edge serves."""
+
+    hosts: Annotated[dict[Host, ServiceName], _Blank] = {}
+
+
+class File(Keys):
+    """A whole mesh file."""
+
+    services: Annotated[dict[ServiceName, Service], _Blank]
+    carriers: Annotated[tuple[Carrier, ...], _Some, _Distinct] = (Carrier.BAGGAGE,)
+    edge: Annotated[Edge, _Blank] = Edge()
+
+    def value(self) -> mesh.Mesh:
+        """Give the mesh that the file describes."""
+        return mesh.Mesh.of(
+            (service.value(name) for name, service in self.services.items()),
+            (
+                deployment.value(service, name)
+                for service, keys in self.services.items()
+                for name, deployment in keys.deployments.items()
+            ),
+            mesh.Settings(self.carriers, MappingProxyType(self.edge.hosts)),
+        )

@@ -1,0 +1,1 @@
+"""Offloaded deployments: keeping those that are registered at run time."""

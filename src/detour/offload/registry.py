@@ -1,0 +1,178 @@
+"""The deployments that were registered at run time, kept in a file.
+
+Invariant: what a method has answered is on disk, so that a server killed right after (`kill -9`, or the power)
+finds it again.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from detour.mesh import Endpoint, OffloadedDeployment
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE deployments (
+        service TEXT NOT NULL,
+        name TEXT NOT NULL,
+        endpoints TEXT NOT NULL,  -- JSON list of ip:port
+        owner TEXT NOT NULL,
+        expires TEXT,             -- ISO 8601 in UTC with microseconds, so that text order is time order
+        PRIMARY KEY (service, name)
+    ) WITHOUT ROWID, STRICT
+    """,
+)
+"""Each makes of its predecessor's tables its own; a file's `user_version` says how many it has seen."""
+
+_Row = tuple[str, str, str, str, str | None]
+
+
+class OwnedByAnotherError(ValueError):
+    """The name is taken by somebody else's deployment."""
+
+
+class Registry:
+    """Deployments registered at run time, in an SQLite file that is made if it is not there.
+
+    Methods are short and block; any thread may call them.
+
+    Raises:
+        OSError: From any method: the file cannot be opened, read or written, is damaged or not a registry, or
+            was written by a newer version. The message is one line that names the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        with self._explained():
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._open()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def add(self, deployment: OffloadedDeployment) -> None:
+        """Register a deployment, or renew the owner's own with other endpoints and another expiry.
+
+        Raises:
+            OwnedByAnotherError: Somebody else has registered that name; nothing is changed.
+        """
+        with self._transaction() as database:
+            found = database.execute(
+                "SELECT owner FROM deployments WHERE service = ? AND name = ?", deployment.key
+            ).fetchone()
+            if found and found[0] != deployment.owner:
+                raise OwnedByAnotherError(f"{deployment} belongs to {found[0] or 'nobody'}: choose another name")
+            database.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?, ?)", _row(deployment))
+
+    def remove(self, service: str, name: str) -> bool:
+        """Remove a deployment; say whether it was there."""
+        with self._transaction() as database:
+            removed = database.execute("DELETE FROM deployments WHERE service = ? AND name = ?", (service, name))
+            return removed.rowcount > 0
+
+    def all(self) -> tuple[OffloadedDeployment, ...]:
+        """Give every deployment, by service and name."""
+        with self._transaction() as database:
+            return _deployments(database.execute("SELECT * FROM deployments ORDER BY service, name"))
+
+    def expired(self, now: datetime) -> tuple[OffloadedDeployment, ...]:
+        """Give the deployments whose time is up at `now` (timezone-aware)."""
+        query = "SELECT * FROM deployments WHERE expires <= ?"
+        with self._transaction() as database:
+            return _deployments(database.execute(query, (_moment(now),)))
+
+    def remove_expired(self, now: datetime) -> tuple[OffloadedDeployment, ...]:
+        """Remove and give the deployments whose time is up at `now`, in one step: one renewed meanwhile stays."""
+        query = "DELETE FROM deployments WHERE expires <= ? RETURNING *"
+        with self._transaction() as database:
+            return _deployments(database.execute(query, (_moment(now),)))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        with self._explained():
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+        with self._transaction() as database:
+            self._check(database)
+            self._migrate(database)
+
+    def _check(self, database: sqlite3.Connection) -> None:
+        (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(" ".join(verdict.split()))
+
+    def _migrate(self, database: sqlite3.Connection) -> None:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version > len(_MIGRATIONS):
+            raise OSError(
+                f"{self._path}: was written by a newer Detour, with schema {version} where this one knows "
+                f"{len(_MIGRATIONS)}: upgrade Detour, or use another file"
+            )
+        for statement in _MIGRATIONS[version:]:
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the lock and a transaction: committed at the end, rolled back on an error."""
+        with self._lock, self._explained(), self._connection as database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OSError(
+                f"{self._path}: cannot be used as the registry of deployments: {error}; "
+                "mend it, or move it away to begin with an empty one"
+            ) from error
+
+
+def _row(deployment: OffloadedDeployment) -> _Row:
+    endpoints = json.dumps([str(endpoint) for endpoint in deployment.endpoints])
+    expires = _moment(deployment.expires) if deployment.expires else None
+    return deployment.service, deployment.name, endpoints, deployment.owner, expires
+
+
+def _deployments(rows: sqlite3.Cursor) -> tuple[OffloadedDeployment, ...]:
+    return tuple(_deployment(row) for row in rows)
+
+
+def _deployment(row: _Row) -> OffloadedDeployment:
+    service, name, endpoints, owner, expires = row
+    return OffloadedDeployment(
+        service,
+        name,
+        tuple(Endpoint.parse(text) for text in json.loads(endpoints)),
+        owner,
+        datetime.fromisoformat(expires) if expires else None,
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

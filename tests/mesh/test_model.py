@@ -1,0 +1,102 @@
+"""The values of a mesh: which names and addresses there are, and how they are written."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service, is_name
+
+
+@pytest.mark.parametrize("name", ["users", "pr-42", "a", "0", "Pr_42.b", "x" * 63])
+def test_names_are_letters_digits_and_a_few_signs(name):
+    """Names may use what passes unchanged through baggage, host names and cluster names."""
+    assert is_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-a", ".a", "_a", "a b", "a@b", "a:b", "a,b", "a%20", "é", "٣", "a\n", "x" * 64]
+)
+def test_other_names_are_none(name):
+    """Empty, too long, other characters, or a sign in front: no name."""
+    assert not is_name(name)
+
+
+@given(st.text())
+def test_names_survive_every_carrier(text):
+    """Whatever passes for a name is ASCII without any separator of headers, hosts or cluster names."""
+    if is_name(text):
+        assert text.isascii()
+        assert not set(text) & set("@:,;=%/ \t\r\n")
+
+
+@given(st.ip_addresses(), st.integers(min_value=1, max_value=65535))
+def test_an_endpoint_reads_what_it_writes(address, port):
+    """IPv4 and IPv6 endpoints survive being written and read."""
+    endpoint = Endpoint(str(address), port)
+    assert Endpoint.parse(str(endpoint)) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("127.0.0.1:8080", Endpoint("127.0.0.1", 8080)),
+        ("localhost:9001", Endpoint("127.0.0.1", 9001)),
+        ("[::1]:80", Endpoint("::1", 80)),
+        ("[0:0:0:0:0:0:0:1]:80", Endpoint("::1", 80)),
+        ("[FE80::A]:80", Endpoint("fe80::a", 80)),
+    ],
+)
+def test_endpoints_are_read_in_one_spelling(text, endpoint):
+    """One address has one value, however it was written."""
+    assert Endpoint.parse(text) == endpoint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nope",
+        "users:80",
+        "127.0.0.1",
+        "127.0.0.1:",
+        ":80",
+        "::1:80",
+        "[127.0.0.1]:80",
+        "[fe80::1%eth0]:80",
+        "256.0.0.1:80",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        "127.0.0.1:٣",
+        " 127.0.0.1:80",
+        "127.0.0.1:80\n",
+        "http://127.0.0.1:80",
+    ],
+)
+def test_other_endpoints_are_refused_in_the_same_words(text):
+    """Whatever is wrong, the message says what an endpoint looks like."""
+    with pytest.raises(ValueError, match=r"^expected ip:port such as 127\.0\.0\.1:8080$"):
+        Endpoint.parse(text)
+
+
+@pytest.mark.parametrize(("address", "port"), [("users", 80), ("127.0.0.1", 0), ("127.0.0.1", 65536)])
+def test_an_endpoint_that_cannot_be_is_never_made(address, port):
+    """A value that exists is valid, whoever made it."""
+    with pytest.raises(ValueError):
+        Endpoint(address, port)
+
+
+def test_of_two_values_with_one_name_the_later_wins():
+    """A mesh has one service and one deployment of a name."""
+    mesh = Mesh.of(
+        [Service("users"), Service("users", (Endpoint("::1", 80),))],
+        [OffloadedDeployment("users", "pr-1"), OffloadedDeployment("users", "pr-1", owner="ana")],
+    )
+    assert mesh.services["users"].endpoints == (Endpoint("::1", 80),)
+    assert mesh.deployment("users", "pr-1") == OffloadedDeployment("users", "pr-1", owner="ana")
+    assert mesh.deployment("users", "pr-2") is None
+
+
+def test_a_deployment_is_called_by_service_and_name():
+    """People and logs see `users@pr-42`."""
+    assert str(OffloadedDeployment("users", "pr-42")) == "users@pr-42"
