@@ -103,7 +103,7 @@ class ControlPlane:
                 self._take(news)
         except OSError as error:
             self.problem = error
-            _log.error("%s is no longer watched: %s; restart the server to read it again", self.path, error)  # noqa: TRY400
+            _log.error("%s is no longer watched: %s; restart the server to read it again", self.path, error)
 
     def _take(self, news: Changed | Rejected) -> None:
         if isinstance(news, Rejected):

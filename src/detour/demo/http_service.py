@@ -1,0 +1,59 @@
+"""An HTTP/1.1 service: an ordinary Starlette application under uvicorn.
+
+OpenTelemetry's instrumentation reads the baggage of each request; nothing here touches a header.
+"""
+
+import json
+
+import uvicorn
+from opentelemetry.instrumentation.starlette import StarletteInstrumentor
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from detour.demo.call_tree import Answerer, to_json
+from detour.demo.topology import CALLS, ENTRANCE
+
+_WELCOME = {
+    "what": "the entrance of Detour's demo, a small ride-hailing mesh",
+    "try": {
+        "/rides": "a call through the whole mesh; the answer says which instance served each hop",
+        "/rides with the header 'baggage: override.route.users=pr-42'": "the same, with users@pr-42 for users",
+    },
+    "calls": {service: list(called) for service, called in CALLS.items()},
+}
+
+
+class _ReadableResponse(JSONResponse):
+    """JSON for people with curl: indented, with a newline at the end."""
+
+    def render(self, content: object) -> bytes:
+        return json.dumps(content, indent=2).encode() + b"\n"
+
+
+async def serve(service: str, answer: Answerer, port: int) -> None:
+    """Serve on a loopback port until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        application(service, answer),
+        port=port,
+        lifespan="off",
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )
+    await uvicorn.Server(config).serve()
+
+
+def application(service: str, answer: Answerer) -> Starlette:
+    """Build the application: any path is answered with the call tree, the entrance's root with a welcome."""
+
+    async def tree(_: Request) -> Response:
+        return _ReadableResponse(to_json(await answer()))
+
+    async def welcome(_: Request) -> Response:
+        return _ReadableResponse(_WELCOME)
+
+    routes = [Route("/", welcome)] if service == ENTRANCE else []
+    app = Starlette(routes=[*routes, Route("/{path:path}", tree)])
+    StarletteInstrumentor.instrument_app(app)
+    return app

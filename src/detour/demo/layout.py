@@ -1,0 +1,111 @@
+"""Where every part of the demo's mesh listens, and what follows from it: the mesh file and each Envoy's start.
+
+Invariant: pure but for `choose`, which looks for free ports; everything is on loopback.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from detour.demo.ports import free_ports, is_free
+from detour.demo.topology import CALLS, ENTRANCE, GRPC, INSTANCES, Instance, instances_of
+from detour.envoy import Edge, Sidecar
+
+_PREFERRED_EDGE_PORT = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePorts:
+    """The ports of one instance and its sidecar."""
+
+    app: int
+    inbound: int
+    outbound: int
+    admin: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The ports of everything, by part and by the instance's name."""
+
+    xds: int
+    api: int
+    edge: int
+    edge_admin: int
+    instances: Mapping[str, InstancePorts]
+
+    @property
+    def edge_url(self) -> str:
+        """Where people send their requests."""
+        return f"http://{_local(self.edge)}"
+
+    @property
+    def api_url(self) -> str:
+        """Where the server's API is."""
+        return f"http://{self.api_address}"
+
+    @property
+    def api_address(self) -> str:
+        """The same, as `ip:port`."""
+        return _local(self.api)
+
+    @property
+    def xds_address(self) -> str:
+        """Where Envoys find the control plane, as `ip:port`."""
+        return _local(self.xds)
+
+    def endpoint(self, instance: str) -> str:
+        """Return where callers reach the instance, as `ip:port`: its sidecar's inbound listener."""
+        return _local(self.instances[instance].inbound)
+
+    def mesh_file(self) -> dict[str, Any]:
+        """Return the mesh file's content: the baseline only, since the offloaded deployments come at run time."""
+        services = {service: self._service(service) for service in CALLS}
+        return {"services": services, "edge": {"hosts": {"*": ENTRANCE}}}
+
+    def sidecar(self, instance: Instance) -> Sidecar:
+        """Return what the instance's sidecar is told at its start."""
+        ports = self.instances[instance.name]
+        return Sidecar(
+            service=instance.service,
+            instance=instance.name,
+            app_port=ports.app,
+            outbound_port=ports.outbound,
+            inbound_port=ports.inbound,
+            admin_port=ports.admin,
+            control_plane=self.xds_address,
+        )
+
+    def edge_envoy(self) -> Edge:
+        """Return what the edge is told at its start; it trusts whoever runs the demo."""
+        return Edge(
+            listen=_local(self.edge),
+            admin_port=self.edge_admin,
+            control_plane=self.xds_address,
+            trust_overrides=True,
+        )
+
+    def _service(self, service: str) -> dict[str, Any]:
+        protocol = "http2" if service in GRPC else "http1"
+        return {"protocol": protocol, "endpoints": [self.endpoint(name) for name in sorted(instances_of(service))]}
+
+
+def choose() -> Layout:
+    """Choose free ports, and 8000 for the edge if that is one of them.
+
+    Raises:
+        OSError: There are not enough free ports.
+    """
+    xds, api, edge, edge_admin, *rest = free_ports(4 + 4 * len(INSTANCES))
+    ports = iter(rest)
+    return Layout(
+        xds=xds,
+        api=api,
+        edge=_PREFERRED_EDGE_PORT if is_free(_PREFERRED_EDGE_PORT) else edge,
+        edge_admin=edge_admin,
+        instances={one.name: InstancePorts(*(next(ports) for _ in range(4))) for one in INSTANCES},
+    )
+
+
+def _local(port: int) -> str:
+    return f"127.0.0.1:{port}"

@@ -1,0 +1,156 @@
+"""The demo's mesh, up and running: the control plane, each instance, and an Envoy beside each and at the edge.
+
+Invariant: whatever happens while the mesh is up, every process that was started has ended afterwards.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+import yaml
+
+from detour.demo.layout import Layout
+from detour.demo.processes import Process, Running, stop_all
+from detour.demo.topology import INSTANCES, Instance
+from detour.envoy import EnvoyProcess, edge_bootstrap, sidecar_bootstrap, start_envoy
+
+_READY_SECONDS = 60
+
+CONTROL_PLANE: Final = "control plane"
+SERVICES: Final = "services"
+ENVOYS: Final = "Envoys"
+STAGES: Final = {CONTROL_PLANE: 1, SERVICES: len(INSTANCES), ENVOYS: len(INSTANCES) + 1}
+"""What there is to wait for, and of how many processes each is made."""
+
+Advance = Callable[[str], None]
+"""Told the stage of which one more process is ready."""
+
+
+class Mesh:
+    """The processes of the mesh; as a context manager, it ends them all when it is left.
+
+    Args:
+        folder: Where the mesh file, the server's state and the logs go; exists and is empty.
+
+    Attributes:
+        logs: Where the output of each process goes.
+    """
+
+    def __init__(self, layout: Layout, folder: Path) -> None:
+        self._layout = layout
+        self._folder = folder
+        self.logs = folder / "logs"
+        self._processes: dict[str, Running] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await stop_all(self._processes.values())
+
+    def ended(self) -> list[str]:
+        """Name the processes that have ended, though they should be running."""
+        return [name for name, process in self._processes.items() if process.returncode is not None]
+
+    async def start(self, advance: Advance) -> None:
+        """Start everything and wait until it is ready.
+
+        Envoys come when the control plane can answer them, so that none has to wait for its next try.
+
+        Raises:
+            ProcessError: A service or the control plane did not come up.
+            EnvoyError: An Envoy did not.
+        """
+        self.logs.mkdir()
+        server = self._start_control_plane()
+        services = [(self._start_instance(one), self._layout.instances[one.name].app) for one in INSTANCES]
+        await server.ready(partial(_is_healthy, self._layout), _READY_SECONDS)
+        advance(CONTROL_PLANE)
+        envoys = [*(self._start_sidecar(one) for one in INSTANCES), self._start_edge()]
+        await asyncio.gather(
+            *(_service_ready(process, port, advance) for process, port in services),
+            *(_envoy_ready(envoy, advance) for envoy in envoys),
+        )
+
+    def _start_control_plane(self) -> Process:
+        # The mesh file has a folder of its own: the server watches that folder for changes.
+        mesh_file = self._folder / "mesh" / "mesh.yaml"
+        mesh_file.parent.mkdir()
+        mesh_file.write_text(yaml.safe_dump(self._layout.mesh_file(), sort_keys=False), encoding="utf-8")
+        addresses = ("--xds", self._layout.xds_address, "--api", self._layout.api_address)
+        files = ("--mesh", str(mesh_file), "--state", str(self._folder / "state.db"))
+        return self._start_python(CONTROL_PLANE, ["detour", "serve", *files, *addresses], os.environ)
+
+    def _start_instance(self, instance: Instance) -> Process:
+        ports = self._layout.instances[instance.name]
+        deployment = ["--deployment", instance.deployment] if instance.deployment else []
+        arguments = ["--service", instance.service, "--name", instance.name, "--port", str(ports.app)]
+        environment = service_environment(os.environ, ports.outbound)
+        return self._start_python(instance.name, ["detour.demo.instance", *arguments, *deployment], environment)
+
+    def _start_sidecar(self, instance: Instance) -> EnvoyProcess:
+        return self._start_envoy(f"sidecar of {instance.name}", sidecar_bootstrap(self._layout.sidecar(instance)))
+
+    def _start_edge(self) -> EnvoyProcess:
+        return self._start_envoy("edge", edge_bootstrap(self._layout.edge_envoy()))
+
+    def _start_python(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Process:
+        process = Process(name, [sys.executable, "-m", *arguments], environment, self._log(name))
+        self._processes[name] = process
+        return process
+
+    def _start_envoy(self, name: str, bootstrap: dict[str, Any]) -> EnvoyProcess:
+        process = start_envoy(bootstrap, self._log(name))
+        self._processes[name] = process
+        return process
+
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name.replace(' ', '-')}.log"
+
+
+def service_environment(environment: Mapping[str, str], proxy_port: int) -> dict[str, str]:
+    """Return the environment of a service whose HTTP goes through the proxy on that loopback port.
+
+    grpcio prefers `https_proxy`, so other proxies of the environment go; so does what would change its propagators.
+    """
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if not name.lower().endswith("_proxy") and not name.startswith("OTEL_")
+    }
+    return {**kept, "http_proxy": f"http://127.0.0.1:{proxy_port}"}
+
+
+async def _service_ready(process: Process, port: int, advance: Advance) -> None:
+    await process.ready(partial(accepts, port), _READY_SECONDS)
+    advance(SERVICES)
+
+
+async def _envoy_ready(envoy: EnvoyProcess, advance: Advance) -> None:
+    await envoy.ready(_READY_SECONDS)
+    advance(ENVOYS)
+
+
+async def accepts(port: int) -> bool:
+    """Say whether something listens on the loopback port."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _is_healthy(layout: Layout) -> bool:
+    if not await accepts(layout.api):
+        return False
+    async with httpx.AsyncClient(base_url=layout.api_url, trust_env=False) as http:
+        try:
+            return (await http.get("/healthz")).is_success
+        except httpx.TransportError:
+            return False

@@ -1,0 +1,77 @@
+"""The demo from its first process to its last: the mesh comes up, its story is told, everything is taken down."""
+
+import asyncio
+import shutil
+import signal
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from detour.demo.deployments import Deployments
+from detour.demo.layout import Layout, choose
+from detour.demo.mesh import Mesh
+from detour.demo.narration import Narrator
+from detour.demo.telling import Teller
+from detour.demo.topology import Registration
+from detour.envoy import find_envoy
+
+_RIGHT, _WRONG, _INTERRUPTED = 0, 1, 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_TIMEOUT_SECONDS = 10
+
+
+async def show(once: bool, registrations: Sequence[Registration]) -> int:
+    """Show the demo, and return its exit status; see `detour.demo.run`."""
+    _cancel_on_signal()
+    # Without it nothing else is worth starting.
+    find_envoy()
+    status = _INTERRUPTED
+    narrator, layout = Narrator(), choose()
+    folder = Path(tempfile.mkdtemp(prefix="detour-demo-"))
+    mesh = Mesh(layout, folder)
+    try:
+        async with mesh:
+            with narrator.progress() as advance:
+                await mesh.start(advance)
+            wrong = await _tell(narrator, layout, registrations)
+            status = _WRONG if wrong else _RIGHT
+            if wrong:
+                narrator.evidence(mesh.ended(), mesh.logs)
+            if not once:
+                narrator.invitation(layout)
+                await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        narrator.farewell()
+    except Exception:
+        narrator.evidence([], mesh.logs)
+        raise
+    if status != _WRONG:
+        shutil.rmtree(folder)
+    return status
+
+
+async def _tell(narrator: Narrator, layout: Layout, registrations: Sequence[Registration]) -> list[str]:
+    async with _client(layout.edge_url) as edge, _client(layout.api_url) as api:
+        return await Teller(narrator, layout, edge, Deployments(api)).tell(registrations)
+
+
+def _client(base_url: str) -> httpx.AsyncClient:
+    # Proxies of the environment are for the world outside.
+    return httpx.AsyncClient(base_url=base_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+
+
+def _cancel_on_signal() -> None:
+    """Let the first signal cancel this task, and none after that disturb the taking down."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def cancel() -> None:
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, lambda: None)
+        if task is not None:
+            task.cancel()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, cancel)

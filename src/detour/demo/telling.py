@@ -1,0 +1,114 @@
+"""Telling the story: each request is sent for real, shown, and judged.
+
+Invariant: a wrong hop never ends the story; it is named where it happened and counted in the end.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from functools import partial
+from time import perf_counter
+
+import httpx
+
+from detour.demo.call_tree import Call, hops
+from detour.demo.deployments import Deployments
+from detour.demo.http_calls import call
+from detour.demo.layout import Layout
+from detour.demo.narration import Narrator
+from detour.demo.removal import judge, remove_under_load
+from detour.demo.story import LIVE_REMOVAL, STEPS, Step
+from detour.demo.topology import ENTRANCE, Registration
+from detour.demo.verdict import EDGE, verify, verify_spread
+from detour.overrides import append_to_baggage, parse_words
+
+_PATH = "/rides"
+_SERVED_AGAIN_SECONDS = 2
+_POLL_SECONDS = 0.005
+
+
+class Teller:
+    """Sends the story's requests to a running mesh and tells what came of them.
+
+    Args:
+        edge: A client whose base URL is the edge's.
+    """
+
+    def __init__(
+        self, narrator: Narrator, layout: Layout, edge: httpx.AsyncClient, deployments: Deployments
+    ) -> None:
+        self._narrator = narrator
+        self._layout = layout
+        self._edge = edge
+        self._deployments = deployments
+        self._hops = 0
+        self._wrong: list[str] = []
+
+    async def tell(self, registrations: Sequence[Registration]) -> list[str]:
+        """Tell the whole story, and return the wrong hops in words.
+
+        Raises:
+            RuntimeError: The server refused a registration or a removal.
+            TimeoutError: The mesh is so slow that nothing could be judged.
+        """
+        for registration in registrations:
+            await self._register(registration)
+        self._narrator.registered(self._layout, registrations)
+        for step in STEPS:
+            await self._tell(step)
+        key = (LIVE_REMOVAL.service, LIVE_REMOVAL.deployment)
+        await self._tell_removal(next(one for one in registrations if (one.service, one.deployment) == key))
+        self._narrator.summary(self._hops, self._wrong)
+        return self._wrong
+
+    async def _tell(self, step: Step) -> None:
+        self._narrator.step(step.title)
+        self._narrator.request(self._layout, _header(step.words))
+        trees = [await self._send(step.words) for _ in range(step.requests)]
+        self._narrator.tree(trees[-1])
+        wrong = [wrong for tree in trees for wrong in verify(tree, step.expectation)]
+        if step.spread:
+            self._narrator.spread(trees, step.spread)
+            wrong += verify_spread(trees, step.spread)
+        self._judged(trees, wrong, step.moral)
+
+    async def _tell_removal(self, registration: Registration) -> None:
+        self._narrator.step(LIVE_REMOVAL.title)
+        self._narrator.removal(self._layout, registration)
+        stream = await remove_under_load(
+            plain=partial(self._send, ()),
+            overridden=partial(self._send, LIVE_REMOVAL.words),
+            remove=partial(self._deployments.remove, registration),
+        )
+        self._narrator.stream(stream, registration.service)
+        wrong = judge(stream, LIVE_REMOVAL.before, LIVE_REMOVAL.after)
+        self._judged(stream.trees(), wrong, LIVE_REMOVAL.moral)
+        await self._tell_return(registration)
+
+    async def _tell_return(self, registration: Registration) -> None:
+        self._narrator.registration(self._layout, registration)
+        await self._register(registration)
+        trees = [await self._send(LIVE_REMOVAL.words)]
+        # Sidecars that know the deployment get an update, which may be on its way yet when the server has answered.
+        deadline = perf_counter() + _SERVED_AGAIN_SECONDS
+        while verify(trees[-1], LIVE_REMOVAL.before) and perf_counter() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)
+            trees.append(await self._send(LIVE_REMOVAL.words))
+        wrong = [wrong for tree in trees for wrong in verify(tree, LIVE_REMOVAL.before, LIVE_REMOVAL.after)]
+        wrong += verify(trees[-1], LIVE_REMOVAL.before)
+        self._judged(trees, wrong, "registered again, it serves again at once")
+
+    async def _register(self, registration: Registration) -> None:
+        await self._deployments.register(registration, map(self._layout.endpoint, registration.instances))
+
+    async def _send(self, words: Sequence[str]) -> Call:
+        header = _header(words)
+        return await call(self._edge, ENTRANCE, _PATH, {"baggage": header} if header else None)
+
+    def _judged(self, trees: Iterable[Call], wrong: list[str], moral: str) -> None:
+        self._hops += sum(1 for tree in trees for _ in hops(tree, EDGE))
+        self._wrong += wrong
+        self._narrator.verdict(moral, wrong)
+
+
+def _header(words: Sequence[str]) -> str:
+    return append_to_baggage(None, parse_words(list(words))) if words else ""

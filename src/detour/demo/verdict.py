@@ -1,0 +1,122 @@
+"""What must be true of each hop of a request, and which hops broke it, in words.
+
+Invariant: pure. Each hop is judged by both witnesses: the instance that answered and the caller's sidecar.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from detour.demo.call_tree import Answer, Call, hops
+from detour.demo.topology import CALLS, instances_of, label
+
+EDGE = "edge"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What must be true of every call to a service; to one that is not named, that its baseline serves it at once.
+
+    Args:
+        served_by: The offloaded deployment that serves the service.
+        missing: The deployment whose absence the calls must report, by a failure that names it.
+        delayed_ms: How long the calls are held, in milliseconds.
+    """
+
+    served_by: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    delayed_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+def verify(tree: Call, expectation: Expectation, *alternatives: Expectation) -> list[str]:
+    """Name each hop that is not as expected, with what it was and what it should have been.
+
+    Args:
+        tree: The call from the edge.
+        expectation: What each hop should be like.
+        alternatives: What a hop may be like instead, as while something changes.
+    """
+    return [
+        f"{caller} -> {call.to} {wrong}"
+        for caller, call in hops(tree, EDGE)
+        if all(any(_wrongs(call, alternative)) for alternative in alternatives)
+        for wrong in _wrongs(call, expectation)
+    ]
+
+
+def verify_spread(trees: Iterable[Call], service: str) -> list[str]:
+    """Name each baseline instance of the service that served no hop in any of the trees."""
+    served = tally(trees, service)
+    return [
+        f"{name}, a baseline instance of {service}, served nothing"
+        for name in sorted(instances_of(service) - served.keys())
+    ]
+
+
+def tally(trees: Iterable[Call], service: str) -> Counter[str]:
+    """Count the calls of the service by who served them: an instance, or nobody and the status of the failure."""
+    calls = (call for tree in trees for _, call in hops(tree, EDGE) if call.to == service)
+    return Counter(call.answer.instance if call.answer else f"nobody ({call.status})" for call in calls)
+
+
+def _wrongs(call: Call, expectation: Expectation) -> Iterator[str]:
+    if deployment := expectation.missing.get(call.to):
+        yield from _not_missing(call, deployment)
+    elif call.answer is None:
+        yield f"failed ({call.status}: {call.error}), expected {_side(expectation.served_by.get(call.to, ''))}"
+    else:
+        yield from _misrouted(call, call.answer, expectation.served_by.get(call.to, ""))
+        yield from _incomplete(call.to, call.answer)
+        yield from _mistimed(call, expectation.delayed_ms)
+
+
+def _not_missing(call: Call, deployment: str) -> Iterator[str]:
+    expected = f"expected a failure that names {label(call.to, deployment)}"
+    if call.answer is not None:
+        yield f"was served by {_who(call.answer)}, {expected}"
+    elif deployment not in call.error or call.to not in call.error:
+        yield f"failed ({call.status}: {call.error}), {expected}"
+
+
+def _misrouted(call: Call, answer: Answer, deployment: str) -> Iterator[str]:
+    if answer.service != call.to or answer.instance not in instances_of(call.to, deployment):
+        yield f"was served by {_who(answer)}, expected {_side(deployment)}"
+    elif answer.deployment != deployment:
+        yield f"was served by {answer.instance}, which calls itself {_side(answer.deployment)}"
+    expected = label(call.to, deployment)
+    if call.served_by != expected:
+        yield f"was served by {call.served_by or 'nobody'} by the word of the caller's sidecar, expected {expected}"
+
+
+def _incomplete(service: str, answer: Answer) -> Iterator[str]:
+    called, expected = tuple(call.to for call in answer.calls), CALLS.get(service, ())
+    if called != expected:
+        yield f"led to calls of {_listed(called)}, expected {_listed(expected)}"
+
+
+def _mistimed(call: Call, delayed_ms: Mapping[str, float]) -> Iterator[str]:
+    if not delayed_ms:
+        return
+    own, delay = own_ms(call), delayed_ms.get(call.to)
+    if delay is not None and own < delay:
+        yield f"took {own:.0f} ms, expected {delay:.0f} ms or more"
+    elif delay is None and own >= min(delayed_ms.values()):
+        yield f"took {own:.0f} ms, though only calls of {_listed(delayed_ms)} are delayed"
+
+
+def own_ms(call: Call) -> float:
+    """Return how long the call took beyond the longest of those that it led to (they run at once)."""
+    further = call.answer.calls if call.answer else ()
+    return call.duration_ms - max((one.duration_ms for one in further), default=0.0)
+
+
+def _who(answer: Answer) -> str:
+    return f"{answer.instance} ({_side(answer.deployment)})"
+
+
+def _side(deployment: str) -> str:
+    return deployment or "baseline"
+
+
+def _listed(services: Iterable[str]) -> str:
+    return ", ".join(services) or "nothing"

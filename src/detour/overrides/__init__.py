@@ -1,0 +1,34 @@
+"""What a request carries: overrides, and the two headers that carry them from hop to hop.
+
+Invariant: pure, standard library only, and no input raises; what can't be read is ignored and reported. Other
+people's baggage is never changed.
+"""
+
+from detour.overrides.baggage import append_to_baggage, parse_baggage, strip_baggage
+from detour.overrides.model import (
+    ENTRIES_MAX,
+    HEADER_MAX,
+    Kind,
+    Override,
+    Overrides,
+    Parsed,
+    Problem,
+)
+from detour.overrides.opentracing import parse_opentracing, write_opentracing
+from detour.overrides.words import parse_words
+
+__all__ = [
+    "ENTRIES_MAX",
+    "HEADER_MAX",
+    "Kind",
+    "Override",
+    "Overrides",
+    "Parsed",
+    "Problem",
+    "append_to_baggage",
+    "parse_baggage",
+    "parse_opentracing",
+    "parse_words",
+    "strip_baggage",
+    "write_opentracing",
+]

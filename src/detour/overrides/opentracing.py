@@ -1,0 +1,91 @@
+"""The `x-ot-span-context` header of OpenTracing's binary carrier, as Lightstep's tracers write it.
+
+Standard base64 of `BinaryCarrier{BasicTracerCarrier basic_ctx = 2}` with `BasicTracerCarrier{fixed64 trace_id = 1;
+fixed64 span_id = 2; bool sampled = 3; map<string, string> baggage_items = 4}`. The baggage item `overrides` holds
+base64 of `Overrides{map<string, string> entries = 1}`, whose keys are those of the W3C header without `override.`.
+"""
+
+import binascii
+from base64 import b64decode, b64encode
+from typing import Final
+
+from detour.overrides.baggage import read_entries
+from detour.overrides.model import ENTRIES_MAX, HEADER_MAX, PREFIX, Overrides, Parsed, Problem
+from detour.overrides.wire import (
+    FIXED64,
+    LENGTH,
+    VARINT,
+    Field,
+    WireError,
+    map_entry,
+    read_fields,
+    read_map,
+    write_fields,
+)
+
+_BASIC_CONTEXT: Final = 2
+_BAGGAGE_ITEMS: Final = 4
+_ENTRIES: Final = 1
+_ITEM: Final = "overrides"
+_NO_IDS: Final[tuple[Field, ...]] = ((1, FIXED64, bytes(8)), (2, FIXED64, bytes(8)), (3, VARINT, b"\x00"))
+
+
+def parse_opentracing(header: str) -> Parsed:
+    """Read the overrides of a request; none if the header is not of this form."""
+    if len(header) > HEADER_MAX:
+        return _ignored(header, f"it has {len(header)} bytes, at most {HEADER_MAX} are read")
+    try:
+        items = dict(read_map(_context(_decoded(header)), _BAGGAGE_ITEMS))
+        if _ITEM not in items:
+            return Parsed(Overrides())
+        entries = [(PREFIX + key, value) for key, value in read_map(_decoded(items[_ITEM]), _ENTRIES)]
+    except ValueError as error:
+        return _ignored(header, str(error))
+    return read_entries(entries)
+
+
+def write_opentracing(header: str | None, overrides: Overrides) -> str:
+    """Return a header that carries these overrides instead of those that it carried.
+
+    Trace and span ids, and other people's baggage items, stay as they are; without a header the ids are zero.
+
+    Raises:
+        ValueError: The header given is not of this form, or the one made would be too long or hold too much.
+    """
+    if len(overrides) > ENTRIES_MAX:
+        raise ValueError(f"{len(overrides)} overrides in one request, at most {ENTRIES_MAX} are possible")
+    message = _decoded(header) if header else b""
+    context = list(read_fields(_context(message))) if header else list(_NO_IDS)
+    kept = [field for field in context if not _is_ours(field)]
+    entries = [map_entry(_ENTRIES, one.key.removeprefix(PREFIX), one.value) for one in overrides]
+    item = map_entry(_BAGGAGE_ITEMS, _ITEM, b64encode(write_fields(entries)).decode())
+    others = [field for field in read_fields(message) if field[0] != _BASIC_CONTEXT]
+    made = b64encode(write_fields([*others, (_BASIC_CONTEXT, LENGTH, write_fields([*kept, item]))])).decode()
+    if len(made) > HEADER_MAX:
+        raise ValueError(f"x-ot-span-context would have {len(made)} bytes, at most {HEADER_MAX} are possible")
+    return made
+
+
+def _context(message: bytes) -> bytes:
+    contexts = [
+        content for number, kind, content in read_fields(message) if (number, kind) == (_BASIC_CONTEXT, LENGTH)
+    ]
+    return contexts[-1] if contexts else b""
+
+
+def _is_ours(field: Field) -> bool:
+    if field[:2] != (_BAGGAGE_ITEMS, LENGTH):
+        return False
+    return any(key == _ITEM for key, _ in read_map(write_fields([field]), _BAGGAGE_ITEMS))
+
+
+def _decoded(text: str) -> bytes:
+    """Decode standard base64, padded or not."""
+    try:
+        return b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise WireError("it is no base64") from error
+
+
+def _ignored(header: str, why: str) -> Parsed:
+    return Parsed(Overrides(), (Problem(f"x-ot-span-context: {header[:40]}", why),))

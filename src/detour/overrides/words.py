@@ -1,0 +1,26 @@
+"""The short notation of the command line: `users=pr-42`, `delay.payments=300ms`, `missing=baseline`."""
+
+from collections.abc import Iterable
+
+from detour.overrides.model import KINDS, PREFIX, Kind, Override, Overrides, read_entry
+
+
+def parse_words(words: Iterable[str]) -> Overrides:
+    """Read overrides that a person typed.
+
+    Raises:
+        ValueError: A word is no override; the message says which and what was expected.
+    """
+    return Overrides.of(_override(word) for word in words)
+
+
+def _override(word: str) -> Override:
+    key, equals, value = word.removeprefix(PREFIX).partition("=")
+    if not equals:
+        raise ValueError(f"{word!r} is no override: expected SERVICE=DEPLOYMENT, such as users=pr-42")
+    if key.partition(".")[0] not in KINDS:
+        key = f"{Kind.ROUTE}.{key}"
+    read = read_entry(PREFIX + key, value)
+    if isinstance(read, Override):
+        return read
+    raise ValueError(f"{word!r} is no override: {read.why}")

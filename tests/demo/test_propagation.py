@@ -1,0 +1,72 @@
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import httpx
+
+from demo.recording_proxy import RecordingProxy
+from detour.demo.call_tree import from_json, hops
+from detour.demo.http_calls import call
+from detour.demo.mesh import accepts, service_environment
+from detour.demo.ports import free_ports
+from detour.demo.processes import Process
+from detour.demo.topology import CALLS
+
+DEADLINE_SECONDS = 30
+
+
+@asynccontextmanager
+async def services(tmp_path):
+    """Run an instance of each service; a recording proxy stands where the sidecars would."""
+    ports = dict(zip(CALLS, free_ports(len(CALLS)), strict=True))
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(RecordingProxy(ports))
+        environment = service_environment(os.environ, proxy.port)
+        started = {}
+        for service, port in ports.items():
+            arguments = ["--service", service, "--name", f"{service}-1", "--port", str(port)]
+            command = [sys.executable, "-m", "detour.demo.instance", *arguments]
+            started[port] = Process(service, command, environment, tmp_path / f"{service}.log")
+            stack.push_async_callback(started[port].stop)
+        await asyncio.gather(
+            *(process.ready(partial(accepts, port), DEADLINE_SECONDS) for port, process in started.items())
+        )
+        yield (
+            proxy,
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['web']}", trust_env=False)
+            ),
+        )
+
+
+async def test_services_carry_the_baggage_to_the_last_hop_through_http_and_grpc(tmp_path):
+    """OpenTelemetry's instrumentations alone bring an override, and somebody else's entry, to every call."""
+    baggage = "tenant=blue,override.route.users=pr-42"
+    async with services(tmp_path) as (proxy, web):
+        tree = await call(web, "web", "/rides", {"baggage": baggage})
+        assert [one.to for _, one in hops(tree, "edge")].count("users") == 3
+        assert all(one.answer for _, one in hops(tree, "edge"))
+        over_http = [(host, carried) for host, carried in proxy.seen if host != "drivers"]
+        assert sorted(over_http) == [(host, baggage) for host in ("payments", "rides", "users", "users", "users")]
+
+        await call(web, "web", "/rides")
+        assert {carried for _, carried in proxy.seen[len(over_http) + 1 :]} == {""}
+
+
+async def test_the_entrance_says_what_to_try_and_answers_a_tree_elsewhere(tmp_path):
+    """The root path is a welcome, every other path the call tree as JSON."""
+    async with services(tmp_path) as (_, web):
+        assert "/rides" in (await web.get("/")).json()["try"]
+        assert from_json((await web.get("/rides")).json()).instance == "web-1"
+
+
+async def test_a_call_that_cannot_be_made_is_part_of_the_tree():
+    """Nobody listens: the call says so, and nothing is raised."""
+    (port,) = free_ports(1)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        failed = await call(http, "users", f"http://127.0.0.1:{port}/")
+    assert failed.status == "unreachable"
+    assert "ConnectError" in failed.error
+    assert failed.answer is None
