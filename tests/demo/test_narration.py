@@ -7,6 +7,7 @@ from rich.console import Console
 
 from detour.demo.layout import choose
 from detour.demo.narration import Narrator
+from detour.demo.ports import Ports
 from detour.demo.topology import REGISTRATIONS
 
 
@@ -42,7 +43,9 @@ def test_very_many_different_wrong_hops_are_cut_short(console):
 
 def test_commands_are_whole_lines(console):
     """A command is never broken, however narrow the terminal, so that it can be pasted."""
-    narrator, layout = Narrator(console), choose()
+    narrator = Narrator(console)
+    with Ports() as ports:
+        layout = choose(ports)
     narrator.request(layout, "override.route.users=pr-42,override.route.drivers=pr-7")
     narrator.registration(layout, REGISTRATIONS[0])
     curl, offload, _ = printed(console)

@@ -10,7 +10,7 @@ from demo.recording_proxy import RecordingProxy
 from detour.demo.call_tree import from_json, hops
 from detour.demo.http_calls import call
 from detour.demo.mesh import accepts, service_environment
-from detour.demo.ports import free_ports
+from detour.demo.ports import Ports
 from detour.demo.processes import Process
 from detour.demo.topology import CALLS
 
@@ -20,8 +20,9 @@ DEADLINE_SECONDS = 30
 @asynccontextmanager
 async def services(tmp_path):
     """Run an instance of each service; a recording proxy stands where the sidecars would."""
-    ports = dict(zip(CALLS, free_ports(len(CALLS)), strict=True))
     async with AsyncExitStack() as stack:
+        supply = stack.enter_context(Ports())
+        ports = {service: supply.take() for service in CALLS}
         proxy = await stack.enter_async_context(RecordingProxy(ports))
         environment = service_environment(os.environ, proxy.port)
         started = {}
@@ -64,9 +65,9 @@ async def test_the_entrance_says_what_to_try_and_answers_a_tree_elsewhere(tmp_pa
 
 async def test_a_call_that_cannot_be_made_is_part_of_the_tree():
     """Nobody listens: the call says so, and nothing is raised."""
-    (port,) = free_ports(1)
-    async with httpx.AsyncClient(trust_env=False) as http:
-        failed = await call(http, "users", f"http://127.0.0.1:{port}/")
+    with Ports() as ports:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            failed = await call(http, "users", f"http://127.0.0.1:{ports.take()}/")
     assert failed.status == "unreachable"
     assert "ConnectError" in failed.error
     assert failed.answer is None

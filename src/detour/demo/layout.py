@@ -1,13 +1,13 @@
 """Where every part of the demo's mesh listens, and what follows from it: the mesh file and each Envoy's start.
 
-Invariant: pure but for `choose`, which looks for free ports; everything is on loopback.
+Invariant: pure but for `choose`, which takes free ports; everything is on loopback.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from detour.demo.ports import free_ports, is_free
+from detour.demo.ports import Ports
 from detour.demo.topology import CALLS, ENTRANCE, GRPC, INSTANCES, Instance, instances_of
 from detour.envoy import Edge, Sidecar
 
@@ -90,20 +90,18 @@ class Layout:
         return {"protocol": protocol, "endpoints": [self.endpoint(name) for name in sorted(instances_of(service))]}
 
 
-def choose() -> Layout:
+def choose(ports: Ports) -> Layout:
     """Choose free ports, and 8000 for the edge if that is one of them.
 
     Raises:
         OSError: There are not enough free ports.
     """
-    xds, api, edge, edge_admin, *rest = free_ports(4 + 4 * len(INSTANCES))
-    ports = iter(rest)
     return Layout(
-        xds=xds,
-        api=api,
-        edge=_PREFERRED_EDGE_PORT if is_free(_PREFERRED_EDGE_PORT) else edge,
-        edge_admin=edge_admin,
-        instances={one.name: InstancePorts(*(next(ports) for _ in range(4))) for one in INSTANCES},
+        xds=ports.take(),
+        api=ports.take(),
+        edge=ports.take(_PREFERRED_EDGE_PORT),
+        edge_admin=ports.take(),
+        instances={one.name: InstancePorts(*(ports.take() for _ in range(4))) for one in INSTANCES},
     )
 
 

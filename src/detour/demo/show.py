@@ -13,6 +13,7 @@ from detour.demo.deployments import Deployments
 from detour.demo.layout import Layout, choose
 from detour.demo.mesh import Mesh
 from detour.demo.narration import Narrator
+from detour.demo.ports import Ports
 from detour.demo.telling import Teller
 from detour.demo.topology import Registration
 from detour.envoy import find_envoy
@@ -27,8 +28,13 @@ async def show(once: bool, registrations: Sequence[Registration]) -> int:
     _cancel_on_signal()
     # Without it nothing else is worth starting.
     find_envoy()
+    with Ports() as ports:
+        return await _show(choose(ports), once, registrations)
+
+
+async def _show(layout: Layout, once: bool, registrations: Sequence[Registration]) -> int:
     status = _INTERRUPTED
-    narrator, layout = Narrator(), choose()
+    narrator = Narrator()
     folder = Path(tempfile.mkdtemp(prefix="detour-demo-"))
     mesh = Mesh(layout, folder)
     try:

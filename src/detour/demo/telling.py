@@ -111,4 +111,4 @@ class Teller:
 
 
 def _header(words: Sequence[str]) -> str:
-    return append_to_baggage(None, parse_words(list(words))) if words else ""
+    return append_to_baggage(None, parse_words(words)) if words else ""

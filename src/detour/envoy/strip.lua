@@ -1,20 +1,25 @@
--- Takes every override out of a request's baggage, however its key is written; leaves what is others'.
+-- Takes every override out of a request's baggage, and leaves what is others'. OpenTelemetry's SDKs decode the keys that
+-- they read and skip white space before them, so a key that would become an override on the next hop counts as one.
 
-local function decoded(key)
-  for _ = 1, 3 do
-    key = string.gsub(key, "%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
-  end
-  key = string.gsub(key, "%+", " ")
-  return string.match(key, "^[^%w._-]*(.*)$")
+local DECODING_ROUNDS = 3
+
+local function byte_of(hex)
+  return string.char(tonumber(hex, 16))
+end
+
+local function is_override(member)
+  local key = string.match(member, "^[^;=]*")
+  for _ = 1, DECODING_ROUNDS do key = string.gsub(key, "%%(%x%x)", byte_of) end
+  local start = string.find(key, "[%w._-]")
+  return start ~= nil and string.sub(key, start, start + 8) == "override."
 end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  local baggage = headers:get("baggage")
-  if not baggage then return end
   local kept = {}
-  for member in string.gmatch(baggage, "[^,]+") do
-    if string.sub(decoded(string.match(member, "^[^=;]*")), 1, 9) ~= "override." then kept[#kept + 1] = member end
+  for member in string.gmatch(headers:get("baggage") or "", "[^,]+") do
+    if not is_override(member) then kept[#kept + 1] = member end
   end
-  if #kept == 0 then headers:remove("baggage") else headers:replace("baggage", table.concat(kept, ",")) end
+  headers:remove("baggage")
+  if #kept > 0 then headers:add("baggage", table.concat(kept, ",")) end
 end

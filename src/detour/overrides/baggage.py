@@ -28,20 +28,18 @@ def parse_baggage(lines: Iterable[str]) -> Parsed:
     """Read the overrides of a request.
 
     Args:
-        lines: The header's lines, which count as one joined by commas.
+        lines: The header's lines, one character a byte as HTTP libraries decode them; several count as one.
     """
     header = ",".join(lines)
-    size = len(header.encode("utf-8", "surrogateescape" if header.isascii() else "replace"))
-    if size > HEADER_MAX:
-        return Parsed(
-            Overrides(), (Problem(header[:40] + "...", f"{size} bytes of baggage, at most {HEADER_MAX} are read"),)
-        )
-    return read_entries(list(_own_entries(header)))
+    if len(header) > HEADER_MAX:
+        why = f"the baggage has {len(header)} bytes, at most {HEADER_MAX} are read"
+        return Parsed(Overrides(), (Problem(header[:40] + "...", why),))
+    return read_entries([(key, _decoded(key, value)) for key, value in _own_entries(header)])
 
 
 def read_entries(entries: list[tuple[str, str]]) -> Parsed:
     """Read entries whose keys begin with `override.`, at most 64 of them."""
-    read = [read_entry(key, _decoded(key, value)) for key, value in entries[:ENTRIES_MAX]]
+    read = [read_entry(key, value) for key, value in entries[:ENTRIES_MAX]]
     problems = [one for one in read if isinstance(one, Problem)]
     if len(entries) > ENTRIES_MAX:
         problems.append(Problem(entries[ENTRIES_MAX][0], f"at most {ENTRIES_MAX} overrides are read"))
@@ -92,7 +90,7 @@ def _decoded(key: str, value: str) -> str:
     """Decode a flag's value, which may be any text; all others are written as they are."""
     if not key.startswith(f"{PREFIX}{Kind.CONFIG}."):
         return value
-    return unquote_to_bytes(value.encode("utf-8", "replace")).decode("utf-8", "replace")
+    return unquote_to_bytes(value.encode("latin-1", "replace")).decode("utf-8", "replace")
 
 
 def _encoded(override: Override) -> str:
@@ -100,7 +98,7 @@ def _encoded(override: Override) -> str:
 
 
 def _is_override(member: str) -> bool:
-    key = member.partition(";")[0].partition("=")[0].encode("utf-8", "replace")
+    key = member.partition(";")[0].partition("=")[0].encode("latin-1", "replace")
     for _ in range(_DECODING_ROUNDS):
         key = unquote_to_bytes(key)
     text = key.decode("latin-1")

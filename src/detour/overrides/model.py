@@ -140,7 +140,7 @@ def _fault(kind: Kind, value: str) -> str:
     """Say what is wrong with a value; "" if nothing is."""
     match kind:
         case Kind.CONFIG:
-            return ""
+            return "expected UTF-8, percent-encoded" if "\ufffd" in value else ""
         case Kind.DELAY:
             return "" if _is_delay(value) else "expected a delay such as 300ms or 2s, at most 60s"
         case Kind.ABORT:

@@ -1,0 +1,223 @@
+"""The Lua that Envoy runs, under LuaJIT, against the Python that everything else reads overrides with."""
+
+from collections import Counter
+from random import Random
+
+import hostile
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lupa import luajit21
+
+from detour.envoy import override_source, strip_source
+from detour.overrides import Kind, Overrides, parse_baggage, parse_opentracing, strip_baggage, write_opentracing
+
+# Envoy joins the lines of a header with a comma when Lua asks for it.
+HANDLE = """
+function call(hook, headers)
+  local object = {
+    get = function(_, name) return headers[name] end,
+    replace = function(_, name, value) headers[name] = value end,
+    add = function(_, name, value) headers[name] = value end,
+    remove = function(_, name) headers[name] = nil end,
+  }
+  return _G[hook]({ headers = function() return object end }), headers
+end
+"""
+
+
+class Lua:
+    """One of Envoy's Lua states."""
+
+    def __init__(self, source: str) -> None:
+        self._runtime = luajit21.LuaRuntime(encoding="latin-1")
+        self._runtime.execute(HANDLE + source)
+        self._call = self._runtime.globals().call
+
+    def cluster(self, **headers: str) -> str:
+        """Return the cluster that a request goes to."""
+        cluster, _ = self._call("envoy_on_route", self._table(headers))
+        return cluster
+
+    def after(self, **headers: str) -> dict[str, str]:
+        """Return a request's headers after the filter."""
+        _, left = self._call("envoy_on_request", self._table(headers))
+        return dict(left.items())
+
+    def _table(self, headers: dict[str, str]) -> object:
+        names = {"authority": ":authority", "method": ":method"}
+        table = self._runtime.table()
+        for name, value in headers.items():
+            table[names.get(name, name.replace("_", "-"))] = value
+        return table
+
+
+@pytest.fixture(scope="module")
+def lua() -> Lua:
+    """Return the code of a sidecar that honours both carriers."""
+    return Lua(override_source(opentracing=True))
+
+
+def expected(overrides: Overrides) -> str:
+    """Return the cluster for `users` that the Python reader chooses."""
+    deployment = overrides.route("users")
+    if deployment is None:
+        return "users"
+    return f"users@{deployment}" + (",baseline" if overrides.falls_back else "")
+
+
+def faults(overrides: Overrides) -> dict[str, str]:
+    """Return the headers for the fault filter that the Python reader calls for, on a plain HTTP request."""
+    made = {}
+    if delay := overrides.value(Kind.DELAY, "users"):
+        number = int(delay.rstrip("ms"))
+        made["x-envoy-fault-delay-request"] = str(number if delay.endswith("ms") else number * 1000)
+    abort = overrides.value(Kind.ABORT, "users")
+    if abort and int(abort) >= 200:
+        made["x-envoy-fault-abort-request"] = str(int(abort))
+    return made
+
+
+SEEDS = st.integers(min_value=0, max_value=2**64)
+
+
+@settings(max_examples=1000, deadline=None, database=None)
+@given(SEEDS)
+def test_both_readers_choose_the_same_from_hostile_baggage(lua: Lua, seed: int) -> None:
+    """100 headers an example, 100,000 in all: the same cluster, the same faults, and never an error."""
+    rng, seen = Random(seed), Counter()
+    for _ in range(100):
+        lines = hostile.baggage(rng)
+        overrides = parse_baggage(lines).overrides
+        chosen = lua.cluster(authority="users", baggage=",".join(lines))
+        assert chosen == expected(overrides), lines
+        seen[chosen == "users"] += 1
+        if rng.random() < 0.3:
+            left = lua.after(authority="users", baggage=",".join(lines))
+            assert {name: left[name] for name in left if name.startswith("x-envoy")} == faults(overrides), lines
+    assert min(seen[True], seen[False]) > 5
+
+
+@settings(max_examples=1000, deadline=None, database=None)
+@given(SEEDS)
+def test_both_readers_choose_the_same_from_hostile_opentracing_headers(lua: Lua, seed: int) -> None:
+    """100 headers an example, 100,000 in all: truncated, padded and mangled base64 of mangled protobuf."""
+    rng, seen = Random(seed), Counter()
+    for _ in range(100):
+        header = hostile.opentracing(rng)
+        chosen = lua.cluster(authority="users", x_ot_span_context=header)
+        assert chosen == expected(parse_opentracing(header).overrides), header
+        seen[chosen == "users"] += 1
+    assert min(seen[True], seen[False]) > 5
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(SEEDS)
+def test_both_strip_the_same(seed: int) -> None:
+    """What leaves the mesh, or comes from outside, has no override left, for the next reader neither."""
+    lua, rng = Lua(strip_source()), Random(seed)
+    for _ in range(100):
+        header = ",".join(hostile.baggage(rng))
+        left = lua.after(baggage=header).get("baggage")
+        assert left == strip_baggage(header), header
+        assert left is None or parse_baggage([left]).overrides == Overrides()
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 8192, "override.route.users=" + " " * 8000 + "x", "a=" + "\t " * 4000 + ",", "," * 8192]
+)
+def test_no_header_takes_long(lua: Lua, text: str) -> None:
+    """Instructions are counted: at most some hundred for each byte, whatever the byte."""
+    count = lua._runtime.execute("""
+      local counted = 0
+      jit.off()
+      debug.sethook(function() counted = counted + 1 end, "", 100)
+      return function() debug.sethook() jit.on() return counted * 100 end
+    """)
+    lua.cluster(authority="users", baggage=text)
+    assert count() < 100 * 8192
+
+
+def test_the_baggage_wins_over_the_opentracing_header_key_by_key(lua: Lua) -> None:
+    """A route in both: the baggage's. A fallback in one: it counts."""
+    header = write_opentracing(
+        None, parse_baggage(["override.route.users=old,override.missing=baseline"]).overrides
+    )
+    both = {"authority": "users", "x_ot_span_context": header}
+    assert lua.cluster(**both) == "users@old,baseline"
+    assert lua.cluster(**both, baggage="override.route.users=new") == "users@new,baseline"
+    assert lua.cluster(**both, baggage="override.route.payments=new") == "users@old,baseline"
+
+
+def test_the_opentracing_header_means_nothing_where_the_mesh_does_not_honour_it() -> None:
+    """Only the code for that carrier makes a difference."""
+    header = write_opentracing(None, parse_baggage(["override.route.users=pr-42"]).overrides)
+    assert Lua(override_source()).cluster(authority="users", x_ot_span_context=header) == "users"
+
+
+@pytest.mark.parametrize(
+    ("authority", "cluster"),
+    [
+        ("users", "users@pr-42"),
+        ("users:8080", "users:8080@pr-42"),
+        ("USERS:8080", "USERS:8080@pr-42"),
+        ("users2", "users2"),
+        ("", ""),
+        ("[::1]:80", "[::1]:80"),
+        ("x" * 64, "x" * 64),
+    ],
+)
+def test_the_authority_names_the_service(lua: Lua, authority: str, cluster: str) -> None:
+    """In lower case and without its port; the cluster keeps it as it was sent."""
+    baggage = f"override.route.users=pr-42,override.route.{'x' * 64}=a,override.route.=a"
+    assert lua.cluster(authority=authority, baggage=baggage) == cluster
+
+
+def test_a_connect_goes_to_its_tunnel_whatever_it_carries(lua: Lua) -> None:
+    """Overrides are for the requests in the tunnel."""
+    headers = {"method": "CONNECT", "authority": "users:50051", "baggage": "override.route.users=pr-42"}
+    assert lua.cluster(**headers) == "connect@users:50051"
+
+
+def test_an_edge_knows_its_service() -> None:
+    """There the authority is a public host name."""
+    lua = Lua(override_source(service="web"))
+    assert lua.cluster(authority="app.example.test", baggage="override.route.web=pr-42") == "web@pr-42"
+    assert lua.cluster(authority="app.example.test") == "web"
+
+
+def test_a_request_without_headers_has_no_overrides(lua: Lua) -> None:
+    """Nothing is taken for granted."""
+    assert lua.cluster() == ""
+    assert lua.after() == {}
+
+
+@pytest.mark.parametrize(
+    ("abort", "content_type", "header"),
+    [
+        ("503", "text/plain", ("x-envoy-fault-abort-request", "503")),
+        ("503", "application/grpc", ("x-envoy-fault-abort-request", "503")),
+        ("14", "application/grpc+proto", ("x-envoy-fault-abort-grpc-request", "14")),
+        ("14", "text/plain", None),
+    ],
+)
+def test_an_abort_is_a_status_or_a_grpc_code(lua: Lua, abort: str, content_type: str, header: tuple | None) -> None:
+    """A gRPC code means nothing to a plain HTTP request."""
+    after = lua.after(authority="users", content_type=content_type, baggage=f"override.abort.users={abort}")
+    assert {name: value for name, value in after.items() if name.startswith("x-")} == dict(
+        [header] if header else []
+    )
+
+
+def test_a_clients_own_fault_headers_are_removed(lua: Lua) -> None:
+    """Only overrides make faults."""
+    names = (
+        "delay_request",
+        "delay_request_percentage",
+        "abort_request",
+        "abort_grpc_request",
+        "throughput_response",
+    )
+    assert lua.after(authority="users", **{f"x_envoy_fault_{name}": "1" for name in names}) == {
+        ":authority": "users"
+    }

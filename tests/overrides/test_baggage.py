@@ -1,0 +1,162 @@
+"""The W3C header: what is read, what is written, and what is left alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from overrides_strategies import SETS
+
+from detour.overrides import (
+    Kind,
+    Override,
+    Overrides,
+    append_to_baggage,
+    parse_baggage,
+    strip_baggage,
+)
+
+FOREIGN = st.from_regex(r"[a-z]{1,8}[ \t]?=[a-z0-9%]{0,8}(;[a-z]{1,3}(=[a-z]{0,3})?){0,2}", fullmatch=True)
+
+
+def values(*lines: str) -> dict[str, str]:
+    """Return what header lines say, by key."""
+    return {override.key: override.value for override in parse_baggage(lines).overrides}
+
+
+@given(SETS)
+def test_what_is_written_is_read_again(overrides: Overrides) -> None:
+    """Whatever the flags' values."""
+    parsed = parse_baggage([append_to_baggage(None, overrides)])
+    assert parsed.overrides == overrides
+    assert parsed.problems == ()
+
+
+@given(st.lists(FOREIGN, max_size=5), SETS, SETS)
+def test_other_peoples_entries_are_never_touched(foreign: list[str], before: Overrides, after: Overrides) -> None:
+    """Byte for byte and in their order; our own of the same key are replaced, others of ours stay."""
+    header = append_to_baggage(append_to_baggage(",".join(foreign), before), after)
+    assert header.split(",")[: len(foreign)] == foreign or not foreign
+    assert dict(parse_baggage([header]).overrides.by_key) == dict(after.over(before).by_key)
+    assert strip_baggage(header) == (",".join(foreign) or None)
+
+
+@given(st.lists(st.text(max_size=100), max_size=4))
+def test_no_text_raises(lines: list[str]) -> None:
+    """A request is never lost to its baggage."""
+    parse_baggage(lines)
+    for line in lines:
+        strip_baggage(line)
+
+
+def test_lines_members_properties_and_white_space() -> None:
+    """Section 3.3.1: a list over several lines, optional white space, properties that say nothing of ours."""
+    assert values(" a=1 ,\toverride.route.users = pr-42 ;p=1;q", "override.missing=baseline,,") == {
+        "override.route.users": "pr-42",
+        "override.missing": "baseline",
+    }
+
+
+def test_the_last_readable_of_duplicates_wins() -> None:
+    """As in the sidecar."""
+    assert values("override.route.a=1,override.route.a=2,override.route.a=%32") == {"override.route.a": "2"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "override.route.users=",
+        "override.route.users=a b",
+        "override.route.users=%41",
+        "override.route.users=-a",
+        f"override.route.users={'x' * 64}",
+        "override.route.=a",
+        "override.route=a",
+        "override.routes.users=a",
+        "override.=a",
+        "override.delay.users=61s",
+        "override.delay.users=300",
+        "override.delay.users=1.5s",
+        "override.abort.users=17",
+        "override.abort.users=600",
+        "override.abort.users=teapot",
+        "override.missing=fail",
+        "override.missing.users=baseline",
+        "override.config.flag=%FF",
+    ],
+)
+def test_what_cannot_be_read_is_ignored_and_reported(entry: str) -> None:
+    """With the entry and what was expected; the rest of the header counts."""
+    parsed = parse_baggage([f"{entry},override.route.payments=pr-1"])
+    assert [override.subject for override in parsed.overrides] == ["payments"]
+    (problem,) = parsed.problems
+    assert str(problem).startswith("'override.")
+    assert "expected" in str(problem)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "x-override.route.users=a",
+        "a=override.route.users=a",
+        "a=1;override.route.users=a",
+        "OVERRIDE.route.users=a",
+    ],
+)
+def test_what_only_looks_like_an_override_is_somebody_elses(entry: str) -> None:
+    """No override, no problem, and not stripped."""
+    parsed = parse_baggage([entry])
+    assert (len(parsed.overrides), parsed.problems) == (0, ())
+    assert strip_baggage(entry) == entry
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "override.route.a",
+        "%6Fverride.route.a",
+        "%256Fverride.route.a",
+        "+override.route.a",
+        "%20override.a",
+        "\xa0override.a",
+    ],
+)
+def test_what_a_next_reader_would_take_for_an_override_is_stripped(key: str) -> None:
+    """OpenTelemetry's SDKs decode keys, and Python's skips white space before them."""
+    assert strip_baggage(f"a=1,{key}=b,c=2") == "a=1,c=2"
+
+
+def test_a_header_that_is_too_long_is_ignored_whole() -> None:
+    """As OpenTelemetry does; and reported."""
+    assert values("a=" + "x" * 8000 + ",override.route.a=1") == {"override.route.a": "1"}
+    parsed = parse_baggage(["a=" + "x" * 8192 + ",override.route.a=1"])
+    assert len(parsed.overrides) == 0
+    assert "8192" in str(parsed.problems[0])
+
+
+def test_only_64_entries_of_ours_are_read() -> None:
+    """The 65th is reported."""
+    parsed = parse_baggage([",".join(f"a{number}=1,override.route.s{number}=x" for number in range(65))])
+    assert len(parsed.overrides) == 64
+    assert "64" in str(parsed.problems[0])
+
+
+def test_a_header_that_would_be_too_long_is_not_made() -> None:
+    """Neither by its bytes nor by its entries; the message says what to do."""
+    one = Overrides.of([Override(Kind.ROUTE, "users", "pr-42")])
+    with pytest.raises(ValueError, match="at most 8192"):
+        append_to_baggage("a=" + "x" * 8190, one)
+    many = Overrides.of(Override(Kind.ROUTE, f"s{number}", "x") for number in range(65))
+    with pytest.raises(ValueError, match="at most 64"):
+        append_to_baggage(None, many)
+    with pytest.raises(ValueError, match="at most 64"):
+        append_to_baggage(append_to_baggage(None, Overrides.of(list(many)[1:])), one)
+
+
+def test_overrides_answer_what_is_asked_of_them() -> None:
+    """By service, by kind, and whether the baseline may stand in."""
+    overrides = parse_baggage(["override.route.users=pr-42,override.config.flag=a%20b"]).overrides
+    assert overrides.route("users") == "pr-42"
+    assert overrides.route("payments") is None
+    assert overrides.value(Kind.CONFIG, "flag") == "a b"
+    assert not overrides.falls_back
+    assert parse_baggage(["override.missing=baseline"]).overrides.falls_back
+    assert not Overrides()

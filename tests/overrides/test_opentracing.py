@@ -1,0 +1,121 @@
+"""The `x-ot-span-context` header."""
+
+from base64 import b64decode, b64encode
+
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from hypothesis import given
+from hypothesis import strategies as st
+from overrides_strategies import SETS
+
+from detour.overrides import Kind, Override, Overrides, parse_opentracing, write_opentracing
+from detour.overrides.wire import WireError, read_fields, write_fields
+
+PR_42 = Overrides.of([Override(Kind.ROUTE, "users", "pr-42")])
+
+
+@pytest.fixture(scope="module")
+def carrier() -> type:
+    """Return `BinaryCarrier` as protobuf's own library understands the schema."""
+    file = descriptor_pb2.FileDescriptorProto(name="carrier.proto", package="lightstep", syntax="proto3")
+    basic = file.message_type.add(name="BasicTracerCarrier")
+    kinds = descriptor_pb2.FieldDescriptorProto
+    for number, (name, kind) in enumerate(
+        [("trace_id", kinds.TYPE_FIXED64), ("span_id", kinds.TYPE_FIXED64), ("sampled", kinds.TYPE_BOOL)], 1
+    ):
+        basic.field.add(name=name, number=number, type=kind, label=kinds.LABEL_OPTIONAL)
+    entry = basic.nested_type.add(name="BaggageItemsEntry")
+    entry.options.map_entry = True
+    for number, name in enumerate(("key", "value"), 1):
+        entry.field.add(name=name, number=number, type=kinds.TYPE_STRING, label=kinds.LABEL_OPTIONAL)
+    basic.field.add(
+        name="baggage_items",
+        number=4,
+        type=kinds.TYPE_MESSAGE,
+        label=kinds.LABEL_REPEATED,
+        type_name=".lightstep.BasicTracerCarrier.BaggageItemsEntry",
+    )
+    binary = file.message_type.add(name="BinaryCarrier")
+    binary.field.add(
+        name="basic_ctx",
+        number=2,
+        type=kinds.TYPE_MESSAGE,
+        label=kinds.LABEL_OPTIONAL,
+        type_name=".lightstep.BasicTracerCarrier",
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("lightstep.BinaryCarrier"))
+
+
+@given(SETS)
+def test_what_is_written_is_read_again(overrides: Overrides) -> None:
+    """Whatever the flags' values."""
+    parsed = parse_opentracing(write_opentracing(None, overrides))
+    assert (parsed.overrides, parsed.problems) == (overrides, ())
+
+
+def test_protobufs_own_library_reads_what_is_written(carrier: type) -> None:
+    """The schema is what the tracers' is."""
+    message = carrier.FromString(b64decode(write_opentracing(None, PR_42)))
+    assert list(message.basic_ctx.baggage_items) == ["overrides"]
+
+
+def test_ids_and_other_peoples_items_stay(carrier: type) -> None:
+    """A tracer's header goes on with its trace; our item is added, and replaced the next time."""
+    message = carrier()
+    message.basic_ctx.trace_id, message.basic_ctx.span_id, message.basic_ctx.sampled = 2**64 - 1, 7, True
+    message.basic_ctx.baggage_items["user"] = "ana"
+    header = b64encode(message.SerializeToString()).decode()
+    for overrides in (Overrides.of([Override(Kind.LOG, "users", "debug")]), PR_42):
+        header = write_opentracing(header, overrides)
+    made = carrier.FromString(b64decode(header)).basic_ctx
+    assert (made.trace_id, made.span_id, made.sampled) == (2**64 - 1, 7, True)
+    assert dict(made.baggage_items).keys() == {"user", "overrides"}
+    assert made.baggage_items["user"] == "ana"
+    assert parse_opentracing(header).overrides == PR_42
+
+
+def test_a_header_without_our_item_has_no_overrides_and_no_problem(carrier: type) -> None:
+    """Most headers are of that kind."""
+    message = carrier()
+    message.basic_ctx.baggage_items["user"] = "ana"
+    assert parse_opentracing(b64encode(message.SerializeToString()).decode()).problems == ()
+    assert parse_opentracing("").problems == ()
+
+
+def test_base64_may_come_without_padding() -> None:
+    """Some tracers leave it out."""
+    assert parse_opentracing(write_opentracing(None, PR_42).rstrip("=")).overrides == PR_42
+
+
+@pytest.mark.parametrize("header", ["%", "A", "ü", "AA=A", "Eg==", "EP///////////w==", "Ew==", "AA==", "x" * 8193])
+def test_what_cannot_be_read_is_ignored_and_reported(header: str) -> None:
+    """Base64 and protobuf, truncated, too long, or neither."""
+    parsed = parse_opentracing(header)
+    assert len(parsed.overrides) == 0
+    assert len(parsed.problems) == 1
+
+
+def test_a_header_that_cannot_be_read_is_not_appended_to() -> None:
+    """It is somebody's, and would be lost."""
+    with pytest.raises(ValueError, match="no base64"):
+        write_opentracing("%", PR_42)
+
+
+def test_a_header_that_would_be_too_long_is_not_made() -> None:
+    """The same limits as for baggage."""
+    with pytest.raises(ValueError, match="at most 8192"):
+        write_opentracing(None, Overrides.of([Override(Kind.CONFIG, "flag", "x" * 5000)]))
+    with pytest.raises(ValueError, match="at most 64"):
+        write_opentracing(None, Overrides.of(Override(Kind.ROUTE, f"s{number}", "x") for number in range(65)))
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_fields_or_an_error(message: bytes) -> None:
+    """What is read is written the same again, up to how integers are spelt."""
+    try:
+        fields = list(read_fields(message))
+    except WireError:
+        return
+    assert list(read_fields(write_fields(fields))) == fields

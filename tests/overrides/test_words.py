@@ -1,0 +1,31 @@
+"""The command line's short notation."""
+
+import pytest
+
+from detour.overrides import parse_words
+
+
+@pytest.mark.parametrize(
+    ("word", "key", "value"),
+    [
+        ("users=pr-42", "override.route.users", "pr-42"),
+        ("route.users=pr-42", "override.route.users", "pr-42"),
+        ("override.route.users=pr-42", "override.route.users", "pr-42"),
+        ("delay.payments=300ms", "override.delay.payments", "300ms"),
+        ("missing=baseline", "override.missing", "baseline"),
+        ("config.new-checkout=a=b c", "override.config.new-checkout", "a=b c"),
+    ],
+)
+def test_a_word_is_an_override(word: str, key: str, value: str) -> None:
+    """A bare service means a route."""
+    (override,) = parse_words([word])
+    assert (override.key, override.value) == (key, value)
+
+
+@pytest.mark.parametrize(
+    "word", ["users", "", "=", "users=", "users=a b", "delay.users=5", "missing=x", "us ers=a"]
+)
+def test_a_word_that_is_none_is_explained(word: str) -> None:
+    """To a person: which word, and what was expected."""
+    with pytest.raises(ValueError, match="is no override.*expected"):
+        parse_words([word])
