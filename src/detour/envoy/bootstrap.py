@@ -117,7 +117,7 @@ def _bootstrap(
         "bootstrap_extensions": [
             {"name": "envoy.bootstrap.internal_listener", "typed_config": {"@type": internal_listener}}
         ],
-        "dynamic_resources": {"ads_config": _ads_config(), "cds_config": _ADS},
+        "dynamic_resources": {"ads_config": _ads_config()},
         "static_resources": {"clusters": [_control_plane(control_plane), *clusters], "listeners": listeners},
     }
 

@@ -42,8 +42,15 @@ _UNLIMITED: Final = Duration()
 _ANY_PATH: Final = "/"
 _ALWAYS: Final = percent_pb2.FractionalPercent(numerator=100)
 _FAULTS: Final = ("override.delay.", "override.abort.")
-_FROM_OUTSIDE: Final = ("x-ot-span-context", "x-envoy-original-dst-host", SERVED_BY_HEADER)
-"""Internal headers that Envoy does not itself remove from requests that come from outside."""
+_FROM_OUTSIDE: Final = (
+    "x-ot-span-context",
+    "x-envoy-original-dst-host",
+    *(f"x-envoy-fault-{name}" for name in ("delay-request", "abort-request", "abort-grpc-request")),
+    *(f"x-envoy-fault-{name}-percentage" for name in ("delay-request", "abort-request", "throughput-response")),
+    "x-envoy-fault-throughput-response",
+    SERVED_BY_HEADER,
+)
+"""Internal headers that are removed from requests that come from outside, whatever address they come from."""
 
 
 def route_table(name: str, mesh: Mesh) -> route_pb2.RouteConfiguration | None:
