@@ -179,7 +179,13 @@ def _address(address: str, port: int) -> Json:
 
 
 def _listener(name: str, address: str, port: int, http: Json) -> Json:
-    return {"name": name, "address": _address(address, port), "filter_chains": [{"filters": [http]}]}
+    return {
+        "name": name,
+        "address": _address(address, port),
+        # A port that another Envoy has is busy, not to be shared with it.
+        "enable_reuse_port": False,
+        "filter_chains": [{"filters": [http]}],
+    }
 
 
 def _rds(name: str) -> Json:
