@@ -1,0 +1,48 @@
+# Detour. Every target makes its own set-up; `make` alone prints this menu.
+
+.DEFAULT_GOAL := menu
+.PHONY: menu demo demo-once test lint format bench lock clean setup
+
+PYTHON_IN := .venv/bin/python
+
+menu:
+	@echo "Detour: opt one request at a time into a deployment under test"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:
+	@setup/environment.sh
+
+demo: setup ## a ride-hailing mesh on real Envoys, and its story; Ctrl-C takes it down
+	@$(PYTHON_IN) -m detour demo
+
+demo-once: setup ## the same, without staying up; fails if a hop went wrong
+	@$(PYTHON_IN) -m detour demo --once
+
+test: lint ## the whole test suite
+	@$(PYTHON_IN) -m coverage run -m pytest -q tests/overrides tests/mesh
+	@$(PYTHON_IN) -m coverage report --fail-under=100 --show-missing --skip-covered
+	@$(PYTHON_IN) -m pytest -n 2 --ignore tests/overrides --ignore tests/mesh
+
+lint: setup ## format, style, types and layers
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+
+format: setup ## put the code into shape
+	@.venv/bin/ruff format
+	@.venv/bin/ruff check --fix
+
+bench: setup ## measure; results go to bench/results
+	@$(PYTHON_IN) -m bench
+
+lock: setup ## write requirements.lock anew from pyproject.toml
+	@.venv/bin/uv pip compile --quiet --upgrade pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package detour-mesh \
+	  --prerelease if-necessary-or-explicit -o requirements.lock
+	@grep -oE '^uv==[0-9.]+' requirements.lock | .venv/bin/uv pip compile --quiet - --universal \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o setup/uv.lock
+
+clean: ## remove the virtual environment and all caches
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage

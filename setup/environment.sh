@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Makes .venv, with exactly what requirements.lock says. Does nothing if that has been done; safe to repeat.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-python3}
+stamp=.venv/.requirements
+
+say() { echo "Detour: $*" >&2; }
+fail() { say "$*"; exit 2; }
+
+# Needed beside Python: a package's program, or a test for it, and the Debian package that brings it.
+missing_packages() {
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+  command -v curl >/dev/null || echo curl
+}
+
+install_packages() {
+  local packages=("$@")
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    fail "missing: ${packages[*]}. Install with: sudo apt-get install ${packages[*]}"
+  fi
+  say "installing Debian's ${packages[*]} ..."
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get -qq update && apt-get -qq install -y --no-install-recommends "${packages[@]}"; } >/dev/null ||
+    fail "apt-get could not install ${packages[*]}; its reason stands above"
+}
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+  fail "needs Python 3.11 or later as $python (set PYTHON to use another one)"
+mapfile -t packages < <(missing_packages)
+[ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+
+wanted=$(cat setup/environment.sh setup/uv.lock requirements.lock pyproject.toml | sha256sum)
+[ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
+
+if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+  say "making a virtual environment in .venv ..."
+  "$python" -m venv --clear .venv
+fi
+say "installing what requirements.lock names (Envoy is 100 MB; the first time takes a minute) ..."
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r setup/uv.lock
+.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+echo "$wanted" >"$stamp"
