@@ -1,4 +1,4 @@
-"""Headers that nobody should send: mostly valid, so that real overrides occur, and wrong in every way that comes to mind."""
+"""Headers that nobody should send: mostly valid, so that real overrides occur, and wrong in many ways."""
 
 from base64 import b64encode
 from random import Random

@@ -21,8 +21,19 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from detour.envoy import Edge, EnvoyProcess, Sidecar, edge_bootstrap, sidecar_bootstrap, start_envoy
-from detour.mesh import DeploymentApplied, DeploymentRemoved, Endpoint, Event, Mesh, OffloadedDeployment, Service
-from detour.mesh import Settings, SettingsApplied, apply, touched
+from detour.mesh import (
+    DeploymentApplied,
+    DeploymentRemoved,
+    Endpoint,
+    Event,
+    Mesh,
+    OffloadedDeployment,
+    Service,
+    Settings,
+    SettingsApplied,
+    apply,
+    touched,
+)
 from detour.xds.server import AdsServer
 
 

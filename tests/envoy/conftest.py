@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from parts import Client, MeshUnderTest, edge_of, grpc_instance, http_instance, running_mesh
 
 from detour.mesh import OffloadedDeployment, Protocol, Service
+from parts import Client, MeshUnderTest, edge_of, grpc_instance, http_instance, running_mesh
 
 
 @pytest.fixture

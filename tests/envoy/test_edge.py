@@ -1,10 +1,10 @@
 """A real edge: what it serves, and which overrides from outside it lets in."""
 
 import pytest
-from parts import MeshUnderTest, edge_of
 
 from detour.mesh import SettingsApplied
 from detour.overrides import parse_words, write_opentracing
+from parts import MeshUnderTest, edge_of
 
 OVERRIDE = "override.route.users=pr-42"
 

@@ -1,4 +1,4 @@
-"""Hostile headers through a real Envoy: each request goes exactly where the Python reader says, and nothing breaks."""
+"""Hostile headers through a real Envoy: each request goes where the Python reader says, and nothing breaks."""
 
 import asyncio
 from collections import Counter
@@ -6,10 +6,9 @@ from pathlib import Path
 from random import Random
 
 import hostile
-from parts import Client, MeshUnderTest
-
 from detour.mesh import Carrier, Settings, SettingsApplied
 from detour.overrides import Kind, Overrides, parse_baggage, parse_opentracing
+from parts import Client, MeshUnderTest
 
 REQUESTS = 10_000
 CONNECTIONS = 8

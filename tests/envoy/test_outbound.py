@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from parts import Client, MeshUnderTest, free_port, http_instance
 
 from detour.mesh import (
     Carrier,
@@ -18,6 +17,7 @@ from detour.mesh import (
     SettingsApplied,
 )
 from detour.overrides import parse_words, write_opentracing
+from parts import Client, MeshUnderTest, free_port, http_instance
 
 ROUTE = "override.route.users="
 

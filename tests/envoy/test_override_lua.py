@@ -3,12 +3,12 @@
 from collections import Counter
 from random import Random
 
-import hostile
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lupa import luajit21
 
+import hostile
 from detour.envoy import override_source, strip_source
 from detour.overrides import Kind, Overrides, parse_baggage, parse_opentracing, strip_baggage, write_opentracing
 

@@ -7,6 +7,7 @@ import grpc
 import httpx
 import pytest
 import websockets
+
 from parts import Client, MeshUnderTest, grpc_instance
 
 OVERRIDE = ("baggage", "override.route.greeter=pr-7")

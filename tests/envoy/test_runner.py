@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from parts import free_port
 
 from detour.envoy import Edge, EnvoyError, Sidecar, edge_bootstrap, find_envoy, sidecar_bootstrap, start_envoy
+from parts import free_port
 
 
 def own_ports() -> Sidecar:
@@ -58,7 +58,7 @@ async def test_a_busy_port_is_said(tmp_path: Path) -> None:
 def test_a_missing_envoy_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With what to do about it."""
     monkeypatch.setenv("DETOUR_ENVOY", str(tmp_path / "envoy"))
-    with pytest.raises(EnvoyError, match="DETOUR_ENVOY=.*is not a program"):
+    with pytest.raises(EnvoyError, match=r"DETOUR_ENVOY=.*is not a program"):
         find_envoy()
 
 

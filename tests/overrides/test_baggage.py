@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from overrides_strategies import SETS
 
 from detour.overrides import (
     Kind,
@@ -13,6 +12,7 @@ from detour.overrides import (
     parse_baggage,
     strip_baggage,
 )
+from overrides_strategies import SETS
 
 FOREIGN = st.from_regex(r"[a-z]{1,8}[ \t]?=[a-z0-9%]{0,8}(;[a-z]{1,3}(=[a-z]{0,3})?){0,2}", fullmatch=True)
 

@@ -6,10 +6,10 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given
 from hypothesis import strategies as st
-from overrides_strategies import SETS
 
 from detour.overrides import Kind, Override, Overrides, parse_opentracing, write_opentracing
 from detour.overrides.wire import WireError, read_fields, write_fields
+from overrides_strategies import SETS
 
 PR_42 = Overrides.of([Override(Kind.ROUTE, "users", "pr-42")])
 

@@ -27,5 +27,5 @@ def test_a_word_is_an_override(word: str, key: str, value: str) -> None:
 )
 def test_a_word_that_is_none_is_explained(word: str) -> None:
     """To a person: which word, and what was expected."""
-    with pytest.raises(ValueError, match="is no override.*expected"):
+    with pytest.raises(ValueError, match=r"is no override.*expected"):
         parse_words([word])

@@ -1,29 +1,27 @@
 """The commands put together, and how their errors are told."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from detour import __version__
 from detour.cli import bootstrap, curl, demo, edge, header, offload, serve, sidecar, status
 
 app = typer.Typer(
-    name="detour",
-    no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Opt one request at a time into a deployment under test.",
+    # Plain text: Rich would take what stands in square brackets for markup.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("serve")(serve.serve)
+app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)
 app.command("sidecar")(sidecar.sidecar)
 app.command("edge")(edge.edge)
 app.command("bootstrap")(bootstrap.bootstrap)
 app.add_typer(offload.app, name="offload")
 app.command("header")(header.header)
-app.command("curl", context_settings={"ignore_unknown_options": True})(curl.curl)
+# What stands behind the first word is curl's, also if it looks like an option of this command.
+app.command("curl", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(curl.curl)
 app.command("status")(status.status)
 app.command("demo")(demo.demo)
 
@@ -34,20 +32,31 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def detour(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Opt one request at a time into a deployment under test."""
     del version
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
     """Run the command line; errors that a person can mend end it with one line and status 2."""
     try:
-        app()
-    except (OSError, ValueError, LookupError, RuntimeError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"detour: {error}", style="red", markup=False, highlight=False)
-        sys.exit(2)
+        sys.exit(app(prog_name="detour", standalone_mode=False))
+    except typer.TyperException as error:
+        context: typer.Context | None = getattr(error, "ctx", None)
+        command = context.command_path if context else "detour"
+        _fail(f"{error.format_message().rstrip('.')} (see {command} --help)")
+    except (OSError, ValueError, RuntimeError) as error:
+        _fail(str(error))
+
+
+def _fail(why: str) -> NoReturn:
+    typer.secho(f"detour: {why}", fg=typer.colors.RED, err=True)
+    sys.exit(2)

@@ -1,14 +1,18 @@
 """`detour bootstrap`: the configuration of a sidecar or an edge, for those who run Envoy themselves."""
 
 import json
+from typing import Annotated
 
 import typer
 
 from detour.cli import envoys
 from detour.envoy import Edge, Sidecar
 
+IsEdge = Annotated[bool, typer.Option("--edge", help="Print the bootstrap of an edge.")]
+
 
 def bootstrap(
+    *,
     service: envoys.Service = "",
     app_port: envoys.AppPort = 8080,
     instance: envoys.Instance = "",
@@ -17,16 +21,19 @@ def bootstrap(
     inbound_address: envoys.InboundAddress = "127.0.0.1",
     admin_port: envoys.AdminPort = 15000,
     control_plane: envoys.ControlPlane = "127.0.0.1:15010",
-    edge: bool = typer.Option(False, "--edge", help="Print an edge's instead of a sidecar's."),
+    edge: IsEdge = False,
     listen: envoys.Listen = "127.0.0.1:8000",
     trust_overrides: envoys.TrustOverrides = False,
 ) -> None:
-    """Print the Envoy bootstrap (JSON) of the sidecar of --service, or of an --edge."""
+    """Print the Envoy bootstrap of a sidecar or an edge.
+
+    It is JSON, for `envoy --config-path`. Give --service for a sidecar's, or --edge.
+    """
     if bool(service) == edge:
-        raise ValueError("give either --service NAME (a sidecar's bootstrap) or --edge")
+        raise ValueError("give either --service NAME, for a sidecar's bootstrap, or --edge")
     one: Sidecar | Edge
     if edge:
-        one = Edge("edge", listen, admin_port, control_plane, trust_overrides)
+        one = Edge(instance or "edge", listen, admin_port, control_plane, trust_overrides)
     else:
         one = Sidecar(
             service=service,

@@ -1,10 +1,13 @@
 """The API as the command line uses it."""
 
+import getpass
 import os
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import httpx
 import typer
+
+if TYPE_CHECKING:
+    import httpx
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:15020"
 
@@ -22,26 +25,35 @@ def request(server: str, method: str, path: str, body: dict[str, Any] | None = N
     Raises:
         RuntimeError: There is no server at that address, or it refused; the message is for people.
     """
+    import httpx  # noqa: PLC0415  a fifth of a second that other commands need not wait
+
     try:
         # The environment's proxy is for applications in the mesh; the server is not reached through a sidecar.
         with httpx.Client(base_url=server, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             response = client.request(method, path, json=body)
-    except httpx.InvalidURL as error:
-        raise RuntimeError(f"--server {server!r} is not a URL such as {DEFAULT_SERVER}: {error}") from error
-    except httpx.TransportError as error:
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise RuntimeError(f"--server {server!r} is not a URL such as {DEFAULT_SERVER}") from error
+    except httpx.RequestError as error:
         reason = f"no Detour server answers at {server} ({error})"
-        raise RuntimeError(f"{reason}: start one with `detour serve --mesh FILE`, or give --server") from error
-    if response.is_error:
-        raise RuntimeError(_refusal(server, response))
-    return response.json() if response.content else None
+        raise RuntimeError(f"{reason}: start one with detour serve --mesh FILE, or give --server") from error
+    return _answer(server, response)
 
 
-def _refusal(server: str, response: httpx.Response) -> str:
-    if response.headers.get("content-type", "").startswith("application/problem+json"):
-        return str(response.json()["detail"])
-    return f"{server} answered {response.status_code} to {response.request.url.path}: is that a Detour server?"
+def _answer(server: str, response: "httpx.Response") -> Any:
+    kind = response.headers.get("content-type", "")
+    if response.status_code == 204:
+        return None
+    if response.is_success and kind.startswith("application/json"):
+        return response.json()
+    if response.is_error and kind.startswith("application/problem+json"):
+        raise RuntimeError(response.json()["detail"])
+    path = response.request.url.path
+    raise RuntimeError(f"{server} answered {response.status_code} to {path}: is that a Detour server?")
 
 
 def user() -> str:
     """Return the name that this person registers deployments under."""
-    return os.environ.get("DETOUR_USER") or os.environ.get("USER") or os.environ.get("LOGNAME") or "nobody"
+    try:
+        return os.environ.get("DETOUR_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return "nobody"

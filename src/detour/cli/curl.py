@@ -1,6 +1,7 @@
 """`detour curl`: an ordinary curl with the header added."""
 
 import os
+import re
 import shutil
 from typing import Annotated
 
@@ -8,45 +9,64 @@ import typer
 
 from detour.overrides import append_to_baggage, parse_words
 
-Arguments = Annotated[
-    list[str],
-    typer.Argument(
-        help="Overrides, then -- and what curl is to get: users=pr-42 -- -i http://127.0.0.1:8000/",
-        show_default=False,
-    ),
-]
+Arguments = Annotated[list[str], typer.Argument(metavar="ARGUMENT", hidden=True)]
+
+_HEADER_OPTION = re.compile(r"-[A-Za-z0-9#:]*H|--header")
+"""curl lets one-letter options stand together: -sH."""
+
+_HEADER_IN_ONE = re.compile(r"-H\s*baggage:", re.IGNORECASE)
 
 
-def curl(context: typer.Context, arguments: Arguments) -> None:
-    """Run curl with the overrides given before the --; a baggage header of your own is appended to."""
-    del context
+def curl(arguments: Arguments) -> None:
+    """Run curl with overrides added to the request.
+
+    \b
+    detour curl users=pr-42 -- http://127.0.0.1:8000/
+    detour curl users=pr-42 delay.payments=300ms -- -i -X POST http://127.0.0.1:8000/rides
+
+    Overrides stand before the --, as in detour header; what stands behind it is curl's own, and so is the exit
+    status. A baggage header that is given to curl is appended to.
+    """  # noqa: D301  a real \b, which keeps the lines that follow as they are
     words, rest = _split(arguments)
     program = shutil.which("curl")
     if program is None:
-        raise RuntimeError("curl is missing: install it (apt-get install curl), or use `detour header`")
+        raise RuntimeError("curl is missing: install it (apt-get install curl), or use detour header")
     rest, baggage = _without_baggage(rest)
-    header = append_to_baggage(baggage or None, parse_words(words))
+    header = append_to_baggage(",".join(baggage), parse_words(words))
     os.execv(program, [program, "-H", f"baggage: {header}", *rest])  # noqa: S606  replaced by curl, by design
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Take overrides from the front; whatever looks like none belongs to curl."""
     for index, argument in enumerate(arguments):
-        if argument == "--":
-            return arguments[:index], arguments[index + 1 :]
-        if argument.startswith("-") or "://" in argument or "=" not in argument:
-            return arguments[:index], arguments[index:]
+        is_end = argument == "--"
+        if is_end or argument.startswith("-") or "://" in argument or "=" not in argument:
+            return _expect_some(arguments[:index]), arguments[index + is_end :]
     raise ValueError("what should curl get? Put a URL behind the overrides: detour curl users=pr-42 -- URL")
 
 
-def _without_baggage(arguments: list[str]) -> tuple[list[str], str]:
+def _expect_some(words: list[str]) -> list[str]:
+    if not words:
+        raise ValueError("which overrides? Put them first: detour curl users=pr-42 -- URL")
+    return words
+
+
+def _without_baggage(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Take baggage headers out of curl's arguments; return the others, and the baggage."""
     rest: list[str] = []
-    found = []
-    waiting = iter(arguments)
-    for argument in waiting:
-        following = next(waiting, None) if argument in {"-H", "--header"} else None
-        if following is not None and following.lower().startswith("baggage:"):
-            found.append(following.partition(":")[2].strip())
+    found: list[str] = []
+    for argument in arguments:
+        is_value = bool(rest) and _HEADER_OPTION.fullmatch(rest[-1]) is not None
+        if is_value and argument.lower().startswith("baggage:"):
+            found.append(argument.partition(":")[2].strip())
+            rest[-1:] = _without_h(rest[-1])
+        elif _HEADER_IN_ONE.match(argument):
+            found.append(argument.partition(":")[2].strip())
         else:
-            rest += [argument] if following is None else [argument, following]
-    return rest, ",".join(found)
+            rest.append(argument)
+    return rest, found
+
+
+def _without_h(option: str) -> list[str]:
+    others = "" if option == "--header" else option.removesuffix("H")
+    return [others] if len(others) > 1 else []

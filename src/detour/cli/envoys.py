@@ -2,25 +2,70 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from detour.envoy import Edge, EnvoyError, Sidecar, edge_bootstrap, sidecar_bootstrap, start_envoy
+from detour.cli import addresses
+from detour.envoy import Edge, EnvoyError, EnvoyProcess, Sidecar, edge_bootstrap, sidecar_bootstrap, start_envoy
+from detour.mesh import Endpoint, is_name
 
-Service = Annotated[str, typer.Option(help="The service that the application is an instance of.", metavar="NAME")]
-AppPort = Annotated[int, typer.Option(help="Where the application listens on loopback.", min=1, max=65535)]
-Instance = Annotated[str, typer.Option(help="The instance's name [default: the service's].", show_default=False)]
-OutboundPort = Annotated[int, typer.Option(help="Where the application sends its requests.", min=1, max=65535)]
-InboundPort = Annotated[int, typer.Option(help="Where requests for it arrive.", min=1, max=65535)]
-InboundAddress = Annotated[str, typer.Option(help="The address that the inbound listener binds.", metavar="IP")]
-AdminPort = Annotated[int, typer.Option(help="Envoy's admin interface, on loopback.", min=1, max=65535)]
-ControlPlane = Annotated[
-    str, typer.Option(envvar="DETOUR_CONTROL_PLANE", help="The server's xDS address.", metavar="IP:PORT")
+
+def _service_name(text: str) -> str:
+    # Nothing is the default where an edge can be chosen instead.
+    if text and not (is_name(text) and text == text.lower()):
+        raise typer.BadParameter(f"expected the name of a service such as users, got {text!r}")
+    return text
+
+
+Service = Annotated[
+    str,
+    typer.Option(
+        help="The service that the application is an instance of.",
+        metavar="NAME",
+        parser=_service_name,
+        show_default=False,
+    ),
 ]
-Listen = Annotated[str, typer.Option(help="Where the edge listens.", metavar="IP:PORT")]
+AppPort = Annotated[
+    int,
+    typer.Option(help="Where the application listens, on loopback.", metavar="PORT", parser=addresses.port),
+]
+Instance = Annotated[
+    str,
+    typer.Option(
+        help="The instance's name, unique in the mesh.  [default: the service's]",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+OutboundPort = Annotated[
+    int, typer.Option(help="Where the application sends its requests.", metavar="PORT", parser=addresses.port)
+]
+InboundPort = Annotated[
+    int, typer.Option(help="Where requests for the application arrive.", metavar="PORT", parser=addresses.port)
+]
+InboundAddress = Annotated[
+    str, typer.Option(help="The address of the inbound port.", metavar="IP", parser=addresses.ip)
+]
+AdminPort = Annotated[
+    int, typer.Option(help="Envoy's admin interface, on loopback.", metavar="PORT", parser=addresses.port)
+]
+ControlPlane = Annotated[
+    str,
+    typer.Option(
+        envvar="DETOUR_CONTROL_PLANE",
+        help="The server's xDS address.",
+        metavar="HOST:PORT",
+        parser=addresses.host_and_port,
+    ),
+]
+Listen = Annotated[
+    str, typer.Option(help="Where the edge listens.", metavar="IP:PORT", parser=addresses.ip_and_port)
+]
 TrustOverrides = Annotated[
     bool, typer.Option("--trust-overrides", help="Honour overrides from outside instead of removing them.")
 ]
@@ -36,21 +81,61 @@ def run(envoy: Sidecar | Edge, greeting: str) -> None:
 
     Raises:
         EnvoyError: It did not become ready, or ended by itself.
+        OSError: One of its ports is busy.
     """
-    asyncio.run(_run(bootstrap_of(envoy), lambda: Console(stderr=True, highlight=False).print(greeting)))
+    bootstrap = bootstrap_of(envoy)
+    _expect_free(bootstrap)
+    asyncio.run(_run(bootstrap, greeting))
 
 
-async def _run(bootstrap: dict[str, Any], greet: Callable[[], None]) -> None:
+async def _run(bootstrap: dict[str, Any], greeting: str) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     process = start_envoy(bootstrap)
     try:
-        await process.ready()
-        greet()
-        ended, waiting = asyncio.create_task(process.ended()), asyncio.create_task(told.wait())
-        await asyncio.wait({ended, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        serving, waiting = asyncio.create_task(_serve(process, greeting)), asyncio.create_task(told.wait())
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        # Ctrl-C reaches Envoy too, which may be the first to end.
         if not told.is_set():
-            raise EnvoyError(f"Envoy ended by itself with status {process.returncode}; its reason stands above")
+            await serving
     finally:
         await process.stop()
+
+
+async def _serve(process: EnvoyProcess, greeting: str) -> None:
+    """Wait until an Envoy ends.
+
+    Raises:
+        EnvoyError: It has.
+    """
+    await process.ready()
+    typer.echo(greeting, err=True)
+    status = await process.ended()
+    raise EnvoyError(f"Envoy ended by itself with status {status}; its reason stands above")
+
+
+def _expect_free(bootstrap: dict[str, Any]) -> None:
+    """Bind every address for a moment: Envoy would tell of a busy one in many lines.
+
+    Raises:
+        OSError: One can't be had.
+    """
+    with ExitStack() as bound:
+        for option, address, port in _listening(bootstrap):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            try:
+                bound.enter_context(socket.create_server((address, port), family=family))
+            except OSError as error:
+                # Python adds the address once more.
+                reason = str(error.strerror).partition(" (while")[0]
+                where = Endpoint(address, port)
+                raise OSError(f"cannot listen on {where}: {reason}; choose another with {option}") from error
+
+
+def _listening(bootstrap: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Yield the option that sets it, the address and the port of all that an Envoy listens on."""
+    listeners = [one for one in bootstrap["static_resources"]["listeners"] if "address" in one]
+    for one in [{"name": "admin", **bootstrap["admin"]}, *listeners]:
+        at = one["address"]["socket_address"]
+        yield "--listen" if one["name"] == "edge" else f"--{one['name']}-port", at["address"], at["port_value"]

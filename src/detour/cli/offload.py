@@ -1,34 +1,59 @@
 """`detour offload`: offloaded deployments of a running server."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from detour.cli.client import DEFAULT_SERVER, AsJson, Server, request, user
+from detour.cli.terminal import print_table
 
-app = typer.Typer(no_args_is_help=True, help="Add, list and remove offloaded deployments.")
+app = typer.Typer(rich_markup_mode=None)
 
-Service = Annotated[str, typer.Argument(help="The service, e.g. users.", show_default=False)]
-Name = Annotated[str, typer.Argument(help="The deployment's name, e.g. pr-42.", show_default=False)]
+Service = Annotated[str, typer.Argument(metavar="SERVICE", hidden=True)]
+Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
+Endpoints = Annotated[
+    list[str],
+    typer.Option(
+        "--endpoint", "-e", help="Where an instance listens; repeatable.", metavar="IP:PORT", show_default=False
+    ),
+]
+Owner = Annotated[
+    str,
+    typer.Option(
+        help="Who it belongs to.  [env var: DETOUR_USER; default: you]", metavar="NAME", show_default=False
+    ),
+]
+TimeToLive = Annotated[
+    str, typer.Option("--ttl", help="How long it lives, such as 30m, 24h or 7d.", metavar="TIME")
+]
+
+
+@app.callback(invoke_without_command=True)
+def offload(context: typer.Context) -> None:
+    """Add, list and remove offloaded deployments."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command("add")
 def add(
     service: Service,
     name: Name,
-    endpoint: Annotated[
-        list[str], typer.Option("--endpoint", "-e", help="ip:port of an instance; repeatable.", show_default=False)
-    ],
-    owner: Annotated[str, typer.Option(help="Who it belongs to [default: you].", show_default=False)] = "",
-    ttl: Annotated[str, typer.Option(help="How long it lives.", metavar="30m|24h|7d")] = "24h",
+    *,
+    endpoint: Endpoints,
+    owner: Owner = "",
+    ttl: TimeToLive = "24h",
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Register instances that run already as an offloaded deployment of a service."""
+    """Register instances that run already.
+
+    They become the offloaded deployment NAME of SERVICE: detour offload add users pr-42 --endpoint 127.0.0.1:9000
+    """
     body = {"service": service, "name": name, "endpoints": endpoint, "owner": owner or user(), "ttl": ttl}
     made = request(server, "POST", "/v1/deployments", body)
     if as_json:
@@ -44,26 +69,26 @@ def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     deployments = request(server, "GET", "/v1/deployments")
     if as_json:
         typer.echo(json.dumps(deployments, indent=2))
-        return
-    if not deployments:
+    elif not deployments:
         typer.echo("No offloaded deployment. Register one: detour offload add SERVICE NAME --endpoint IP:PORT")
-        return
-    Console().print(_table(deployments))
+    else:
+        columns = ("service", "deployment", "endpoints", "owner", "expires", "from")
+        print_table(columns, [_row(one) for one in deployments])
 
 
 @app.command("rm")
 def rm(service: Service, name: Name, server: Server = DEFAULT_SERVER) -> None:
-    """Remove an offloaded deployment; requests that name it fail from then on."""
-    request(server, "DELETE", f"/v1/deployments/{service}/{name}")
+    """Remove an offloaded deployment.
+
+    Requests that name it fail from then on, unless they say override.missing=baseline.
+    """
+    request(server, "DELETE", f"/v1/deployments/{quote(service, safe='')}/{quote(name, safe='')}")
     typer.echo(f"{service}@{name} is gone")
 
 
-def _table(deployments: list[dict[str, Any]]) -> Table:
-    table = Table("service", "deployment", "endpoints", "owner", "expires", "from", box=None, pad_edge=False)
-    for one in deployments:
-        endpoints = "\n".join(one["endpoints"]) or "none ready"
-        table.add_row(one["service"], one["name"], endpoints, one["owner"], _until(one["expires"]), one["source"])
-    return table
+def _row(one: dict[str, Any]) -> Sequence[str]:
+    endpoints = ", ".join(one["endpoints"]) or "none ready"
+    return one["service"], one["name"], endpoints, one["owner"], _until(one["expires"]), one["source"]
 
 
 def _until(expires: str | None) -> str:

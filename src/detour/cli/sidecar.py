@@ -5,6 +5,7 @@ from detour.envoy import Sidecar
 
 
 def sidecar(
+    *,
     service: envoys.Service,
     app_port: envoys.AppPort,
     instance: envoys.Instance = "",
@@ -14,7 +15,11 @@ def sidecar(
     admin_port: envoys.AdminPort = 15000,
     control_plane: envoys.ControlPlane = "127.0.0.1:15010",
 ) -> None:
-    """Run the sidecar of one instance: start the application with http_proxy set to its outbound port."""
+    """Run the sidecar of one instance of a service.
+
+    Start the application with http_proxy=http://127.0.0.1:15001 in its environment: whatever it calls, by plain
+    names such as http://users/, then goes through the sidecar.
+    """
     one = Sidecar(
         service=service,
         instance=instance or service,
@@ -27,6 +32,6 @@ def sidecar(
     )
     envoys.run(
         one,
-        f"Sidecar of [bold]{service}[/]: the application calls out through http_proxy=http://127.0.0.1:{outbound_port}"
+        f"Sidecar of {service}: the application calls out through http_proxy=http://127.0.0.1:{outbound_port}"
         f" and is called at {inbound_address}:{inbound_port}",
     )

@@ -4,55 +4,57 @@ import json
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from detour.cli.client import DEFAULT_SERVER, AsJson, Server, request
+from detour.cli.terminal import Cell, print_table
 
 _CLUSTERS = "Cluster"
 
 
 def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
-    """Show the server, its mesh file, and every Envoy that is connected."""
+    """Show the server, its mesh file and its Envoys.
+
+    For each Envoy: what it holds, how much it was sent, and every resource that it rejected, with its reason.
+    """
     found = request(server, "GET", "/v1/status")
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    console = Console()
     mesh_file = found["mesh_file"]
-    console.print(
-        f"[bold]{mesh_file['path']}[/]: {found['services']} services, {found['deployments']} offloaded deployments"
-    )
+    deployments = _counted(found["deployments"], "offloaded deployment")
+    typer.echo(f"{mesh_file['path']}: {_counted(found['services'], 'service')}, {deployments}")
     if mesh_file["problem"]:
-        console.print("[red]The mesh file has mistakes; the last good mesh is in force:[/]")
-        console.print(mesh_file["problem"], markup=False, highlight=False)
+        _alarm("The mesh file has mistakes; the last good mesh is in force:", mesh_file["problem"])
     for failure in found["failures"]:
-        console.print(f"[red]could not be built:[/] {failure}", highlight=False)
-    if not found["envoys"]:
-        console.print("No Envoy is connected. Start one: detour sidecar --service NAME --app-port PORT")
+        _alarm("A failure:", failure)
+    _print_envoys(found["envoys"])
+
+
+def _print_envoys(envoys: list[dict[str, Any]]) -> None:
+    if not envoys:
+        typer.echo("No Envoy is connected. Start one: detour sidecar --service NAME --app-port PORT")
         return
-    console.print(_table(found["envoys"]))
-    _print_rejections(console, found["envoys"])
-
-
-def _table(envoys: list[dict[str, Any]]) -> Table:
-    table = Table("envoy", "service", "holds", "received", "state", box=None, pad_edge=False)
-    for envoy in envoys:
-        clusters = ", ".join(sorted(envoy["acknowledged"].get(_CLUSTERS, {}))) or "nothing yet"
-        table.add_row(envoy["node"], envoy["service"], clusters, f"{envoy['sent_bytes']:,} B", _state(envoy))
-    return table
-
-
-def _state(envoy: dict[str, Any]) -> str:
-    if envoy["rejections"]:
-        return f"[red]{len(envoy['rejections'])} rejected[/]"
-    return f"[yellow]{envoy['pending']} pending[/]" if envoy["pending"] else "[green]up to date[/]"
-
-
-def _print_rejections(console: Console, envoys: list[dict[str, Any]]) -> None:
+    print_table(("envoy", "service", "holds", "sent", "state"), [_row(envoy) for envoy in envoys])
     for envoy in envoys:
         for one in envoy["rejections"]:
-            names = ", ".join(one["names"])
-            console.print(
-                f"[red]{envoy['node']} rejected {one['type']} {names}:[/] {one['message']}", highlight=False
-            )
+            _alarm(f"{envoy['node']} rejected {one['type']} {', '.join(one['names'])}:", one["message"])
+
+
+def _row(envoy: dict[str, Any]) -> tuple[Cell, ...]:
+    clusters = ", ".join(sorted(envoy["acknowledged"].get(_CLUSTERS, {}))) or "nothing yet"
+    return envoy["node"], envoy["service"], clusters, f"{envoy['sent_bytes']:,} B", _state(envoy)
+
+
+def _state(envoy: dict[str, Any]) -> Cell:
+    if envoy["rejections"]:
+        return f"{len(envoy['rejections'])} rejected", "red"
+    return (f"{envoy['pending']} pending", "yellow") if envoy["pending"] else ("up to date", "green")
+
+
+def _alarm(what: str, why: str) -> None:
+    typer.secho(what, fg=typer.colors.RED, nl=False)
+    typer.echo(f" {why}" if "\n" not in why else f"\n{why}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -88,9 +88,7 @@ class EnvoyProcess:
 
     async def ended(self) -> int:
         """Wait until the process ends by itself; return its exit status."""
-        while (status := self.returncode) is None:
-            await asyncio.sleep(_POLL_SECONDS)
-        return status
+        return await asyncio.to_thread(self._process.wait)
 
     async def stop(self) -> None:
         """End the process and wait for it; a process that has ended already is no error."""

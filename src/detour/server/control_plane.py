@@ -7,7 +7,7 @@ itself, less those that have expired. A registration is on disk before it is ans
 import asyncio
 import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +30,9 @@ from detour.xds.server import AdsServer
 
 _EXPIRY_CHECK_SECONDS = 1.0
 """How late an expired deployment may be taken away."""
+
+_NAMED_MAX = 10
+"""Of many services, so many are named to somebody who asked for one that does not exist."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ class ControlPlane:
     def __init__(self, path: Path, mesh: Mesh, registry: Registry) -> None:
         self.path = path
         self.problem: MeshFileError | OSError | None = None
+        self._disk_problem: OSError | None = None
         self._file = mesh
         self._registry = registry
         self._registered = Mesh.of(deployments=registry.all())
@@ -66,6 +70,16 @@ class ControlPlane:
         """The mesh in force."""
         return self.ads.catalog.mesh
 
+    @property
+    def failures(self) -> list[str]:
+        """What does not work at the moment, beside the mesh file: a line each."""
+        disk = [f"expired deployments stay on disk: {self._disk_problem}"] if self._disk_problem else []
+        built = self.ads.catalog.failures.items()
+        return [
+            *disk,
+            *(f"{key.name} could not be built, and stays as it was: {message}" for key, message in built),
+        ]
+
     def is_in_file(self, deployment: OffloadedDeployment) -> bool:
         """Say whether the mesh file names the deployment, rather than somebody at run time."""
         return deployment.key in self._file.deployments
@@ -77,6 +91,7 @@ class ControlPlane:
             UnknownServiceError: The mesh has no such service.
             DeploymentConflictError: The mesh file names the deployment.
             OwnedByAnotherError: Somebody else has registered the name.
+            OSError: It could not be put on disk, and is not served.
         """
         self._expect_service(deployment.service)
         self._expect_not_in_file(deployment.service, deployment.name)
@@ -89,6 +104,7 @@ class ControlPlane:
 
         Raises:
             DeploymentConflictError: The mesh file names the deployment.
+            OSError: The disk could not be written; the deployment stays.
         """
         self._expect_not_in_file(service, name)
         async with self._registering:
@@ -112,17 +128,30 @@ class ControlPlane:
             return
         self._file, self.problem = apply(self._file, *news.events), None
         self._publish()
-        _log.info("%s: %d changes in force", self.path, len(news.events))
+        changed = ", ".join(sorted(touched(news.events))) or "no service"
+        _log.info("%s was read again; it changes %s", self.path, changed)
 
     async def expire(self) -> None:
         """Take deployments away whose time is over, until cancelled."""
         while True:
             await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
             async with self._registering:
-                expired = await asyncio.to_thread(self._registry.remove_expired, datetime.now(UTC))
+                expired = await self._remove_expired()
                 self._publish_registered(*(DeploymentRemoved(*deployment.key) for deployment in expired))
             for deployment in expired:
                 _log.info("%s of %s has expired", deployment, deployment.owner or "nobody")
+
+    async def _remove_expired(self) -> tuple[OffloadedDeployment, ...]:
+        """Remove from disk what has expired; what can't be removed is no longer served all the same."""
+        try:
+            expired = await asyncio.to_thread(self._registry.remove_expired, datetime.now(UTC))
+        except OSError as error:
+            if self._disk_problem is None:
+                _log.error("expired deployments stay on disk: %s", error)
+            self._disk_problem = error
+            return ()
+        self._disk_problem = None
+        return expired
 
     def _publish_registered(self, *events: Event) -> None:
         self._registered = apply(self._registered, *events)
@@ -141,13 +170,20 @@ class ControlPlane:
 
     def _expect_service(self, name: str) -> None:
         if name not in self.mesh.services:
-            close = difflib.get_close_matches(name, self.mesh.services, n=1)
-            hint = f"; did you mean {close[0]}?" if close else f"; it has {', '.join(sorted(self.mesh.services))}"
-            raise UnknownServiceError(f"the mesh has no service {name}{hint}")
+            raise UnknownServiceError(f"the mesh has no service {name}; {_hint(name, self.mesh.services)}")
 
     def _expect_not_in_file(self, service: str, name: str) -> None:
         if (service, name) in self._file.deployments:
-            raise DeploymentConflictError(f"{service}@{name} is named in {self.path}: change it there")
+            raise DeploymentConflictError(f"{service}@{name} is in the mesh file: change it there, in {self.path}")
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    if close := difflib.get_close_matches(name.lower(), known, n=1):
+        return f"did you mean {close[0]}?"
+    if not known:
+        return "the mesh file names none"
+    shown, others = sorted(known)[:_NAMED_MAX], len(known) - _NAMED_MAX
+    return f"it has {', '.join(shown)}" + (f" and {others} more" if others > 0 else "")
 
 
 def _unexpired(

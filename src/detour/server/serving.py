@@ -4,6 +4,8 @@ Invariant: both addresses are bound before anything is served, so a busy port is
 """
 
 import asyncio
+import logging
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -32,6 +34,14 @@ class Addresses:
     api: str = "127.0.0.1:15020"
 
 
+_GRACE_SECONDS = 1
+"""How long requests that are being answered may take when the server ends."""
+
+_ADDRESS = re.compile(r"(?P<host>[^:/]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})", re.ASCII)
+
+_log = logging.getLogger(__name__)
+
+
 class _Http(uvicorn.Server):
     """Uvicorn without signal handlers: this process has other things to end as well."""
 
@@ -53,10 +63,11 @@ async def serve(mesh_file: Path, state: Path, addresses: Addresses, ready: Calla
         MeshFileError: The mesh file has a mistake.
         OSError: An address can't be had, or the state can't be opened.
     """
+    _host_and_port(addresses.xds, "xDS")
     mesh = await asyncio.to_thread(read, mesh_file)
     with Registry(state) as registry, _bind(addresses.api) as listening:
         plane = ControlPlane(mesh_file, mesh, registry)
-        http = _Http(uvicorn.Config(api(plane), log_config=None, access_log=False, lifespan="off"))
+        http = _Http(_config(plane))
         xds_port = await plane.ads.start(addresses.xds)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -68,6 +79,19 @@ async def serve(mesh_file: Path, state: Path, addresses: Addresses, ready: Calla
                     task.cancel()
         finally:
             await plane.ads.stop()
+    _log.info("ended; Envoys keep what they have been told")
+
+
+def _config(plane: ControlPlane) -> uvicorn.Config:
+    return uvicorn.Config(
+        api(plane),
+        access_log=False,
+        lifespan="off",
+        log_config=None,
+        log_level=logging.WARNING,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ws="none",
+    )
 
 
 def _end_on_signal(http: uvicorn.Server) -> None:
@@ -80,13 +104,21 @@ def _end_on_signal(http: uvicorn.Server) -> None:
 
 
 def _bind(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
+    host, port = _host_and_port(address, "the API")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host.strip("[]"), int(port)), backlog=1024)
-    except ValueError:
-        raise OSError(f"cannot listen on {address!r} for the API: expected ip:port") from None
+        return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        raise OSError(f"cannot listen on {address} for the API: {error.strerror}") from error
+        # Python adds the address once more.
+        reason = str(error.strerror).partition(" (while")[0]
+        raise OSError(f"cannot listen on {address} for the API: {reason}") from error
+
+
+def _host_and_port(address: str, purpose: str) -> tuple[str, int]:
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match["port"]) >= 2**16:
+        raise OSError(f"cannot listen on {address!r} for {purpose}: expected ip:port such as 127.0.0.1:15020")
+    return match["host"].strip("[]"), int(match["port"])
 
 
 def _port(listening: socket.socket) -> int:

@@ -6,8 +6,8 @@ Requests and changes of the mesh go in; responses come out. What always holds:
 - nothing is sent that was not asked for, nor a version again that the Envoy has;
 - a rejected version is not sent again until the resource changes, and the rejection is kept for `status`;
 - an updated cluster is followed by its endpoints: Envoy waits for them even if they are the same;
-- names that clients make up are bounded: the oldest clusters are withdrawn. Envoy never asks again for a cluster that
-  it was sent and lost, so a withdrawn name stays on record, and is sent once the mesh has something by that name.
+- names that clients make up are bounded: the oldest clusters are withdrawn. Envoy never asks again for a cluster
+  that it was sent and lost, so a withdrawn name stays on record, and is sent once the mesh has something by it.
 """
 
 from collections import defaultdict
@@ -134,7 +134,7 @@ class Session:
             self._note(key, held.get(key.name, ""))
         wanted = [key for key in keys if key.name not in held or self._is_stale(key)]
         is_first, subscription.answered = not subscription.answered, True
-        # Envoy opens with subscriptions to everything, of which there is nothing; it waits for an answer all the same.
+        # A subscription to everything opens with no name: there is nothing to send, but Envoy waits for an answer.
         return [self._respond(request.type_url, wanted)] if wanted or is_first else []
 
     def _note(self, key: Key, version: str) -> None:

@@ -1,0 +1,30 @@
+"""Tables on standard output.
+
+Invariant: what is printed is data, never markup, and none of it is cut off: a terminal too narrow for a name folds
+it, and where there is no terminal a row is one line.
+"""
+
+from collections.abc import Iterable, Sequence
+
+_UNFOLDED = 100_000
+"""A width in which nothing is folded."""
+
+Cell = str | tuple[str, str]
+"""A text, or a text and its style."""
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Print rows under a line of column names."""
+    # Most commands print none, and should not wait for Rich.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(*cell) if isinstance(cell, tuple) else Text(cell) for cell in row))
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=_UNFOLDED)
+    console.print(table)

@@ -1,0 +1,126 @@
+"""What the API takes and gives, as JSON."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from detour.mesh import Endpoint, OffloadedDeployment, Protocol, is_name, parse_duration
+
+_DEFAULT_TTL = "24h"
+_QUOTED_MAX = 60
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        known = "at most 63 letters, digits, dots, dashes and underscores, the first a letter or digit"
+        raise ValueError(f"expected a name of {known}, got {text[:_QUOTED_MAX]!r}")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    return str(Endpoint.parse(text))
+
+
+def _ttl(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("expected text without control characters")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+EndpointText = Annotated[str, AfterValidator(_endpoint)]
+
+
+class DeploymentIn(BaseModel, extra="forbid"):
+    """An offloaded deployment to register."""
+
+    service: Name
+    name: Name
+    endpoints: Annotated[
+        list[EndpointText], Field(description="`ip:port` of each instance; none yet is allowed", max_length=1000)
+    ]
+    owner: Annotated[str, AfterValidator(_printable), Field(max_length=100)] = ""
+    ttl: Annotated[str, AfterValidator(_ttl), Field(description="how long it lives: 30m, 24h, 7d")] = _DEFAULT_TTL
+
+    def deployment(self) -> OffloadedDeployment:
+        """Return the value that it stands for; its time begins."""
+        return OffloadedDeployment(
+            service=self.service,
+            name=self.name,
+            endpoints=tuple(Endpoint.parse(text) for text in self.endpoints),
+            owner=self.owner,
+            expires=datetime.now(UTC) + parse_duration(self.ttl),
+        )
+
+
+class DeploymentOut(BaseModel):
+    """An offloaded deployment as the mesh has it."""
+
+    service: str
+    name: str
+    endpoints: list[str]
+    owner: str
+    expires: datetime | None
+    source: Annotated[str, Field(description="`mesh file` or `registered`")]
+
+
+class ServiceOut(BaseModel):
+    """A service of the mesh."""
+
+    name: str
+    protocol: Protocol
+    endpoints: list[str]
+    deployments: list[str]
+
+
+class RejectionOut(BaseModel):
+    """Resources that an Envoy refused."""
+
+    type: str
+    names: list[str]
+    message: str
+
+
+class EnvoyOut(BaseModel):
+    """An Envoy that is connected, and what it holds."""
+
+    node: str
+    service: str
+    role: str
+    since: datetime
+    sent_bytes: int
+    pending: Annotated[int, Field(description="responses that it has neither acknowledged nor rejected yet")]
+    acknowledged: Annotated[
+        dict[str, dict[str, str]], Field(description="by type of resource, names and the versions that it holds")
+    ]
+    rejections: list[RejectionOut]
+
+
+class MeshFileOut(BaseModel):
+    """The mesh file, and what is wrong with it since the last good one."""
+
+    path: str
+    problem: str | None
+
+
+class StatusOut(BaseModel):
+    """The whole of what the server knows about itself."""
+
+    version: str
+    mesh_file: MeshFileOut
+    services: int
+    deployments: int
+    failures: Annotated[list[str], Field(description="what does not work at the moment, a line each")]
+    envoys: list[EnvoyOut]
+
+
+class HealthOut(BaseModel):
+    """That the server answers."""
+
+    status: str = "ok"

@@ -1,0 +1,131 @@
+"""Errors of the API as problem details (RFC 9457).
+
+Invariant: what a client can mend is told to the client, with what to do; what went wrong in the server itself is
+told to the log, with its stack, and the client learns only that.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from detour.offload.registry import OwnedByAnotherError
+from detour.server.control_plane import DeploymentConflictError, UnknownServiceError
+
+_MEDIA_TYPE = "application/problem+json"
+_TOLD_MAX = 10
+"""Of more mistakes in one request only so many are told."""
+
+_log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457, section 3.1); `type` is `about:blank`, so `title` is the status in words."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+def documented(*codes: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Describe problems with these statuses, for FastAPI's `responses`."""
+    content = {_MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {code.value: {"description": code.phrase, "content": content} for code in codes}
+
+
+def add_problems(app: FastAPI) -> None:
+    """Make problem details of every error of an application."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(OSError, _not_kept)
+    app.add_exception_handler(UnknownServiceError, _missing)
+    for kind in (DeploymentConflictError, OwnedByAnotherError):
+        app.add_exception_handler(kind, _conflict)
+
+
+def problem(code: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return a response that tells a problem."""
+    # A client may have sent halves of surrogate pairs, which UTF-8 cannot hold.
+    told = detail.encode("utf-8", "backslashreplace").decode()
+    content = Problem(title=code.phrase, status=code.value, detail=told).model_dump()
+    return JSONResponse(content, status_code=code, headers=headers, media_type=_MEDIA_TYPE)
+
+
+async def _missing(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.NOT_FOUND, str(error))
+
+
+async def _conflict(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.CONFLICT, str(error))
+
+
+async def _not_kept(_request: Request, error: Exception) -> JSONResponse:
+    _log.error("%s", error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+
+
+async def _unexpected(request: Request, _error: Exception) -> JSONResponse:
+    # Starlette raises the error again behind this answer, and uvicorn logs it with its stack.
+    detail = f"{request.method} {request.url.path} failed in the server; its log says why"
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """Tell what FastAPI and Starlette refuse before any handler is reached."""
+    assert isinstance(error, HTTPException)  # noqa: S101  handlers are registered by type
+    asked = f"{request.method} {request.url.path}"
+    match code := HTTPStatus(error.status_code):
+        case HTTPStatus.NOT_FOUND:
+            return problem(code, f"there is no {asked}; GET /docs shows what there is")
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = ", ".join(_methods(request))
+            return problem(code, f"there is no {asked}; allowed there: {allowed}", {"Allow": allowed})
+        case HTTPStatus.BAD_REQUEST:
+            return problem(code, "the body cannot be read: send JSON, in UTF-8")
+    return problem(code, error.detail, error.headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """List what is allowed at a path; Starlette names the first route's methods only."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes for method in route.methods})
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  handlers are registered by type
+    mistakes = error.errors()
+    told = [_told(mistake) for mistake in mistakes[:_TOLD_MAX]]
+    if len(mistakes) > _TOLD_MAX:
+        told.append(f"and {len(mistakes) - _TOLD_MAX} more")
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(told))
+
+
+def _told(mistake: Mapping[str, Any]) -> str:
+    where = _path(mistake["loc"][1:])
+    match mistake["type"]:
+        case "json_invalid":
+            return f"the body is not JSON: {mistake['ctx']['error']} at character {mistake['loc'][-1]}"
+        case "extra_forbidden":
+            return f"{where}: there is no such field"
+        case "missing":
+            return f"{where}: is missing"
+        case "value_error":
+            return f"{where}: {mistake['ctx']['error']}"
+        case "model_attributes_type":
+            return f"{where}: send a JSON object, with the header content-type: application/json"
+    return f"{where}: {mistake['msg']}"
+
+
+def _path(place: Iterable[str | int]) -> str:
+    """Write a place as people do: `endpoints[0]`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".") or "the body"
