@@ -17,6 +17,7 @@ from detour.mesh import (
     SettingsApplied,
 )
 from detour.overrides import parse_words, write_opentracing
+from detour.xds.server import AdsServer
 from parts import Client, MeshUnderTest, free_port, http_instance
 
 ROUTE = "override.route.users="
@@ -305,3 +306,22 @@ async def test_a_service_that_leaves_the_mesh_is_looked_for_outside(mesh: MeshUn
     async with asyncio.timeout(10):
         while (await caller.get("http://users/")).status_code != 200:
             pass
+
+
+async def test_a_control_plane_that_comes_back_is_followed_again(mesh: MeshUnderTest, caller: Client) -> None:
+    """Another server on the same address: what changed meanwhile arrives, what did not is not sent again."""
+    headers = {"baggage": f"{ROUTE}pr-42"}
+    for wanted in ({}, headers):
+        assert (await caller.get("http://users/", headers=wanted)).status_code == 200
+    await mesh.ads.stop()
+    known = mesh.ads.catalog.mesh
+    mesh.ads = AdsServer(Mesh.of(known.services.values(), [], known.settings))
+    await mesh.ads.start(f"127.0.0.1:{mesh.port}")
+    try:
+        async with asyncio.timeout(20):
+            while (await caller.get("http://users/", headers=headers)).status_code != 503:
+                assert (await caller.get("http://users/")).json()["instance"] == "users-1"
+        (connection,) = mesh.ads.connections
+        assert connection.sent_bytes < 500
+    finally:
+        await mesh.ads.stop()
