@@ -22,8 +22,9 @@ install_packages() {
   fi
   say "installing Debian's ${packages[*]} ..."
   export DEBIAN_FRONTEND=noninteractive
-  { apt-get -qq update && apt-get -qq install -y --no-install-recommends "${packages[@]}"; } >/dev/null ||
-    fail "apt-get could not install ${packages[*]}; its reason stands above"
+  local log
+  log=$({ apt-get -qq update && apt-get -qq install -y --no-install-recommends "${packages[@]}"; } 2>&1) ||
+    fail "apt-get could not install ${packages[*]}: $log"
 }
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
