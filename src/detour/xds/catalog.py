@@ -6,6 +6,7 @@ stays as it last was, and is listed in `failures`.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -55,6 +56,7 @@ class Catalog:
         self._mesh = mesh
         self._builders = dict(_BUILDERS)
         self._resources: dict[Key, Resource | None] = {}
+        self._of_subject: defaultdict[str, set[Key]] = defaultdict(set)
         self.failures: dict[Key, str] = {}
 
     @property
@@ -67,7 +69,9 @@ class Catalog:
         if key not in self._resources:
             if len(self._resources) >= _CACHED_MAX:
                 self._resources.clear()
+                self._of_subject.clear()
             self._resources[key] = self._build(key)
+            self._of_subject[self.subject(key)].add(key)
         return self._resources[key]
 
     def subject(self, key: Key) -> str:
@@ -92,10 +96,9 @@ class Catalog:
             touched: The subjects (services, and "" for settings) in which it differs from the one before.
         """
         self._mesh = mesh
-        subjects = frozenset(touched)
-        for key in [key for key in self._resources if self.subject(key) in subjects]:
-            last_good = self._resources.pop(key)
-            self._resources[key] = self._build(key, last_good)
+        for subject in touched:
+            for key in self._of_subject.get(subject, ()):
+                self._resources[key] = self._build(key, self._resources[key])
 
     def _build(self, key: Key, last_good: Resource | None = None) -> Resource | None:
         builder = self._builders.get(key.type_url)
