@@ -79,4 +79,4 @@ _Dumper.add_representer(str, _text)
 
 
 def _yaml(message: dict) -> str:
-    return yaml.dump(message, Dumper=_Dumper, sort_keys=False, width=110)
+    return yaml.dump(message, Dumper=_Dumper, sort_keys=True, width=110)
