@@ -1,0 +1,65 @@
+"""The command line: `python -m bench [PART...]`."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from bench import cpu, demo_time, first_call, offload_add, pushed_bytes, restarts, server_memory, unbacked_memory
+from bench.options import Options
+from bench.report import Row, show, write
+
+_PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = {
+    "cpu": cpu.measure,
+    "offload-add": offload_add.measure,
+    "pushed-bytes": pushed_bytes.measure,
+    "first-call": first_call.measure,
+    "server-memory": server_memory.measure,
+    "demo-time": demo_time.measure,
+    "restarts": restarts.measure,
+    "unbacked-memory": unbacked_memory.measure,
+}
+_RESULTS: Final = Path(__file__).parent / "results"
+
+_Parts = Annotated[list[str] | None, typer.Argument(help=f"What to measure: {', '.join(_PARTS)} [default: all].")]
+
+
+def bench(
+    parts: _Parts = None,
+    rounds: Annotated[int, typer.Option(help="Rounds of the CPU comparisons.", min=1)] = 240,
+    quick: Annotated[bool, typer.Option("--quick", help="Less of everything, to see that it works.")] = False,
+) -> None:
+    """Measure what Detour costs and how fast it is; the results stand in bench/results/ as JSON as well."""
+    chosen = parts or list(_PARTS)
+    if unknown := [part for part in chosen if part not in _PARTS]:
+        raise ValueError(f"there is no part {unknown[0]}; there are {', '.join(_PARTS)}")
+    options = Options(rounds=min(rounds, 20) if quick else rounds, quick=quick)
+    rows = [row for part in chosen for row in _measured(part, options)]
+    show(rows)
+
+
+def _measured(part: str, options: Options) -> list[Row]:
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[dim]measuring {part} ...[/]")
+    rows = asyncio.run(_PARTS[part](options))
+    # A quick run is no result: it must not stand where a person looks for one.
+    if not options.quick:
+        write(_RESULTS, part, rows)
+    return rows
+
+
+def main() -> None:
+    """Run it; an error that a person can mend is one line and status 2."""
+    try:
+        typer.run(bench)
+    except (OSError, ValueError, LookupError, RuntimeError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"bench: {error}", style="red", markup=False, highlight=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
