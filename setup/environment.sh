@@ -21,21 +21,27 @@ install_packages() {
     fail "missing: ${packages[*]}. Install with: sudo apt-get install ${packages[*]}"
   fi
   say "installing Debian's ${packages[*]} ..."
-  export DEBIAN_FRONTEND=noninteractive
+  export DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
   local log
   log=$({ apt-get -qq update && apt-get -qq install -y --no-install-recommends "${packages[@]}"; } 2>&1) ||
     fail "apt-get could not install ${packages[*]}: $log"
 }
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+# Made in this place, by this Python, to the end: scripts in bin/ name the place, packages lie in the Python's own folder.
+environment_fits() {
+  grep -qs "^version = $version\." .venv/pyvenv.cfg && grep -qsF " $PWD/.venv" .venv/pyvenv.cfg &&
+    .venv/bin/python -c 'import pip' 2>/dev/null
+}
+
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2]); sys.exit(sys.version_info < (3, 11))' 2>/dev/null) ||
   fail "needs Python 3.11 or later as $python (set PYTHON to use another one)"
 mapfile -t packages < <(missing_packages)
 [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
 
-wanted=$(cat setup/environment.sh setup/uv.lock requirements.lock pyproject.toml | sha256sum)
+wanted=$({ echo "$version $PWD"; cat setup/environment.sh setup/uv.lock requirements.lock pyproject.toml; } | sha256sum)
 [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
 
-if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+if ! environment_fits; then
   say "making a virtual environment in .venv ..."
   "$python" -m venv --clear .venv
 fi
