@@ -29,11 +29,18 @@ def header(answer: httpx.Response, name: str) -> str | None:
 
 
 async def test_without_an_override_the_baseline_answers(caller: Client) -> None:
-    """The usual request, told apart by nothing but the name of who served it."""
+    """The usual request. Nobody is told who served it: without an override it can be nobody else."""
     answer = await caller.get("http://users/some/path?a=b")
     assert (answer.status_code, answer.json()["instance"]) == (200, "users-1")
     assert answer.json()["path"] == "/some/path"
-    assert answer.headers["x-detour-served-by"] == "users"
+    assert "x-detour-served-by" not in answer.headers
+
+
+async def test_a_request_with_overrides_is_told_at_each_hop_who_served_it(caller: Client) -> None:
+    """Also where its overrides are of other services: the baseline, by its name."""
+    for baggage in ("override.route.payments=pr-1", "override.log.users=debug", f"{ROUTE}"):
+        answer = await caller.get("http://users:8080/", headers={"baggage": baggage})
+        assert answer.headers["x-detour-served-by"] == "users"
 
 
 async def test_an_override_sends_that_request_to_the_deployment(caller: Client) -> None:

@@ -127,15 +127,15 @@ async def test_http2_from_client_to_an_http1_service(caller: Client) -> None:
     assert output.endswith(b" 2")
 
 
-async def test_http_1_0_is_refused_in_words_and_1_1_keeps_its_connection(caller: Client) -> None:
-    """Several requests with different overrides share one connection, and each is routed by itself."""
+async def test_requests_of_one_connection_are_routed_each_by_itself(caller: Client) -> None:
+    """Several requests with different overrides share it."""
     async with httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=1)) as client:
         seen = []
         for baggage in ("", "override.route.users=pr-42", "", "override.route.users=pr-404"):
             headers = {"host": "users", "baggage": baggage}
             answer = await client.get(f"http://127.0.0.1:{caller.port}/", headers=headers)
-            seen.append(answer.headers["x-detour-served-by"])
-    assert seen == ["users", "users@pr-42", "users", "users@pr-404"]
+            seen.append(answer.headers.get("x-detour-served-by"))
+    assert seen == [None, "users@pr-42", None, "users@pr-404"]
 
 
 async def test_a_tunnel_to_the_outside_is_a_plain_tunnel(caller: Client) -> None:

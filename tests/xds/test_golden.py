@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.json_format import MessageToJson
 
 from detour.discovery.mesh_file import parse
-from detour.envoy.vocabulary import EDGE_ROUTES, EDGE_ROUTES_TRUSTED, outbound_routes
+from detour.envoy.vocabulary import EDGE_ROUTES, EDGE_ROUTES_TRUSTED, OUTBOUND_ROUTES
 from detour.mesh import Mesh
 from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
 
@@ -31,7 +31,7 @@ CASES = {
     "outside": [(CLUSTER, "example.test:8443")],
     "tunnel": [(CLUSTER, "connect@users:50051"), (CLUSTER, "connect@example.test:443")],
     "meaningless": [(CLUSTER, "users@"), (CLUSTER, "example.test@pr-42"), (ENDPOINTS, "users@")],
-    "outbound-routes": [(ROUTES, outbound_routes(15001))],
+    "outbound-routes": [(ROUTES, OUTBOUND_ROUTES)],
     "edge-routes": [(ROUTES, EDGE_ROUTES), (ROUTES, EDGE_ROUTES_TRUSTED)],
 }
 

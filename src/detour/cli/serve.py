@@ -47,7 +47,7 @@ def serve(
 
 def _one_file(mesh: Path | None, others: list[str]) -> Path:
     if mesh is None:
-        raise ValueError(f"the mesh file is missing: detour serve --mesh {others[0] if others else 'FILE'}")
+        raise ValueError(f"give the mesh file with --mesh: detour serve --mesh {others[0] if others else 'FILE'}")
     if others:
         raise ValueError(f"what is {others[0]!r} for? There is one mesh file, {mesh}")
     return mesh

@@ -37,7 +37,8 @@ def _print_envoys(envoys: list[dict[str, Any]]) -> None:
     print_table(("envoy", "service", "holds", "sent", "state"), [_row(envoy) for envoy in envoys])
     for envoy in envoys:
         for one in envoy["rejections"]:
-            _alarm(f"{envoy['node']} rejected {one['type']} {', '.join(one['names'])}:", one["message"])
+            reason = " ".join(one["message"].split())
+            _alarm(f"{envoy['node']} rejected {one['type']} {', '.join(one['names'])}:", reason)
 
 
 def _row(envoy: dict[str, Any]) -> tuple[Cell, ...]:

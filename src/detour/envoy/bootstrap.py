@@ -5,8 +5,17 @@ delta ADS stream; nothing here depends on the mesh.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
+from detour.envoy.connection_manager import (
+    WEBSOCKET,
+    Json,
+    as_downstream,
+    connection_manager,
+    http_filter,
+    reply,
+    upstream_protocol,
+)
+from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
 from detour.envoy.vocabulary import (
     EDGE_ROUTES,
     EDGE_ROUTES_TRUSTED,
@@ -14,20 +23,15 @@ from detour.envoy.vocabulary import (
     LUA_FILTER,
     METADATA,
     MISSING,
-    OUTSIDE_DNS,
-    SERVED_BY_HEADER,
+    OUTBOUND_ROUTES,
     TUNNEL_LISTENER,
     TYPE,
-    outbound_routes,
 )
 
-Json = dict[str, Any]
-
 _ADS = {"ads": {}, "resource_api_version": "V3"}
-_FILTERS = TYPE + "envoy.extensions.filters.http."
-_UPSTREAM_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _CONTROL_PLANE = "control-plane"
-_ON_DEMAND_TIMEOUT = "2s"
+_ON_DEMAND_TIMEOUT = "5s"
+"""How long a request waits for the control plane: longer than a restart of it takes."""
 _ROUTES_TIMEOUT = "2s"
 """How long a starting Envoy waits for its routes: inbound requests must not wait for an absent control plane."""
 
@@ -74,21 +78,25 @@ class Edge:
 
 
 def sidecar_bootstrap(sidecar: Sidecar) -> Json:
-    """Return the bootstrap of a sidecar: an outbound, an inbound and a tunnel listener."""
-    routes = _rds(outbound_routes(sidecar.outbound_port))
+    """Return the bootstrap of a sidecar.
+
+    Beside its outbound and inbound listeners it has two internal ones: the end of CONNECT tunnels, and the way out
+    of the mesh.
+    """
+    routes = _rds(OUTBOUND_ROUTES)
+    tunnel = _outbound(TUNNEL_LISTENER, routes, forward_proxy())
     return _bootstrap(
         node={"id": sidecar.instance, "cluster": sidecar.service, "metadata": {"role": "sidecar"}},
         admin_port=sidecar.admin_port,
         control_plane=sidecar.control_plane,
-        clusters=[_application(sidecar.app_port)],
+        clusters=[_application(sidecar.app_port), outside_cluster()],
         listeners=[
-            _listener("outbound", "127.0.0.1", sidecar.outbound_port, _outbound("outbound", routes)),
+            _listener(
+                "outbound", "127.0.0.1", sidecar.outbound_port, _outbound("outbound", routes, forward_proxy())
+            ),
             _listener("inbound", sidecar.inbound_address, sidecar.inbound_port, _inbound()),
-            {
-                "name": TUNNEL_LISTENER,
-                "internal_listener": {},
-                "filter_chains": [{"filters": [_outbound(TUNNEL_LISTENER, routes)]}],
-            },
+            {"name": TUNNEL_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [tunnel]}]},
+            outside_listener(sidecar.outbound_port),
         ],
     )
 
@@ -125,7 +133,7 @@ def _bootstrap(
 def _ads_config() -> Json:
     envoy_grpc = {
         "cluster_name": _CONTROL_PLANE,
-        "retry_policy": {"retry_back_off": {"base_interval": "0.1s", "max_interval": "2s"}},
+        "retry_policy": {"retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}},
     }
     return {
         "api_type": "DELTA_GRPC",
@@ -143,19 +151,18 @@ def _control_plane(control_plane: str) -> Json:
         "name": _CONTROL_PLANE,
         "type": "STRICT_DNS",
         "connect_timeout": "1s",
-        "typed_extension_protocol_options": _protocol(http2),
+        "typed_extension_protocol_options": upstream_protocol(**http2),
         "load_assignment": _assignment(_CONTROL_PLANE, address.strip("[]"), int(port)),
     }
 
 
 def _application(port: int) -> Json:
-    options = {"http_protocol_options": {}, "http2_protocol_options": {"allow_connect": True}}
     return {
         "name": "application",
         "type": "STATIC",
         "connect_timeout": "1s",
         "circuit_breakers": {"thresholds": [_without_limits()]},
-        "typed_extension_protocol_options": _protocol({"use_downstream_protocol_config": options}),
+        "typed_extension_protocol_options": as_downstream(),
         "load_assignment": _assignment("application", "127.0.0.1", port),
     }
 
@@ -163,10 +170,6 @@ def _application(port: int) -> Json:
 def _without_limits() -> Json:
     many = 2**31 - 1
     return {"max_connections": many, "max_pending_requests": many, "max_requests": many}
-
-
-def _protocol(options: Json) -> Json:
-    return {_UPSTREAM_OPTIONS: {"@type": TYPE + _UPSTREAM_OPTIONS, **options}}
 
 
 def _assignment(name: str, address: str, port: int) -> Json:
@@ -193,23 +196,24 @@ def _rds(name: str) -> Json:
     return {"rds": {"route_config_name": name, "config_source": source}}
 
 
-def _outbound(stat_prefix: str, routes: Json, **options: object) -> Json:
+def _outbound(stat_prefix: str, routes: Json, *more_filters: Json, **options: object) -> Json:
     filters = [
-        _filter("envoy.filters.http.on_demand", "on_demand.v3.OnDemand", odcds=_odcds()),
-        # Both act only on the routes that switch them on: those that match a fault override, or strip overrides.
-        {**_filter(LUA_FILTER, "lua.v3.Lua"), "disabled": True},
-        {**_filter(FAULT_FILTER, "fault.v3.HTTPFault"), "disabled": True},
-        _filter(
-            "envoy.filters.http.dynamic_forward_proxy",
-            "dynamic_forward_proxy.v3.FilterConfig",
-            dns_cache_config=OUTSIDE_DNS,
-        ),
+        http_filter("envoy.filters.http.on_demand", "on_demand.v3.OnDemand", odcds=_odcds()),
+        # These act only on routes that switch them on: those of faults, those that strip overrides, and CONNECT.
+        {**http_filter(LUA_FILTER, "lua.v3.Lua"), "disabled": True},
+        {**http_filter(FAULT_FILTER, "fault.v3.HTTPFault"), "disabled": True},
+        *({**one, "disabled": True} for one in more_filters),
     ]
-    upgrades = [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]
-    return _http(
-        stat_prefix,
-        filters,
-        {**routes, "upgrade_configs": upgrades, "local_reply_config": _replies(), **options},
+    replies = [
+        reply("UH", f"%METADATA(CLUSTER:{METADATA}:{MISSING})%", served_by=True),
+        reply("DF", "DNS does not know %REQ(:AUTHORITY)%"),
+        reply("NC", f"the control plane did not say within {_ON_DEMAND_TIMEOUT} where %REQ(:AUTHORITY)% is"),
+        reply("NR", "this Envoy has no routes: it has not reached the control plane yet", status=503),
+        reply("UMSDR", "%UPSTREAM_CLUSTER% did not answer within its timeout", status=504),
+    ]
+    upgrades = [WEBSOCKET, {"upgrade_type": "CONNECT"}]
+    return connection_manager(
+        stat_prefix, filters, **routes, upgrade_configs=upgrades, local_reply_config={"mappers": replies}, **options
     )
 
 
@@ -221,54 +225,4 @@ def _inbound() -> Json:
     route = {"match": {"prefix": "/"}, "route": {"cluster": "application", "timeout": "0s"}}
     virtual_host = {"name": "application", "domains": ["*"], "routes": [route]}
     routes = {"name": "inbound", "validate_clusters": False, "virtual_hosts": [virtual_host]}
-    return _http("inbound", [], {"route_config": routes, "upgrade_configs": [{"upgrade_type": "websocket"}]})
-
-
-def _http(stat_prefix: str, filters: list[Json], options: Json) -> Json:
-    """Return an HTTP connection manager that is as transparent as Envoy can be.
-
-    Idle streams are not ended: a WebSocket or a gRPC stream may be silent for as long as its ends agree.
-    """
-    # Neither request nor response tells of Envoy: not of its timings, nor of its own headers.
-    router = _filter("envoy.filters.http.router", "router.v3.Router", suppress_envoy_headers=True)
-    manager = {
-        "@type": TYPE + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": stat_prefix,
-        "stream_idle_timeout": "0s",
-        "generate_request_id": False,
-        "server_header_transformation": "PASS_THROUGH",
-        "http2_protocol_options": {"allow_connect": True},
-        "http_filters": [*filters, router],
-        **options,
-    }
-    return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-
-
-def _filter(name: str, kind: str, **config: object) -> Json:
-    return {"name": name, "typed_config": {"@type": _FILTERS + kind, **config}}
-
-
-def _replies() -> Json:
-    """Say in words what Envoy's own answers say with a flag (access log docs, "%RESPONSE_FLAGS%")."""
-    return {
-        "mappers": [
-            _reply("UH", f"%METADATA(CLUSTER:{METADATA}:{MISSING})%", served_by=True),
-            _reply("DF", "the mesh has no service %REQ(:AUTHORITY)%, and DNS does not know that name"),
-            _reply("NC", f"the control plane did not say within {_ON_DEMAND_TIMEOUT} where %REQ(:AUTHORITY)% is"),
-            _reply("NR", "this Envoy has no routes: it has not reached the control plane yet", status=503),
-            _reply("UMSDR", "%UPSTREAM_CLUSTER% did not answer within its timeout", status=504),
-        ]
-    }
-
-
-def _reply(flag: str, words: str, *, status: int = 0, served_by: bool = False) -> Json:
-    reply: Json = {
-        "filter": {"response_flag_filter": {"flags": [flag]}},
-        "body_format_override": {"text_format_source": {"inline_string": f"Detour: {words}\n"}},
-    }
-    if status:
-        reply["status_code"] = status
-    if served_by:
-        header = {"key": SERVED_BY_HEADER, "value": "%UPSTREAM_CLUSTER%"}
-        reply["headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
-    return reply
+    return connection_manager("inbound", [], route_config=routes, upgrade_configs=[WEBSOCKET])

@@ -157,4 +157,8 @@ def _end_with_parent() -> list[str]:
     A program before Envoy rather than code between fork and exec: gRPC's threads make a plain fork unsafe.
     """
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
+    if setpriv is None:
+        return []
+    # Who dies before setpriv has asked for the signal sends none: the shell looks whether its parent lives.
+    unless_orphaned = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid())]
+    return [setpriv, "--pdeathsig", "TERM", *unless_orphaned]

@@ -11,9 +11,13 @@ TYPE: Final = "type.googleapis.com/"
 # HTTP filters, by the names that routes use to switch them on (`typed_per_filter_config`).
 LUA_FILTER: Final = "envoy.filters.http.lua"
 FAULT_FILTER: Final = "envoy.filters.http.fault"
+FORWARD_PROXY_FILTER: Final = "envoy.filters.http.dynamic_forward_proxy"
 
 TUNNEL_LISTENER: Final = "tunnel"
 """The internal listener in which a CONNECT to a service of the mesh ends."""
+
+OUTSIDE_LISTENER: Final = "outside"
+"""The internal listener through which requests leave the mesh."""
 
 OUTSIDE_DNS: Final = {"name": "outside", "dns_lookup_family": "V4_PREFERRED", "max_hosts": 1024}
 """The DNS cache for hosts outside the mesh; Envoy wants it word for word the same in filter and cluster."""
@@ -29,10 +33,7 @@ SERVED_BY: Final = "served_by"
 
 SERVED_BY_HEADER: Final = "x-detour-served-by"
 
+# Route tables.
+OUTBOUND_ROUTES: Final = "outbound"
 EDGE_ROUTES: Final = "edge"
 EDGE_ROUTES_TRUSTED: Final = "edge/trusted"
-
-
-def outbound_routes(port: int) -> str:
-    """Name the route table of a sidecar whose outbound listener is on `port`."""
-    return f"outbound/{port}"

@@ -45,7 +45,7 @@ class DeploymentIn(BaseModel, extra="forbid"):
     endpoints: Annotated[
         list[EndpointText], Field(description="`ip:port` of each instance; none yet is allowed", max_length=1000)
     ]
-    owner: Annotated[str, AfterValidator(_printable), Field(max_length=100)] = ""
+    owner: Annotated[str, Field(max_length=100), AfterValidator(_printable)] = ""
     ttl: Annotated[str, AfterValidator(_ttl), Field(description="how long it lives: 30m, 24h, 7d")] = _DEFAULT_TTL
 
     def deployment(self) -> OffloadedDeployment:

@@ -54,9 +54,7 @@ def add_problems(app: FastAPI) -> None:
 
 def problem(code: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return a response that tells a problem."""
-    # A client may have sent halves of surrogate pairs, which UTF-8 cannot hold.
-    told = detail.encode("utf-8", "backslashreplace").decode()
-    content = Problem(title=code.phrase, status=code.value, detail=told).model_dump()
+    content = Problem(title=code.phrase, status=code.value, detail=detail).model_dump()
     return JSONResponse(content, status_code=code, headers=headers, media_type=_MEDIA_TYPE)
 
 

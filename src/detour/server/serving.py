@@ -63,11 +63,12 @@ async def serve(mesh_file: Path, state: Path, addresses: Addresses, ready: Calla
         MeshFileError: The mesh file has a mistake.
         OSError: An address can't be had, or the state can't be opened.
     """
-    _host_and_port(addresses.xds, "xDS")
     mesh = await asyncio.to_thread(read, mesh_file)
-    with Registry(state) as registry, _bind(addresses.api) as listening:
+    with Registry(state) as registry, _bind(addresses.api, "the API") as listening:
         plane = ControlPlane(mesh_file, mesh, registry)
         http = _Http(_config(plane))
+        # gRPC tells of a busy port in lines of its own, and not the reason.
+        _bind(addresses.xds, "xDS").close()
         xds_port = await plane.ads.start(addresses.xds)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -103,15 +104,19 @@ def _end_on_signal(http: uvicorn.Server) -> None:
         loop.add_signal_handler(number, end)
 
 
-def _bind(address: str) -> socket.socket:
-    host, port = _host_and_port(address, "the API")
+def _bind(address: str, purpose: str) -> socket.socket:
+    host, port = _host_and_port(address, purpose)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=1024)
+        listening = socket.create_server((host, port), family=family, backlog=1024)
+        # Connections inherit it: an answer in two parts must not wait for the first part's acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         # Python adds the address once more.
         reason = str(error.strerror).partition(" (while")[0]
-        raise OSError(f"cannot listen on {address} for the API: {reason}") from error
+        raise OSError(f"cannot listen on {address} for {purpose}: {reason}") from error
+    else:
+        return listening
 
 
 def _host_and_port(address: str, purpose: str) -> tuple[str, int]:

@@ -16,11 +16,11 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from detour.envoy.vocabulary import METADATA, MISSING, TUNNEL_LISTENER
+from detour.envoy.vocabulary import METADATA, MISSING, OUTSIDE_LISTENER, TUNNEL_LISTENER
 from detour.mesh import Mesh, Protocol, RetryPolicy, Service
 from detour.xds.messages import HTTP_OPTIONS, duration, packed
 from detour.xds.names import Target, parse
-from detour.xds.outside import outside_cluster
+from detour.xds.outside import outside_tunnel
 
 _CONNECT_TIMEOUT: Final = Duration(seconds=2)
 _ENDPOINTS_TIMEOUT: Final = Duration(seconds=1)
@@ -36,9 +36,9 @@ def cluster(name: str, mesh: Mesh) -> cluster_pb2.Cluster:
         return _without_endpoints(name, f"{name!r} does not name a service, nor a host outside the mesh")
     service = mesh.services.get(target.host)
     if service is not None:
-        return _tunnel(name) if target.is_tunnel else _service_cluster(name, target, service)
+        return _internal(name, TUNNEL_LISTENER) if target.is_tunnel else _service_cluster(name, target, service)
     if target.deployment is None:
-        return outside_cluster(name, target)
+        return outside_tunnel(name) if target.is_tunnel else _internal(name, OUTSIDE_LISTENER)
     return _without_endpoints(name, f"override of {target.host}, but the mesh has no service of that name")
 
 
@@ -102,14 +102,16 @@ def _retry_policy(retries: RetryPolicy) -> route_components_pb2.RetryPolicy:
     )
 
 
-def _tunnel(name: str) -> cluster_pb2.Cluster:
-    internal = address_pb2.EnvoyInternalAddress(server_listener_name=TUNNEL_LISTENER)
+def _internal(name: str, listener: str) -> cluster_pb2.Cluster:
+    """Return a cluster that leads to a listener of the same Envoy, in the protocol that the request came in."""
+    internal = address_pb2.EnvoyInternalAddress(server_listener_name=listener)
     endpoint = endpoint_components_pb2.Endpoint(address=address_pb2.Address(envoy_internal_address=internal))
     return cluster_pb2.Cluster(
         name=name,
-        alt_stat_name="tunnel",
+        alt_stat_name=listener,
         type=cluster_pb2.Cluster.STATIC,
         circuit_breakers=_unlimited(),
+        typed_extension_protocol_options={HTTP_OPTIONS: _as_downstream()},
         load_assignment=endpoint_pb2.ClusterLoadAssignment(
             cluster_name=name,
             endpoints=[
@@ -119,6 +121,14 @@ def _tunnel(name: str) -> cluster_pb2.Cluster:
             ],
         ),
     )
+
+
+@cache
+def _as_downstream() -> Any:
+    options = http_protocol_options_pb2.HttpProtocolOptions()
+    options.use_downstream_protocol_config.http_protocol_options.SetInParent()
+    options.use_downstream_protocol_config.http2_protocol_options.allow_connect = True
+    return packed(options)
 
 
 def _without_endpoints(name: str, why: str) -> cluster_pb2.Cluster:

@@ -1,8 +1,10 @@
 """Route tables (RDS v3): one for every sidecar, one for edges that trust overrides, one for those that do not.
 
-A sidecar's table names no service. Without an override the cluster is the one that the request's authority names,
-chosen natively; only a request that carries overrides enters Lua. What the cluster is, the control plane says when
-the request first needs it.
+A sidecar's table names no service. The first route is for requests without overrides, nearly all of them: two
+header matches, and the cluster that the authority names, natively. Only a request whose baggage names a deployment
+or a fault enters Lua. What a cluster is, the control plane says when a request first needs it.
+
+A request that carries overrides is told, at each hop, who served it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,22 +27,26 @@ from detour.envoy.vocabulary import (
     EDGE_ROUTES,
     EDGE_ROUTES_TRUSTED,
     FAULT_FILTER,
+    FORWARD_PROXY_FILTER,
     LUA_FILTER,
     METADATA,
+    OUTBOUND_ROUTES,
     SERVED_BY,
     SERVED_BY_HEADER,
-    outbound_routes,
 )
 from detour.mesh import Carrier, Mesh
 from detour.xds.messages import packed
 
 _BY_CLUSTER: Final = "%UPSTREAM_CLUSTER%"
 _BY_ENDPOINT: Final = f"%UPSTREAM_METADATA({METADATA}:{SERVED_BY})%"
-"""Costs more, and is right also where an override falls back to the baseline."""
+"""Costs more, and is right also where an override may fall back to the baseline."""
 
 _UNLIMITED: Final = Duration()
 _ANY_PATH: Final = "/"
 _ALWAYS: Final = percent_pb2.FractionalPercent(numerator=100)
+_OVERRIDE: Final = "override."
+_ROUTE: Final = "override.route."
+_MISSING: Final = "override.missing"
 _FAULTS: Final = ("override.delay.", "override.abort.")
 _FROM_OUTSIDE: Final = (
     "x-ot-span-context",
@@ -59,41 +65,37 @@ def route_table(name: str, mesh: Mesh) -> route_pb2.RouteConfiguration | None:
         return _edge(name, mesh, trusted=True)
     if name == EDGE_ROUTES:
         return _edge(name, mesh, trusted=False)
-    port = name.rpartition("/")[2]
-    if port.isdecimal() and name == outbound_routes(int(port)):
-        return _outbound(name, int(port), mesh.settings.carriers)
-    return None
+    return _outbound(name, mesh.settings.carriers) if name == OUTBOUND_ROUTES else None
 
 
-def _outbound(name: str, port: int, carriers: Sequence[Carrier]) -> route_pb2.RouteConfiguration:
+def _outbound(name: str, carriers: Sequence[Carrier]) -> route_pb2.RouteConfiguration:
+    by_authority = components_pb2.RouteAction(cluster_header=":authority")
     everything = components_pb2.VirtualHost(
         name="everything",
         domains=["*"],
         routes=[
+            _plain_route(by_authority, carriers, _absent(":authority", "@")),
             _refuse_deployment_in_host(),
             _connect(),
             *_override_routes(carriers, service=""),
-            _route(components_pb2.RouteAction(cluster_header=":authority"), _BY_CLUSTER),
+            _told(_route(by_authority), _BY_CLUSTER),
         ],
     )
     return route_pb2.RouteConfiguration(
-        name=name,
-        virtual_hosts=[_itself(port), everything],
-        cluster_specifier_plugins=[_specifier("", carriers)],
+        name=name, virtual_hosts=[everything], cluster_specifier_plugins=[_specifier("", carriers)]
     )
 
 
-def _itself(port: int) -> components_pb2.VirtualHost:
-    """Answer a request that names the sidecar as its destination, instead of sending it there for ever."""
-    words = (
-        f"this is the outbound listener of a Detour sidecar. Use it as HTTP proxy (http_proxy=http://127.0.0.1:{port}),"
-        " or send the name of a service as Host.\n"
-    )
-    return components_pb2.VirtualHost(
-        name="itself",
-        domains=[f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")],
-        routes=[_answer(421, words)],
-    )
+def _plain_route(
+    action: components_pb2.RouteAction, carriers: Sequence[Carrier], *more: components_pb2.HeaderMatcher
+) -> components_pb2.Route:
+    """Return the route of requests that carry no override."""
+    headers = [_absent(Carrier.BAGGAGE, _OVERRIDE), *more]
+    if Carrier.OPENTRACING in carriers:
+        headers.append(
+            components_pb2.HeaderMatcher(name=Carrier.OPENTRACING, present_match=True, invert_match=True)
+        )
+    return _route(action, *headers)
 
 
 def _refuse_deployment_in_host() -> components_pb2.Route:
@@ -108,7 +110,9 @@ def _connect() -> components_pb2.Route:
     upgrade = action.upgrade_configs.add(upgrade_type="CONNECT")
     upgrade.connect_config.SetInParent()
     match = components_pb2.RouteMatch(connect_matcher=components_pb2.RouteMatch.ConnectMatcher())
-    return components_pb2.Route(match=match, route=action)
+    # A host outside the mesh is resolved when the tunnel to it is opened.
+    resolving = {FORWARD_PROXY_FILTER: packed(components_pb2.FilterConfig(config=Any()))}
+    return components_pb2.Route(match=match, route=action, typed_per_filter_config=resolving)
 
 
 def _edge(name: str, mesh: Mesh, *, trusted: bool) -> route_pb2.RouteConfiguration:
@@ -138,14 +142,13 @@ def _edge(name: str, mesh: Mesh, *, trusted: bool) -> route_pb2.RouteConfigurati
 
 
 def _edge_routes(service: str, carriers: Sequence[Carrier], *, trusted: bool) -> list[components_pb2.Route]:
-    baseline = _route(components_pb2.RouteAction(cluster=service), _BY_CLUSTER)
+    action = components_pb2.RouteAction(cluster=service)
     if trusted:
-        return [*_override_routes(carriers, service=service), baseline]
-    stripping = components_pb2.Route()
-    stripping.CopyFrom(baseline)
-    stripping.match.headers.append(components_pb2.HeaderMatcher(name=Carrier.BAGGAGE, present_match=True))
+        plain, last = _plain_route(action, carriers), _told(_route(action), _BY_CLUSTER)
+        return [plain, *_override_routes(carriers, service=service), last]
+    stripping = _route(action, components_pb2.HeaderMatcher(name=Carrier.BAGGAGE, present_match=True))
     stripping.typed_per_filter_config[LUA_FILTER].CopyFrom(_enabled(_lua(strip_source())))
-    return [stripping, baseline]
+    return [stripping, _route(action)]
 
 
 def _override_routes(carriers: Iterable[Carrier], *, service: str) -> Iterable[components_pb2.Route]:
@@ -163,28 +166,27 @@ def _override_routes(carriers: Iterable[Carrier], *, service: str) -> Iterable[c
     if opentracing:
         headers.append(components_pb2.HeaderMatcher(name=Carrier.OPENTRACING, present_match=True))
     for header in headers:
-        route = _overridden(header, service)
+        route = _told(_route(_by_lua(service), header), _BY_ENDPOINT)
         for name, config in enabled.items():
             route.typed_per_filter_config[name].CopyFrom(config)
         yield route
-    yield _overridden(_contains(Carrier.BAGGAGE, "override.route."), service)
+    overridden = _contains(Carrier.BAGGAGE, _ROUTE)
+    yield _told(_route(_by_lua(service), overridden, _contains(Carrier.BAGGAGE, _MISSING)), _BY_ENDPOINT)
+    yield _told(_route(_by_lua(service), overridden), _BY_CLUSTER)
 
 
-def _overridden(header: components_pb2.HeaderMatcher, service: str) -> components_pb2.Route:
-    route = _route(_by_lua(service), _BY_ENDPOINT)
-    route.match.headers.append(header)
-    return route
-
-
-def _route(action: components_pb2.RouteAction, served_by: str) -> components_pb2.Route:
+def _route(action: components_pb2.RouteAction, *headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
     action.timeout.CopyFrom(_UNLIMITED)
-    header = base_pb2.HeaderValueOption(
+    return components_pb2.Route(match=components_pb2.RouteMatch(prefix=_ANY_PATH, headers=headers), route=action)
+
+
+def _told(route: components_pb2.Route, served_by: str) -> components_pb2.Route:
+    """Let the response say who served the request."""
+    route.response_headers_to_add.add(
         header=base_pb2.HeaderValue(key=SERVED_BY_HEADER, value=served_by),
         append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
     )
-    return components_pb2.Route(
-        match=components_pb2.RouteMatch(prefix=_ANY_PATH), route=action, response_headers_to_add=[header]
-    )
+    return route
 
 
 def _answer(status: int, words: str, match: components_pb2.RouteMatch | None = None) -> components_pb2.Route:
@@ -197,6 +199,14 @@ def _answer(status: int, words: str, match: components_pb2.RouteMatch | None = N
 
 def _contains(header: str, text: str) -> components_pb2.HeaderMatcher:
     return components_pb2.HeaderMatcher(name=header, string_match=string_pb2.StringMatcher(contains=text))
+
+
+def _absent(header: str, text: str) -> components_pb2.HeaderMatcher:
+    """Match a header without that text, and requests without that header."""
+    contains = string_pb2.StringMatcher(contains=text)
+    return components_pb2.HeaderMatcher(
+        name=header, string_match=contains, invert_match=True, treat_missing_header_as_empty=True
+    )
 
 
 def _by_lua(service: str) -> components_pb2.RouteAction:

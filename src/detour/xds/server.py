@@ -48,6 +48,7 @@ class Connection:
     role: str = ""
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     sent_bytes: int = 0
+    has_ended: bool = False
     _changed: set[str] = field(default_factory=set)
     _inbox: "asyncio.Queue[Request | None]" = field(default_factory=lambda: asyncio.Queue(_INBOX_MAX))
 
@@ -64,6 +65,11 @@ class Connection:
         self._changed.update(subjects)
         with suppress(asyncio.QueueFull):
             self._inbox.put_nowait(None)
+
+    def end(self) -> None:
+        """Have the stream closed in good order."""
+        self.has_ended = True
+        self.notify(())
 
     async def next_responses(self) -> list[Response]:
         """Wait for the next request or change; return what it calls for."""
@@ -115,6 +121,8 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
 
     async def stop(self) -> None:
         """Close all streams; Envoys keep what they have."""
+        for connection in self.connections:
+            connection.end()
         await self._server.stop(_GRACE_SECONDS)
 
     def update(self, mesh: Mesh, subjects: Iterable[str]) -> None:
@@ -138,7 +146,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         self.connections.add(connection)
         reading = asyncio.create_task(connection.read(requests))
         try:
-            while not reading.done():
+            while not (reading.done() or connection.has_ended):
                 for response in await connection.next_responses():
                     yield response
         finally:

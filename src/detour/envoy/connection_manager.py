@@ -1,0 +1,65 @@
+"""HTTP connection managers, as plain data in Envoy's JSON form: what all listeners have in common.
+
+Invariant: as transparent as Envoy can be. Requests and responses pass as they are, but for what a route says.
+"""
+
+from typing import Any, Final
+
+from detour.envoy.vocabulary import SERVED_BY_HEADER, TYPE
+
+Json = dict[str, Any]
+
+HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+WEBSOCKET: Final = {"upgrade_type": "websocket"}
+
+_MANAGER: Final = TYPE + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+
+def connection_manager(stat_prefix: str, filters: list[Json], **options: object) -> Json:
+    """Return the network filter that speaks HTTP.
+
+    Idle streams are not ended: a WebSocket or a gRPC stream may be silent for as long as its ends agree.
+    """
+    # Neither request nor response tells of Envoy: not of its timings, nor of its own headers.
+    router = http_filter("envoy.filters.http.router", "router.v3.Router", suppress_envoy_headers=True)
+    manager = {
+        "@type": _MANAGER,
+        "stat_prefix": stat_prefix,
+        "stream_idle_timeout": "0s",
+        "generate_request_id": False,
+        "server_header_transformation": "PASS_THROUGH",
+        "http2_protocol_options": {"allow_connect": True},
+        "http_filters": [*filters, router],
+        **options,
+    }
+    return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+
+
+def http_filter(name: str, kind: str, **config: object) -> Json:
+    """Return an HTTP filter; `kind` is its message below `envoy.extensions.filters.http`."""
+    return {"name": name, "typed_config": {"@type": f"{TYPE}envoy.extensions.filters.http.{kind}", **config}}
+
+
+def upstream_protocol(**options: object) -> Json:
+    """Return what a cluster speaks, as its `typed_extension_protocol_options`."""
+    return {HTTP_OPTIONS: {"@type": TYPE + HTTP_OPTIONS, **options}}
+
+
+def as_downstream() -> Json:
+    """Return the options of a cluster that speaks what the request came in."""
+    options = {"http_protocol_options": {}, "http2_protocol_options": {"allow_connect": True}}
+    return upstream_protocol(use_downstream_protocol_config=options)
+
+
+def reply(flag: str, words: str, *, status: int = 0, served_by: bool = False) -> Json:
+    """Say in words what an answer of Envoy's own says with a flag (access log docs, "%RESPONSE_FLAGS%")."""
+    mapper: Json = {
+        "filter": {"response_flag_filter": {"flags": [flag]}},
+        "body_format_override": {"text_format_source": {"inline_string": f"Detour: {words}\n"}},
+    }
+    if status:
+        mapper["status_code"] = status
+    if served_by:
+        header = {"key": SERVED_BY_HEADER, "value": "%UPSTREAM_CLUSTER%"}
+        mapper["headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+    return mapper

@@ -1,0 +1,81 @@
+"""The way out of the mesh: an internal listener that is an ordinary forward proxy.
+
+Invariant: no override and no internal header leaves the mesh, whichever route led here. Names are resolved request
+by request (dynamic forward proxy), so that a slow DNS server delays nobody else. Requests between services of the
+mesh never pass this way, and pay nothing for it.
+"""
+
+from typing import Final
+
+from detour.envoy.connection_manager import WEBSOCKET, Json, as_downstream, connection_manager, http_filter, reply
+from detour.envoy.lua import strip_source
+from detour.envoy.vocabulary import FORWARD_PROXY_FILTER, LUA_FILTER, OUTSIDE_DNS, OUTSIDE_LISTENER, TYPE
+
+INTERNAL_PREFIXES: Final = ("x-envoy-", "x-detour-")
+INTERNAL_HEADERS: Final = ("x-ot-span-context", "x-forwarded-proto")
+"""The second is what the sidecar's own connection manager adds."""
+
+_CLUSTER: Final = "outside"
+
+
+def outside_listener(outbound_port: int) -> Json:
+    """Return the listener; a request for the sidecar itself is answered instead of being sent there for ever."""
+    everything = {
+        "name": "everything",
+        "domains": ["*"],
+        "routes": [{"match": {"prefix": "/"}, "route": {"cluster": _CLUSTER, "timeout": "0s"}}],
+        # Not by a filter: Envoy finds no route for a request without the second of these.
+        "request_headers_to_remove": list(INTERNAL_HEADERS),
+    }
+    filters = [
+        http_filter(LUA_FILTER, "lua.v3.Lua", default_source_code={"inline_string": strip_source()}),
+        _remove_internal_headers(),
+        forward_proxy(),
+    ]
+    unknown = reply("DF", "the mesh has no service %REQ(:AUTHORITY)%, and DNS does not know that name")
+    manager = connection_manager(
+        "outside",
+        filters,
+        route_config={"name": "outside", "virtual_hosts": [_itself(outbound_port), everything]},
+        upgrade_configs=[WEBSOCKET],
+        local_reply_config={"mappers": [unknown]},
+    )
+    return {"name": OUTSIDE_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
+
+
+def outside_cluster() -> Json:
+    """Return the cluster that sends each request to the host that it names, port 80 by default."""
+    cluster_type = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
+    # Envoy's rule is about TLS to the names that it resolves; this forward proxy speaks plain HTTP only.
+    config = {"@type": TYPE + cluster_type, "dns_cache_config": OUTSIDE_DNS, "allow_insecure_cluster_options": True}
+    return {
+        "name": _CLUSTER,
+        "lb_policy": "CLUSTER_PROVIDED",
+        "connect_timeout": "10s",
+        "cluster_type": {"name": "envoy.clusters.dynamic_forward_proxy", "typed_config": config},
+        "typed_extension_protocol_options": as_downstream(),
+    }
+
+
+def forward_proxy() -> Json:
+    """Return the filter that resolves the name of a request for a forward proxy's cluster."""
+    return http_filter(FORWARD_PROXY_FILTER, "dynamic_forward_proxy.v3.FilterConfig", dns_cache_config=OUTSIDE_DNS)
+
+
+def _remove_internal_headers() -> Json:
+    by_prefix = [{"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in INTERNAL_PREFIXES]
+    name = "envoy.filters.http.header_mutation"
+    return http_filter(name, "header_mutation.v3.HeaderMutation", mutations={"request_mutations": by_prefix})
+
+
+def _itself(port: int) -> Json:
+    words = (
+        f"this is the outbound listener of a Detour sidecar. Use it as HTTP proxy (http_proxy=http://127.0.0.1:{port}),"
+        " or send the name of a service as Host."
+    )
+    answer = {"status": 421, "body": {"inline_string": f"Detour: {words}\n"}}
+    return {
+        "name": "itself",
+        "domains": [f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")],
+        "routes": [{"match": {"prefix": "/"}, "direct_response": answer}],
+    }

@@ -1,0 +1,132 @@
+"""`detour serve`: starting, ending, and what it refuses to start with."""
+
+import re
+import signal
+import socket
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.running import Server, detour, refusal, serving, wait_until
+from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
+from parts import free_port
+
+PR_42 = {"service": "users", "name": "pr-42", "endpoints": ["127.0.0.1:9101"], "owner": "ana"}
+
+
+@contextmanager
+def connected_envoy(server: Server, log: Path):
+    """Run a sidecar, from the moment on at which the server has told it all that it asked for."""
+    ports = {name: free_port() for name in ("app_port", "outbound_port", "inbound_port", "admin_port")}
+    envoy = start_envoy(sidecar_bootstrap(Sidecar("users", "users-1", control_plane=server.xds, **ports)), log)
+
+    def is_told() -> bool:
+        envoys = httpx.get(f"{server.url}/v1/status", trust_env=False).json()["envoys"]
+        return any(one["acknowledged"].get("RouteConfiguration") for one in envoys)
+
+    try:
+        wait_until(is_told)
+        yield
+    finally:
+        envoy._process.kill()
+        envoy._process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_good_order(tmp_path, mesh_file, number):
+    """Also with Envoys connected: status 0, soon, with a line and no stack; without a terminal no colours."""
+    with serving(mesh_file) as server, connected_envoy(server, tmp_path / "envoy.log"):
+        begun = time.monotonic()
+        assert server.command.end(number) == 0
+        assert time.monotonic() - begun < 5
+        said = server.command.text()
+    assert re.fullmatch(
+        r"Detour serves .+\n\d\d:\d\d:\d\d INFO ended; Envoys keep what they have been told\n", said
+    )
+
+
+def test_what_was_answered_survives_kill_9(mesh_file):
+    """The next server with the same state has it, and nothing has to be repaired."""
+    with serving(mesh_file) as server:
+        httpx.post(f"{server.url}/v1/deployments", json=PR_42, trust_env=False).raise_for_status()
+        server.command.end(signal.SIGKILL)
+    assert (mesh_file.parent / "mesh.state.db").exists()
+    with serving(mesh_file) as server:
+        listed = httpx.get(f"{server.url}/v1/deployments", trust_env=False).json()
+    assert [one["name"] for one in listed] == ["filed", "pr-42"]
+
+
+def test_a_broken_file_is_told_and_keeps_the_mesh(mesh_file):
+    """In the log and by `status`, with its line; mended, it is forgotten."""
+    good = mesh_file.read_text()
+    with serving(mesh_file) as server:
+        mesh_file.write_text(good.replace("endpoints", "endpoint", 1))
+        server.command.wait_for(
+            rf"{mesh_file}:3: services.users.endpoint: unknown key, did you mean \"endpoints\"\?\n"
+        )
+        server.command.wait_for("the mesh stays as it was before that change\n")
+        shown = server.detour("status").stdout
+        assert shown.splitlines()[:2] == [
+            f"{mesh_file}: 2 services, 1 offloaded deployment",
+            "The mesh file has mistakes; the last good mesh is in force:",
+        ]
+        assert f"{mesh_file}:3: services.users.endpoint: unknown key" in shown
+        mesh_file.write_text(good.replace("9003", "9004"))
+        server.command.wait_for(r"INFO .*mesh.yaml was read again; it changes payments\n")
+        assert "mistakes" not in server.detour("status").stdout
+
+
+@pytest.mark.parametrize(("option", "purpose"), [("--xds", "xDS"), ("--api", "the API")])
+def test_a_busy_port_is_one_line(mesh_file, option, purpose):
+    """It names the address and what it is for."""
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        addresses = {"--xds": "127.0.0.1:0", "--api": "127.0.0.1:0", option: address}
+        options = [word for pair in addresses.items() for word in pair]
+        line = refusal(detour("serve", "--mesh", str(mesh_file), *options))
+    assert line == f"cannot listen on {address} for {purpose}: Address already in use"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "{file}: cannot be read: No such file or directory"),
+        ("services: {users", "{file}:1: is not YAML: while parsing a flow mapping"),
+        (
+            "services:\n  users: {endpoints: []}\n  users: {endpoints: []}\n",
+            "{file}:3: services.users: is there twice, first on line 2",
+        ),
+    ],
+)
+def test_a_bad_mesh_file_is_one_line(tmp_path, content, expected):
+    """It names the file, the line and the mistake."""
+    file = tmp_path / "mesh.yaml"
+    if content is not None:
+        file.write_text(content)
+    line = refusal(detour("serve", "--mesh", str(file), "--xds", "127.0.0.1:0", "--api", "127.0.0.1:0"))
+    assert line.startswith(expected.format(file=file))
+    assert not (tmp_path / "mesh.state.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "give the mesh file with --mesh: detour serve --mesh FILE"),
+        (["mesh.yaml"], "give the mesh file with --mesh: detour serve --mesh mesh.yaml"),
+        (["--mesh", "a.yaml", "b.yaml"], "what is 'b.yaml' for? There is one mesh file, a.yaml"),
+        (["--mesh", "."], ".: cannot be read: Is a directory"),
+    ],
+)
+def test_the_mesh_file_is_an_option(here, arguments, line):
+    """Who gives it otherwise is told the whole command."""
+    assert refusal(here("serve", *arguments)) == line
+
+
+def test_a_state_that_cannot_be_opened_is_one_line(mesh_file, tmp_path):
+    """It names the file."""
+    state = tmp_path / "nowhere" / "state.db"
+    line = refusal(detour("serve", "--mesh", str(mesh_file), "--state", str(state), "--api", "127.0.0.1:0"))
+    assert line.startswith(f"{state}: cannot be used as the registry of deployments: unable to open database file")

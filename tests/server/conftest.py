@@ -1,0 +1,93 @@
+"""A control plane with a real mesh file and a real registry, and its API, called in the test's own process."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from detour.discovery.mesh_file import read
+from detour.offload.registry import Registry
+from detour.server import ControlPlane
+from detour.server.api import api
+
+MESH = """\
+services:
+  users:
+    endpoints: ["127.0.0.1:9001"]
+    deployments:
+      filed: {endpoints: ["127.0.0.1:9002"], owner: ops}
+  payments:
+    endpoints: ["127.0.0.1:9003"]
+    protocol: http2
+"""
+
+
+@pytest.fixture
+def mesh_file(tmp_path: Path) -> Path:
+    """Write a mesh file: users, with the deployment `filed`, and payments."""
+    path = tmp_path / "mesh" / "mesh.yaml"
+    path.parent.mkdir()
+    path.write_text(MESH)
+    return path
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Return where the registry lies."""
+    return tmp_path / "state.db"
+
+
+@pytest.fixture
+def registry(state: Path) -> Iterator[Registry]:
+    """Return an empty registry."""
+    with Registry(state) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def plane(mesh_file: Path, registry: Registry) -> AsyncIterator[ControlPlane]:
+    """Return a control plane whose tasks do not run."""
+    made = ControlPlane(mesh_file, read(mesh_file), registry)
+    yield made
+    await made.ads.stop()
+
+
+@pytest.fixture
+def app(plane: ControlPlane) -> FastAPI:
+    """Return its API."""
+    return api(plane)
+
+
+@pytest.fixture
+async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of the API, which checks that every answer is as the API's own description says."""
+    described = app.openapi()
+
+    async def check(response: httpx.Response) -> None:
+        await response.aread()
+        if response.is_error:
+            assert response.headers["content-type"] == "application/problem+json"
+            told = response.json()
+            assert told.keys() == {"type", "title", "status", "detail"}
+            assert told["status"] == response.status_code
+        if responses := responses_of(described, response.request):
+            assert str(response.status_code) in responses
+            content = responses[str(response.status_code)].get("content", {"": None})
+            assert response.headers.get("content-type", "") in content
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://detour", event_hooks={"response": [check]}
+    ) as client:
+        yield client
+
+
+def responses_of(described: dict, request: httpx.Request) -> dict | None:
+    """Find the responses that the description knows of a request; None if it does not know the request."""
+    for path, operations in described["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), request.url.path):
+            return operations.get(request.method.lower(), {}).get("responses")
+    return None

@@ -1,0 +1,235 @@
+"""The API, as a program sees it; the client of these tests checks every answer against the OpenAPI document."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from detour.discovery.mesh_file import read
+from detour.mesh import OffloadedDeployment
+from detour.server import ControlPlane, UnknownServiceError
+
+PR_42 = {"service": "users", "name": "pr-42", "endpoints": ["127.0.0.1:9101", "[::1]:9102"], "owner": "ana"}
+
+
+async def test_a_registered_deployment_is_listed(http):
+    """With its endpoints, its owner, where it comes from, and a day to live by default."""
+    made = await http.post("/v1/deployments", json=PR_42)
+    assert made.status_code == 201
+    listed = (await http.get("/v1/deployments")).json()
+    assert listed[1] == made.json()
+    left = datetime.fromisoformat(listed[1].pop("expires")) - datetime.now(UTC)
+    assert timedelta(hours=23) < left <= timedelta(hours=24)
+    assert listed == [
+        {
+            "service": "users",
+            "name": "filed",
+            "endpoints": ["127.0.0.1:9002"],
+            "owner": "ops",
+            "expires": None,
+            "source": "mesh file",
+        },
+        {**PR_42, "source": "registered"},
+    ]
+
+
+async def test_services_are_listed_with_their_deployments(http):
+    """By name, those of the mesh file and those registered at run time."""
+    await http.post("/v1/deployments", json=PR_42)
+    assert (await http.get("/v1/services")).json() == [
+        {"name": "payments", "protocol": "http2", "endpoints": ["127.0.0.1:9003"], "deployments": []},
+        {"name": "users", "protocol": "http1", "endpoints": ["127.0.0.1:9001"], "deployments": ["filed", "pr-42"]},
+    ]
+
+
+async def test_a_removed_deployment_is_gone(http):
+    """And removing it again says that nobody has registered it, and where to look."""
+    await http.post("/v1/deployments", json=PR_42)
+    assert (await http.delete("/v1/deployments/users/pr-42")).status_code == 204
+    assert [one["name"] for one in (await http.get("/v1/deployments")).json()] == ["filed"]
+    again = await http.delete("/v1/deployments/users/pr-42")
+    assert again.status_code == 404
+    assert again.json()["detail"].startswith("nobody has registered users@pr-42; GET /v1/deployments")
+
+
+async def test_an_owner_may_renew(http):
+    """The endpoints and the time to live are those of the last registration."""
+    await http.post("/v1/deployments", json=PR_42)
+    await http.post("/v1/deployments", json={**PR_42, "endpoints": [], "ttl": "30m"})
+    renewed = (await http.get("/v1/deployments")).json()[1]
+    assert renewed["endpoints"] == []
+    assert datetime.fromisoformat(renewed["expires"]) < datetime.now(UTC) + timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    ("service", "detail"),
+    [
+        ("usrs", "the mesh has no service usrs; did you mean users?"),
+        ("USERS", "the mesh has no service USERS; did you mean users?"),
+        ("zebra", "the mesh has no service zebra; it has payments, users"),
+    ],
+)
+async def test_an_unknown_service_is_refused(http, service, detail):
+    """With the one that was probably meant, or with those there are."""
+    answer = await http.post("/v1/deployments", json={**PR_42, "service": service})
+    assert (answer.status_code, answer.json()["detail"]) == (404, detail)
+
+
+async def test_of_many_services_some_are_named(registry, mesh_file):
+    """A mesh of a thousand services does not fill the screen of somebody who mistypes one."""
+    mesh_file.write_text("services:\n" + "".join(f"  service-{n}: {{endpoints: []}}\n" for n in range(1000)))
+    plane = ControlPlane(mesh_file, read(mesh_file), registry)
+    with pytest.raises(UnknownServiceError, match=r"it has service-0, .* and 990 more$"):
+        await plane.register(OffloadedDeployment("zebra", "pr-42"))
+    await plane.ads.stop()
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_what_the_mesh_file_names_is_changed_there(http, mesh_file, method):
+    """Neither registered nor removed at run time: 409 says which file."""
+    path, body = ("", {**PR_42, "name": "filed"}) if method == "POST" else ("/users/filed", None)
+    answer = await http.request(method, f"/v1/deployments{path}", json=body)
+    detail = f"users@filed is in the mesh file: change it there, in {mesh_file}"
+    assert (answer.status_code, answer.json()["detail"]) == (409, detail)
+
+
+async def test_somebody_elses_name_is_refused(http):
+    """409 names the owner; the deployment stays as it was."""
+    await http.post("/v1/deployments", json=PR_42)
+    answer = await http.post("/v1/deployments", json={**PR_42, "owner": "bob", "endpoints": []})
+    assert (answer.status_code, answer.json()["title"]) == (409, "Conflict")
+    assert answer.json()["detail"] == "users@pr-42 belongs to ana: choose another name"
+    assert (await http.get("/v1/deployments")).json()[1]["endpoints"] == PR_42["endpoints"]
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"service": "a b"}, "service: expected a name of at most 63 letters"),
+        ({"name": "-x"}, "the first a letter or digit, got '-x'"),
+        ({"name": "x" * 64}, "name: expected a name of at most 63 letters"),
+        ({"name": 42}, "name: Input should be a valid string"),
+        ({"endpoints": ["localhost:1", "users:80"]}, "endpoints[1]: expected ip:port such as 127.0.0.1:8080"),
+        ({"endpoints": ["127.0.0.1:0"]}, "endpoints[0]: expected ip:port"),
+        ({"endpoints": "127.0.0.1:1"}, "endpoints: Input should be a valid list"),
+        ({"endpoints": ["127.0.0.1:1"] * 1001}, "endpoints: List should have at most 1000 items"),
+        ({"ttl": "forever"}, "ttl: expected a whole number and a unit, such as 250ms, 5s, 30m, 24h or 7d"),
+        ({"ttl": "0s"}, "ttl: expected a duration longer than zero"),
+        ({"ttl": "99999999d"}, "at most 36500d"),
+        ({"owner": "\x1b[2J"}, "owner: expected text without control characters"),
+        ({"owner": "o" * 101}, "owner: String should have at most 100 characters"),
+        ({"endpoint": []}, "endpoint: there is no such field"),
+        ({"name": "", "ttl": ""}, "; ttl: "),
+    ],
+)
+async def test_what_cannot_be_read_is_told(http, change, detail):
+    """422 says which field, and what was expected; all mistakes at once."""
+    answer = await http.post("/v1/deployments", json={**PR_42, **change})
+    assert (answer.status_code, answer.json()["title"]) == (422, "Unprocessable Entity")
+    assert detail in answer.json()["detail"]
+
+
+async def test_of_many_mistakes_some_are_told(http):
+    """An answer does not grow with what was sent."""
+    answer = await http.post("/v1/deployments", json={**PR_42, "endpoints": ["x"] * 1000})
+    assert answer.json()["detail"].endswith("; and 990 more")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        (b"", 422, "the body: is missing"),
+        (b"[]", 422, "the body: send a JSON object"),
+        (b'{"service": ', 422, "the body is not JSON: Expecting value at character 12"),
+        (b'{"service": "\xff"}', 400, "the body cannot be read: send JSON, in UTF-8"),
+        (b"[" * 100_000, 400, "the body cannot be read"),
+    ],
+)
+async def test_what_is_not_json_is_told(http, body, status, detail):
+    """And where it stops being that."""
+    answer = await http.post("/v1/deployments", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    assert detail in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [rb'{"\ud800": 1}', rb'{"service": "\ud800"}'])
+async def test_halves_of_surrogate_pairs_are_refused(http, body):
+    """JSON can carry them, and UTF-8 cannot: the answer must not fail for that."""
+    answer = await http.post("/v1/deployments", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert "string" in answer.json()["detail"] or r"got '\ud800'" in answer.json()["detail"]
+
+
+async def test_json_says_that_it_is_json(http):
+    """A form's content type, which a foreign web page may send without asking, is refused."""
+    answer = await http.post("/v1/deployments", content=b"{}", headers={"content-type": "text/plain"})
+    assert answer.status_code == 422
+    assert "content-type: application/json" in answer.json()["detail"]
+
+
+async def test_an_unknown_path_is_told(http):
+    """404, with where to look; also where only a piece of the path is wrong."""
+    answer = await http.get("/v1/deploymentz")
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "there is no GET /v1/deploymentz; GET /docs shows what there is"
+
+
+async def test_a_wrong_method_is_told(http):
+    """405 lists all that the path allows, in words and in the header that RFC 9110 asks for."""
+    answer = await http.put("/v1/deployments")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert answer.json()["detail"] == "there is no PUT /v1/deployments; allowed there: GET, POST"
+
+
+async def test_a_broken_registry_is_told(http, state):
+    """500 names the file and what is wrong with it; nothing is served that is not on disk."""
+    with sqlite3.connect(state) as other:
+        other.execute("DROP TABLE deployments")
+    other.close()
+    answer = await http.post("/v1/deployments", json=PR_42)
+    assert answer.status_code == 500
+    assert str(state) in answer.json()["detail"]
+    assert "no such table" in answer.json()["detail"]
+    assert len((await http.get("/v1/deployments")).json()) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyError])
+async def test_the_servers_own_faults_stay_in_its_log(app, http, error):
+    """A client is not told that it sent something wrong, nor anything of the inside."""
+
+    @app.get("/fault", responses={500: {"content": {"application/problem+json": {}}}})
+    async def fault() -> None:
+        raise error("inside")
+
+    answer = await http.get("/fault")
+    assert answer.status_code == 500
+    assert answer.json()["detail"] == "GET /fault failed in the server; its log says why"
+
+
+async def test_health(http: httpx.AsyncClient):
+    """The server says that it runs."""
+    assert (await http.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_status_of_a_quiet_server(http, mesh_file):
+    """The mesh file, how much there is, and no Envoy."""
+    assert (await http.get("/v1/status")).json() == {
+        "version": "0.1.0",
+        "mesh_file": {"path": str(mesh_file), "problem": None},
+        "services": 2,
+        "deployments": 1,
+        "failures": [],
+        "envoys": [],
+    }
+
+
+async def test_every_operation_is_documented(app):
+    """Each has a sentence, what it answers, and its problems as problem details."""
+    for path, operations in app.openapi()["paths"].items():
+        for method, operation in operations.items():
+            assert operation["description"], (method, path)
+            errors = {code: one for code, one in operation["responses"].items() if code >= "400"}
+            assert "500" in errors
+            for one in errors.values():
+                assert list(one["content"]) == ["application/problem+json"]

@@ -1,0 +1,170 @@
+"""The control plane at work: a real mesh file that changes, a real registry, time that passes."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from detour.discovery.mesh_file import read
+from detour.mesh import Endpoint, OffloadedDeployment
+from detour.offload.registry import OwnedByAnotherError, Registry
+from detour.server import ControlPlane, DeploymentConflictError, UnknownServiceError
+
+HERE, THERE = (Endpoint("127.0.0.1", 9101),), (Endpoint("127.0.0.1", 9102),)
+FILED = "services:\n  users:\n    endpoints: []\n    deployments: {pr-42: {endpoints: ['127.0.0.1:9102']}}\n"
+BARE = "services: {users: {endpoints: []}}\n"
+
+
+@asynccontextmanager
+async def at_work(plane: ControlPlane) -> AsyncIterator[None]:
+    """Let a control plane follow its file and the clock."""
+    tasks = [asyncio.create_task(plane.follow_file()), asyncio.create_task(plane.expire())]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(15):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def endpoints(plane: ControlPlane, name: str = "pr-42") -> tuple[Endpoint, ...] | None:
+    """Return where a deployment of users is; None if there is none."""
+    found = plane.mesh.deployment("users", name)
+    return found.endpoints if found else None
+
+
+async def test_a_deployment_expires(plane, registry):
+    """It goes from the mesh and from the disk; one with time left stays."""
+    soon, late = datetime.now(UTC) + timedelta(milliseconds=50), datetime.now(UTC) + timedelta(hours=1)
+    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana", soon))
+    await plane.register(OffloadedDeployment("users", "pr-7", HERE, "ana", late))
+    async with at_work(plane):
+        await eventually(lambda: endpoints(plane) is None and len(registry.all()) == 1)
+    assert endpoints(plane, "pr-7") == HERE
+
+
+async def test_a_deployment_of_the_file_expires(plane, mesh_file):
+    """Though it stays in the file."""
+    soon = (datetime.now(UTC) + timedelta(milliseconds=900)).isoformat()
+    async with at_work(plane):
+        mesh_file.write_text(FILED.replace("]}", f"], expires: '{soon}'}}"))
+        await eventually(lambda: endpoints(plane) == THERE)
+        await eventually(lambda: endpoints(plane) is None)
+    assert plane.problem is None
+
+
+async def test_a_full_disk_takes_nothing_down(plane, registry, state):
+    """What has expired is served no longer all the same, the failure is told, and goes when the disk is mended."""
+    soon = datetime.now(UTC) + timedelta(milliseconds=50)
+    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana", soon))
+    with sqlite3.connect(state) as other:
+        other.execute("ALTER TABLE deployments RENAME TO lost")
+    async with at_work(plane):
+        await eventually(lambda: endpoints(plane) is None and plane.failures != [])
+        assert "expired deployments stay on disk" in plane.failures[0]
+        with other:
+            other.execute("ALTER TABLE lost RENAME TO deployments")
+        await eventually(lambda: plane.failures == [])
+    other.close()
+    assert registry.all() == ()
+
+
+async def test_the_file_wins_and_gives_back(plane, mesh_file):
+    """A deployment that the file names is the file's; when it no longer does, the registered one is back."""
+    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana"))
+    async with at_work(plane):
+        mesh_file.write_text(FILED)
+        await eventually(lambda: endpoints(plane) == THERE)
+        with pytest.raises(DeploymentConflictError, match="is in the mesh file"):
+            await plane.remove("users", "pr-42")
+        mesh_file.write_text(BARE)
+        await eventually(lambda: endpoints(plane) == HERE)
+
+
+async def test_a_restart_keeps_registrations(plane, registry, mesh_file):
+    """Another control plane with the same state serves them from its first moment, the expired ones not."""
+    now = datetime.now(UTC)
+    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana", now + timedelta(hours=1)))
+    registry.add(OffloadedDeployment("users", "old", HERE, "ana", now - timedelta(seconds=1)))
+    after = ControlPlane(mesh_file, read(mesh_file), registry)
+    assert endpoints(after) == HERE
+    assert endpoints(after, "old") is None
+    await after.ads.stop()
+
+
+async def test_a_broken_file_keeps_the_mesh(plane, mesh_file):
+    """What is wrong is told until it is mended."""
+    async with at_work(plane):
+        good = mesh_file.read_text()
+        mesh_file.write_text("services: [")
+        await eventually(lambda: plane.problem is not None)
+        assert str(plane.problem).startswith(f"{mesh_file}:1: is not YAML")
+        assert plane.mesh.services.keys() == {"users", "payments"}
+        mesh_file.write_text(good)
+        await eventually(lambda: plane.problem is None)
+
+
+async def test_a_file_that_goes_away_keeps_the_mesh(plane, mesh_file):
+    """As an editor does it, for a moment or for good."""
+    async with at_work(plane):
+        mesh_file.unlink()
+        await eventually(lambda: plane.problem is not None)
+        assert plane.mesh.services.keys() == {"users", "payments"}
+        mesh_file.write_text(BARE)
+        await eventually(lambda: plane.mesh.services.keys() == {"users"})
+    assert plane.problem is None
+
+
+async def test_a_folder_that_goes_away_is_told(plane, mesh_file):
+    """The file can't be followed any longer; what it said stays in force."""
+    async with at_work(plane):
+        mesh_file.unlink()
+        mesh_file.parent.rmdir()
+        await eventually(lambda: plane.problem is not None)
+        assert plane.mesh.services.keys() == {"users", "payments"}
+
+
+async def test_a_removed_service_keeps_its_registrations(plane, mesh_file):
+    """A service that comes back finds its deployments again; meanwhile none can be added."""
+    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana"))
+    async with at_work(plane):
+        mesh_file.write_text("services: {web: {endpoints: []}}\n")
+        await eventually(lambda: "users" not in plane.mesh.services)
+        with pytest.raises(UnknownServiceError, match="no service users"):
+            await plane.register(OffloadedDeployment("users", "pr-7", HERE, "ana"))
+        mesh_file.write_text(BARE)
+        await eventually(lambda: "users" in plane.mesh.services)
+    assert endpoints(plane) == HERE
+
+
+async def test_of_two_who_come_at_once_one_owns(plane):
+    """The mesh has what the registry has."""
+
+    async def attempt(owner: str) -> bool:
+        try:
+            await plane.register(OffloadedDeployment("users", "pr-42", HERE, owner))
+        except OwnedByAnotherError:
+            return False
+        return True
+
+    owners = [f"owner-{number}" for number in range(20)]
+    won = [owner for owner, has in zip(owners, await asyncio.gather(*map(attempt, owners)), strict=True) if has]
+    assert [plane.mesh.deployment("users", "pr-42").owner] == won
+
+
+async def test_many_at_once(plane, registry: Registry):
+    """Registering and removing many at once leaves mesh and disk alike."""
+    names = [f"pr-{number}" for number in range(50)]
+    await asyncio.gather(*(plane.register(OffloadedDeployment("users", name, HERE)) for name in names))
+    removed = await asyncio.gather(*(plane.remove("users", name) for name in names[::2]))
+    assert all(removed)
+    served = {name for service, name in plane.mesh.deployments if (service, name) != ("users", "filed")}
+    assert served == {one.name for one in registry.all()} == set(names[1::2])

@@ -1,0 +1,64 @@
+"""The server's HTTP side on a real socket."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from detour.server.serving import Addresses, _bind, _config, _Http, serve
+
+
+async def ask(port: int, request: bytes) -> tuple[bytes, bytes]:
+    """Send a request as it is; return the head and the body of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head, body
+
+
+async def test_the_stack_of_a_fault_is_in_the_log(plane, caplog):
+    """The client gets problem details without it."""
+    plane.ads.catalog._mesh = None
+    with _bind("127.0.0.1:0", "the API") as listening:
+        http = _Http(_config(plane))
+        serving = asyncio.create_task(http.serve([listening]))
+        port = listening.getsockname()[1]
+        head, body = await ask(port, b"GET /v1/services HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        http.should_exit = True
+        await serving
+    assert head.startswith(b"HTTP/1.1 500 ")
+    assert json.loads(body)["detail"] == "GET /v1/services failed in the server; its log says why"
+    (record,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
+    assert record.name == "uvicorn.error"
+    assert "AttributeError" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address", ["", "80", ":80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:80", "a:b:1"]
+)
+@pytest.mark.parametrize("which", ["xds", "api"])
+async def test_what_is_no_address_is_told(mesh_file, state, which, address):
+    """Before anything is served."""
+    addresses = Addresses(**{"xds": "127.0.0.1:0", "api": "127.0.0.1:0", which: address})
+    with pytest.raises(OSError, match=r"cannot listen on '.*' for (xDS|the API): expected ip:port"):
+        await serve(mesh_file, state, addresses, lambda _: None)
+
+
+async def test_ipv6(mesh_file, state):
+    """Addresses are told as they were given, with the port that was taken."""
+    told = []
+
+    def ready(at: Addresses) -> None:
+        told.append(at)
+        raise RuntimeError("enough")
+
+    with pytest.raises(ExceptionGroup):
+        await serve(mesh_file, state, Addresses("[::1]:0", "[::1]:0"), ready)
+    (at,) = told
+    assert at.xds.startswith("[::1]:")
+    assert int(at.api.removeprefix("[::1]:")) > 0
