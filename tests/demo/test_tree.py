@@ -31,7 +31,7 @@ def test_each_hop_is_a_line_with_both_witnesses_in_columns():
 def test_a_failed_hop_shows_its_status_and_why():
     """The status stands where the instance would, and the response's words below it."""
     lines = drawn(change(tree(), "payments", lambda call: replace(missing(call), served_by="")))
-    assert lines[5] == "        ├── payments           503                                6 ms"
+    assert lines[5] == "        ├── payments           503              ·                 6 ms"
     assert lines[6] == "        │   Detour: no ready instance of deployment pr-404 of service users"
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from demo.trees import change, missing, tree
 from detour.demo.call_tree import Answer, Call
-from detour.demo.verdict import Expectation, own_ms, tally, verify, verify_spread
+from detour.demo.verdict import NO_OVERRIDE, Expectation, own_ms, tally, verify, verify_spread
 
 USERS_42 = Expectation(served_by={"users": "pr-42"})
 USERS_404 = Expectation(missing={"users": "pr-404"})
@@ -51,6 +51,19 @@ def test_a_hop_that_reached_an_offloaded_instance_unasked_is_named():
     """An offloaded instance in a request without overrides is wrong."""
     wrong = verify(tree({"drivers": "pr-7"}), Expectation())
     assert wrong[0] == "rides -> drivers was served by drivers-pr-7-1 (pr-7), expected baseline"
+
+
+def test_without_overrides_a_sidecar_has_nothing_to_say():
+    """Its silence is right, and a word of it would be wrong: it took the request for one with overrides."""
+    told = tree()
+    silent = told
+    for service in ("web", "rides", "drivers", "payments", "users"):
+        silent = change(silent, service, lambda call: replace(call, served_by=""))
+    assert verify(silent, NO_OVERRIDE) == []
+    assert verify(told, NO_OVERRIDE)[0] == (
+        "edge -> web was served by web by the word of the caller's sidecar, "
+        "expected no word: the request has no override"
+    )
 
 
 def test_a_sidecar_that_lies_is_found():

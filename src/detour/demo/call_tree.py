@@ -39,7 +39,7 @@ class Call:
     Args:
         to: The service that was called.
         status: The HTTP status (`200`), the name of the gRPC status (`OK`), or `unreachable` when no response came.
-        served_by: The response header `x-detour-served-by`: what the caller's sidecar says.
+        served_by: The response header `x-detour-served-by`: what the caller's sidecar says; "" without overrides.
         duration_ms: From the call's start to its end, in milliseconds.
         error: Why it failed, in the words of the response; empty if it did not.
         answer: What the called instance says; None if the call failed.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from detour.demo.call_tree import Call
-from detour.demo.verdict import Expectation, verify
+from detour.demo.verdict import NO_OVERRIDE, Expectation, verify
 
 SETTLED_SECONDS = 0.5
 """How soon after the removal is confirmed every request must feel it."""
@@ -144,7 +144,7 @@ def judge(stream: Stream, before: Expectation, after: Expectation) -> list[str]:
         after: What holds for them when it is gone.
     """
     return [
-        *(f"no override: {wrong}" for tree in stream.plain() for wrong in verify(tree, Expectation())),
+        *(f"no override: {wrong}" for tree in stream.plain() for wrong in verify(tree, NO_OVERRIDE)),
         *(f"before the removal: {wrong}" for tree in stream.before() for wrong in verify(tree, before)),
         *(f"meanwhile: {wrong}" for tree in stream.during() for wrong in verify(tree, before, after)),
         *(f"after the removal: {wrong}" for tree in stream.after() for wrong in verify(tree, after)),

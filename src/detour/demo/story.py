@@ -6,7 +6,7 @@ Invariant: data only; the numbers and names here are those of the topology.
 from dataclasses import dataclass, field
 from typing import Final
 
-from detour.demo.verdict import Expectation
+from detour.demo.verdict import NO_OVERRIDE, Expectation
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ STEPS: Final = (
     Step(
         title="No override",
         words=(),
-        moral="the baseline serves every hop, and the offloaded deployments get nothing",
+        moral="the baseline serves every hop; without an override there is nothing for a sidecar to say",
+        expectation=NO_OVERRIDE,
         requests=4,
         spread="users",
     ),

@@ -41,7 +41,7 @@ def _row(call: Call, width: int) -> Text:
     row = Text.assemble(
         (service.ljust(width), "bold"),
         ((call.answer.instance if call.answer else call.status).ljust(_INSTANCE), _style(call)),
-        (call.served_by.ljust(_SERVED_BY), "magenta" if "@" in call.served_by else "dim"),
+        ((call.served_by or "·").ljust(_SERVED_BY), "magenta" if "@" in call.served_by else "dim"),
         (f"{call.duration_ms:.0f} ms".rjust(_TIME), "bold yellow" if own_ms(call) >= _SLOW_MS else "dim"),
     )
     return row.append(f"\n{call.error}", "red") if call.error else row

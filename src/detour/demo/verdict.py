@@ -21,11 +21,17 @@ class Expectation:
         served_by: The offloaded deployment that serves the service.
         missing: The deployment whose absence the calls must report, by a failure that names it.
         delayed_ms: How long the calls are held, in milliseconds.
+        is_told: Whether the sidecars say who served the calls, as they do where a request carries overrides.
     """
 
     served_by: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     delayed_ms: Mapping[str, float] = field(default_factory=dict)
+    is_told: bool = True
+
+
+NO_OVERRIDE = Expectation(is_told=False)
+"""The baseline serves every hop, and the sidecars have nothing to tell."""
 
 
 def verify(tree: Call, expectation: Expectation, *alternatives: Expectation) -> list[str]:
@@ -65,7 +71,7 @@ def _wrongs(call: Call, expectation: Expectation) -> Iterator[str]:
     elif call.answer is None:
         yield f"failed ({call.status}: {call.error}), expected {_side(expectation.served_by.get(call.to, ''))}"
     else:
-        yield from _misrouted(call, call.answer, expectation.served_by.get(call.to, ""))
+        yield from _misrouted(call, call.answer, expectation)
         yield from _incomplete(call.to, call.answer)
         yield from _mistimed(call, expectation.delayed_ms)
 
@@ -78,14 +84,16 @@ def _not_missing(call: Call, deployment: str) -> Iterator[str]:
         yield f"failed ({call.status}: {call.error}), {expected}"
 
 
-def _misrouted(call: Call, answer: Answer, deployment: str) -> Iterator[str]:
+def _misrouted(call: Call, answer: Answer, expectation: Expectation) -> Iterator[str]:
+    deployment = expectation.served_by.get(call.to, "")
     if answer.service != call.to or answer.instance not in instances_of(call.to, deployment):
         yield f"was served by {_who(answer)}, expected {_side(deployment)}"
     elif answer.deployment != deployment:
         yield f"was served by {answer.instance}, which calls itself {_side(answer.deployment)}"
-    expected = label(call.to, deployment)
+    expected = label(call.to, deployment) if expectation.is_told else ""
     if call.served_by != expected:
-        yield f"was served by {call.served_by or 'nobody'} by the word of the caller's sidecar, expected {expected}"
+        said = f"was served by {call.served_by or 'nobody'} by the word of the caller's sidecar"
+        yield f"{said}, expected {expected or 'no word: the request has no override'}"
 
 
 def _incomplete(service: str, answer: Answer) -> Iterator[str]:
