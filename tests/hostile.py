@@ -48,6 +48,9 @@ VALUES = [
         "1h",
         "0ms",
         "1.5s",
+        "0.0005s",
+        "60.000s",
+        "60.001s",
         "503",
         "16",
         "17",
@@ -97,7 +100,7 @@ def opentracing(rng: Random) -> str:
 
 def written(deployment: str) -> str:
     """Return a header that Detour itself writes."""
-    return write_opentracing(None, Overrides.of([Override(Kind.ROUTE, "users", deployment)]))
+    return write_opentracing(None, Overrides.collect([Override(Kind.ROUTE, "users", deployment)]))
 
 
 def _members(rng: Random, count: int) -> str:

@@ -14,4 +14,4 @@ OVERRIDES = st.one_of(
     st.builds(Override, st.just(Kind.ABORT), NAMES, st.sampled_from(["0", "16", "200", "599"])),
     st.just(Override(Kind.MISSING, "", "baseline")),
 )
-SETS = st.lists(OVERRIDES, max_size=20).map(Overrides.of)
+SETS = st.lists(OVERRIDES, max_size=20).map(Overrides.collect)

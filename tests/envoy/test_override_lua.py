@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lupa import luajit21
 
 import hostile
-from detour.envoy import override_source, strip_source
+from detour.envoy import connect_source, override_source, strip_source
 from detour.overrides import Kind, Overrides, parse_baggage, parse_opentracing, strip_baggage, write_opentracing
 
 # Envoy joins the lines of a header with a comma when Lua asks for it.
@@ -70,8 +70,8 @@ def faults(overrides: Overrides) -> dict[str, str]:
     """Return the headers for the fault filter that the Python reader calls for, on a plain HTTP request."""
     made = {}
     if delay := overrides.value(Kind.DELAY, "users"):
-        number = int(delay.rstrip("ms"))
-        made["x-envoy-fault-delay-request"] = str(number if delay.endswith("ms") else number * 1000)
+        unit = 1 if delay.endswith("ms") else 1000
+        made["x-envoy-fault-delay-request"] = str(round(float(delay.rstrip("ms")) * unit))
     abort = overrides.value(Kind.ABORT, "users")
     if abort and int(abort) >= 200:
         made["x-envoy-fault-abort-request"] = str(int(abort))
@@ -173,10 +173,11 @@ def test_the_authority_names_the_service(lua: Lua, authority: str, cluster: str)
     assert lua.cluster(authority=authority, baggage=baggage) == cluster
 
 
-def test_a_connect_goes_to_its_tunnel_whatever_it_carries(lua: Lua) -> None:
+def test_a_connect_goes_to_its_tunnel_whatever_it_carries() -> None:
     """Overrides are for the requests in the tunnel."""
-    headers = {"method": "CONNECT", "authority": "users:50051", "baggage": "override.route.users=pr-42"}
-    assert lua.cluster(**headers) == "connect@users:50051"
+    connect = Lua(connect_source())
+    assert connect.cluster(authority="users:50051", baggage="override.route.users=pr-42") == "connect@users:50051"
+    assert connect.cluster() == "connect@"
 
 
 def test_an_edge_knows_its_service() -> None:

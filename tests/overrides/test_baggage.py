@@ -74,7 +74,9 @@ def test_the_last_readable_of_duplicates_wins() -> None:
         "override.=a",
         "override.delay.users=61s",
         "override.delay.users=300",
-        "override.delay.users=1.5s",
+        "override.delay.users=1.5555s",
+        "override.delay.users=60.001s",
+        "override.route.users",
         "override.abort.users=17",
         "override.abort.users=600",
         "override.abort.users=teapot",
@@ -141,14 +143,43 @@ def test_only_64_entries_of_ours_are_read() -> None:
 
 def test_a_header_that_would_be_too_long_is_not_made() -> None:
     """Neither by its bytes nor by its entries; the message says what to do."""
-    one = Overrides.of([Override(Kind.ROUTE, "users", "pr-42")])
+    one = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
     with pytest.raises(ValueError, match="at most 8192"):
         append_to_baggage("a=" + "x" * 8190, one)
-    many = Overrides.of(Override(Kind.ROUTE, f"s{number}", "x") for number in range(65))
+    many = Overrides.collect(Override(Kind.ROUTE, f"s{number}", "x") for number in range(65))
     with pytest.raises(ValueError, match="at most 64"):
         append_to_baggage(None, many)
     with pytest.raises(ValueError, match="at most 64"):
-        append_to_baggage(append_to_baggage(None, Overrides.of(list(many)[1:])), one)
+        append_to_baggage(append_to_baggage(None, Overrides.collect(list(many)[1:])), one)
+
+
+def test_what_fits_in_no_header_is_refused_in_words() -> None:
+    """Characters that are no bytes, in what is there or in a flag's value."""
+    one = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
+    for header in ("a=\ud800", "a=\u20ac"):
+        with pytest.raises(ValueError, match="can be no header"):
+            append_to_baggage(header, one)
+    with pytest.raises(ValueError, match="expected text in UTF-8"):
+        Override(Kind.CONFIG, "flag", "\udcff")
+    assert append_to_baggage("a=\xe9", one) == "a=\xe9,override.route.users=pr-42"
+
+
+def test_what_no_reader_would_understand_cannot_be_made() -> None:
+    """Whatever exists can be written and read again."""
+    for kind, subject, value in ((Kind.ROUTE, "a b", "c"), (Kind.ROUTE, "a", "b,c"), (Kind.MISSING, "", "x")):
+        with pytest.raises(ValueError, match="expected"):
+            Override(kind, subject, value)
+
+
+def test_a_flag_may_have_any_character() -> None:
+    """Also the one that stands for others which could not be read."""
+    assert values("override.config.flag=%EF%BF%BD") == {"override.config.flag": "\ufffd"}
+
+
+def test_a_problem_is_told_in_short() -> None:
+    """However long the entry."""
+    (problem,) = parse_baggage(["override.route.users=" + "x" * 8000]).problems
+    assert len(str(problem)) < 300
 
 
 def test_overrides_answer_what_is_asked_of_them() -> None:
@@ -156,6 +187,7 @@ def test_overrides_answer_what_is_asked_of_them() -> None:
     overrides = parse_baggage(["override.route.users=pr-42,override.config.flag=a%20b"]).overrides
     assert overrides.route("users") == "pr-42"
     assert overrides.route("payments") is None
+    assert overrides.of(Kind.ROUTE) == {"users": "pr-42"}
     assert overrides.value(Kind.CONFIG, "flag") == "a b"
     assert not overrides.falls_back
     assert parse_baggage(["override.missing=baseline"]).overrides.falls_back

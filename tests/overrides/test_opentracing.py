@@ -11,7 +11,7 @@ from detour.overrides import Kind, Override, Overrides, parse_opentracing, write
 from detour.overrides.wire import WireError, read_fields, write_fields
 from overrides_strategies import SETS
 
-PR_42 = Overrides.of([Override(Kind.ROUTE, "users", "pr-42")])
+PR_42 = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +62,19 @@ def test_protobufs_own_library_reads_what_is_written(carrier: type) -> None:
 
 
 def test_ids_and_other_peoples_items_stay(carrier: type) -> None:
-    """A tracer's header goes on with its trace; our item is added, and replaced the next time."""
+    """A tracer's header goes on with its trace; overrides are added to those that it carries already."""
     message = carrier()
     message.basic_ctx.trace_id, message.basic_ctx.span_id, message.basic_ctx.sampled = 2**64 - 1, 7, True
     message.basic_ctx.baggage_items["user"] = "ana"
     header = b64encode(message.SerializeToString()).decode()
-    for overrides in (Overrides.of([Override(Kind.LOG, "users", "debug")]), PR_42):
-        header = write_opentracing(header, overrides)
+    log = Override(Kind.LOG, "users", "debug")
+    for override in (Override(Kind.ROUTE, "users", "pr-1"), log, *PR_42):
+        header = write_opentracing(header, Overrides.collect([override]))
     made = carrier.FromString(b64decode(header)).basic_ctx
     assert (made.trace_id, made.span_id, made.sampled) == (2**64 - 1, 7, True)
     assert dict(made.baggage_items).keys() == {"user", "overrides"}
     assert made.baggage_items["user"] == "ana"
-    assert parse_opentracing(header).overrides == PR_42
+    assert dict(parse_opentracing(header).overrides.by_key) == dict(PR_42.over(Overrides.collect([log])).by_key)
 
 
 def test_a_header_without_our_item_has_no_overrides_and_no_problem(carrier: type) -> None:
@@ -106,9 +107,9 @@ def test_a_header_that_cannot_be_read_is_not_appended_to() -> None:
 def test_a_header_that_would_be_too_long_is_not_made() -> None:
     """The same limits as for baggage."""
     with pytest.raises(ValueError, match="at most 8192"):
-        write_opentracing(None, Overrides.of([Override(Kind.CONFIG, "flag", "x" * 5000)]))
+        write_opentracing(None, Overrides.collect([Override(Kind.CONFIG, "flag", "x" * 5000)]))
     with pytest.raises(ValueError, match="at most 64"):
-        write_opentracing(None, Overrides.of(Override(Kind.ROUTE, f"s{number}", "x") for number in range(65)))
+        write_opentracing(None, Overrides.collect(Override(Kind.ROUTE, f"s{number}", "x") for number in range(65)))
 
 
 @given(st.binary(max_size=60))

@@ -5,7 +5,7 @@ learns of a service when a request first needs it.
 """
 
 from detour.envoy.bootstrap import Edge, Sidecar, edge_bootstrap, sidecar_bootstrap
-from detour.envoy.lua import override_source, strip_source
+from detour.envoy.lua import connect_source, override_source, strip_source
 from detour.envoy.runner import EnvoyError, EnvoyProcess, find_envoy, start_envoy
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "EnvoyError",
     "EnvoyProcess",
     "Sidecar",
+    "connect_source",
     "edge_bootstrap",
     "find_envoy",
     "override_source",

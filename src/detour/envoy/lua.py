@@ -25,6 +25,12 @@ def override_source(*, service: str = "", opentracing: bool = False) -> str:
 
 
 @cache
+def connect_source() -> str:
+    """Return the code that names the end of a CONNECT tunnel, for the cluster specifier."""
+    return _code("connect.lua")
+
+
+@cache
 def strip_source() -> str:
     """Return the code that takes every override out of a request's baggage."""
     return _code("strip.lua")

@@ -83,17 +83,20 @@ local function map(message, number, take)
   end)
 end
 
--- Calls `take(key, value)` for each entry, in order, until it says false; for none if the header is not of this form.
-function detour_opentracing_entries(header, take)
+-- Puts what the header's first `most` entries say into `found`, for the keys in `readers`, the last readable one of each;
+-- nothing at all if the header is not of this form.
+function detour_read_opentracing(header, most, readers, found)
   if not header or #header > HEADER_MAX then return end
   local carrier, context, item = base64(header), "", nil
   if not carrier then return end
   if not fields(carrier, function(number, content) if number == 2 then context = content end end) then return end
   if not map(context, 4, function(key, value) if key == "overrides" then item = value end end) then return end
-  local message, found = item and base64(item), {}
+  local message, entries = item and base64(item), {}
   if not message then return end
-  if not map(message, 1, function(key, value) found[#found + 1] = { key, value } end) then return end
-  for _, entry in ipairs(found) do
-    if not take(entry[1], entry[2]) then return end
+  if not map(message, 1, function(key, value) entries[#entries + 1] = { key, value } end) then return end
+  for index = 1, math.min(most, #entries) do
+    local key, value = entries[index][1], entries[index][2]
+    local read = readers[key]
+    if read then found[key] = read(value) or found[key] end
   end
 end

@@ -6,6 +6,7 @@ local ENTRIES_MAX = 64
 local NAME_MAX = 63
 local DELAY_MAX = 60000
 local GRPC_CODE_MAX = 16
+local SPACE, TAB, COMMA = 32, 9, 44
 local FAULT_HEADERS = {
   "x-envoy-fault-delay-request", "x-envoy-fault-delay-request-percentage",
   "x-envoy-fault-abort-request", "x-envoy-fault-abort-request-percentage", "x-envoy-fault-abort-grpc-request",
@@ -19,8 +20,11 @@ local function name(text)
 end
 
 local function delay(text)
-  local number, unit = string.match(text, "^(%d%d?%d?%d?%d?)(m?s)$")
-  local milliseconds = number and tonumber(number) * (unit == "s" and 1000 or 1)
+  local milliseconds = tonumber(string.match(text, "^(%d%d?%d?%d?%d?)ms$"))
+  if not milliseconds then
+    local seconds = string.match(text, "^(%d%d?)s$") or string.match(text, "^(%d%d?%.%d%d?%d?)s$")
+    milliseconds = seconds and math.floor(tonumber(seconds) * 1000 + 0.5)
+  end
   if milliseconds and milliseconds <= DELAY_MAX then return milliseconds end
 end
 
@@ -33,71 +37,74 @@ local function baseline(text)
   if text == "baseline" then return text end
 end
 
-local function trimmed(text)
-  local start = string.find(text, "[^ \t]")
-  return start and string.match(text, ".*[^ \t]", start) or ""
+-- Says whether a member of the list begins at `start`, but for white space.
+local function is_member(header, start)
+  local before = start - 1
+  local byte = string.byte(header, before)
+  while byte == SPACE or byte == TAB do
+    before = before - 1
+    byte = string.byte(header, before)
+  end
+  return before == 0 or byte == COMMA
 end
 
--- Calls `take(key, value)` for each entry of a W3C baggage header that is an override's, until it says false.
-local function baggage_entries(header, take)
+-- Puts what a W3C baggage header says into `found`, for the keys in `readers`; the last readable of one key wins.
+-- Other people's members are passed over by a plain search.
+local function read_baggage(header, readers, found)
   if not header or #header > HEADER_MAX then return end
-  for member in string.gmatch(header, "[^,]+") do
-    local pair = string.match(member, "^[^;]*")
-    local equals = string.find(pair, "=", 1, true)
-    local key = equals and trimmed(string.sub(pair, 1, equals - 1))
-    if key and string.sub(key, 1, 9) == "override." then
-      if not take(string.sub(key, 10), trimmed(string.sub(pair, equals + 1))) then return end
-    end
-  end
-end
-
--- Returns a function that takes the entries of one header, and keeps the last readable one of each key.
-local function taker(readers, found)
   local count = 0
-  return function(key, value)
-    count = count + 1
-    local read = readers[key] and readers[key](value)
-    if read then found[key] = read end
-    return count < ENTRIES_MAX
-  end
-end
-
--- Returns what a request says of one service: a route, a delay, an abort, and what to do if a deployment is missing.
-local function overrides(headers, service)
-  local route, delayed, aborted = "route." .. service, "delay." .. service, "abort." .. service
-  local readers, found = { [route] = name, [delayed] = delay, [aborted] = status, missing = baseline }, {}
-  if name(service) then
-    -- opentracing.lua is loaded where the mesh honours that header; what the baggage says wins, key by key.
-    if detour_opentracing_entries then
-      detour_opentracing_entries(headers:get("x-ot-span-context"), taker(readers, found))
+  local start, finish = string.find(header, "override.", 1, true)
+  while start do
+    if is_member(header, start) then
+      count = count + 1
+      if count > ENTRIES_MAX then return end
+      local pattern = "^([%w._-]*)[ \t]*=[ \t]*([%w._-]*)[ \t]*([^,;]?)"
+      local key, value, rest = string.match(header, pattern, finish + 1)
+      local read = rest == "" and readers[key]
+      if read then found[key] = read(value) or found[key] end
     end
-    baggage_entries(headers:get("baggage"), taker(readers, found))
+    start, finish = string.find(header, "override.", finish + 1, true)
   end
-  return found[route], found.missing, found[delayed], found[aborted]
 end
 
--- The control plane sets DETOUR_SERVICE at an edge; in a sidecar a request's authority names its service.
-local function service_of(headers)
-  return DETOUR_SERVICE or string.match(string.lower(headers:get(":authority") or ""), "^[^:]*")
+-- Returns what a request says, by the keys in `readers`; where both headers say something, the baggage counts.
+local function overrides(headers, readers)
+  local found = {}
+  -- The mesh honours that header where opentracing.lua is loaded before this.
+  if detour_read_opentracing then
+    detour_read_opentracing(headers:get("x-ot-span-context"), ENTRIES_MAX, readers, found)
+  end
+  read_baggage(headers:get("baggage"), readers, found)
+  return found
+end
+
+-- The control plane sets DETOUR_SERVICE at an edge; in a sidecar a request's authority names its service. Returns
+-- "" for a host that can be no service: no override has a key without a name.
+local function service_of(authority)
+  return DETOUR_SERVICE or name(string.match(string.lower(authority), "^[^:]*")) or ""
 end
 
 -- Envoy's cluster specifier: returns the name of the cluster that the request goes to.
 function envoy_on_route(handle)
   local headers = handle:headers()
   local authority = headers:get(":authority") or ""
-  if headers:get(":method") == "CONNECT" then return "connect@" .. authority end
-  local deployment, missing = overrides(headers, service_of(headers))
-  local base = DETOUR_SERVICE or authority
-  if not deployment then return base end
-  return base .. "@" .. deployment .. (missing and "," .. missing or "")
+  local route = "route." .. service_of(authority)
+  local found = overrides(headers, { [route] = name, missing = baseline })
+  local base, deployment = DETOUR_SERVICE or authority, found[route]
+  if not deployment or route == "route." then return base end
+  return base .. "@" .. deployment .. (found.missing and ",baseline" or "")
 end
 
 -- Envoy's Lua filter: hands the request's faults to the fault filter behind it, and none that a client thought of.
 function envoy_on_request(handle)
   local headers = handle:headers()
   for _, header in ipairs(FAULT_HEADERS) do headers:remove(header) end
-  local _, _, milliseconds, code = overrides(headers, service_of(headers))
-  if milliseconds then headers:replace("x-envoy-fault-delay-request", string.format("%d", milliseconds)) end
+  local service = service_of(headers:get(":authority") or "")
+  if service == "" then return end
+  local delayed, aborted = "delay." .. service, "abort." .. service
+  local found = overrides(headers, { [delayed] = delay, [aborted] = status })
+  local code = found[aborted]
+  if found[delayed] then headers:replace("x-envoy-fault-delay-request", string.format("%d", found[delayed])) end
   if code and code > GRPC_CODE_MAX then
     headers:replace("x-envoy-fault-abort-request", string.format("%d", code))
   elseif code and string.sub(headers:get("content-type") or "", 1, 16) == "application/grpc" then

@@ -16,11 +16,12 @@ ENTRIES_MAX: Final = 64
 PREFIX: Final = "override."
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
-_DELAY = re.compile(r"([0-9]{1,5})(ms|s)", re.ASCII)
+_DELAY = re.compile(r"(?P<ms>[0-9]{1,5})ms|(?P<s>[0-9]{1,2}(\.[0-9]{1,3})?)s", re.ASCII)
 _DELAY_MAX_MS = 60_000
 _ABORT = re.compile(r"[0-9]{1,3}", re.ASCII)
 _GRPC_CODE_MAX = 16
 _BASELINE = "baseline"
+_SHOWN_MAX = 80
 
 
 class Kind(StrEnum):
@@ -40,22 +41,36 @@ KINDS: Final = frozenset(kind.value for kind in Kind)
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One instruction that a request carries.
+    """One instruction that a request carries; whatever exists can be written and read again.
 
     Args:
         kind: What it is about.
         subject: The service or flag that it is for; "" for `missing`, which is for the whole request.
         value: The deployment, `300ms`, `503`, the flag's value, the level, the database, or `baseline`.
+
+    Raises:
+        ValueError: No reader would understand it; the message says what was expected.
     """
 
     kind: Kind
     subject: str
     value: str
 
+    def __post_init__(self) -> None:
+        if self.kind is not Kind.MISSING and not _NAME.fullmatch(self.subject):
+            raise ValueError(f"expected a name behind {PREFIX}{self.kind}.")
+        if fault := _fault(self.kind, self.value):
+            raise ValueError(fault)
+
     @property
     def key(self) -> str:
         """Its key in the baggage: `override.route.users`, `override.missing`."""
-        return f"{PREFIX}{self.kind}.{self.subject}" if self.subject else f"{PREFIX}{self.kind}"
+        return key_of(self.kind, self.subject)
+
+
+def key_of(kind: Kind, subject: str) -> str:
+    """Return the key of an override."""
+    return f"{PREFIX}{kind}.{subject}" if subject else f"{PREFIX}{kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +81,8 @@ class Problem:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.what!r} is ignored: {self.why}"
+        shown = self.what if len(self.what) <= _SHOWN_MAX else self.what[:_SHOWN_MAX] + "..."
+        return f"{shown!r} is ignored: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,7 @@ class Overrides:
     by_key: Mapping[str, Override] = field(default_factory=lambda: MappingProxyType({}))
 
     @staticmethod
-    def of(overrides: Iterable[Override]) -> "Overrides":
+    def collect(overrides: Iterable[Override]) -> "Overrides":
         """Collect overrides; of two with one key the later one wins."""
         return Overrides(MappingProxyType({override.key: override for override in overrides}))
 
@@ -92,8 +108,12 @@ class Overrides:
 
     def value(self, kind: Kind, subject: str = "") -> str | None:
         """Return the value of an override, if the request carries it."""
-        found = self.by_key.get(Override(kind, subject, "").key)
+        found = self.by_key.get(key_of(kind, subject))
         return found.value if found else None
+
+    def of(self, kind: Kind) -> Mapping[str, str]:
+        """Return the overrides of one kind: subject to value."""
+        return MappingProxyType({one.subject: one.value for one in self if one.kind is kind})
 
     def route(self, service: str) -> str | None:
         """Return the deployment that calls to the service go to, if it is overridden."""
@@ -106,7 +126,7 @@ class Overrides:
 
     def over(self, others: "Overrides") -> "Overrides":
         """Return both, key by key; where both have one, this one's."""
-        return Overrides.of((*others, *self))
+        return Overrides.collect((*others, *self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,44 +137,53 @@ class Parsed:
     problems: tuple[Problem, ...] = ()
 
 
-def read_entry(key: str, value: str) -> Override | Problem:
-    """Read one entry, whose key begins with `override.`, as an override."""
-    kind_name, dot, subject = key.removeprefix(PREFIX).partition(".")
-    if kind_name not in KINDS:
-        return Problem(f"{key}={value}", f"expected {PREFIX} and one of {', '.join(Kind)}")
-    kind = Kind(kind_name)
-    if kind is Kind.MISSING:
-        is_right = not dot and value == _BASELINE
-        return (
-            Override(kind, "", value)
-            if is_right
-            else Problem(f"{key}={value}", "expected override.missing=baseline")
-        )
-    if not _NAME.fullmatch(subject):
-        return Problem(f"{key}={value}", f"expected a name behind {PREFIX}{kind}.")
-    why = _fault(kind, value)
-    return Problem(f"{key}={value}", why) if why else Override(kind, subject, value)
+def read_entry(key: str, value: str | None) -> Override | Problem:
+    """Read one entry, whose key begins with `override.`, as an override; None is the value of one without `=`."""
+    if value is None:
+        return Problem(key, "expected = and a value")
+    kind, dot, subject = key.removeprefix(PREFIX).partition(".")
+    what = f"{key}={value}"
+    if kind not in KINDS:
+        return Problem(what, f"expected {PREFIX} and one of {', '.join(Kind)}")
+    if kind == Kind.MISSING and dot:
+        return Problem(what, f"expected {PREFIX}{Kind.MISSING}={_BASELINE}")
+    try:
+        return Override(Kind(kind), subject, value)
+    except ValueError as error:
+        return Problem(what, str(error))
 
 
 def _fault(kind: Kind, value: str) -> str:
     """Say what is wrong with a value; "" if nothing is."""
     match kind:
         case Kind.CONFIG:
-            return "expected UTF-8, percent-encoded" if "\ufffd" in value else ""
+            return "" if _is_text(value) else "expected text in UTF-8, percent-encoded"
         case Kind.DELAY:
-            return "" if _is_delay(value) else "expected a delay such as 300ms or 2s, at most 60s"
+            return "" if _is_delay(value) else "expected a delay such as 300ms or 1.5s, at most 60s"
         case Kind.ABORT:
             return (
                 "" if _is_status(value) else "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16"
             )
+        case Kind.MISSING:
+            return "" if value == _BASELINE else f"expected {PREFIX}{Kind.MISSING}={_BASELINE}"
         case _:
             expected = "expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit"
             return "" if _NAME.fullmatch(value) else expected
 
 
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_delay(value: str) -> bool:
     match = _DELAY.fullmatch(value)
-    return match is not None and int(match[1]) * (1000 if match[2] == "s" else 1) <= _DELAY_MAX_MS
+    if match is None:
+        return False
+    return (float(match["ms"]) if match["ms"] else 1000 * float(match["s"])) <= _DELAY_MAX_MS
 
 
 def _is_status(value: str) -> bool:

@@ -45,20 +45,22 @@ def parse_opentracing(header: str) -> Parsed:
 
 
 def write_opentracing(header: str | None, overrides: Overrides) -> str:
-    """Return a header that carries these overrides instead of those that it carried.
+    """Return a header that carries these overrides beside those that it carried.
 
-    Trace and span ids, and other people's baggage items, stay as they are; without a header the ids are zero.
+    Overrides of other keys, trace and span ids, and other people's baggage items stay as they are; without a header
+    the ids are zero.
 
     Raises:
         ValueError: The header given is not of this form, or the one made would be too long or hold too much.
     """
-    if len(overrides) > ENTRIES_MAX:
-        raise ValueError(f"{len(overrides)} overrides in one request, at most {ENTRIES_MAX} are possible")
     message = _decoded(header) if header else b""
     context = list(read_fields(_context(message))) if header else list(_NO_IDS)
     kept = [field for field in context if not _is_ours(field)]
-    entries = [map_entry(_ENTRIES, one.key.removeprefix(PREFIX), one.value) for one in overrides]
-    item = map_entry(_BAGGAGE_ITEMS, _ITEM, b64encode(write_fields(entries)).decode())
+    entries = _entries(context) | {one.key.removeprefix(PREFIX): one.value for one in overrides}
+    if len(entries) > ENTRIES_MAX:
+        raise ValueError(f"{len(entries)} overrides in one request, at most {ENTRIES_MAX} are possible")
+    ours = write_fields(map_entry(_ENTRIES, key, value) for key, value in entries.items())
+    item = map_entry(_BAGGAGE_ITEMS, _ITEM, b64encode(ours).decode())
     others = [field for field in read_fields(message) if field[0] != _BASIC_CONTEXT]
     made = b64encode(write_fields([*others, (_BASIC_CONTEXT, LENGTH, write_fields([*kept, item]))])).decode()
     if len(made) > HEADER_MAX:
@@ -71,6 +73,12 @@ def _context(message: bytes) -> bytes:
         content for number, kind, content in read_fields(message) if (number, kind) == (_BASIC_CONTEXT, LENGTH)
     ]
     return contexts[-1] if contexts else b""
+
+
+def _entries(context: list[Field]) -> dict[str, str]:
+    """Return the entries that a carrier's baggage items hold already."""
+    item = dict(read_map(write_fields(context), _BAGGAGE_ITEMS)).get(_ITEM, "")
+    return dict(read_map(_decoded(item), _ENTRIES))
 
 
 def _is_ours(field: Field) -> bool:
@@ -88,4 +96,4 @@ def _decoded(text: str) -> bytes:
 
 
 def _ignored(header: str, why: str) -> Parsed:
-    return Parsed(Overrides(), (Problem(f"x-ot-span-context: {header[:40]}", why),))
+    return Parsed(Overrides(), (Problem(f"x-ot-span-context: {header}", why),))

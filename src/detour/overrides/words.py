@@ -11,7 +11,7 @@ def parse_words(words: Iterable[str]) -> Overrides:
     Raises:
         ValueError: A word is no override; the message says which and what was expected.
     """
-    return Overrides.of(_override(word) for word in words)
+    return Overrides.collect(_override(word) for word in words)
 
 
 def _override(word: str) -> Override:
@@ -23,4 +23,5 @@ def _override(word: str) -> Override:
     read = read_entry(PREFIX + key, value)
     if isinstance(read, Override):
         return read
-    raise ValueError(f"{word!r} is no override: {read.why}")
+    service = f"; for a service called {key}: {Kind.ROUTE}.{key}={value}" if key in KINDS else ""
+    raise ValueError(f"{word!r} is no override: {read.why}{service}")

@@ -22,7 +22,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from detour.envoy.lua import override_source, strip_source
+from detour.envoy.lua import connect_source, override_source, strip_source
 from detour.envoy.vocabulary import (
     EDGE_ROUTES,
     EDGE_ROUTES_TRUSTED,
@@ -41,6 +41,7 @@ _BY_CLUSTER: Final = "%UPSTREAM_CLUSTER%"
 _BY_ENDPOINT: Final = f"%UPSTREAM_METADATA({METADATA}:{SERVED_BY})%"
 """Costs more, and is right also where an override may fall back to the baseline."""
 
+_CONNECT: Final = "end of a tunnel"
 _UNLIMITED: Final = Duration()
 _ANY_PATH: Final = "/"
 _ALWAYS: Final = percent_pb2.FractionalPercent(numerator=100)
@@ -82,7 +83,12 @@ def _outbound(name: str, carriers: Sequence[Carrier]) -> route_pb2.RouteConfigur
         ],
     )
     return route_pb2.RouteConfiguration(
-        name=name, virtual_hosts=[everything], cluster_specifier_plugins=[_specifier("", carriers)]
+        name=name,
+        virtual_hosts=[everything],
+        cluster_specifier_plugins=[
+            _specifier(_CONNECT, connect_source()),
+            _specifier(_specifier_name(""), _source(carriers)),
+        ],
     )
 
 
@@ -106,7 +112,7 @@ def _refuse_deployment_in_host() -> components_pb2.Route:
 
 def _connect() -> components_pb2.Route:
     """End a client's CONNECT here, and treat what comes through it like any request."""
-    action = _by_lua("")
+    action = components_pb2.RouteAction(cluster_specifier_plugin=_CONNECT, timeout=_UNLIMITED)
     upgrade = action.upgrade_configs.add(upgrade_type="CONNECT")
     upgrade.connect_config.SetInParent()
     match = components_pb2.RouteMatch(connect_matcher=components_pb2.RouteMatch.ConnectMatcher())
@@ -137,7 +143,9 @@ def _edge(name: str, mesh: Mesh, *, trusted: bool) -> route_pb2.RouteConfigurati
         name=name,
         virtual_hosts=virtual_hosts,
         ignore_port_in_host_matching=True,
-        cluster_specifier_plugins=[_specifier(service, mesh.settings.carriers) for service in services],
+        cluster_specifier_plugins=[
+            _specifier(_specifier_name(service), _source(mesh.settings.carriers, service)) for service in services
+        ],
     )
 
 
@@ -157,13 +165,12 @@ def _override_routes(carriers: Iterable[Carrier], *, service: str) -> Iterable[c
     A request with a fault override needs a filter as well as a cluster; what `x-ot-span-context` holds can't be
     seen from outside, so its mere presence leads into Lua.
     """
-    opentracing = Carrier.OPENTRACING in carriers
     enabled = {
-        LUA_FILTER: _enabled(_lua(override_source(service=service, opentracing=opentracing))),
+        LUA_FILTER: _enabled(_lua(_source(carriers, service))),
         FAULT_FILTER: _enabled(_fault()),
     }
     headers = [_contains(Carrier.BAGGAGE, text) for text in _FAULTS]
-    if opentracing:
+    if Carrier.OPENTRACING in carriers:
         headers.append(components_pb2.HeaderMatcher(name=Carrier.OPENTRACING, present_match=True))
     for header in headers:
         route = _told(_route(_by_lua(service), header), _BY_ENDPOINT)
@@ -213,11 +220,14 @@ def _by_lua(service: str) -> components_pb2.RouteAction:
     return components_pb2.RouteAction(cluster_specifier_plugin=_specifier_name(service), timeout=_UNLIMITED)
 
 
-def _specifier(service: str, carriers: Iterable[Carrier]) -> components_pb2.ClusterSpecifierPlugin:
-    """Return the code that chooses clusters: once in a table, however many routes use it."""
-    source = override_source(service=service, opentracing=Carrier.OPENTRACING in carriers)
+def _source(carriers: Iterable[Carrier], service: str = "") -> str:
+    return override_source(service=service, opentracing=Carrier.OPENTRACING in carriers)
+
+
+def _specifier(name: str, source: str) -> components_pb2.ClusterSpecifierPlugin:
+    """Return code that chooses clusters: once in a table, however many routes use it."""
     made = components_pb2.ClusterSpecifierPlugin()
-    made.extension.name = _specifier_name(service)
+    made.extension.name = name
     config = specifier_pb2.LuaConfig(source_code=base_pb2.DataSource(inline_string=source))
     made.extension.typed_config.CopyFrom(packed(config))
     return made
