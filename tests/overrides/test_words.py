@@ -22,15 +22,15 @@ def test_a_word_is_an_override(word: str, key: str, value: str) -> None:
     assert (override.key, override.value) == (key, value)
 
 
-@pytest.mark.parametrize(
-    "word", ["users", "", "=", "users=", "users=a b", "delay.users=5", "missing=x", "us ers=a"]
-)
 def test_a_service_that_is_called_like_a_kind_is_helped() -> None:
     """`config=pr-1` says nothing about a flag; perhaps it is a service."""
     with pytest.raises(ValueError, match=r"for a service called config: route\.config=pr-1"):
         parse_words(["config=pr-1"])
 
 
+@pytest.mark.parametrize(
+    "word", ["users", "", "=", "users=", "users=a b", "delay.users=5", "missing=x", "us ers=a"]
+)
 def test_a_word_that_is_none_is_explained(word: str) -> None:
     """To a person: which word, and what was expected."""
     with pytest.raises(ValueError, match=r"is no override.*expected"):
