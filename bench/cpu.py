@@ -14,6 +14,7 @@ differs from 1 is noise.
 
 import os
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
@@ -33,6 +34,7 @@ _SLICE_SECONDS: Final = 0.1
 _ROUNDS_PER_START: Final = 40
 _WARM_UP_ROUNDS: Final = 2
 _TRIES: Final = 5
+_WELL: Final = "2xx"
 
 # What a call between services of a traced mesh carries, an entry of somebody else's baggage included.
 _BASELINE_REQUEST: Final = {
@@ -88,16 +90,15 @@ class Candidate:
         cpu = cpu_seconds(self.pid)
         await self.load.run(_SLICE_SECONDS)
         cpu = cpu_seconds(self.pid) - cpu
-        well, badly = (now - then for now, then in zip(await self._answered(), before, strict=True))
-        if badly:
-            raise LoadError(f"under load {well} requests were answered well and {badly} with an error")
-        return Slice(cpu, well)
+        answered = await self._answered() - before
+        if answered.keys() > {_WELL}:
+            raise LoadError(f"under load the answers were {dict(answered)}; without load, are they {_WELL}?")
+        return Slice(cpu, answered[_WELL])
 
-    async def _answered(self) -> tuple[int, int]:
-        """Return how many requests were answered with 2xx, and otherwise."""
+    async def _answered(self) -> Counter[str]:
+        """Return how many requests were answered, by class of status."""
         counts = await self.admin.stats(rf"http\.({LISTENER}|outbound)\.downstream_rq_[2345]xx")
-        well = sum(number for name, number in counts.items() if name.endswith("2xx"))
-        return well, sum(counts.values()) - well
+        return Counter({name.rpartition("_")[2]: number for name, number in counts.items()})
 
 
 @dataclass(slots=True)
