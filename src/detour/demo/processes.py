@@ -4,19 +4,15 @@ Invariant: a process ends with the one that started it, however that one ends.
 """
 
 import asyncio
-import ctypes
-import signal
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from detour.envoy import tied_to_parent
+
 _STOP_SECONDS = 5
 _POLL_SECONDS = 0.02
-_PR_SET_PDEATHSIG = 1
-# Loaded here because little is safe between fork and exec.
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class ProcessError(RuntimeError):
@@ -48,13 +44,12 @@ class Process:
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603
-                command,
+                tied_to_parent(command),
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 process_group=0,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509
             )
 
     @property
@@ -73,6 +68,8 @@ class Process:
                 while not await is_ready():
                     self._check()
                     await asyncio.sleep(_POLL_SECONDS)
+                # Another program may have answered in its place.
+                self._check()
         except TimeoutError:
             raise ProcessError(
                 f"{self._name} was not ready after {deadline_seconds:g} s: {self._last_words()}"
@@ -105,8 +102,3 @@ async def stop_all(processes: Iterable[Running]) -> None:
     results = await asyncio.gather(*(process.stop() for process in processes), return_exceptions=True)
     if failures := [result for result in results if isinstance(result, Exception)]:
         raise ExceptionGroup("processes that could not be ended", failures)
-
-
-def _end_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -6,7 +6,7 @@ learns of a service when a request first needs it.
 
 from detour.envoy.bootstrap import Edge, Sidecar, edge_bootstrap, sidecar_bootstrap
 from detour.envoy.lua import connect_source, override_source, strip_source
-from detour.envoy.runner import EnvoyError, EnvoyProcess, find_envoy, start_envoy
+from detour.envoy.runner import EnvoyError, EnvoyProcess, find_envoy, start_envoy, tied_to_parent
 
 __all__ = [
     "Edge",
@@ -20,4 +20,5 @@ __all__ = [
     "sidecar_bootstrap",
     "start_envoy",
     "strip_source",
+    "tied_to_parent",
 ]

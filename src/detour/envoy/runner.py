@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sysconfig
+from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -133,7 +134,6 @@ def start_envoy(bootstrap: dict[str, Any], log: Path | None = None) -> EnvoyProc
         EnvoyError: The binary is missing.
     """
     command = [
-        *_end_with_parent(),
         str(find_envoy()),
         *("--config-yaml", json.dumps(bootstrap)),
         *("--concurrency", "1"),
@@ -143,7 +143,7 @@ def start_envoy(bootstrap: dict[str, Any], log: Path | None = None) -> EnvoyProc
     ]
     with log.open("wb") if log else nullcontext() as output:
         process = subprocess.Popen(  # noqa: S603
-            command,
+            tied_to_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -151,14 +151,14 @@ def start_envoy(bootstrap: dict[str, Any], log: Path | None = None) -> EnvoyProc
     return EnvoyProcess(process, bootstrap, log)
 
 
-def _end_with_parent() -> list[str]:
-    """Return what to put before a command so that it ends when this process does, however that ends.
+def tied_to_parent(command: Sequence[str]) -> list[str]:
+    """Return the command so that it ends (SIGTERM) when this process does, however that ends.
 
-    A program before Envoy rather than code between fork and exec: gRPC's threads make a plain fork unsafe.
+    A program before it rather than code between fork and exec: gRPC's threads make a plain fork unsafe.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        return []
+        return list(command)
     # Who dies before setpriv has asked for the signal sends none: the shell looks whether its parent lives.
     unless_orphaned = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid())]
-    return [setpriv, "--pdeathsig", "TERM", *unless_orphaned]
+    return [setpriv, "--pdeathsig", "TERM", *unless_orphaned, *command]
