@@ -37,6 +37,13 @@ def change(call: Call, to: str, edit: Callable[[Call], Call]) -> Call:
     return edit(call) if call.to == to else call
 
 
+def silent(call: Call) -> Call:
+    """Return the tree as it is without overrides: its sidecars say nothing."""
+    for service in BASELINE:
+        call = change(call, service, lambda one: replace(one, served_by=""))
+    return call
+
+
 def missing(call: Call, deployment: str = "pr-404") -> Call:
     """Return the call as it fails when the deployment that it asks for is not there."""
     error = MISSING.format(deployment, deployment)

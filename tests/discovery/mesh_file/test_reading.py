@@ -267,6 +267,7 @@ def test_a_mistake_of_the_edge_is_told_with_its_place(edge, told):
     ("carriers", "told"),
     [
         ("[]", "carriers: expected at least one"),
+        ("[x-ot-span-context]", "carriers: expected baggage among them: sidecars always honour it"),
         ("baggage", 'carriers: expected a list, got "baggage"'),
         ("[b3]", "carriers[0]: expected 'baggage' or 'x-ot-span-context', got \"b3\""),
         ("[baggage, baggage]", "carriers: expected each only once, baggage is there 2 times"),

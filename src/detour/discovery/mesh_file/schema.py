@@ -57,6 +57,12 @@ def _some(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
     return items
 
 
+def _with_baggage(carriers: tuple[Carrier, ...]) -> tuple[Carrier, ...]:
+    if Carrier.BAGGAGE not in carriers:
+        raise PydanticCustomError(LIST, "expected baggage among them: sidecars always honour it")
+    return carriers
+
+
 def _service_name(text: str) -> str:
     if not is_name(text) or text != text.lower():
         raise ValueError("expected a name of at most 63 lower-case letters, digits, dots, dashes and underscores")
@@ -158,7 +164,7 @@ class File(Keys):
     """A whole mesh file."""
 
     services: Annotated[dict[ServiceName, Service], _Blank]
-    carriers: Annotated[tuple[Carrier, ...], _Some, _Distinct] = (Carrier.BAGGAGE,)
+    carriers: Annotated[tuple[Carrier, ...], _Some, _Distinct, AfterValidator(_with_baggage)] = (Carrier.BAGGAGE,)
     edge: Annotated[Edge, _Blank] = Edge()
 
     def value(self) -> mesh.Mesh:
