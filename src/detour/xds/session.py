@@ -20,7 +20,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as R
 
 from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
 
-UNBACKED_MAX: Final = 5000
+UNBACKED_MAX: Final = 2000
 """How many clusters one Envoy may hold that stand for nothing in the mesh: missing deployments, hosts outside."""
 
 # Clusters before their endpoints, both before the routes that lead to them (xDS protocol, "Eventual consistency
