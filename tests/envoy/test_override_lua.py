@@ -1,5 +1,6 @@
 """The Lua that Envoy runs, under LuaJIT, against the Python that everything else reads overrides with."""
 
+import math
 from collections import Counter
 from random import Random
 
@@ -71,7 +72,7 @@ def faults(overrides: Overrides) -> dict[str, str]:
     made = {}
     if delay := overrides.value(Kind.DELAY, "users"):
         unit = 1 if delay.endswith("ms") else 1000
-        made["x-envoy-fault-delay-request"] = str(round(float(delay.rstrip("ms")) * unit))
+        made["x-envoy-fault-delay-request"] = str(math.floor(float(delay.rstrip("ms")) * unit + 0.5))
     abort = overrides.value(Kind.ABORT, "users")
     if abort and int(abort) >= 200:
         made["x-envoy-fault-abort-request"] = str(int(abort))
@@ -96,6 +97,23 @@ def test_both_readers_choose_the_same_from_hostile_baggage(lua: Lua, seed: int) 
             left = lua.after(authority="users", baggage=",".join(lines))
             assert {name: left[name] for name in left if name.startswith("x-envoy")} == faults(overrides), lines
     assert min(seen[True], seen[False]) > 5
+
+
+@given(st.from_regex(r"[0-9]{0,3}(\.[0-9]{0,20})?m?s|(60|59)\.[09]{0,20}[0-9]s", fullmatch=True))
+def test_both_readers_understand_the_same_delays(lua: Lua, delay: str) -> None:
+    """Milliseconds, and seconds with a decimal fraction, which is rounded to milliseconds."""
+    baggage = f"override.delay.users={delay}"
+    made = lua.after(authority="users", baggage=baggage)
+    assert {name: made[name] for name in made if name.startswith("x-")} == faults(
+        parse_baggage([baggage]).overrides
+    )
+
+
+@pytest.mark.parametrize(("delay", "milliseconds"), [("1.5s", "1500"), ("1.0005s", "1001"), ("0.0004s", "0")])
+def test_a_delay_is_rounded_to_milliseconds(lua: Lua, delay: str, milliseconds: str) -> None:
+    """Which is what the fault filter takes."""
+    made = lua.after(authority="users", baggage=f"override.delay.users={delay}")
+    assert made["x-envoy-fault-delay-request"] == milliseconds
 
 
 @settings(max_examples=1000, deadline=None, database=None)

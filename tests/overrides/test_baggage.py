@@ -74,8 +74,9 @@ def test_the_last_readable_of_duplicates_wins() -> None:
         "override.=a",
         "override.delay.users=61s",
         "override.delay.users=300",
-        "override.delay.users=1.5555s",
-        "override.delay.users=60.001s",
+        "override.delay.users=1.s",
+        "override.delay.users=.5s",
+        "override.delay.users=60.0001s",
         "override.route.users",
         "override.abort.users=17",
         "override.abort.users=600",
@@ -92,6 +93,12 @@ def test_what_cannot_be_read_is_ignored_and_reported(entry: str) -> None:
     (problem,) = parsed.problems
     assert str(problem).startswith("'override.")
     assert "expected" in str(problem)
+
+
+@pytest.mark.parametrize("delay", ["0ms", "60000ms", "60s", "1.5s", "0.0005s", "60.000s"])
+def test_a_delay_is_in_milliseconds_or_seconds(delay: str) -> None:
+    """Seconds may have a decimal fraction; at most a minute."""
+    assert values(f"override.delay.users={delay}") == {"override.delay.users": delay}
 
 
 @pytest.mark.parametrize(
@@ -141,6 +148,17 @@ def test_only_64_entries_of_ours_are_read() -> None:
     assert "64" in str(parsed.problems[0])
 
 
+def test_reader_and_writer_count_alike() -> None:
+    """What can't be read is one of the 64 as well, so what is written is read."""
+    one = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
+    there = ["override.route.a", "override.route.b=", *(f"override.log.s{number}=debug" for number in range(61))]
+    parsed = parse_baggage([append_to_baggage(",".join(there), one)])
+    assert parsed.overrides.route("users") == "pr-42"
+    assert len(parsed.problems) == 2
+    with pytest.raises(ValueError, match="at most 64"):
+        append_to_baggage(",".join([*there, "override.route.c"]), one)
+
+
 def test_a_header_that_would_be_too_long_is_not_made() -> None:
     """Neither by its bytes nor by its entries; the message says what to do."""
     one = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
@@ -166,7 +184,12 @@ def test_what_fits_in_no_header_is_refused_in_words() -> None:
 
 def test_what_no_reader_would_understand_cannot_be_made() -> None:
     """Whatever exists can be written and read again."""
-    for kind, subject, value in ((Kind.ROUTE, "a b", "c"), (Kind.ROUTE, "a", "b,c"), (Kind.MISSING, "", "x")):
+    for kind, subject, value in (
+        (Kind.ROUTE, "a b", "c"),
+        (Kind.ROUTE, "a", "b,c"),
+        (Kind.MISSING, "", "x"),
+        (Kind.MISSING, "users", "baseline"),
+    ):
         with pytest.raises(ValueError, match="expected"):
             Override(kind, subject, value)
 
@@ -178,8 +201,11 @@ def test_a_flag_may_have_any_character() -> None:
 
 def test_a_problem_is_told_in_short() -> None:
     """However long the entry."""
-    (problem,) = parse_baggage(["override.route.users=" + "x" * 8000]).problems
-    assert len(str(problem)) < 300
+    for length in (8000, 9000):
+        (problem,) = parse_baggage(["override.route.users=" + "x" * length]).problems
+        assert len(problem.what) == 80
+        assert problem.what.endswith("x…")
+        assert len(str(problem)) < 300
 
 
 def test_overrides_answer_what_is_asked_of_them() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detour.overrides import Kind, Override, Overrides, parse_opentracing, write_opentracing
-from detour.overrides.wire import WireError, read_fields, write_fields
+from detour.overrides.wire import LENGTH, Field, WireError, map_entry, read_fields, write_fields
 from overrides_strategies import SETS
 
 PR_42 = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
@@ -75,6 +75,29 @@ def test_ids_and_other_peoples_items_stay(carrier: type) -> None:
     assert dict(made.baggage_items).keys() == {"user", "overrides"}
     assert made.baggage_items["user"] == "ana"
     assert dict(parse_opentracing(header).overrides.by_key) == dict(PR_42.over(Overrides.collect([log])).by_key)
+
+
+def carried(*entries: Field) -> str:
+    """Return a header whose baggage item holds these entries."""
+    item = map_entry(4, "overrides", b64encode(write_fields(entries)).decode())
+    return b64encode(write_fields([(2, LENGTH, write_fields([item]))])).decode()
+
+
+def test_appending_loses_nothing_that_was_read() -> None:
+    """Of duplicates the last readable one counts, also after others were added."""
+    header = carried(map_entry(1, "route.users", "pr-42"), map_entry(1, "route.users", "a b"))
+    log = Overrides.collect([Override(Kind.LOG, "users", "debug")])
+    assert parse_opentracing(header).overrides == PR_42
+    assert parse_opentracing(write_opentracing(header, log)).overrides == PR_42.over(log)
+
+
+def test_bytes_that_are_no_text_are_reported_and_stay() -> None:
+    """A flag never has a value that nobody gave it."""
+    header = carried((1, LENGTH, b"\x0a\x08config.f\x12\x01\xff"))
+    for one in (header, write_opentracing(header, PR_42)):
+        (problem,) = parse_opentracing(one).problems
+        assert str(problem).startswith(r"'override.config.f=\udcff' is ignored")
+    assert write_opentracing(header, Overrides()) == header
 
 
 def test_a_header_without_our_item_has_no_overrides_and_no_problem(carrier: type) -> None:

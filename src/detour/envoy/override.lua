@@ -22,10 +22,10 @@ end
 local function delay(text)
   local milliseconds = tonumber(string.match(text, "^(%d%d?%d?%d?%d?)ms$"))
   if not milliseconds then
-    local seconds = string.match(text, "^(%d%d?)s$") or string.match(text, "^(%d%d?%.%d%d?%d?)s$")
-    milliseconds = seconds and math.floor(tonumber(seconds) * 1000 + 0.5)
+    local seconds = string.match(text, "^(%d%d?)s$") or string.match(text, "^(%d%d?%.%d+)s$")
+    milliseconds = seconds and tonumber(seconds) * 1000
   end
-  if milliseconds and milliseconds <= DELAY_MAX then return milliseconds end
+  if milliseconds and milliseconds <= DELAY_MAX then return math.floor(milliseconds + 0.5) end
 end
 
 local function status(text)

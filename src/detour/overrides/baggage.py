@@ -1,7 +1,8 @@
 """The W3C `baggage` header (https://www.w3.org/TR/baggage/, section 3.3).
 
 A member is `key=value` with properties behind semicolons. Keys are compared literally; of duplicate keys the last
-one that can be read wins, in the sidecar's Lua as here.
+one that can be read wins, in the sidecar's Lua as here. Headers are strings as HTTP libraries decode them: one
+character a byte.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +30,7 @@ def parse_baggage(lines: Iterable[str]) -> Parsed:
     """Read the overrides of a request.
 
     Args:
-        lines: The header's lines, one character a byte as HTTP libraries decode them; several count as one.
+        lines: The header's lines; several count as one.
     """
     header = ",".join(lines)
     if len(header) > HEADER_MAX:
@@ -53,11 +54,12 @@ def append_to_baggage(header: str | None, overrides: Overrides) -> str:
     Other people's entries stay as they are, byte for byte; an override of the same key is replaced.
 
     Args:
-        header: What is there, one character a byte as HTTP libraries decode it; several lines joined by commas.
+        header: What is there; several lines joined by commas.
         overrides: What is to be added.
 
     Raises:
-        ValueError: The header would be longer than 8192 bytes, or hold more than 64 overrides.
+        ValueError: The header would be longer than 8192 bytes, hold more than 64 overrides, or a character that is
+            no byte.
     """
     replaced = overrides.by_key.keys()
     kept = [

@@ -16,7 +16,7 @@ ENTRIES_MAX: Final = 64
 PREFIX: Final = "override."
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
-_DELAY = re.compile(r"(?P<ms>[0-9]{1,5})ms|(?P<s>[0-9]{1,2}(\.[0-9]{1,3})?)s", re.ASCII)
+_DELAY = re.compile(r"(?P<ms>[0-9]{1,5})ms|(?P<s>[0-9]{1,2}(\.[0-9]+)?)s", re.ASCII)
 _DELAY_MAX_MS = 60_000
 _ABORT = re.compile(r"[0-9]{1,3}", re.ASCII)
 _GRPC_CODE_MAX = 16
@@ -38,6 +38,8 @@ class Kind(StrEnum):
 
 KINDS: Final = frozenset(kind.value for kind in Kind)
 
+_EXPECTED_MISSING = f"expected {PREFIX}{Kind.MISSING}={_BASELINE}"
+
 
 @dataclass(frozen=True, slots=True)
 class Override:
@@ -57,6 +59,8 @@ class Override:
     value: str
 
     def __post_init__(self) -> None:
+        if self.kind is Kind.MISSING and self.subject:
+            raise ValueError(_EXPECTED_MISSING)
         if self.kind is not Kind.MISSING and not _NAME.fullmatch(self.subject):
             raise ValueError(f"expected a name behind {PREFIX}{self.kind}.")
         if fault := _fault(self.kind, self.value):
@@ -75,14 +79,17 @@ def key_of(kind: Kind, subject: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that was ignored, and why."""
+    """Something that was ignored, of which 80 characters are shown, and why."""
 
     what: str
     why: str
 
+    def __post_init__(self) -> None:
+        if len(self.what) > _SHOWN_MAX:
+            object.__setattr__(self, "what", self.what[: _SHOWN_MAX - 1] + "…")
+
     def __str__(self) -> str:
-        shown = self.what if len(self.what) <= _SHOWN_MAX else self.what[:_SHOWN_MAX] + "..."
-        return f"{shown!r} is ignored: {self.why}"
+        return f"{self.what!r} is ignored: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,7 @@ def read_entry(key: str, value: str | None) -> Override | Problem:
     if kind not in KINDS:
         return Problem(what, f"expected {PREFIX} and one of {', '.join(Kind)}")
     if kind == Kind.MISSING and dot:
-        return Problem(what, f"expected {PREFIX}{Kind.MISSING}={_BASELINE}")
+        return Problem(what, _EXPECTED_MISSING)
     try:
         return Override(Kind(kind), subject, value)
     except ValueError as error:
@@ -165,7 +172,7 @@ def _fault(kind: Kind, value: str) -> str:
                 "" if _is_status(value) else "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16"
             )
         case Kind.MISSING:
-            return "" if value == _BASELINE else f"expected {PREFIX}{Kind.MISSING}={_BASELINE}"
+            return "" if value == _BASELINE else _EXPECTED_MISSING
         case _:
             expected = "expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit"
             return "" if _NAME.fullmatch(value) else expected

@@ -7,6 +7,7 @@ base64 of `Overrides{map<string, string> entries = 1}`, whose keys are those of 
 
 import binascii
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from typing import Final
 
 from detour.overrides.baggage import read_entries
@@ -56,10 +57,11 @@ def write_opentracing(header: str | None, overrides: Overrides) -> str:
     message = _decoded(header) if header else b""
     context = list(read_fields(_context(message))) if header else list(_NO_IDS)
     kept = [field for field in context if not _is_ours(field)]
-    entries = _entries(context) | {one.key.removeprefix(PREFIX): one.value for one in overrides}
+    entries = [(key, value) for key, value in _entries(context) if PREFIX + key not in overrides.by_key]
+    entries += [(one.key.removeprefix(PREFIX), one.value) for one in overrides]
     if len(entries) > ENTRIES_MAX:
         raise ValueError(f"{len(entries)} overrides in one request, at most {ENTRIES_MAX} are possible")
-    ours = write_fields(map_entry(_ENTRIES, key, value) for key, value in entries.items())
+    ours = write_fields(map_entry(_ENTRIES, key, value) for key, value in entries)
     item = map_entry(_BAGGAGE_ITEMS, _ITEM, b64encode(ours).decode())
     others = [field for field in read_fields(message) if field[0] != _BASIC_CONTEXT]
     made = b64encode(write_fields([*others, (_BASIC_CONTEXT, LENGTH, write_fields([*kept, item]))])).decode()
@@ -75,10 +77,10 @@ def _context(message: bytes) -> bytes:
     return contexts[-1] if contexts else b""
 
 
-def _entries(context: list[Field]) -> dict[str, str]:
-    """Return the entries that a carrier's baggage items hold already."""
+def _entries(context: list[Field]) -> Iterator[tuple[str, str]]:
+    """Return the entries that a carrier's baggage items hold already, duplicates too."""
     item = dict(read_map(write_fields(context), _BAGGAGE_ITEMS)).get(_ITEM, "")
-    return dict(read_map(_decoded(item), _ENTRIES))
+    return read_map(_decoded(item), _ENTRIES)
 
 
 def _is_ours(field: Field) -> bool:

@@ -61,18 +61,28 @@ def write_varint(value: int) -> bytes:
 def read_map(message: bytes, number: int) -> Iterator[tuple[str, str]]:
     """Read the entries of a `map<string, string>` field, in order; duplicates are the reader's to settle.
 
+    Bytes that are no UTF-8 become lone surrogates, which `map_entry` writes as those bytes again.
+
     Raises:
         WireError: The message, or an entry, is none.
     """
     for field, wire_type, content in read_fields(message):
         if (field, wire_type) == (number, LENGTH):
             entry = {one: text for one, kind, text in read_fields(content) if kind == LENGTH}
-            yield entry.get(1, b"").decode("utf-8", "replace"), entry.get(2, b"").decode("utf-8", "replace")
+            yield _text(entry.get(1, b"")), _text(entry.get(2, b""))
 
 
 def map_entry(number: int, key: str, value: str) -> Field:
     """Return one entry of a `map<string, string>` field."""
-    return number, LENGTH, write_fields([(1, LENGTH, key.encode()), (2, LENGTH, value.encode())])
+    return number, LENGTH, write_fields([(1, LENGTH, _bytes(key)), (2, LENGTH, _bytes(value))])
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _extent(message: bytes, at: int, wire_type: int) -> tuple[int, int]:
