@@ -11,7 +11,10 @@ from lupa import luajit21
 
 import hostile
 from detour.envoy import connect_source, override_source, strip_source
+from detour.mesh import Naming, is_name
 from detour.overrides import Kind, Overrides, parse_baggage, parse_opentracing, strip_baggage, write_opentracing
+
+NAMING = Naming(home="shop")
 
 # Envoy joins the lines of a header with a comma when Lua asks for it.
 HANDLE = """
@@ -196,6 +199,18 @@ def test_a_connect_goes_to_its_tunnel_whatever_it_carries() -> None:
     connect = Lua(connect_source())
     assert connect.cluster(authority="users:50051", baggage="override.route.users=pr-42") == "connect@users:50051"
     assert connect.cluster() == "connect@"
+
+
+HOSTS = st.lists(st.sampled_from(["users", "shop", "pay", "svc", "cluster", "local", ".", "", "Users"]), max_size=8)
+
+
+@given(HOSTS.map(".".join), st.sampled_from(["shop", "pay", ""]))
+def test_both_know_which_service_a_host_name_means(host: str, caller: str) -> None:
+    """In a mesh of namespaces; the cluster is asked for as the application called it."""
+    lua = Lua(override_source(naming=NAMING, caller=caller))
+    service = NAMING.canonical(host.lower(), caller)
+    cluster = lua.cluster(authority=f"{host}:8080", baggage=f"override.route.{service}=pr-42")
+    assert cluster == f"{host}:8080" + ("@pr-42" if is_name(service) else "")
 
 
 def test_an_edge_knows_its_service() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service, is_name
+from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Port, Protocol, Service, is_name
 
 
 @pytest.mark.parametrize("name", ["users", "pr-42", "a", "0", "Pr_42.b", "x" * 63])
@@ -100,3 +100,28 @@ def test_of_two_values_with_one_name_the_later_wins():
 def test_a_deployment_is_called_by_service_and_name():
     """People and logs see `users@pr-42`."""
     assert str(OffloadedDeployment("users", "pr-42")) == "users@pr-42"
+
+
+def test_a_service_that_tells_its_ports_apart_has_no_others() -> None:
+    """Who names no port means 80, or else the first."""
+    web, grpc = Port(endpoints=(Endpoint("::1", 8080),)), Port(Protocol.HTTP2, (Endpoint("::1", 9090),))
+    users = Service("users", ports={9090: grpc, 80: web})
+    assert [users.at(asked) for asked in (80, 9090, None, 81)] == [web, grpc, web, None]
+    assert users.port_number(None) == 80
+    assert Service("users", ports={9090: grpc}).at(None) == grpc
+    assert Service("users", ports={9090: grpc}).port_number(None) == 9090
+
+
+def test_other_services_are_the_same_at_every_port() -> None:
+    """As the mesh file has them."""
+    users = Service("users", (Endpoint("::1", 8080),), Protocol.HTTP2)
+    assert users.at(None) == users.at(9090) == Port(Protocol.HTTP2, users.endpoints)
+    assert users.port_number(9090) is None
+
+
+def test_a_deployment_may_tell_its_ports_apart_too() -> None:
+    """One that does not serves them all alike."""
+    anywhere, there = (Endpoint("::1", 1),), (Endpoint("::1", 2),)
+    assert OffloadedDeployment("users", "pr-42", anywhere).at(80) == anywhere
+    parted = OffloadedDeployment("users", "pr-42", there, ports={80: there})
+    assert [parted.at(number) for number in (80, 81, None)] == [there, (), there]

@@ -6,7 +6,8 @@ import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
 from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service
-from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
+from detour.xds.catalog import _BUILDERS, CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
+from detour.xds.names import Target
 from detour.xds.session import Session
 
 USERS = Service("users", (Endpoint("127.0.0.1", 9001),))
@@ -241,10 +242,10 @@ def test_a_resource_that_cannot_be_built_stays_as_it_was(
     """A fault in one translation is reported, and harms nothing that runs."""
     session.receive(ask(CLUSTER, "users", "payments"))
 
-    def broken(_name: str, _mesh: Mesh) -> None:
+    def broken(_name: str, _target: Target, _mesh: Mesh) -> None:
         raise ValueError("not to be built")
 
-    monkeypatch.setitem(catalog._builders, CLUSTER, broken)
+    monkeypatch.setitem(_BUILDERS, CLUSTER, broken)
     catalog.replace(Mesh.of([Service("users", protocol="http2"), PAYMENTS]), {"users"})
     assert session.changed({"users"}) == []
     assert catalog.failures == {Key(CLUSTER, "users"): "not to be built"}

@@ -7,21 +7,35 @@ import re
 from functools import cache
 from importlib.resources import files
 
+from detour.mesh import Naming
+
 _COMMENT = re.compile(r"^\s*--[^\n]*$", re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+|[ \t]+$", re.MULTILINE)
 _BLANK = re.compile(r"\n{2,}")
+_NO_NAMESPACES = Naming()
 
 
 @cache
-def override_source(*, service: str = "", opentracing: bool = False) -> str:
+def override_source(
+    *, service: str = "", opentracing: bool = False, naming: Naming = _NO_NAMESPACES, caller: str = ""
+) -> str:
     """Return the code that reads overrides, for the cluster specifier and for the fault routes alike.
 
     Args:
         service: The service that requests are for; by default the host that each of them names.
         opentracing: Whether overrides in `x-ot-span-context` count too.
+        naming: Which service a host name means.
+        caller: The namespace of those who call.
     """
-    fixed = f'DETOUR_SERVICE = "{service}"\n' if service else ""
+    fixed = f'DETOUR_SERVICE = "{service}"\n' if service else _namespaces(naming, caller)
     return fixed + (_code("opentracing.lua") if opentracing else "") + _code("override.lua")
+
+
+def _namespaces(naming: Naming, caller: str) -> str:
+    if not naming.home:
+        return ""
+    values = {"HOME": naming.home, "CALLER": caller or naming.home, "DOMAIN": naming.domain}
+    return "".join(f'DETOUR_{name} = "{value}"\n' for name, value in values.items())
 
 
 @cache

@@ -20,6 +20,7 @@ from detour.mesh.model import (
     Endpoint,
     Mesh,
     OffloadedDeployment,
+    Port,
     Protocol,
     RetryPolicy,
     Service,
@@ -27,6 +28,7 @@ from detour.mesh.model import (
     is_name,
     merge,
 )
+from detour.mesh.naming import Naming
 
 __all__ = [
     "Carrier",
@@ -35,7 +37,9 @@ __all__ = [
     "Endpoint",
     "Event",
     "Mesh",
+    "Naming",
     "OffloadedDeployment",
+    "Port",
     "Protocol",
     "RetryPolicy",
     "Service",

@@ -13,6 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from types import MappingProxyType
+from typing import Any, Final
+
+from detour.mesh.naming import Naming
 
 NAME_MAX = 63
 
@@ -20,6 +23,12 @@ _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_MAX - 1}}}", re.ASCII)
 _ENDPOINT = re.compile(
     r"(?:(?P<v4>localhost|[0-9.]+)|\[(?P<v6>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{1,5})"
 )
+
+_HTTP: Final = 80
+
+
+def _nothing() -> Mapping[Any, Any]:
+    return MappingProxyType({})
 
 
 def is_name(text: str) -> bool:
@@ -32,6 +41,8 @@ class Protocol(StrEnum):
 
     HTTP1 = "http1"
     HTTP2 = "http2"
+    TCP = "tcp"
+    """Anything that a sidecar cannot read, such as TLS: passed on as it is, without overrides."""
 
 
 class Carrier(StrEnum):
@@ -85,11 +96,21 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """What a service offers at one of its ports."""
+
+    protocol: Protocol = Protocol.HTTP1
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A name that other services call, with its baseline instances.
 
     Args:
+        endpoints: The instances; those of the main port where the service tells its ports apart.
         timeout: The longest that one attempt of a request may take; none by default.
+        ports: What is offered at each port, the main one first; empty where every port means the same.
     """
 
     name: str
@@ -97,6 +118,22 @@ class Service:
     protocol: Protocol = Protocol.HTTP1
     timeout: timedelta | None = None
     retries: RetryPolicy | None = None
+    ports: Mapping[int, Port] = field(default_factory=_nothing)
+
+    def port_number(self, asked: int | None) -> int | None:
+        """Say which of its ports a caller means who asks for this one; None if it does not tell them apart.
+
+        Who names no port means 80 (RFC 9110, section 4.2.1), or else the main one.
+        """
+        if asked is None and self.ports:
+            return _HTTP if _HTTP in self.ports else next(iter(self.ports))
+        return asked if self.ports else None
+
+    def at(self, asked: int | None) -> Port | None:
+        """Find what a caller reaches who asks for this port; None if there is no such port."""
+        if not self.ports:
+            return Port(self.protocol, self.endpoints)
+        return self.ports.get(self.port_number(asked) or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +142,7 @@ class OffloadedDeployment:
 
     Args:
         expires: When the control plane removes it (timezone-aware); never by default.
+        ports: The instances by the service's port, where they are not the same at each.
     """
 
     service: str
@@ -112,6 +150,13 @@ class OffloadedDeployment:
     endpoints: tuple[Endpoint, ...] = ()
     owner: str = ""
     expires: datetime | None = None
+    ports: Mapping[int, tuple[Endpoint, ...]] = field(default_factory=_nothing)
+
+    def at(self, port_number: int | None) -> tuple[Endpoint, ...]:
+        """Return the instances behind a port of the service, as `Service.port_number` gives it."""
+        if not self.ports or port_number is None:
+            return self.endpoints
+        return self.ports.get(port_number, ())
 
     @property
     def key(self) -> tuple[str, str]:
@@ -129,10 +174,12 @@ class Settings:
     Args:
         carriers: The headers in which overrides are honoured.
         edge_hosts: Host name (or `*`, or `*.example.test`) that an edge serves, to the service behind it.
+        naming: Which service a host name means.
     """
 
     carriers: tuple[Carrier, ...] = (Carrier.BAGGAGE,)
-    edge_hosts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    edge_hosts: Mapping[str, str] = field(default_factory=_nothing)
+    naming: Naming = field(default_factory=Naming)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +189,8 @@ class Mesh:
     Deployments may name a service that the mesh lacks: it may come later, and nothing can reach them before.
     """
 
-    services: Mapping[str, Service] = field(default_factory=lambda: MappingProxyType({}))
-    deployments: Mapping[tuple[str, str], OffloadedDeployment] = field(default_factory=lambda: MappingProxyType({}))
+    services: Mapping[str, Service] = field(default_factory=_nothing)
+    deployments: Mapping[tuple[str, str], OffloadedDeployment] = field(default_factory=_nothing)
     settings: Settings = field(default_factory=Settings)
 
     @staticmethod

@@ -19,17 +19,16 @@ from detour.mesh import Mesh
 from detour.xds.clusters import cluster
 from detour.xds.endpoints import load_assignment
 from detour.xds.messages import packed
-from detour.xds.names import parse
+from detour.xds.names import Target, parse
 from detour.xds.routes import route_table
 
 CLUSTER: Final = TYPE + "envoy.config.cluster.v3.Cluster"
 ENDPOINTS: Final = TYPE + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 ROUTES: Final = TYPE + "envoy.config.route.v3.RouteConfiguration"
 
-_BUILDERS: Final[dict[str, Callable[[str, Mesh], Message | None]]] = {
+_BUILDERS: Final[dict[str, Callable[[str, Target | None, Mesh], Message]]] = {
     CLUSTER: cluster,
     ENDPOINTS: load_assignment,
-    ROUTES: route_table,
 }
 
 _CACHED_MAX: Final = 50_000
@@ -46,15 +45,16 @@ class Key(NamedTuple):
 
 
 class Catalog:
-    """The resources of one mesh.
+    """The resources of one mesh, for the Envoys of one namespace.
 
     Args:
         mesh: The mesh to begin with.
+        namespace: Where the callers are, which decides what a bare host name means.
     """
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, namespace: str = "") -> None:
         self._mesh = mesh
-        self._builders = dict(_BUILDERS)
+        self._namespace = namespace
         self._resources: dict[Key, Resource | None] = {}
         self._of_subject: defaultdict[str, set[Key]] = defaultdict(set)
         self.failures: dict[Key, str] = {}
@@ -78,12 +78,12 @@ class Catalog:
         """Name the service on which a resource depends; "" for one that depends on the mesh's settings."""
         if key.type_url == ROUTES:
             return ""
-        target = parse(key.name)
+        target = self._target(key.name)
         return target.host if target else ""
 
     def is_backed(self, name: str) -> bool:
         """Say whether a cluster's name stands for something in the mesh, rather than anything a client made up."""
-        target = parse(name)
+        target = self._target(name)
         if target is None or target.host not in self._mesh.services:
             return False
         return target.deployment is None or self._mesh.deployment(target.host, target.deployment) is not None
@@ -100,10 +100,18 @@ class Catalog:
             for key in self._of_subject.get(subject, ()):
                 self._resources[key] = self._build(key, self._resources[key])
 
+    def _target(self, name: str) -> Target | None:
+        return parse(name, self._mesh.settings.naming, self._namespace)
+
+    def _message(self, key: Key) -> Message | None:
+        if key.type_url == ROUTES:
+            return route_table(key.name, self._mesh, self._namespace)
+        builder = _BUILDERS.get(key.type_url)
+        return builder(key.name, self._target(key.name), self._mesh) if builder else None
+
     def _build(self, key: Key, last_good: Resource | None = None) -> Resource | None:
-        builder = self._builders.get(key.type_url)
         try:
-            message = builder(key.name, self._mesh) if builder else None
+            message = self._message(key)
         except Exception as error:  # noqa: BLE001  one resource's fault must not stop the others
             _log.exception("%s %r could not be built; it stays as it was", key.type_url, key.name)
             self.failures[key] = str(error)

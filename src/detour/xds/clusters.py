@@ -19,7 +19,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from detour.envoy.vocabulary import METADATA, MISSING, OUTSIDE_LISTENER, TUNNEL_LISTENER
 from detour.mesh import Mesh, Protocol, RetryPolicy, Service
 from detour.xds.messages import HTTP_OPTIONS, duration, packed
-from detour.xds.names import Target, parse
+from detour.xds.names import Target
 from detour.xds.outside import outside_tunnel
 
 _CONNECT_TIMEOUT: Final = Duration(seconds=2)
@@ -29,20 +29,29 @@ _ENDPOINTS_TIMEOUT: Final = Duration(seconds=1)
 _NO_LIMIT: Final = 2**31 - 1
 
 
-def cluster(name: str, mesh: Mesh) -> cluster_pb2.Cluster:
+def cluster(name: str, target: Target | None, mesh: Mesh) -> cluster_pb2.Cluster:
     """Return the cluster of that name; one without endpoints if the name means nothing."""
-    target = parse(name)
     if target is None:
         return _without_endpoints(name, f"{name!r} does not name a service, nor a host outside the mesh")
     service = mesh.services.get(target.host)
     if service is not None:
-        return _internal(name, TUNNEL_LISTENER) if target.is_tunnel else _service_cluster(name, target, service)
+        return _of_service(name, target, service)
     if target.deployment is None:
         return outside_tunnel(name) if target.is_tunnel else _internal(name, OUTSIDE_LISTENER)
     return _without_endpoints(name, f"override of {target.host}, but the mesh has no service of that name")
 
 
-def _service_cluster(name: str, target: Target, service: Service) -> cluster_pb2.Cluster:
+def _of_service(name: str, target: Target, service: Service) -> cluster_pb2.Cluster:
+    port = service.at(target.port)
+    if port is None:
+        offered = ", ".join(map(str, service.ports))
+        return _without_endpoints(name, f"service {service.name} has no port {target.port} (it has {offered})")
+    if target.is_tunnel and port.protocol != Protocol.TCP:
+        return _internal(name, TUNNEL_LISTENER)
+    return _service_cluster(name, target, service, port.protocol)
+
+
+def _service_cluster(name: str, target: Target, service: Service, protocol: Protocol) -> cluster_pb2.Cluster:
     ads = config_source_pb2.ConfigSource(
         ads=config_source_pb2.AggregatedConfigSource(),
         resource_api_version=config_source_pb2.V3,
@@ -54,7 +63,7 @@ def _service_cluster(name: str, target: Target, service: Service) -> cluster_pb2
         type=cluster_pb2.Cluster.EDS,
         eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=ads),
         connect_timeout=_CONNECT_TIMEOUT,
-        typed_extension_protocol_options={HTTP_OPTIONS: _http_options(service)},
+        typed_extension_protocol_options={HTTP_OPTIONS: _http_options(service, protocol)},
     )
     if target.deployment is None:
         made.circuit_breakers.CopyFrom(_unlimited())
@@ -81,13 +90,12 @@ def _unlimited() -> circuit_breaker_pb2.CircuitBreakers:
     return circuit_breaker_pb2.CircuitBreakers(thresholds=[thresholds])
 
 
-def _http_options(service: Service) -> Any:
+def _http_options(service: Service, protocol: Protocol) -> Any:
     options = http_protocol_options_pb2.HttpProtocolOptions()
-    match service.protocol:
-        case Protocol.HTTP1:
-            options.explicit_http_config.http_protocol_options.SetInParent()
-        case Protocol.HTTP2:
-            options.explicit_http_config.http2_protocol_options.allow_connect = True
+    if protocol == Protocol.HTTP2:
+        options.explicit_http_config.http2_protocol_options.allow_connect = True
+    else:
+        options.explicit_http_config.http_protocol_options.SetInParent()
     if service.timeout is not None:
         common = protocol_pb2.HttpProtocolOptions(max_stream_duration=duration(service.timeout))
         options.common_http_protocol_options.CopyFrom(common)

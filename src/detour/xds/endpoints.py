@@ -10,12 +10,11 @@ from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
 from detour.envoy.vocabulary import METADATA, SERVED_BY
 from detour.mesh import Endpoint, Mesh
-from detour.xds.names import Target, parse
+from detour.xds.names import Target
 
 
-def load_assignment(name: str, mesh: Mesh) -> endpoint_pb2.ClusterLoadAssignment:
+def load_assignment(name: str, target: Target | None, mesh: Mesh) -> endpoint_pb2.ClusterLoadAssignment:
     """Return the endpoints of the cluster of that name, which may be none."""
-    target = parse(name)
     served_by, endpoints = _served(target, mesh) if target else ("", ())
     made = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     if endpoints:
@@ -25,14 +24,16 @@ def load_assignment(name: str, mesh: Mesh) -> endpoint_pb2.ClusterLoadAssignment
 
 def _served(target: Target, mesh: Mesh) -> tuple[str, Sequence[Endpoint]]:
     service = mesh.services.get(target.host)
-    if service is None:
+    port = service.at(target.port) if service else None
+    if service is None or port is None:
         return "", ()
     if target.deployment is None:
-        return target.label, service.endpoints
+        return target.label, port.endpoints
     deployment = mesh.deployment(target.host, target.deployment)
-    if deployment is not None and deployment.endpoints:
-        return target.label, deployment.endpoints
-    return (service.name, service.endpoints) if target.falls_back else ("", ())
+    endpoints = deployment.at(service.port_number(target.port)) if deployment else ()
+    if endpoints:
+        return target.label, endpoints
+    return (service.name, port.endpoints) if target.falls_back else ("", ())
 
 
 def _lb_endpoint(endpoint: Endpoint, served_by: str) -> endpoint_components_pb2.LbEndpoint:

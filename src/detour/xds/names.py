@@ -5,6 +5,9 @@
     users:8080@pr-42,baseline   the same, or the baseline's where pr-42 has none
     connect@users:50051         the end of a CONNECT tunnel to that authority
 
+A sidecar asks as its application does; where services live in namespaces, what a host name means depends on the
+sidecar's own (see `detour.mesh.Naming`).
+
 `@` and `,` cannot be told apart from a client's own host name by their looks alone, so a route refuses requests
 whose authority holds an `@` (see `detour.xds.routes`).
 """
@@ -12,14 +15,15 @@ whose authority holds an `@` (see `detour.xds.routes`).
 import re
 from dataclasses import dataclass
 
-from detour.mesh import is_name
+from detour.mesh import Naming, is_name
 
 NAME_MAX = 512
 """Longer cluster names are answered like any that cannot be read."""
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
-_TUNNEL = "connect"
+_TUNNEL = "connect@"
 _FALLBACK = ",baseline"
+_NO_NAMESPACES = Naming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Target:
     """Where a request is to go.
 
     Args:
-        host: The authority's host in lower case: a service's name, or a host outside the mesh.
+        host: A service's name in the mesh, or a host outside it, in lower case.
         port: The authority's port, if it names one.
         deployment: The offloaded deployment that an override chose.
         falls_back: Whether the baseline serves where that deployment has no instance.
@@ -46,25 +50,22 @@ class Target:
         return f"{self.host}@{self.deployment}" if self.deployment else self.host
 
 
-def parse(name: str) -> Target | None:
-    """Take a cluster's name apart; None if it names nothing that a request could be sent to."""
+def parse(name: str, naming: Naming = _NO_NAMESPACES, caller: str = "") -> Target | None:
+    """Take a cluster's name apart; None if it names nothing that a request could be sent to.
+
+    Args:
+        name: What a sidecar asks for.
+        naming: Which service a host name means.
+        caller: The sidecar's namespace.
+    """
     if len(name) > NAME_MAX:
         return None
-    if name.startswith(_TUNNEL + "@"):
-        return _target(name.removeprefix(_TUNNEL + "@"), is_tunnel=True)
-    authority, at, deployment = name.partition("@")
-    if not at:
-        return _target(authority)
+    is_tunnel = name.startswith(_TUNNEL)
+    authority, at, deployment = name.removeprefix(_TUNNEL).partition("@")
     falls_back = deployment.endswith(_FALLBACK)
     deployment = deployment.removesuffix(_FALLBACK)
-    return _target(authority, deployment=deployment, falls_back=falls_back) if is_name(deployment) else None
-
-
-def _target(
-    authority: str, *, deployment: str | None = None, falls_back: bool = False, is_tunnel: bool = False
-) -> Target | None:
     match = _AUTHORITY.fullmatch(authority.lower())
-    if match is None:
+    if match is None or (at and (is_tunnel or not is_name(deployment))):
         return None
     port = int(match["port"]) if match["port"] else None
-    return Target(match["host"], port, deployment, falls_back, is_tunnel)
+    return Target(naming.canonical(match["host"], caller), port, deployment or None, falls_back, is_tunnel)

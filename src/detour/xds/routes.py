@@ -8,6 +8,7 @@ A request that carries overrides is told, at each hop, who served it.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from envoy.config.core.v3 import base_pb2
@@ -34,7 +35,7 @@ from detour.envoy.vocabulary import (
     SERVED_BY,
     SERVED_BY_HEADER,
 )
-from detour.mesh import Carrier, Mesh
+from detour.mesh import Carrier, Mesh, Naming, Settings
 from detour.xds.messages import packed
 
 _BY_CLUSTER: Final = "%UPSTREAM_CLUSTER%"
@@ -60,25 +61,44 @@ _FROM_OUTSIDE: Final = (
 """Internal headers that are removed from requests that come from outside, whatever address they come from."""
 
 
-def route_table(name: str, mesh: Mesh) -> route_pb2.RouteConfiguration | None:
-    """Return the route table of that name; None if there is none."""
+def route_table(name: str, mesh: Mesh, caller: str = "") -> route_pb2.RouteConfiguration | None:
+    """Return the route table of that name for Envoys of a namespace; None if there is none."""
+    callers = _Callers(mesh.settings.carriers, mesh.settings.naming, caller)
     if name == EDGE_ROUTES_TRUSTED:
-        return _edge(name, mesh, trusted=True)
+        return _edge(name, mesh.settings, callers, trusted=True)
     if name == EDGE_ROUTES:
-        return _edge(name, mesh, trusted=False)
-    return _outbound(name, mesh.settings.carriers) if name == OUTBOUND_ROUTES else None
+        return _edge(name, mesh.settings, callers, trusted=False)
+    return _outbound(name, callers) if name == OUTBOUND_ROUTES else None
 
 
-def _outbound(name: str, carriers: Sequence[Carrier]) -> route_pb2.RouteConfiguration:
+@dataclass(frozen=True, slots=True)
+class _Callers:
+    """Whose requests a table is for: the headers that count in them, and what their host names mean."""
+
+    carriers: Sequence[Carrier]
+    naming: Naming
+    namespace: str
+
+    @property
+    def use_opentracing(self) -> bool:
+        return Carrier.OPENTRACING in self.carriers
+
+    def source(self, service: str = "") -> str:
+        return override_source(
+            service=service, opentracing=self.use_opentracing, naming=self.naming, caller=self.namespace
+        )
+
+
+def _outbound(name: str, callers: _Callers) -> route_pb2.RouteConfiguration:
     by_authority = components_pb2.RouteAction(cluster_header=":authority")
     everything = components_pb2.VirtualHost(
         name="everything",
         domains=["*"],
         routes=[
-            _plain_route(by_authority, carriers, _absent(":authority", "@")),
+            _plain_route(by_authority, callers, _absent(":authority", "@")),
             _refuse_deployment_in_host(),
             _connect(),
-            *_override_routes(carriers, service=""),
+            *_override_routes(callers, service=""),
             _told(_route(by_authority), _BY_CLUSTER),
         ],
     )
@@ -87,17 +107,17 @@ def _outbound(name: str, carriers: Sequence[Carrier]) -> route_pb2.RouteConfigur
         virtual_hosts=[everything],
         cluster_specifier_plugins=[
             _specifier(_CONNECT, connect_source()),
-            _specifier(_specifier_name(""), _source(carriers)),
+            _specifier(_specifier_name(""), callers.source()),
         ],
     )
 
 
 def _plain_route(
-    action: components_pb2.RouteAction, carriers: Sequence[Carrier], *more: components_pb2.HeaderMatcher
+    action: components_pb2.RouteAction, callers: _Callers, *more: components_pb2.HeaderMatcher
 ) -> components_pb2.Route:
     """Return the route of requests that carry no override."""
     headers = [_absent(Carrier.BAGGAGE, _OVERRIDE), *more]
-    if Carrier.OPENTRACING in carriers:
+    if callers.use_opentracing:
         headers.append(
             components_pb2.HeaderMatcher(name=Carrier.OPENTRACING, present_match=True, invert_match=True)
         )
@@ -121,13 +141,13 @@ def _connect() -> components_pb2.Route:
     return components_pb2.Route(match=match, route=action, typed_per_filter_config=resolving)
 
 
-def _edge(name: str, mesh: Mesh, *, trusted: bool) -> route_pb2.RouteConfiguration:
-    hosts = mesh.settings.edge_hosts
+def _edge(name: str, settings: Settings, callers: _Callers, *, trusted: bool) -> route_pb2.RouteConfiguration:
+    hosts = settings.edge_hosts
     virtual_hosts = [
         components_pb2.VirtualHost(
             name=host,
             domains=[host],
-            routes=_edge_routes(service, mesh.settings.carriers, trusted=trusted),
+            routes=_edge_routes(service, callers, trusted=trusted),
             request_headers_to_remove=() if trusted else _FROM_OUTSIDE,
         )
         for host, service in sorted(hosts.items())
@@ -144,33 +164,33 @@ def _edge(name: str, mesh: Mesh, *, trusted: bool) -> route_pb2.RouteConfigurati
         virtual_hosts=virtual_hosts,
         ignore_port_in_host_matching=True,
         cluster_specifier_plugins=[
-            _specifier(_specifier_name(service), _source(mesh.settings.carriers, service)) for service in services
+            _specifier(_specifier_name(service), callers.source(service)) for service in services
         ],
     )
 
 
-def _edge_routes(service: str, carriers: Sequence[Carrier], *, trusted: bool) -> list[components_pb2.Route]:
+def _edge_routes(service: str, callers: _Callers, *, trusted: bool) -> list[components_pb2.Route]:
     action = components_pb2.RouteAction(cluster=service)
     if trusted:
-        plain, last = _plain_route(action, carriers), _told(_route(action), _BY_CLUSTER)
-        return [plain, *_override_routes(carriers, service=service), last]
+        plain, last = _plain_route(action, callers), _told(_route(action), _BY_CLUSTER)
+        return [plain, *_override_routes(callers, service=service), last]
     stripping = _route(action, components_pb2.HeaderMatcher(name=Carrier.BAGGAGE, present_match=True))
     stripping.typed_per_filter_config[LUA_FILTER].CopyFrom(_enabled(_lua(strip_source())))
     return [stripping, _route(action)]
 
 
-def _override_routes(carriers: Iterable[Carrier], *, service: str) -> Iterable[components_pb2.Route]:
+def _override_routes(callers: _Callers, *, service: str) -> Iterable[components_pb2.Route]:
     """Return the routes of requests that carry overrides.
 
     A request with a fault override needs a filter as well as a cluster; what `x-ot-span-context` holds can't be
     seen from outside, so its mere presence leads into Lua.
     """
     enabled = {
-        LUA_FILTER: _enabled(_lua(_source(carriers, service))),
+        LUA_FILTER: _enabled(_lua(callers.source(service))),
         FAULT_FILTER: _enabled(_fault()),
     }
     headers = [_contains(Carrier.BAGGAGE, text) for text in _FAULTS]
-    if Carrier.OPENTRACING in carriers:
+    if callers.use_opentracing:
         headers.append(components_pb2.HeaderMatcher(name=Carrier.OPENTRACING, present_match=True))
     for header in headers:
         route = _told(_route(_by_lua(service), header), _BY_ENDPOINT)
@@ -218,10 +238,6 @@ def _absent(header: str, text: str) -> components_pb2.HeaderMatcher:
 
 def _by_lua(service: str) -> components_pb2.RouteAction:
     return components_pb2.RouteAction(cluster_specifier_plugin=_specifier_name(service), timeout=_UNLIMITED)
-
-
-def _source(carriers: Iterable[Carrier], service: str = "") -> str:
-    return override_source(service=service, opentracing=Carrier.OPENTRACING in carriers)
 
 
 def _specifier(name: str, source: str) -> components_pb2.ClusterSpecifierPlugin:

@@ -37,20 +37,26 @@ class Connection:
         session: Its conversation.
         node: Its id, as in its bootstrap.
         service: The service that it belongs to, or `edge`.
+        namespace: The namespace that it is in, where there are any.
         role: `sidecar` or `edge`.
         since: When it connected.
         sent_bytes: Size of all responses sent to it.
     """
 
     session: Session
-    node: str = ""
-    service: str = ""
-    role: str = ""
+    node: str
+    service: str
+    namespace: str
+    role: str
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     sent_bytes: int = 0
     has_ended: bool = False
     _changed: set[str] = field(default_factory=set)
     _inbox: "asyncio.Queue[Request | None]" = field(default_factory=lambda: asyncio.Queue(_INBOX_MAX))
+
+    def receive(self, request: Request) -> None:
+        """Take the first request."""
+        self._inbox.put_nowait(request)
 
     async def read(self, requests: AsyncIterator[Request]) -> None:
         """Take requests from the wire until it closes; a full inbox holds the Envoy back."""
@@ -60,35 +66,31 @@ class Connection:
         finally:
             await self._inbox.put(None)
 
-    def notify(self, subjects: Iterable[str]) -> None:
-        """Say that the catalog changed; a full inbox is reason enough for the stream to wake soon."""
-        self._changed.update(subjects)
-        with suppress(asyncio.QueueFull):
-            self._inbox.put_nowait(None)
+    def notify(self, subjects: frozenset[str]) -> None:
+        """Say that the catalog changed; it concerns those that have asked for something there."""
+        if concerned := self.session.subjects & subjects:
+            self._changed.update(concerned)
+            self._wake()
 
     def end(self) -> None:
         """Have the stream closed in good order."""
         self.has_ended = True
-        self.notify(())
+        self._wake()
+
+    def _wake(self) -> None:
+        # A full inbox is reason enough for the stream to wake soon.
+        with suppress(asyncio.QueueFull):
+            self._inbox.put_nowait(None)
 
     async def next_responses(self) -> list[Response]:
         """Wait for the next request or change; return what it calls for."""
         request = await self._inbox.get()
-        responses: list[Response] = []
-        if request is not None:
-            self._introduce(request)
-            responses += self.session.receive(request)
+        responses = self.session.receive(request) if request is not None else []
         if self._changed:
             subjects, self._changed = self._changed, set()
             responses += self.session.changed(subjects)
         self.sent_bytes += sum(response.ByteSize() for response in responses)
         return responses
-
-    def _introduce(self, request: Request) -> None:
-        """Note who it is; Envoy says so in its first request only."""
-        if request.node.id:
-            self.node, self.service = request.node.id, request.node.cluster
-            self.role = request.node.metadata.fields["role"].string_value
 
 
 class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
@@ -100,6 +102,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
 
     def __init__(self, mesh: Mesh) -> None:
         self.catalog = Catalog(mesh)
+        self._catalogs: dict[str, Catalog] = {}
         self.connections: set[Connection] = set()
         self._admission = Admission(_ADMITTED_PER_SECOND, _ADMITTED_AT_ONCE)
         # Two servers on one port would each see half of the Envoys.
@@ -133,7 +136,8 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             subjects: The services in which it differs from the one before, and "" if its settings do.
         """
         subjects = frozenset(subjects)
-        self.catalog.replace(mesh, subjects)
+        for catalog in (self.catalog, *self._catalogs.values()):
+            catalog.replace(mesh, subjects)
         for connection in self.connections:
             connection.notify(subjects)
 
@@ -142,7 +146,11 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
     ) -> AsyncIterator[Response]:
         """Carry one Envoy's stream (`envoy.service.discovery.v3.AggregatedDiscoveryService`)."""
         await asyncio.sleep(self._admission.wait(time.monotonic()))
-        connection = Connection(Session(self.catalog))
+        requests = aiter(requests)
+        first = await anext(requests, None)
+        if first is None:
+            return
+        connection = self._introduced(first)
         self.connections.add(connection)
         reading = asyncio.create_task(connection.read(requests))
         try:
@@ -154,3 +162,25 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
+
+    def _introduced(self, request: Request) -> Connection:
+        """Begin a conversation; an Envoy says in its first request who it is, and in no other."""
+        metadata = {key: value.string_value for key, value in request.node.metadata.fields.items()}
+        namespace = metadata.get("namespace", "")
+        connection = Connection(
+            Session(self._catalog_of(namespace)),
+            node=request.node.id,
+            service=request.node.cluster,
+            namespace=namespace,
+            role=metadata.get("role", ""),
+        )
+        connection.receive(request)
+        return connection
+
+    def _catalog_of(self, namespace: str) -> Catalog:
+        """Return the resources as Envoys of a namespace see them."""
+        if namespace in {"", self.catalog.mesh.settings.naming.home} or not self.catalog.mesh.settings.naming.home:
+            return self.catalog
+        if namespace not in self._catalogs:
+            self._catalogs[namespace] = Catalog(self.catalog.mesh, namespace)
+        return self._catalogs[namespace]

@@ -11,7 +11,7 @@ Requests and changes of the mesh go in; responses come out. What always holds:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, KeysView, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -90,6 +90,11 @@ class Session:
             key for key in keys if key.type_url == ENDPOINTS and (key in stale[ENDPOINTS] or key.name in updated)
         ]
         return [self._respond(type_url, stale[type_url]) for type_url in _ORDER if stale[type_url]]
+
+    @property
+    def subjects(self) -> KeysView[str]:
+        """The services that the Envoy has asked for, and "" for what depends on the mesh's settings."""
+        return self._subjects.keys()
 
     @property
     def acknowledged(self) -> dict[str, dict[str, str]]:

@@ -1,0 +1,97 @@
+"""Services that tell their ports apart, and names that depend on who asks."""
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
+
+from detour.envoy.vocabulary import METADATA, MISSING, OUTBOUND_ROUTES
+from detour.mesh import Endpoint, Mesh, Naming, OffloadedDeployment, Port, Protocol, Service, Settings
+from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
+from detour.xds.messages import HTTP_OPTIONS
+
+WEB, GRPC, TLS = Endpoint("10.0.0.1", 8080), Endpoint("10.0.0.1", 9090), Endpoint("10.0.0.1", 8443)
+OURS, THEIRS = Endpoint("10.0.0.2", 8080), Endpoint("10.0.0.3", 8080)
+USERS = Service(
+    "users",
+    (WEB,),
+    ports={80: Port(endpoints=(WEB,)), 9090: Port(Protocol.HTTP2, (GRPC,)), 443: Port(Protocol.TCP, (TLS,))},
+)
+PR_42 = OffloadedDeployment("users", "pr-42", (OURS,), ports={80: (OURS,), 9090: ()})
+MESH = Mesh.of([USERS, Service("users.pay", (THEIRS,))], [PR_42], Settings(naming=Naming(home="shop")))
+
+
+def cluster(name: str, namespace: str = "shop") -> Cluster:
+    """Return a cluster as the Envoys of a namespace get it."""
+    made = Cluster()
+    Catalog(MESH, namespace).resource(Key(CLUSTER, name)).resource.Unpack(made)
+    return made
+
+
+def endpoints(name: str, namespace: str = "shop") -> list[tuple[str, int]]:
+    """Return where the cluster of that name leads."""
+    made = ClusterLoadAssignment()
+    Catalog(MESH, namespace).resource(Key(ENDPOINTS, name)).resource.Unpack(made)
+    sockets = [one.endpoint.address.socket_address for local in made.endpoints for one in local.lb_endpoints]
+    return [(socket.address, socket.port_value) for socket in sockets]
+
+
+def missing(name: str) -> str:
+    """Return the sentence that callers get."""
+    return cluster(name).metadata.filter_metadata[METADATA].fields[MISSING].string_value
+
+
+def test_each_port_has_its_own_instances_and_protocol() -> None:
+    """Who names no port means 80."""
+    assert [endpoints(name) for name in ("users", "users:80", "users:9090")] == [
+        [("10.0.0.1", 8080)],
+        [("10.0.0.1", 8080)],
+        [("10.0.0.1", 9090)],
+    ]
+    options = HttpProtocolOptions()
+    cluster("users:9090").typed_extension_protocol_options[HTTP_OPTIONS].Unpack(options)
+    assert options.explicit_http_config.HasField("http2_protocol_options")
+
+
+def test_an_override_keeps_the_port() -> None:
+    """A deployment without instances at that port is missing there, and falls back only where it may."""
+    assert endpoints("users:80@pr-42") == [("10.0.0.2", 8080)]
+    assert endpoints("users:9090@pr-42") == []
+    assert endpoints("users:9090@pr-42,baseline") == [("10.0.0.1", 9090)]
+
+
+def test_a_port_that_a_service_lacks_is_told() -> None:
+    """As nobody would answer there without a sidecar."""
+    assert endpoints("users:81") == []
+    assert missing("users:81") == "service users has no port 81 (it has 80, 9090, 443)"
+
+
+def test_a_tunnel_to_what_is_no_plain_http_is_bytes() -> None:
+    """Its end is the service itself; that of other ports is read here."""
+    assert cluster("connect@users:443").type == Cluster.EDS
+    assert endpoints("connect@users:443") == [("10.0.0.1", 8443)]
+    assert cluster("connect@users:9090").type == Cluster.STATIC
+
+
+def test_a_bare_name_means_the_callers_own_namespace() -> None:
+    """And a full one the same to everybody."""
+    assert endpoints("users", "pay") == [("10.0.0.3", 8080)]
+    assert endpoints("users", "shop") == endpoints("users.shop.svc.cluster.local:80", "pay") == [("10.0.0.1", 8080)]
+    assert endpoints("users.pay.svc", "shop") == [("10.0.0.3", 8080)]
+
+
+def test_a_change_reaches_every_name_of_a_service() -> None:
+    """However a sidecar called it."""
+    catalog = Catalog(MESH, "pay")
+    keys = [Key(ENDPOINTS, name) for name in ("users.shop", "users.shop.svc:80", "users")]
+    before = [catalog.resource(key) for key in keys]
+    catalog.replace(Mesh.of([Service("users.pay", (THEIRS,))], [], MESH.settings), {"users"})
+    assert [catalog.resource(key) != was for key, was in zip(keys, before, strict=True)] == [True, True, False]
+
+
+def test_the_lua_of_a_sidecar_knows_its_namespace() -> None:
+    """Where there are any."""
+    for namespace, caller in (("pay", "pay"), ("", "shop")):
+        table = RouteConfiguration()
+        Catalog(MESH, namespace).resource(Key(ROUTES, OUTBOUND_ROUTES)).resource.Unpack(table)
+        assert f'DETOUR_CALLER = "{caller}"' in str(table).replace('\\"', '"')
