@@ -13,7 +13,7 @@ from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server import ControlPlane
 from detour.server.serving import _bind, _config, _Http
-from detour.xds.catalog import CLUSTER
+from detour.xds.catalog import _BUILDERS, CLUSTER
 from parts import MeshUnderTest
 
 
@@ -30,7 +30,7 @@ async def plane(mesh_file: Path, tmp_path: Path):
         await made.ads.stop()
 
 
-async def test_what_an_envoy_rejects_is_told_in_its_own_words(plane, tmp_path):
+async def test_what_an_envoy_rejects_is_told_in_its_own_words(plane, tmp_path, monkeypatch):
     """Which Envoy, which resource and why; before that it is up to date, and what it holds is listed."""
     control_plane, url = plane
 
@@ -44,7 +44,7 @@ async def test_what_an_envoy_rejects_is_told_in_its_own_words(plane, tmp_path):
         await caller.get("http://users/")
         assert " users " in (shown := _row(await status(), caller.settings.instance))
         assert "up to date" in shown
-        control_plane.ads.catalog._builders[CLUSTER] = _spoilt
+        monkeypatch.setitem(_BUILDERS, CLUSTER, _spoilt)
         await caller.get("http://payments/")
         shown, found = await status(), json.loads(await status("--json"))
     assert "1 rejected" in _row(shown, caller.settings.instance)
@@ -62,5 +62,5 @@ def _row(shown: str, name: str) -> str:
     return row
 
 
-def _spoilt(name: str, _mesh: object) -> Cluster:
+def _spoilt(name: str, _target: object, _mesh: object) -> Cluster:
     return Cluster(name=name, connect_timeout=Duration(seconds=-1))

@@ -1,0 +1,233 @@
+"""Following the kinds of objects that make a mesh, in each of its namespaces.
+
+Invariant: nothing is told before everything that can be read has been read once, so that nobody is served half a
+mesh; from then on a namespace that can't be read stays as it was.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from lightkube.config.kubeconfig import SingleConfig
+from msgspec import MsgspecError
+from msgspec.json import decode
+
+from detour.discovery.kubernetes.api import DEPLOYMENTS, PODS, SERVICES, SLICES, Api, ApiError, Kind
+from detour.discovery.kubernetes.inventory import Inventory
+from detour.discovery.kubernetes.objects import Bookmark, ObjectT, Status, WatchEvent
+from detour.discovery.kubernetes.reflector import GONE, Applied, ListFrom, Reflector, Removed
+from detour.mesh import Event, Naming
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How patient discovery is, in seconds.
+
+    Args:
+        silence: After so long without a word a watch counts as broken; bookmarks come every minute.
+        longest: How long one watch may last.
+        retry: How long to wait before trying again, at first.
+        retry_max: The same, after many tries.
+        quiet: Changes that come this close together are told together.
+    """
+
+    silence: float = 90
+    longest: float = 300
+    retry: float = 0.1
+    retry_max: float = 5
+    quiet: float = 0.01
+
+
+class Discovery:
+    """A cluster's namespaces as a source of the mesh.
+
+    Args:
+        config: The API server, and who asks, as lightkube reads it from a kubeconfig or a pod's service account.
+        namespaces: Which to read; all if there is none.
+        naming: What Services are called in the mesh.
+        timing: How patient to be.
+    """
+
+    def __init__(
+        self, config: SingleConfig, namespaces: Sequence[str], naming: Naming, timing: Timing | None = None
+    ) -> None:
+        self._timing = timing or Timing()
+        self._api = Api(config, self._timing.silence, self._timing.longest)
+        self._inventory = Inventory(naming)
+        self._namespaces = namespaces
+        self._news = asyncio.Event()
+        self._followers: list[Follower[Any]] = [
+            Follower(self._api, kind, namespace, self._timing, self._take)
+            for namespace in namespaces or [""]
+            for kind in (SERVICES, PODS, SLICES, DEPLOYMENTS)
+        ]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What cannot be read, or cannot be part of the mesh, a line each."""
+        unread = (follower.problem for follower in self._followers if follower.problem)
+        return tuple(dict.fromkeys((*unread, *self._empty(), *self._inventory.problems)))
+
+    async def follow(self, tell: Callable[[tuple[Event, ...]], None]) -> None:
+        """Keep up with the cluster until cancelled.
+
+        Args:
+            tell: Called with the events that make the mesh once all is read, and with those that change it later.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for follower in self._followers:
+                    tasks.create_task(follower.run())
+                tasks.create_task(self._tell(tell))
+        finally:
+            await self._api.close()
+
+    async def _tell(self, tell: Callable[[tuple[Event, ...]], None]) -> None:
+        is_first = True
+        while True:
+            await self._news.wait()
+            # What happens together is told together: a rollout is hundreds of changes a second.
+            await asyncio.sleep(self._timing.quiet)
+            self._news.clear()
+            if all(follower.has_answer for follower in self._followers):
+                events = self._inventory.events()
+                if events or is_first:
+                    tell(events)
+                is_first = False
+
+    def _take(self, changes: Iterable[Applied[Any] | Removed[Any]]) -> None:
+        for change in changes:
+            if isinstance(change, Applied):
+                self._inventory.apply(change.object)
+            else:
+                self._inventory.remove(change.object)
+        self._news.set()
+
+    def _empty(self) -> Iterator[str]:
+        there = self._inventory.namespaces
+        for namespace in self._namespaces:
+            followers = [one for one in self._followers if one.namespace == namespace]
+            if namespace not in there and all(follower.is_synced for follower in followers):
+                yield f"namespace {namespace} has no Service: is that its name?"
+
+
+class Follower(Generic[ObjectT]):
+    """Follows one kind in one namespace.
+
+    Args:
+        api: The API server.
+        kind: What to follow.
+        namespace: Where; everywhere if it is empty.
+        timing: How patient to be.
+        take: Called with changes as they come, and without any when something else is new.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        kind: Kind[ObjectT],
+        namespace: str,
+        timing: Timing,
+        take: Callable[[Iterable[Applied[ObjectT] | Removed[ObjectT]]], None],
+    ) -> None:
+        self.namespace = namespace
+        self.problem = ""
+        self._api = api
+        self._kind = kind
+        self._timing = timing
+        self._take = take
+        self._reflector: Reflector[ObjectT] = Reflector()
+        self._is_refused = False
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether everything has been read once."""
+        return self._reflector.is_synced
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether it is known what is there, or that it may not be known."""
+        return self.is_synced or self._is_refused
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        failures = 0
+        while True:
+            try:
+                await self._step()
+                failures = 0
+            except ApiError as error:
+                self._fail(error)
+                failures += 1
+                longest = min(self._timing.retry * 2**failures, self._timing.retry_max)
+                # Many servers must not come back to an API server at the same moment.
+                await asyncio.sleep(longest * random.uniform(0.5, 1))  # noqa: S311  no secret
+
+    async def _step(self) -> None:
+        asked = self._reflector.next()
+        if isinstance(asked, ListFrom):
+            page = await self._api.page(self._kind, self.namespace, asked.token)
+            self._take(
+                self._reflector.page(page.items or (), page.metadata.resource_version, page.metadata.continue_)
+            )
+            self._recover()
+            return
+        async with aclosing(self._api.watch(self._kind, self.namespace, asked.version)) as events:
+            async for event in events:
+                self._hear(event)
+                self._recover()
+        # An API server that ends every watch at once is not to be asked as often as it can answer.
+        await asyncio.sleep(self._timing.retry)
+
+    def _hear(self, event: WatchEvent) -> None:
+        try:
+            match event.type:
+                case "ADDED" | "MODIFIED":
+                    self._take(self._reflector.applied(decode(event.object, type=self._kind.type)))
+                case "DELETED":
+                    self._take(self._reflector.removed(decode(event.object, type=self._kind.type)))
+                case "BOOKMARK":
+                    self._reflector.reached(decode(event.object, type=Bookmark).metadata.resource_version)
+                case "ERROR":
+                    status = decode(event.object, type=Status)
+                    raise ApiError(status.message or "the watch ended with an error", status.code)
+        except MsgspecError as error:
+            raise ApiError(f"it said something that cannot be read: {error}") from error
+
+    def _fail(self, error: ApiError) -> None:
+        self._reflector.refused(error.code)
+        if error.code == GONE:
+            _log.info("%s: %s; reading them anew", self._what, error)
+            return
+        self._is_refused = self._is_refused or 400 <= error.code < 500
+        problem = self._explained(error)
+        if not self.problem:
+            _log.warning("%s; trying again", problem)
+        self.problem = problem
+        self._take(())
+
+    def _recover(self) -> None:
+        if self.problem:
+            _log.info("%s can be read again", self._what)
+            self.problem = ""
+
+    @property
+    def _what(self) -> str:
+        return f"{self._kind.plural} of " + (f"namespace {self.namespace}" if self.namespace else "all namespaces")
+
+    def _explained(self, error: ApiError) -> str:
+        match error.code:
+            case 401:
+                return f"the API server at {self._api.url} does not know who asks: are the credentials still good?"
+            case 403:
+                needs = f"its ServiceAccount needs a Role that lets it get, list and watch {self._kind.plural}"
+                return f"the server may not read {self._what}: {needs} ({error})"
+            case 0:
+                return f"the API server at {self._api.url} cannot be heard ({error}): the mesh stays as it was"
+        return f"{self._what} cannot be read: {error}"

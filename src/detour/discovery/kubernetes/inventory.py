@@ -1,0 +1,223 @@
+"""What is known of a cluster's objects, and the mesh that they make. Pure: no I/O.
+
+Invariants: a pod that is labelled as offloaded is never an instance of a baseline, whatever selectors and
+EndpointSlices say, nor is a pod that is not known yet, is not Ready, or is being deleted. What one object has wrong
+costs nobody else anything, and is a line in `problems`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from detour import mesh
+from detour.discovery.kubernetes.deployments import deployments_of
+from detour.discovery.kubernetes.labels import OFFLOADED, SERVICE, SERVICE_OF_SLICE
+from detour.discovery.kubernetes.objects import (
+    Deployment,
+    EndpointSlice,
+    Object,
+    Pod,
+    Service,
+    SliceEndpoint,
+)
+from detour.discovery.kubernetes.services import service_of, why_not
+from detour.mesh import Event, Mesh, Naming, difference
+
+
+class Key(NamedTuple):
+    """Where an object is."""
+
+    namespace: str
+    name: str
+
+
+def key_of(one: Object) -> Key:
+    """Return where an object is."""
+    return Key(one.metadata.namespace, one.metadata.name)
+
+
+class Inventory:
+    """The objects of some namespaces, kept current by what watches tell.
+
+    Args:
+        naming: What Services are called in the mesh.
+    """
+
+    def __init__(self, naming: Naming) -> None:
+        self._naming = naming
+        self._services: dict[Key, Service] = {}
+        self._pods: dict[Key, Pod] = {}
+        self._slices: dict[Key, EndpointSlice] = {}
+        self._deployments: dict[Key, Deployment] = {}
+        # Indexes: the slices of a Service, those that point to a pod and those that don't; what is offloaded.
+        self._slices_of: defaultdict[Key, set[Key]] = defaultdict(set)
+        self._slices_with: defaultdict[Key, set[Key]] = defaultdict(set)
+        self._slices_without_pods: set[Key] = set()
+        self._offloaded: defaultdict[str, dict[tuple[type[Object], Key], Object]] = defaultdict(dict)
+        self._changed: set[Key] = set()
+        self._made: dict[Key, Mesh] = {}
+        self._problems: dict[Key, tuple[str, ...]] = {}
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What can't be part of the mesh as it is, a line each."""
+        return tuple(line for _, lines in sorted(self._problems.items()) for line in lines)
+
+    @property
+    def namespaces(self) -> set[str]:
+        """Where there are Services."""
+        return {key.namespace for key in self._services}
+
+    def apply(self, one: Object) -> None:
+        """Take an object that is new or has changed."""
+        self.remove(one)
+        key = key_of(one)
+        match one:
+            case Service():
+                self._services[key] = one
+            case Pod():
+                self._pods[key] = one
+            case EndpointSlice():
+                self._slices[key] = one
+                self._slices_of[_service_of_slice(one)].add(key)
+                for pod in _pods_of(one):
+                    self._slices_with[pod].add(key)
+                if any(_pod_of(endpoint, key) is None for endpoint in one.endpoints or ()):
+                    self._slices_without_pods.add(key)
+            case Deployment():
+                self._deployments[key] = one
+        if _is_offloaded(one):
+            self._offloaded[key.namespace][type(one), key] = one
+        self._note(one)
+
+    def remove(self, one: Object) -> None:
+        """Take away an object that is gone, by its kind and name."""
+        key, before = key_of(one), self._take(one)
+        if before is None:
+            return
+        self._note(before)
+        self._offloaded[key.namespace].pop((type(one), key), None)
+        if isinstance(before, EndpointSlice):
+            _discard(self._slices_of, _service_of_slice(before), key)
+            for pod in _pods_of(before):
+                _discard(self._slices_with, pod, key)
+            self._slices_without_pods.discard(key)
+
+    def events(self) -> tuple[Event, ...]:
+        """Say how the mesh has changed since this was last asked."""
+        changed, self._changed = self._changed, set()
+        return tuple(event for key in sorted(changed) for event in self._remade(key))
+
+    def _take(self, one: Object) -> Object | None:
+        key = key_of(one)
+        match one:
+            case Service():
+                return self._services.pop(key, None)
+            case Pod():
+                return self._pods.pop(key, None)
+            case EndpointSlice():
+                return self._slices.pop(key, None)
+        return self._deployments.pop(key, None)
+
+    def _note(self, one: Object) -> None:
+        """Note which Services an object concerns."""
+        key = key_of(one)
+        match one:
+            case Service():
+                self._changed.add(key)
+            case EndpointSlice():
+                self._changed.add(_service_of_slice(one))
+            case Pod():
+                slices = self._slices_without_pods if _is_offloaded(one) else ()
+                concerned = (*slices, *self._slices_with.get(key, ()))
+                self._changed.update(_service_of_slice(self._slices[at]) for at in concerned)
+        if _is_offloaded(one):
+            self._changed.update(self._services_of(one))
+
+    def _services_of(self, one: Object) -> Iterable[Key]:
+        """Name the Services that an offloaded object may be a member of."""
+        if name := one.metadata.label(SERVICE):
+            return [Key(one.metadata.namespace, name)]
+        return [key for key, service in self._services.items() if _is_member(one, key, service)]
+
+    def _remade(self, key: Key) -> tuple[Event, ...]:
+        before, after = self._made.pop(key, Mesh()), self._make(key)
+        if after.services or after.deployments:
+            self._made[key] = after
+        return difference(before, after)
+
+    def _make(self, key: Key) -> Mesh:
+        name, service = self._naming.name(key.name, key.namespace), self._services.get(key)
+        problem = why_not(name, service) if service else ""
+        usable = service if not problem else None
+        offloaded = deployments_of(name, usable, self._members(key))
+        services = [self._make_service(name, key, usable)] if usable else []
+        made = Mesh.of(services, offloaded.made().values())
+        self._problems.pop(key, None)
+        if problems := (*((problem,) if problem else ()), *offloaded.problems):
+            self._problems[key] = problems
+        return made
+
+    def _make_service(self, name: str, key: Key, service: Service) -> mesh.Service:
+        def serves(endpoint: SliceEndpoint) -> bool:
+            return endpoint.conditions.ready is not False and self._is_baseline(endpoint, key, service)
+
+        slices = [one for at in self._slices_of.get(key, ()) if not _is_offloaded(one := self._slices[at])]
+        return service_of(name, service, slices, serves)
+
+    def _is_baseline(self, endpoint: SliceEndpoint, key: Key, service: Service) -> bool:
+        at = _pod_of(endpoint, key)
+        if at is None:
+            return self._offloaded_addresses.isdisjoint(endpoint.addresses)
+        pod, uid = self._pods.get(at), endpoint.target_ref.uid if endpoint.target_ref else ""
+        if pod is None or _is_offloaded(pod) or uid not in {"", pod.metadata.uid}:
+            return False
+        is_up = pod.is_ready or (service.spec.publish_not_ready_addresses and not pod.is_ending)
+        return is_up and set(endpoint.addresses[:1]) <= set(pod.addresses)
+
+    @property
+    def _offloaded_addresses(self) -> set[str]:
+        offloaded = (one for objects in self._offloaded.values() for one in objects.values())
+        return {address for one in offloaded if isinstance(one, Pod) for address in one.addresses}
+
+    def _members(self, key: Key) -> Iterable[Object]:
+        service, found = self._services.get(key), self._offloaded.get(key.namespace, {})
+        return [one for one in found.values() if _is_member(one, key, service)]
+
+
+def _is_offloaded(one: Object) -> bool:
+    return OFFLOADED in (one.metadata.labels or {})
+
+
+def _is_member(one: Object, key: Key, service: Service | None) -> bool:
+    """Say whether an offloaded object belongs to a Service: it names it, or names none and is a pod it selects."""
+    if one.metadata.namespace != key.namespace:
+        return False
+    if name := one.metadata.label(SERVICE):
+        return name == key.name
+    selector = service.spec.selector if service else None
+    return (
+        isinstance(one, Pod) and bool(selector) and (selector or {}).items() <= (one.metadata.labels or {}).items()
+    )
+
+
+def _service_of_slice(one: EndpointSlice) -> Key:
+    return Key(one.metadata.namespace, one.metadata.label(SERVICE_OF_SLICE))
+
+
+def _pod_of(endpoint: SliceEndpoint, slice_at: Key) -> Key | None:
+    reference = endpoint.target_ref
+    if reference is None or reference.kind != "Pod":
+        return None
+    return Key(reference.namespace or slice_at.namespace, reference.name)
+
+
+def _pods_of(one: EndpointSlice) -> Iterator[Key]:
+    pods = (_pod_of(endpoint, key_of(one)) for endpoint in one.endpoints or ())
+    return (pod for pod in pods if pod is not None)
+
+
+def _discard(index: dict[Key, set[Key]], at: Key, key: Key) -> None:
+    index[at].discard(key)
+    if not index[at]:
+        del index[at]
