@@ -131,7 +131,7 @@ class MeshUnderTest:
     def apply(self, *events: Event) -> None:
         """Change the mesh."""
         subjects = set(touched(events)) | {"" for event in events if isinstance(event, SettingsApplied)}
-        self.ads.update(apply(self.ads.catalog.mesh, *events), subjects)
+        self.ads.update(apply(self.ads.mesh, *events), subjects)
 
     def register(self, service: str, name: str, *endpoints: Endpoint) -> None:
         """Register an offloaded deployment."""

@@ -21,6 +21,8 @@ COMMANDS = [
     "offload rm",
     "header",
     "curl",
+    "inject",
+    "redirect",
     "status",
     "demo",
 ]

@@ -13,6 +13,7 @@ from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server import ControlPlane
 from detour.server.serving import _bind, _config, _Http
+from detour.server.sources import MeshFile, Registered
 from detour.xds.catalog import _BUILDERS, CLUSTER
 from parts import MeshUnderTest
 
@@ -21,7 +22,7 @@ from parts import MeshUnderTest
 async def plane(mesh_file: Path, tmp_path: Path):
     """Run a server in this process, so that what it sends can be spoilt; yield it with its API's URL."""
     with Registry(tmp_path / "state.db") as registry, _bind("127.0.0.1:0", "the API") as listening:
-        made = ControlPlane(mesh_file, read(mesh_file), registry)
+        made = ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered := Registered(registry)], registered)
         http = _Http(_config(made))
         serving = asyncio.create_task(http.serve([listening]))
         yield made, f"http://127.0.0.1:{listening.getsockname()[1]}"

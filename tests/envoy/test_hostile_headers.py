@@ -64,7 +64,7 @@ def expected(overrides: Overrides, lines: list[bytes]) -> tuple[int, str]:
 async def test_every_request_goes_where_the_python_reader_says(mesh: MeshUnderTest, caller: Client) -> None:
     """No error that an override did not ask for, no deployment that it did not name, no fault of a Lua."""
     for name in DEPLOYMENTS:
-        mesh.register("users", name, *mesh.ads.catalog.mesh.deployment("users", "pr-42").endpoints)
+        mesh.register("users", name, *mesh.ads.mesh.deployment("users", "pr-42").endpoints)
     mesh.apply(SettingsApplied(Settings((Carrier.BAGGAGE, Carrier.OPENTRACING))))
     rng, seen = Random(20_26), Counter()
 

@@ -117,7 +117,7 @@ async def test_a_request_may_ask_for_the_baseline_instead_of_a_missing_deploymen
 async def test_a_deployment_that_comes_back_serves_again(mesh: MeshUnderTest, caller: Client) -> None:
     """Gone is 503, back is served: both without a restart of anything."""
     headers = {"baggage": f"{ROUTE}pr-42"}
-    endpoints = mesh.ads.catalog.mesh.deployment("users", "pr-42").endpoints
+    endpoints = mesh.ads.mesh.deployment("users", "pr-42").endpoints
     assert (await caller.get("http://users/", headers=headers)).status_code == 200
     mesh.unregister("users", "pr-42")
     async with asyncio.timeout(10):
@@ -249,7 +249,7 @@ async def test_a_timeout_ends_an_attempt_and_says_so(mesh: MeshUnderTest, caller
 
 async def test_retries_go_to_another_instance(mesh: MeshUnderTest, caller: Client) -> None:
     """An instance that refuses connections costs nobody a request."""
-    endpoints = (*mesh.ads.catalog.mesh.services["users"].endpoints, Endpoint("127.0.0.1", free_port()))
+    endpoints = (*mesh.ads.mesh.services["users"].endpoints, Endpoint("127.0.0.1", free_port()))
     mesh.apply(ServiceApplied(Service("both", endpoints, retries=RetryPolicy(3))))
     answers = [await caller.get("http://both/") for _ in range(10)]
     assert {answer.status_code for answer in answers} == {200}
@@ -293,7 +293,7 @@ async def test_names_that_clients_make_up_are_withdrawn_and_return_with_the_depl
     async with asyncio.timeout(10):
         while await caller.stat("cluster_manager.cluster_removed") < 7:
             pass
-    mesh.register("users", "made-up-0", *mesh.ads.catalog.mesh.deployment("users", "pr-42").endpoints)
+    mesh.register("users", "made-up-0", *mesh.ads.mesh.deployment("users", "pr-42").endpoints)
     headers = {"baggage": f"{ROUTE}made-up-0"}
     async with asyncio.timeout(10):
         while (answer := await caller.get("http://users/", headers=headers)).status_code != 200:
@@ -303,7 +303,7 @@ async def test_names_that_clients_make_up_are_withdrawn_and_return_with_the_depl
 
 async def test_a_service_that_leaves_the_mesh_is_looked_for_outside(mesh: MeshUnderTest, caller: Client) -> None:
     """Its cluster turns from the mesh's into the forward proxy's, and back."""
-    users = mesh.ads.catalog.mesh.services["users"]
+    users = mesh.ads.mesh.services["users"]
     assert (await caller.get("http://users/")).status_code == 200
     mesh.ads.update(Mesh.of([], []), {"users"})
     async with asyncio.timeout(10):
@@ -321,7 +321,7 @@ async def test_a_control_plane_that_comes_back_is_followed_again(mesh: MeshUnder
     for wanted in ({}, headers):
         assert (await caller.get("http://users/", headers=wanted)).status_code == 200
     await mesh.ads.stop()
-    known = mesh.ads.catalog.mesh
+    known = mesh.ads.mesh
     mesh.ads = AdsServer(Mesh.of(known.services.values(), [], known.settings))
     await mesh.ads.start(f"127.0.0.1:{mesh.port}")
     try:

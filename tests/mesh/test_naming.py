@@ -42,3 +42,4 @@ def test_services_of_the_home_namespace_have_bare_names() -> None:
     """Others say where they are."""
     assert NAMING.name("users", "shop") == "users"
     assert NAMING.name("users", "pay") == "users.pay"
+    assert (NAMING.place("users"), NAMING.place("users.pay")) == (("users", "shop"), ("users", "pay"))

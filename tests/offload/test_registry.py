@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from detour.mesh import Endpoint, OffloadedDeployment
-from detour.offload.registry import OwnedByAnotherError, Registry
+from detour.offload.ownership import OwnedByAnotherError
+from detour.offload.registry import Registry
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 FULL = OffloadedDeployment("users", "pr-42", (Endpoint("127.0.0.1", 9101), Endpoint("::1", 9102)), "ana", NOON)

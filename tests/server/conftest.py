@@ -12,6 +12,7 @@ from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server import ControlPlane
 from detour.server.api import api
+from detour.server.sources import MeshFile, Registered
 
 MESH = """\
 services:
@@ -47,10 +48,16 @@ def registry(state: Path) -> Iterator[Registry]:
         yield opened
 
 
+def control_plane(mesh_file: Path, registry: Registry) -> ControlPlane:
+    """Return a control plane as the server makes it of a file and a registry."""
+    registered = Registered(registry)
+    return ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered], registered)
+
+
 @pytest.fixture
 async def plane(mesh_file: Path, registry: Registry) -> AsyncIterator[ControlPlane]:
     """Return a control plane whose tasks do not run."""
-    made = ControlPlane(mesh_file, read(mesh_file), registry)
+    made = control_plane(mesh_file, registry)
     yield made
     await made.ads.stop()
 

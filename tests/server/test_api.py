@@ -9,6 +9,7 @@ import pytest
 from detour.discovery.mesh_file import read
 from detour.mesh import OffloadedDeployment
 from detour.server import ControlPlane, UnknownServiceError
+from detour.server.sources import MeshFile, Registered
 
 PR_42 = {"service": "users", "name": "pr-42", "endpoints": ["127.0.0.1:9101", "[::1]:9102"], "owner": "ana"}
 
@@ -79,7 +80,7 @@ async def test_an_unknown_service_is_refused(http, service, detail):
 async def test_of_many_services_some_are_named(registry, mesh_file):
     """A mesh of a thousand services does not fill the screen of somebody who mistypes one."""
     mesh_file.write_text("services:\n" + "".join(f"  service-{n}: {{endpoints: []}}\n" for n in range(1000)))
-    plane = ControlPlane(mesh_file, read(mesh_file), registry)
+    plane = ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered := Registered(registry)], registered)
     with pytest.raises(UnknownServiceError, match=r"it has service-0, .* and 990 more$"):
         await plane.register(OffloadedDeployment("zebra", "pr-42"))
     await plane.ads.stop()
@@ -217,6 +218,7 @@ async def test_status_of_a_quiet_server(http, mesh_file):
     assert (await http.get("/v1/status")).json() == {
         "version": "0.1.0",
         "mesh_file": {"path": str(mesh_file), "problem": None},
+        "cluster": None,
         "services": 2,
         "deployments": 1,
         "failures": [],

@@ -10,8 +10,10 @@ import pytest
 
 from detour.discovery.mesh_file import read
 from detour.mesh import Endpoint, OffloadedDeployment
-from detour.offload.registry import OwnedByAnotherError, Registry
+from detour.offload.ownership import OwnedByAnotherError
+from detour.offload.registry import Registry
 from detour.server import ControlPlane, DeploymentConflictError, UnknownServiceError
+from detour.server.sources import MeshFile, Registered
 
 HERE, THERE = (Endpoint("127.0.0.1", 9101),), (Endpoint("127.0.0.1", 9102),)
 FILED = "services:\n  users:\n    endpoints: []\n    deployments: {pr-42: {endpoints: ['127.0.0.1:9102']}}\n"
@@ -21,11 +23,15 @@ BARE = "services: {users: {endpoints: []}}\n"
 @asynccontextmanager
 async def at_work(plane: ControlPlane) -> AsyncIterator[None]:
     """Let a control plane follow its file and the clock."""
-    tasks = [asyncio.create_task(plane.follow_file()), asyncio.create_task(plane.expire())]
+    task = asyncio.create_task(plane.follow())
     yield
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def problem(plane: ControlPlane) -> Exception | None:
+    """Return what is wrong with the file."""
+    return plane.sources[0].problem
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -58,7 +64,7 @@ async def test_a_deployment_of_the_file_expires(plane, mesh_file):
         mesh_file.write_text(FILED.replace("]}", f"], expires: '{soon}'}}"))
         await eventually(lambda: endpoints(plane) == THERE)
         await eventually(lambda: endpoints(plane) is None)
-    assert plane.problem is None
+    assert problem(plane) is None
 
 
 async def test_a_full_disk_takes_nothing_down(plane, registry, state):
@@ -94,7 +100,7 @@ async def test_a_restart_keeps_registrations(plane, registry, mesh_file):
     now = datetime.now(UTC)
     await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana", now + timedelta(hours=1)))
     registry.add(OffloadedDeployment("users", "old", HERE, "ana", now - timedelta(seconds=1)))
-    after = ControlPlane(mesh_file, read(mesh_file), registry)
+    after = ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered := Registered(registry)], registered)
     assert endpoints(after) == HERE
     assert endpoints(after, "old") is None
     await after.ads.stop()
@@ -105,22 +111,22 @@ async def test_a_broken_file_keeps_the_mesh(plane, mesh_file):
     async with at_work(plane):
         good = mesh_file.read_text()
         mesh_file.write_text("services: [")
-        await eventually(lambda: plane.problem is not None)
-        assert str(plane.problem).startswith(f"{mesh_file}:1: is not YAML")
+        await eventually(lambda: problem(plane) is not None)
+        assert str(problem(plane)).startswith(f"{mesh_file}:1: is not YAML")
         assert plane.mesh.services.keys() == {"users", "payments"}
         mesh_file.write_text(good)
-        await eventually(lambda: plane.problem is None)
+        await eventually(lambda: problem(plane) is None)
 
 
 async def test_a_file_that_goes_away_keeps_the_mesh(plane, mesh_file):
     """As an editor does it, for a moment or for good."""
     async with at_work(plane):
         mesh_file.unlink()
-        await eventually(lambda: plane.problem is not None)
+        await eventually(lambda: problem(plane) is not None)
         assert plane.mesh.services.keys() == {"users", "payments"}
         mesh_file.write_text(BARE)
         await eventually(lambda: plane.mesh.services.keys() == {"users"})
-    assert plane.problem is None
+    assert problem(plane) is None
 
 
 async def test_a_folder_that_goes_away_is_told(plane, mesh_file):
@@ -128,7 +134,7 @@ async def test_a_folder_that_goes_away_is_told(plane, mesh_file):
     async with at_work(plane):
         mesh_file.unlink()
         mesh_file.parent.rmdir()
-        await eventually(lambda: plane.problem is not None)
+        await eventually(lambda: problem(plane) is not None)
         assert plane.mesh.services.keys() == {"users", "payments"}
 
 

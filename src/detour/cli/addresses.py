@@ -17,6 +17,13 @@ def port(text: str | int) -> int:
     return int(text)
 
 
+def user_id(text: str | int) -> int:
+    """Read the number of a user."""
+    if not re.fullmatch("[0-9]{1,9}", str(text), re.ASCII):
+        raise typer.BadParameter(f"expected the number of a user such as 1337, got {text!r}")
+    return int(text)
+
+
 def ip(text: str) -> str:
     """Read an IP address."""
     try:

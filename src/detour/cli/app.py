@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from detour import __version__
-from detour.cli import bootstrap, curl, demo, edge, header, offload, serve, sidecar, status
+from detour.cli import bootstrap, curl, demo, edge, header, inject, offload, redirect, serve, sidecar, status
 
 app = typer.Typer(
     add_completion=False,
@@ -22,6 +22,8 @@ app.add_typer(offload.app, name="offload")
 app.command("header")(header.header)
 # What stands behind the first word is curl's, also if it looks like an option of this command.
 app.command("curl", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(curl.curl)
+app.command("inject")(inject.inject)
+app.command("redirect")(redirect.redirect)
 app.command("status")(status.status)
 app.command("demo")(demo.demo)
 

@@ -4,6 +4,7 @@ Invariant: pure functions. Routes come by name from the control plane, clusters 
 delta ADS stream; nothing here depends on the mesh.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from detour.envoy.connection_manager import (
@@ -15,7 +16,9 @@ from detour.envoy.connection_manager import (
     reply,
     upstream_protocol,
 )
+from detour.envoy.identity import ClientTls, client_socket
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
+from detour.envoy.transparent import original_destination_cluster, transparent_listener
 from detour.envoy.vocabulary import (
     EDGE_ROUTES,
     EDGE_ROUTES_TRUSTED,
@@ -29,7 +32,10 @@ from detour.envoy.vocabulary import (
 )
 
 _ADS = {"ads": {}, "resource_api_version": "V3"}
-_CONTROL_PLANE = "control-plane"
+# Nothing that a request says makes a cluster's name that begins with "@" (`detour.xds.names`): no Host leads to one
+# of these, and a service may have any name.
+_CONTROL_PLANE = "@control-plane"
+_APPLICATION = "@application"
 _ON_DEMAND_TIMEOUT = "5s"
 """How long a request waits for the control plane: longer than a restart of it takes."""
 _ROUTES_TIMEOUT = "2s"
@@ -43,22 +49,35 @@ class Sidecar:
     Args:
         service: The service that the instance belongs to.
         instance: A name for the instance, unique in the mesh.
-        app_port: Where the application listens, on loopback.
+        app_port: Where the application listens, on loopback; None if callers reach it without its sidecar.
         outbound_port: Where the application sends its requests, on loopback.
         inbound_port: Where requests for the application arrive.
         admin_port: Envoy's admin interface, on loopback.
         control_plane: `ip:port` of the control plane's ADS.
         inbound_address: The IP address that the inbound listener binds.
+        namespace: The Kubernetes namespace that the instance runs in.
+        tls: How it proves who it is to the control plane; None speaks plain text.
+        probe_port: Where `GET /ready` is answered with 200 once every listener serves, on all IPv4 addresses.
+        probe_address: Another address for it, such as a pod's.
+        transparent_port: Where connections are redirected to, on loopback, by rules that the kernel has. There is
+            no outbound listener beside it: what the application sends is taken anyway.
+
+    Addresses may be text that is replaced before Envoy reads it, such as Kubernetes' `$(POD_IP)`.
     """
 
     service: str
     instance: str
-    app_port: int
+    app_port: int | None = None
     outbound_port: int = 15001
     inbound_port: int = 15006
     admin_port: int = 15000
     control_plane: str = "127.0.0.1:15010"
     inbound_address: str = "127.0.0.1"
+    namespace: str = ""
+    tls: ClientTls | None = None
+    probe_port: int | None = None
+    probe_address: str = "0.0.0.0"
+    transparent_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +102,36 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
     Beside its outbound and inbound listeners it has two internal ones: the end of CONNECT tunnels, and the way out
     of the mesh.
     """
-    routes = _rds(OUTBOUND_ROUTES)
-    tunnel = _outbound(TUNNEL_LISTENER, routes, forward_proxy())
+    is_transparent = sidecar.transparent_port is not None
+    metadata = {"role": "sidecar"} | ({"namespace": sidecar.namespace} if sidecar.namespace else {})
     return _bootstrap(
-        node={"id": sidecar.instance, "cluster": sidecar.service, "metadata": {"role": "sidecar"}},
+        node={"id": sidecar.instance, "cluster": sidecar.service, "metadata": metadata},
         admin_port=sidecar.admin_port,
-        control_plane=sidecar.control_plane,
-        clusters=[_application(sidecar.app_port), outside_cluster()],
-        listeners=[
-            _listener(
-                "outbound", "127.0.0.1", sidecar.outbound_port, _outbound("outbound", routes, forward_proxy())
-            ),
-            _listener("inbound", sidecar.inbound_address, sidecar.inbound_port, _inbound()),
-            {"name": TUNNEL_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [tunnel]}]},
-            outside_listener(sidecar.outbound_port),
+        control_plane=_control_plane(sidecar.control_plane, sidecar.tls),
+        clusters=[
+            *([_application(sidecar.app_port)] if sidecar.app_port is not None else ()),
+            original_destination_cluster() if is_transparent else outside_cluster(),
         ],
+        listeners=[*_sidecar_listeners(sidecar), *_internal_listeners(sidecar.outbound_port)],
     )
+
+
+def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
+    http = _outbound("outbound", _rds(OUTBOUND_ROUTES), forward_proxy())
+    if sidecar.transparent_port is not None:
+        yield transparent_listener(sidecar.transparent_port, http)
+    else:
+        yield _listener("outbound", "127.0.0.1", sidecar.outbound_port, http)
+    if sidecar.app_port is not None:
+        yield _listener("inbound", sidecar.inbound_address, sidecar.inbound_port, _inbound())
+    if sidecar.probe_port is not None:
+        yield _listener("probe", sidecar.probe_address, sidecar.probe_port, _probe())
+
+
+def _internal_listeners(outbound_port: int) -> Iterator[Json]:
+    tunnel = _outbound(TUNNEL_LISTENER, _rds(OUTBOUND_ROUTES), forward_proxy())
+    yield {"name": TUNNEL_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [tunnel]}]}
+    yield outside_listener(outbound_port)
 
 
 def edge_bootstrap(edge: Edge) -> Json:
@@ -109,14 +142,14 @@ def edge_bootstrap(edge: Edge) -> Json:
     return _bootstrap(
         node={"id": edge.name, "cluster": "edge", "metadata": {"role": "edge"}},
         admin_port=edge.admin_port,
-        control_plane=edge.control_plane,
+        control_plane=_control_plane(edge.control_plane),
         clusters=[],
         listeners=[_listener("edge", address.strip("[]"), int(port), _outbound("edge", routes, **guard))],
     )
 
 
 def _bootstrap(
-    *, node: Json, admin_port: int, control_plane: str, clusters: list[Json], listeners: list[Json]
+    *, node: Json, admin_port: int, control_plane: Json, clusters: list[Json], listeners: list[Json]
 ) -> Json:
     internal_listener = TYPE + "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
     return {
@@ -126,7 +159,7 @@ def _bootstrap(
             {"name": "envoy.bootstrap.internal_listener", "typed_config": {"@type": internal_listener}}
         ],
         "dynamic_resources": {"ads_config": _ads_config()},
-        "static_resources": {"clusters": [_control_plane(control_plane), *clusters], "listeners": listeners},
+        "static_resources": {"clusters": [control_plane, *clusters], "listeners": listeners},
     }
 
 
@@ -143,27 +176,31 @@ def _ads_config() -> Json:
     }
 
 
-def _control_plane(control_plane: str) -> Json:
-    address, _, port = control_plane.rpartition(":")
+def _control_plane(control_plane: str, tls: ClientTls | None = None) -> Json:
+    host, _, port = control_plane.rpartition(":")
+    host = host.strip("[]")
     keepalive = {"interval": "10s", "timeout": "5s"}
     http2 = {"explicit_http_config": {"http2_protocol_options": {"connection_keepalive": keepalive}}}
     return {
         "name": _CONTROL_PLANE,
+        "alt_stat_name": "control-plane",
         "type": "STRICT_DNS",
         "connect_timeout": "1s",
         "typed_extension_protocol_options": upstream_protocol(**http2),
-        "load_assignment": _assignment(_CONTROL_PLANE, address.strip("[]"), int(port)),
+        "load_assignment": _assignment(_CONTROL_PLANE, host, int(port)),
+        **({"transport_socket": client_socket(tls, host)} if tls else {}),
     }
 
 
 def _application(port: int) -> Json:
     return {
-        "name": "application",
+        "name": _APPLICATION,
+        "alt_stat_name": "application",
         "type": "STATIC",
         "connect_timeout": "1s",
         "circuit_breakers": {"thresholds": [_without_limits()]},
         "typed_extension_protocol_options": as_downstream(),
-        "load_assignment": _assignment("application", "127.0.0.1", port),
+        "load_assignment": _assignment(_APPLICATION, "127.0.0.1", port),
     }
 
 
@@ -222,7 +259,14 @@ def _odcds() -> Json:
 
 
 def _inbound() -> Json:
-    route = {"match": {"prefix": "/"}, "route": {"cluster": "application", "timeout": "0s"}}
+    route = {"match": {"prefix": "/"}, "route": {"cluster": _APPLICATION, "timeout": "0s"}}
     virtual_host = {"name": "application", "domains": ["*"], "routes": [route]}
     routes = {"name": "inbound", "validate_clusters": False, "virtual_hosts": [virtual_host]}
     return connection_manager("inbound", [], route_config=routes, upgrade_configs=[WEBSOCKET])
+
+
+def _probe() -> Json:
+    """Answer the kubelet: listeners accept only once Envoy is live, so that every answer is a yes."""
+    route = {"match": {"path": "/ready"}, "direct_response": {"status": 200, "body": {"inline_string": "ready\n"}}}
+    routes = {"name": "probe", "virtual_hosts": [{"name": "probe", "domains": ["*"], "routes": [route]}]}
+    return connection_manager("probe", [], route_config=routes)

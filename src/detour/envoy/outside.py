@@ -15,7 +15,8 @@ INTERNAL_PREFIXES: Final = ("x-envoy-", "x-detour-")
 INTERNAL_HEADERS: Final = ("x-ot-span-context", "x-forwarded-proto")
 """The second is what the sidecar's own connection manager adds."""
 
-_CLUSTER: Final = "outside"
+_CLUSTER: Final = "@outside"
+"""Nothing that a request says makes such a name."""
 
 
 def outside_listener(outbound_port: int) -> Json:
@@ -50,6 +51,7 @@ def outside_cluster() -> Json:
     config = {"@type": TYPE + cluster_type, "dns_cache_config": OUTSIDE_DNS, "allow_insecure_cluster_options": True}
     return {
         "name": _CLUSTER,
+        "alt_stat_name": "outside",
         "lb_policy": "CLUSTER_PROVIDED",
         "connect_timeout": "10s",
         "cluster_type": {"name": "envoy.clusters.dynamic_forward_proxy", "typed_config": config},

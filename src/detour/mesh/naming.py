@@ -26,6 +26,11 @@ class Naming:
         """Name a service of a namespace."""
         return service if namespace in {self.home, ""} else f"{service}.{namespace}"
 
+    def place(self, name: str) -> tuple[str, str]:
+        """Say which service of which namespace has a name: what `name` made of them."""
+        service, _, namespace = name.partition(".")
+        return service, namespace or self.home
+
     def canonical(self, host: str, caller: str = "") -> str:
         """Return the name of the service that a host name would mean, if there is one of that name.
 

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from detour.mesh import Endpoint, OffloadedDeployment
+from detour.offload.ownership import expect_owner
 
 _MIGRATIONS = (
     """
@@ -31,10 +33,6 @@ _MIGRATIONS = (
 """Each makes of its predecessor's tables its own; a file's `user_version` says how many it has seen."""
 
 _Row = tuple[str, str, str, str, str | None]
-
-
-class OwnedByAnotherError(ValueError):
-    """The name is taken by somebody else's deployment."""
 
 
 class Registry:
@@ -68,8 +66,8 @@ class Registry:
             found = database.execute(
                 "SELECT owner FROM deployments WHERE service = ? AND name = ?", deployment.key
             ).fetchone()
-            if found and found[0] != deployment.owner:
-                raise OwnedByAnotherError(f"{deployment} belongs to {found[0] or 'nobody'}: choose another name")
+            if found:
+                expect_owner(replace(deployment, owner=found[0]), deployment.owner)
             database.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?, ?)", _row(deployment))
 
     def remove(self, service: str, name: str) -> bool:

@@ -5,12 +5,13 @@ Invariant: a thin adapter over `ControlPlane`. Every error is problem details (R
 
 from http import HTTPStatus
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import JSONResponse
 
 from detour import __version__
 from detour.mesh import Endpoint, OffloadedDeployment, Service
 from detour.server.bodies import (
+    ClusterOut,
     DeploymentIn,
     DeploymentOut,
     EnvoyOut,
@@ -22,6 +23,7 @@ from detour.server.bodies import (
 )
 from detour.server.control_plane import ControlPlane
 from detour.server.problems import add_problems, documented, problem
+from detour.server.sources import MeshFile
 from detour.xds.server import Connection
 
 
@@ -35,6 +37,14 @@ def api(plane: ControlPlane) -> FastAPI:
     @app.get("/healthz")
     async def healthz() -> HealthOut:
         """Say that the server runs."""
+        return HealthOut()
+
+    @app.get("/readyz", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+    async def readyz() -> HealthOut:
+        """Say that Envoys are served: the whole mesh has been read."""
+        if not plane.is_ready:
+            waiting = "; ".join(plane.failures) or "the mesh is being read"
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, f"Envoys are not served yet: {waiting}")
         return HealthOut()
 
     @app.get("/v1/status")
@@ -113,7 +123,7 @@ def _deployment(plane: ControlPlane, deployment: OffloadedDeployment) -> Deploym
         endpoints=_texts(deployment.endpoints),
         owner=deployment.owner,
         expires=deployment.expires,
-        source="mesh file" if plane.is_in_file(deployment) else "registered",
+        source=plane.source_of(deployment),
     )
 
 
@@ -124,12 +134,25 @@ def _texts(endpoints: tuple[Endpoint, ...]) -> list[str]:
 def _status(plane: ControlPlane) -> StatusOut:
     return StatusOut(
         version=__version__,
-        mesh_file=MeshFileOut(path=str(plane.path), problem=str(plane.problem) if plane.problem else None),
+        mesh_file=_mesh_file(plane),
+        cluster=_cluster(plane),
         services=len(plane.mesh.services),
         deployments=len(plane.mesh.deployments),
         failures=plane.failures,
         envoys=[_envoy(one) for one in sorted(plane.ads.connections, key=lambda one: one.node)],
     )
+
+
+def _mesh_file(plane: ControlPlane) -> MeshFileOut | None:
+    found = next((source for source in plane.sources if isinstance(source, MeshFile)), None)
+    return (
+        MeshFileOut(path=str(found.path), problem=str(found.problem) if found.problem else None) if found else None
+    )
+
+
+def _cluster(plane: ControlPlane) -> ClusterOut | None:
+    found = next((source for source in plane.sources if source.name == "cluster"), None)
+    return ClusterOut(namespaces=found.what, problems=list(found.problems)) if found else None
 
 
 def _envoy(connection: Connection) -> EnvoyOut:

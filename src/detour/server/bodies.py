@@ -67,7 +67,7 @@ class DeploymentOut(BaseModel):
     endpoints: list[str]
     owner: str
     expires: datetime | None
-    source: Annotated[str, Field(description="`mesh file` or `registered`")]
+    source: Annotated[str, Field(description="`mesh file`, `registered` or `cluster`")]
 
 
 class ServiceOut(BaseModel):
@@ -109,11 +109,19 @@ class MeshFileOut(BaseModel):
     problem: str | None
 
 
+class ClusterOut(BaseModel):
+    """The cluster whose Services make the mesh, and what is wrong there."""
+
+    namespaces: str
+    problems: list[str]
+
+
 class StatusOut(BaseModel):
     """The whole of what the server knows about itself."""
 
     version: str
-    mesh_file: MeshFileOut
+    mesh_file: MeshFileOut | None
+    cluster: ClusterOut | None
     services: int
     deployments: int
     failures: Annotated[list[str], Field(description="what does not work at the moment, a line each")]

@@ -1,40 +1,27 @@
-"""What the server knows and does, whoever asks: the mesh in force, and the deployments registered at run time.
+"""What the server knows and does, whoever asks: the mesh in force, and the deployments made at run time.
 
-Invariant: the mesh in force is the mesh file's, then the deployments registered at run time that it does not name
-itself, less those that have expired. A registration is on disk before it is answered or served.
+Invariant: the mesh in force is that of the sources laid over each other, the first one on top, less the deployments
+that have expired.
 """
 
 import asyncio
 import difflib
-import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
-from detour.discovery.mesh_file import Changed, MeshFileError, Rejected, watch
-from detour.mesh import (
-    DeploymentApplied,
-    DeploymentRemoved,
-    Event,
-    Mesh,
-    OffloadedDeployment,
-    SettingsApplied,
-    apply,
-    difference,
-    merge,
-    touched,
-)
-from detour.offload.registry import Registry
+from detour.mesh import Mesh, Naming, OffloadedDeployment, SettingsApplied, difference, merge, touched
+from detour.offload.ownership import expect_owner
+from detour.server.sources import Source
 from detour.xds.server import AdsServer
-
-_EXPIRY_CHECK_SECONDS = 1.0
-"""How late an expired deployment may be taken away."""
 
 _NAMED_MAX = 10
 """Of many services, so many are named to somebody who asked for one that does not exist."""
 
-_log = logging.getLogger(__name__)
+_EXPIRY_CHECK_SECONDS = 1.0
+"""How late an expired deployment may be taken out of the mesh."""
 
 
 class UnknownServiceError(LookupError):
@@ -42,146 +29,148 @@ class UnknownServiceError(LookupError):
 
 
 class DeploymentConflictError(ValueError):
-    """The mesh file names that deployment, so it can't be registered or removed at run time."""
+    """Another source names that deployment, so it can't be changed here."""
+
+
+class Keeper(Protocol):
+    """Keeps the deployments that are registered at run time; one of the sources reads them back."""
+
+    async def add(self, deployment: OffloadedDeployment) -> None:
+        """Keep a deployment, or replace the owner's own.
+
+        Raises:
+            OwnedByAnotherError: Somebody else has registered the name.
+            OSError: It could not be kept, and does not count.
+        """
+
+    async def remove(self, service: str, name: str) -> bool:
+        """Take a deployment away; False if nobody registered it.
+
+        Raises:
+            OSError: It could not be taken away, and stays.
+        """
 
 
 class ControlPlane:
     """The mesh in force, and the ADS server that serves it.
 
     Args:
-        path: The mesh file.
-        mesh: What it said when it was read.
-        registry: Deployments registered at run time.
+        sources: Where it comes from; of two that have something by one name the earlier counts.
+        keeper: Where deployments go that are registered at run time.
+        naming: Which service a host name means.
     """
 
-    def __init__(self, path: Path, mesh: Mesh, registry: Registry) -> None:
-        self.path = path
-        self.problem: MeshFileError | OSError | None = None
-        self._disk_problem: OSError | None = None
-        self._file = mesh
-        self._registry = registry
-        self._registered = Mesh.of(deployments=registry.all())
-        # Changes of the registry take effect in the order in which they are on disk.
-        self._registering = asyncio.Lock()
+    def __init__(self, sources: Sequence[Source], keeper: Keeper, naming: Naming | None = None) -> None:
+        self.sources = tuple(sources)
+        self._keeper = keeper
+        self._naming = naming or Naming()
+        self.is_ready = False
+        """Whether Envoys are served."""
         self.ads = AdsServer(self._in_force())
 
     @property
     def mesh(self) -> Mesh:
         """The mesh in force."""
-        return self.ads.catalog.mesh
+        return self.ads.mesh
 
     @property
     def failures(self) -> list[str]:
-        """What does not work at the moment, beside the mesh file: a line each."""
-        disk = [f"expired deployments stay on disk: {self._disk_problem}"] if self._disk_problem else []
-        built = self.ads.catalog.failures.items()
+        """What does not work at the moment, beside a mesh file and a cluster: a line each."""
+        built = self.ads.failures.items()
+        told_elsewhere = ("mesh file", "cluster")
         return [
-            *disk,
+            *(
+                problem
+                for source in self.sources
+                if source.name not in told_elsewhere
+                for problem in source.problems
+            ),
             *(f"{key.name} could not be built, and stays as it was: {message}" for key, message in built),
         ]
 
-    def is_in_file(self, deployment: OffloadedDeployment) -> bool:
-        """Say whether the mesh file names the deployment, rather than somebody at run time."""
-        return deployment.key in self._file.deployments
+    def source_of(self, deployment: OffloadedDeployment) -> str:
+        """Say which source a deployment comes from."""
+        return next((one.name for one in self.sources if deployment.key in one.mesh.deployments), "")
+
+    def expect_service(self, name: str) -> None:
+        """Check that the mesh has a service.
+
+        Raises:
+            UnknownServiceError: The mesh has no such service.
+        """
+        if name not in self.mesh.services:
+            raise UnknownServiceError(f"the mesh has no service {name}; {_hint(name, self.mesh.services)}")
 
     async def register(self, deployment: OffloadedDeployment) -> None:
         """Serve a deployment, also after a restart.
 
         Raises:
             UnknownServiceError: The mesh has no such service.
-            DeploymentConflictError: The mesh file names the deployment.
+            DeploymentConflictError: Another source names the deployment.
             OwnedByAnotherError: Somebody else has registered the name.
-            OSError: It could not be put on disk, and is not served.
+            OSError: It could not be kept, and is not served.
         """
-        self._expect_service(deployment.service)
-        self._expect_not_in_file(deployment.service, deployment.name)
-        async with self._registering:
-            await asyncio.to_thread(self._registry.add, deployment)
-            self._publish_registered(DeploymentApplied(deployment))
+        self.expect_service(deployment.service)
+        self._expect_kept(deployment.service, deployment.name)
+        await self._keeper.add(deployment)
+        self.publish()
 
-    async def remove(self, service: str, name: str) -> bool:
-        """Take a deployment away; False if nobody registered it.
+    async def remove(self, service: str, name: str, owner: str | None = None) -> bool:
+        """Take a deployment away; False if there is none.
+
+        Args:
+            service: Of which service.
+            name: Which.
+            owner: Who asks; None takes it away whosever it is.
 
         Raises:
-            DeploymentConflictError: The mesh file names the deployment.
-            OSError: The disk could not be written; the deployment stays.
+            DeploymentConflictError: Another source names the deployment.
+            OwnedByAnotherError: It is somebody else's.
+            OSError: It could not be taken away, and stays.
         """
-        self._expect_not_in_file(service, name)
-        async with self._registering:
-            found = await asyncio.to_thread(self._registry.remove, service, name)
-            self._publish_registered(DeploymentRemoved(service, name))
-        return found
+        self._expect_kept(service, name)
+        if (found := self.mesh.deployment(service, name)) and owner is not None:
+            expect_owner(found, owner)
+        removed = await self._keeper.remove(service, name)
+        self.publish()
+        return removed
 
-    async def follow_file(self) -> None:
-        """Keep up with the mesh file until cancelled, or until the system refuses to watch it."""
-        try:
-            async for news in watch(self.path, self._file):
-                self._take(news)
-        except OSError as error:
-            self.problem = error
-            _log.error("%s is no longer watched: %s; restart the server to read it again", self.path, error)
+    async def follow(self) -> None:
+        """Keep up with all sources, and with time, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for source in self.sources:
+                tasks.create_task(source.follow(self.publish))
+            tasks.create_task(self._expire())
 
-    def _take(self, news: Changed | Rejected) -> None:
-        if isinstance(news, Rejected):
-            self.problem = news.error
-            _log.error("%s\nthe mesh stays as it was before that change", news.error)
-            return
-        self._file, self.problem = apply(self._file, *news.events), None
-        self._publish()
-        changed = ", ".join(sorted(touched(news.events))) or "no service"
-        _log.info("%s was read again; it changes %s", self.path, changed)
-
-    async def expire(self) -> None:
-        """Take deployments away whose time is over, until cancelled."""
-        while True:
-            await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
-            async with self._registering:
-                expired = await self._remove_expired()
-                self._publish_registered(*(DeploymentRemoved(*deployment.key) for deployment in expired))
-            for deployment in expired:
-                _log.info("%s of %s has expired", deployment, deployment.owner or "nobody")
-
-    async def _remove_expired(self) -> tuple[OffloadedDeployment, ...]:
-        """Remove from disk what has expired; what can't be removed is no longer served all the same."""
-        try:
-            expired = await asyncio.to_thread(self._registry.remove_expired, datetime.now(UTC))
-        except OSError as error:
-            if self._disk_problem is None:
-                _log.error("expired deployments stay on disk: %s", error)
-            self._disk_problem = error
-            return ()
-        self._disk_problem = None
-        return expired
-
-    def _publish_registered(self, *events: Event) -> None:
-        self._registered = apply(self._registered, *events)
-        self._publish()
-
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Serve the mesh as the sources have it."""
         mesh = self._in_force()
-        events = difference(self.mesh, mesh)
-        if events:
+        if events := difference(self.mesh, mesh):
             has_settings = any(isinstance(event, SettingsApplied) for event in events)
             self.ads.update(mesh, touched(events) | ({""} if has_settings else set()))
 
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
+            self.publish()
+
     def _in_force(self) -> Mesh:
-        merged = merge(self._file, self._registered)
-        return Mesh(merged.services, _unexpired(merged.deployments), merged.settings)
+        merged = merge(*(source.mesh for source in self.sources))
+        settings = replace(merged.settings, naming=self._naming)
+        return Mesh(merged.services, _unexpired(merged.deployments), settings)
 
-    def _expect_service(self, name: str) -> None:
-        if name not in self.mesh.services:
-            raise UnknownServiceError(f"the mesh has no service {name}; {_hint(name, self.mesh.services)}")
-
-    def _expect_not_in_file(self, service: str, name: str) -> None:
-        if (service, name) in self._file.deployments:
-            raise DeploymentConflictError(f"{service}@{name} is in the mesh file: change it there, in {self.path}")
+    def _expect_kept(self, service: str, name: str) -> None:
+        for source in self.sources:
+            if source.place and (service, name) in source.mesh.deployments:
+                where = f"the {source.name}: change it there, in {source.place}"
+                raise DeploymentConflictError(f"{service}@{name} is in {where}")
 
 
 def _hint(name: str, known: Collection[str]) -> str:
     if close := difflib.get_close_matches(name.lower(), known, n=1):
         return f"did you mean {close[0]}?"
     if not known:
-        return "the mesh file names none"
+        return "it has none yet"
     shown, others = sorted(known)[:_NAMED_MAX], len(known) - _NAMED_MAX
     return f"it has {', '.join(shown)}" + (f" and {others} more" if others > 0 else "")
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from detour.offload.registry import OwnedByAnotherError
+from detour.offload.ownership import OwnedByAnotherError
 from detour.server.control_plane import DeploymentConflictError, UnknownServiceError
 
 _MEDIA_TYPE = "application/problem+json"

@@ -9,9 +9,10 @@ import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -19,6 +20,10 @@ from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server.api import api
 from detour.server.control_plane import ControlPlane
+from detour.server.sources import MeshFile, Registered, Source
+
+if TYPE_CHECKING:
+    from detour.server.cluster import Cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,37 +55,64 @@ class _Http(uvicorn.Server):
         yield
 
 
-async def serve(mesh_file: Path, state: Path, addresses: Addresses, ready: Callable[[Addresses], None]) -> None:
+async def serve(
+    mesh_file: Path | None,
+    state: Path | None,
+    addresses: Addresses,
+    ready: Callable[[Addresses], None],
+    cluster: "Cluster | None" = None,
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
-        mesh_file: Read now, and again whenever it changes.
-        state: The database of deployments registered at run time; made if it is missing.
+        mesh_file: Read now, and again whenever it changes; none is needed beside a cluster.
+        state: The database of deployments registered at run time, made if it is missing; none beside a cluster.
         addresses: Where to listen.
         ready: Called with the addresses in use once everything is served.
+        cluster: The Kubernetes cluster whose Services make the mesh.
 
     Raises:
         MeshFileError: The mesh file has a mistake.
         OSError: An address can't be had, or the state can't be opened.
     """
-    mesh = await asyncio.to_thread(read, mesh_file)
-    with Registry(state) as registry, _bind(addresses.api, "the API") as listening:
-        plane = ControlPlane(mesh_file, mesh, registry)
-        http = _Http(_config(plane))
+    with ExitStack() as open_files:
+        listening = open_files.enter_context(_bind(addresses.api, "the API"))
         # gRPC tells of a busy port in lines of its own, and not the reason.
         _bind(addresses.xds, "xDS").close()
-        xds_port = await plane.ads.start(addresses.xds)
+        plane = await _plane(mesh_file, state, cluster, open_files)
+        http = _Http(_config(plane))
+
+        async def begin() -> None:
+            if cluster:
+                await cluster.is_synced.wait()
+            xds_port = await plane.ads.start(addresses.xds)
+            plane.is_ready = True
+            ready(Addresses(_with_port(addresses.xds, xds_port), _with_port(addresses.api, _port(listening))))
+
         try:
             async with asyncio.TaskGroup() as tasks:
                 _end_on_signal(http)
-                running = [tasks.create_task(plane.follow_file()), tasks.create_task(plane.expire())]
-                ready(Addresses(_with_port(addresses.xds, xds_port), _with_port(addresses.api, _port(listening))))
+                running = [tasks.create_task(plane.follow()), tasks.create_task(begin())]
                 await http.serve([listening])
                 for task in running:
                     task.cancel()
         finally:
             await plane.ads.stop()
     _log.info("ended; Envoys keep what they have been told")
+
+
+async def _plane(
+    mesh_file: Path | None, state: Path | None, cluster: "Cluster | None", open_files: ExitStack
+) -> ControlPlane:
+    sources: list[Source] = []
+    if mesh_file:
+        sources.append(MeshFile(mesh_file, await asyncio.to_thread(read, mesh_file)))
+    if cluster:
+        return ControlPlane([*sources, cluster], cluster, cluster.naming)
+    if state is None:
+        raise ValueError("there is no cluster, and no state for deployments registered at run time")
+    registered = Registered(open_files.enter_context(Registry(state)))
+    return ControlPlane([*sources, registered], registered)
 
 
 def _config(plane: ControlPlane) -> uvicorn.Config:

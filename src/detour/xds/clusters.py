@@ -8,9 +8,11 @@ from functools import cache
 from typing import Final
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
-from envoy.config.core.v3 import address_pb2, config_source_pb2, protocol_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2, protocol_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from envoy.config.route.v3 import route_components_pb2
+from envoy.extensions.transport_sockets.internal_upstream.v3 import internal_upstream_pb2
+from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
@@ -119,6 +121,7 @@ def _internal(name: str, listener: str) -> cluster_pb2.Cluster:
         alt_stat_name=listener,
         type=cluster_pb2.Cluster.STATIC,
         circuit_breakers=_unlimited(),
+        transport_socket=_handing_on(),
         typed_extension_protocol_options={HTTP_OPTIONS: _as_downstream()},
         load_assignment=endpoint_pb2.ClusterLoadAssignment(
             cluster_name=name,
@@ -129,6 +132,16 @@ def _internal(name: str, listener: str) -> cluster_pb2.Cluster:
             ],
         ),
     )
+
+
+@cache
+def _handing_on() -> base_pb2.TransportSocket:
+    """Hand on where a redirected connection was going (`detour.envoy.transparent`)."""
+    plain = base_pb2.TransportSocket(
+        name="envoy.transport_sockets.raw_buffer", typed_config=packed(raw_buffer_pb2.RawBuffer())
+    )
+    internal = internal_upstream_pb2.InternalUpstreamTransport(transport_socket=plain)
+    return base_pb2.TransportSocket(name="envoy.transport_sockets.internal_upstream", typed_config=packed(internal))
 
 
 @cache

@@ -19,7 +19,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as R
 
 from detour.mesh import Mesh
 from detour.xds.admission import Admission
-from detour.xds.catalog import Catalog
+from detour.xds.catalog import Catalog, Key
 from detour.xds.session import Session
 
 _ADMITTED_PER_SECOND: Final = 200
@@ -101,13 +101,23 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
     """
 
     def __init__(self, mesh: Mesh) -> None:
-        self.catalog = Catalog(mesh)
-        self._catalogs: dict[str, Catalog] = {}
+        self._home = Catalog(mesh)
+        self._catalogs = {"": self._home}
         self.connections: set[Connection] = set()
         self._admission = Admission(_ADMITTED_PER_SECOND, _ADMITTED_AT_ONCE)
         # Two servers on one port would each see half of the Envoys.
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh that is served."""
+        return self._home.mesh
+
+    @property
+    def failures(self) -> dict[Key, str]:
+        """The resources that could not be built, and why."""
+        return {key: why for catalog in self._catalogs.values() for key, why in catalog.failures.items()}
 
     async def start(self, address: str) -> int:
         """Listen on `ip:port`, where port 0 is any free one; return the port.
@@ -136,7 +146,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             subjects: The services in which it differs from the one before, and "" if its settings do.
         """
         subjects = frozenset(subjects)
-        for catalog in (self.catalog, *self._catalogs.values()):
+        for catalog in self._catalogs.values():
             catalog.replace(mesh, subjects)
         for connection in self.connections:
             connection.notify(subjects)
@@ -179,8 +189,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
 
     def _catalog_of(self, namespace: str) -> Catalog:
         """Return the resources as Envoys of a namespace see them."""
-        if namespace in {"", self.catalog.mesh.settings.naming.home} or not self.catalog.mesh.settings.naming.home:
-            return self.catalog
-        if namespace not in self._catalogs:
-            self._catalogs[namespace] = Catalog(self.catalog.mesh, namespace)
-        return self._catalogs[namespace]
+        home = self.mesh.settings.naming.home
+        if not home or namespace in {"", home}:
+            return self._home
+        return self._catalogs.setdefault(namespace, Catalog(self.mesh, namespace))

@@ -13,7 +13,6 @@ import msgspec
 from lightkube.config.client_adapter import ConnectionParams
 from lightkube.config.kubeconfig import SingleConfig
 
-from detour.discovery.kubernetes.labels import OFFLOADED
 from detour.discovery.kubernetes.objects import (
     Deployment,
     EndpointSlice,
@@ -24,6 +23,7 @@ from detour.discovery.kubernetes.objects import (
     Status,
     WatchEvent,
 )
+from detour.kubernetes.labels import OFFLOADED
 
 _PAGE: Final = 500
 _LINE_MAX: Final = 64 * 2**20

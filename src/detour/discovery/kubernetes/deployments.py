@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-from detour.discovery.kubernetes.labels import EXPIRES, OFFLOADED, OWNER
 from detour.discovery.kubernetes.objects import (
     Deployment,
     EndpointSlice,
@@ -18,6 +17,7 @@ from detour.discovery.kubernetes.objects import (
     ServicePort,
 )
 from detour.discovery.kubernetes.services import endpoints_of, ports_of
+from detour.kubernetes.labels import EXPIRES, OFFLOADED, OWNER
 from detour.mesh import Endpoint, OffloadedDeployment, is_name
 
 _ANY_PORT: Final = 0
@@ -113,10 +113,19 @@ class Deployments:
 
 
 def deployments_of(service: str, made_from: Service | None, members: Iterable[Object]) -> Deployments:
-    """Put the offloaded deployments of a service together from the objects that are labelled as theirs."""
+    """Put the offloaded deployments of a service together from the objects that are labelled as theirs.
+
+    A pod that Detour made does not outlive its Deployment, though Kubernetes may take some time to end it.
+    """
+    members = list(members)
+    there = {one.metadata.label(OFFLOADED) for one in members if isinstance(one, Deployment) and not one.is_ending}
     found = Deployments(service, made_from)
     for one in members:
         match one:
+            case Pod() if one.is_ending or (one.is_made and one.metadata.label(OFFLOADED) not in there):
+                continue
+            case Deployment() if one.is_ending:
+                continue
             case Pod():
                 found.add_pod(one)
             case EndpointSlice():

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from detour import mesh
 from detour.discovery.kubernetes.deployments import deployments_of
-from detour.discovery.kubernetes.labels import OFFLOADED, SERVICE, SERVICE_OF_SLICE
 from detour.discovery.kubernetes.objects import (
     Deployment,
     EndpointSlice,
@@ -21,6 +20,7 @@ from detour.discovery.kubernetes.objects import (
     SliceEndpoint,
 )
 from detour.discovery.kubernetes.services import service_of, why_not
+from detour.kubernetes.labels import OFFLOADED, SERVICE, SERVICE_OF_SLICE
 from detour.mesh import Event, Mesh, Naming, difference
 
 

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from msgspec import Raw, Struct, field
 
+from detour.kubernetes.labels import ROLL
+
 
 class _Read(Struct, frozen=True, rename="camel"):
     """An object of the API, or a part of one."""
@@ -157,6 +159,11 @@ class Pod(_Read, frozen=True):
         return self.metadata.deletion_timestamp is not None
 
     @property
+    def is_made(self) -> bool:
+        """Whether it belongs to a Deployment that Detour made."""
+        return bool(self.metadata.annotation(ROLL))
+
+    @property
     def is_ready(self) -> bool:
         """Whether requests may be sent there: it is Ready, and nobody has asked it to end."""
         return not self.is_ending and any(
@@ -180,6 +187,11 @@ class Deployment(_Read, frozen=True):
     """A Deployment (apps/v1): of interest is who made it, and until when."""
 
     metadata: Metadata
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether somebody has asked it to end."""
+        return self.metadata.deletion_timestamp is not None
 
 
 Object = Service | EndpointSlice | Pod | Deployment

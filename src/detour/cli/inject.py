@@ -1,0 +1,83 @@
+"""`detour inject`: sidecars for manifests, where there is no webhook."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detour.cli import addresses
+from detour.injection import Mode, Settings
+
+_DEFAULTS = Settings()
+
+File = Annotated[
+    str,
+    typer.Option(
+        "--filename", "-f", help="YAML manifests; - is standard input.", metavar="FILE", show_default=False
+    ),
+]
+Choice = Annotated[
+    Mode, typer.Option("--mode", help="For pods that do not say: explicit or transparent.", metavar="MODE")
+]
+ControlPlane = Annotated[
+    str,
+    typer.Option(
+        help="The server's xDS address, as pods reach it.", metavar="HOST:PORT", parser=addresses.host_and_port
+    ),
+]
+NoTls = Annotated[bool, typer.Option("--no-tls", help="Speak plain text with the server; no Secret is needed.")]
+TlsSecret = Annotated[str, typer.Option(help="The Secret with a sidecar's certificate.", metavar="NAME")]
+NoNative = Annotated[
+    bool, typer.Option("--no-native", help="For clusters before Kubernetes 1.29, without native sidecars.")
+]
+EnvoyImage = Annotated[str, typer.Option(help="The sidecar's image.", metavar="IMAGE")]
+DetourImage = Annotated[
+    str, typer.Option(help="The image with Detour and iptables, for transparent mode.", metavar="IMAGE")
+]
+
+
+def inject(
+    *,
+    filename: File,
+    mode: Choice = _DEFAULTS.mode,
+    control_plane: ControlPlane = _DEFAULTS.control_plane,
+    no_tls: NoTls = False,
+    tls_secret: TlsSecret = _DEFAULTS.tls_secret,
+    no_native: NoNative = False,
+    envoy_image: EnvoyImage = _DEFAULTS.envoy_image,
+    detour_image: DetourImage = _DEFAULTS.detour_image,
+) -> None:
+    """Add the sidecar to the pods of manifests, and print them.
+
+    It is for clusters without the webhook: detour inject -f shop.yaml | kubectl apply -f -. Manifests that have it
+    already, and what describes no pods, stay as they are.
+    """
+    from detour.injection.manifests import inject_manifests  # noqa: PLC0415  YAML is slow to import
+
+    settings = Settings(
+        mode=mode,
+        control_plane=control_plane,
+        tls=not no_tls,
+        tls_secret=tls_secret,
+        native=not no_native,
+        envoy_image=envoy_image,
+        detour_image=detour_image,
+    )
+    try:
+        injected = inject_manifests(_read(filename), settings)
+    except ValueError as error:
+        raise ValueError(f"{'standard input' if filename == '-' else filename}: {error}") from error
+    for note in injected.notes:
+        typer.echo(note, err=True)
+    typer.echo(injected.text, nl=False)
+
+
+def _read(filename: str) -> str:
+    """Return the manifests.
+
+    Raises:
+        OSError: The file can't be read.
+        ValueError: It is no text.
+    """
+    return sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")

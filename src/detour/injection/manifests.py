@@ -1,0 +1,156 @@
+"""Adding sidecars to manifests: text with any number of YAML documents in, the same text with sidecars out.
+
+Invariant: a document that gets no sidecar stays as it is, to the letter. In one that does, what is not touched
+means the same as before to Kubernetes, which reads times and numbers with colons as text; PyYAML alone does not.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, Final
+
+import yaml
+
+from detour.injection.plan import Json, plan
+from detour.injection.pod import inject
+from detour.injection.settings import Settings
+
+_TEMPLATES: Final = {
+    "Pod": (),
+    **dict.fromkeys(("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"), ("spec", "template")),
+    "ReplicationController": ("spec", "template"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template"),
+    "PodTemplate": ("template",),
+}
+"""Where the pod stands in each kind."""
+
+_WIDTH: Final = 100_000
+"""One line a text, however long: the bootstrap of a sidecar is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """Manifests with sidecars.
+
+    Args:
+        text: The YAML documents.
+        notes: What their owner should know: what was left alone, and why.
+    """
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def inject_manifests(text: str, settings: Settings) -> Manifests:
+    """Add a sidecar to every pod that the manifests describe and that is to have one.
+
+    Raises:
+        ValueError: The text is no YAML, or what it calls a pod is none; the message says where.
+    """
+    notes: list[str] = []
+    try:
+        parts = [_injected(part, settings, notes) for part in _documents(text)]
+    except yaml.YAMLError as error:
+        raise ValueError(f"this is no YAML: {' '.join(str(error).split())}") from error
+    return Manifests("".join(parts), tuple(notes))
+
+
+def _documents(text: str) -> Iterator[str]:
+    """Cut the text where documents begin; the first part has what stands before it too."""
+    begun = [event.start_mark for event in yaml.parse(text) if isinstance(event, yaml.DocumentStartEvent)]
+    starts = [mark.index for mark in begun if mark]
+    edges = [0, *starts[1:], len(text)]
+    yield from (text[start:end] for start, end in pairwise(edges))
+
+
+def _injected(part: str, settings: Settings, notes: list[str]) -> str:
+    document = yaml.load(part, _Loader)  # noqa: S506  a safe loader with fewer types
+    changed = _with_sidecars(document, settings, notes)
+    if changed == document:
+        return part
+    start = "---\n" if part.lstrip().startswith("---") else ""
+    return start + yaml.dump(changed, Dumper=_Dumper, sort_keys=False, width=_WIDTH, allow_unicode=True)
+
+
+def _with_sidecars(document: Any, settings: Settings, notes: list[str]) -> Any:
+    if not isinstance(document, dict):
+        return document
+    kind = str(document.get("kind"))
+    if kind.endswith("List") and isinstance(document.get("items"), list):
+        return {**document, "items": [_with_sidecars(one, settings, notes) for one in document["items"]]}
+    if kind not in _TEMPLATES:
+        return document
+    return _replaced(document, _TEMPLATES[kind], lambda pod: _pod(document, pod, settings, notes))
+
+
+def _replaced(value: Any, path: tuple[str, ...], change: Any) -> Any:
+    """Return a value in which what stands at the path is changed; as it is if nothing stands there."""
+    if not isinstance(value, dict):
+        return value
+    if not path:
+        return change(value)
+    return {**value, path[0]: _replaced(value[path[0]], path[1:], change)} if path[0] in value else value
+
+
+def _pod(owner: Json, pod: Json, settings: Settings, notes: list[str]) -> Json:
+    if not isinstance(pod.get("spec"), dict):
+        return pod
+    own = owner.get("metadata") or {}
+    name = str(own.get("name") or own.get("generateName") or "")
+    about = f"{owner['kind']} {name}".rstrip()
+    try:
+        chosen = plan(pod, settings)
+        injected = inject({**pod, "metadata": {"name": name, **(pod.get("metadata") or {})}}, settings)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"{about} describes no pod that Kubernetes would take ({error})") from error
+    notes.extend(f"{about}: {warning}" for warning in chosen.warnings)
+    if chosen.skipped:
+        notes.append(f"{about} is left alone: {chosen.skipped}")
+    return _unnamed(injected, pod) if chosen.injects else pod
+
+
+def _unnamed(injected: Json, template: Json) -> Json:
+    """Take the owner's name from a template's metadata again: it was there to name the service."""
+    kept = {key: value for key, value in injected["metadata"].items() if key != "name"}
+    own = template.get("metadata") or {}
+    metadata = {"name": own["name"], **kept} if "name" in own else kept
+    return {**injected, "metadata": {key: metadata[key] for key in [*own, *metadata] if key in metadata}}
+
+
+_TAG: Final = "tag:yaml.org,2002:"
+_AS_KUBERNETES: Final = {
+    "bool": ("y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF", "yYnNtTfFoO"),
+    "int": (r"[-+]?(0b[01_]+|0o?[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)", "-+0123456789"),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+}
+"""Which words without quotes are no text to the YAML that Kubernetes reads, and the characters they begin with."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads what Kubernetes does: no times, no numbers with colons, no `=`; but `y` and `1e3`."""
+
+    bool_values: ClassVar[dict[str, bool]] = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts in quotes whatever text either side would take for something else; writes several lines as people do."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0].removeprefix(_TAG) in {"merge", "null"}]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _kind, (_pattern, _first) in _AS_KUBERNETES.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(_TAG + _kind, re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)

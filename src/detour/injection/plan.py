@@ -1,0 +1,145 @@
+"""Deciding about one pod: whether it gets a sidecar, in which mode, and what its owner should know.
+
+Invariant: pure, and total on whatever a pod says of itself. What can't be read is told as a warning, and what the
+cluster's settings say holds.
+"""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any, Final
+
+from detour.injection.redirection import Redirection
+from detour.injection.settings import Mode, Settings
+
+Json = dict[str, Any]
+
+SIDECAR: Final = "detour-sidecar"
+"""The container's name, by which a pod that has a sidecar is known."""
+
+SIDECAR_UID: Final = 1337
+INJECT_LABEL: Final = "detour.dev/inject"
+MODE_ANNOTATION: Final = "detour.dev/mode"
+PORTS_ANNOTATION: Final = "detour.dev/exclude-outbound-ports"
+CIDRS_ANNOTATION: Final = "detour.dev/exclude-outbound-cidrs"
+
+PROXY_NAMES: Final = frozenset({"http_proxy", "HTTP_PROXY"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done with one pod.
+
+    Args:
+        mode: How its requests get to its sidecar.
+        skipped: Why it gets none; empty if it does, or has one already.
+        has_one: Whether it has a sidecar already.
+        redirection: What the kernel is told in transparent mode.
+        warnings: What its owner should know.
+    """
+
+    mode: Mode = Mode.EXPLICIT
+    skipped: str = ""
+    has_one: bool = False
+    redirection: Redirection = field(default_factory=Redirection)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def injects(self) -> bool:
+        """Whether the pod is changed."""
+        return not (self.skipped or self.has_one)
+
+
+def plan(pod: Json, settings: Settings) -> Plan:
+    """Decide about a pod, or a template of pods."""
+    if any(one.get("name") == SIDECAR for one in all_containers(pod)):
+        return Plan(has_one=True)
+    if why := _reason_to_skip(pod, settings):
+        return Plan(skipped=why)
+    mode, warnings = _mode(pod, settings)
+    if mode is Mode.EXPLICIT:
+        return Plan(mode, warnings=(*warnings, *_foreign_proxies(pod)))
+    redirection, unreadable = _redirection(pod)
+    return Plan(mode, redirection=redirection, warnings=(*warnings, *unreadable, *_same_user(pod)))
+
+
+def all_containers(pod: Json) -> list[Json]:
+    """Return the pod's containers and init containers."""
+    spec = pod["spec"]
+    return [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+
+
+def metadata(pod: Json, what: str) -> Json:
+    """Return the pod's labels or annotations."""
+    found: Json = (pod.get("metadata") or {}).get(what) or {}
+    return found
+
+
+def _reason_to_skip(pod: Json, settings: Settings) -> str:
+    spec = pod["spec"]
+    if str(metadata(pod, "labels").get(INJECT_LABEL, "")).lower() == "false":
+        return f"it is labelled {INJECT_LABEL}=false"
+    if spec.get("hostNetwork"):
+        return "it uses its node's network (hostNetwork), where a sidecar's ports are everybody's"
+    if (spec.get("os") or {}).get("name") == "windows":
+        return "it runs on Windows, which the sidecar's image does not"
+    if not settings.native and spec.get("restartPolicy", "Always") != "Always":
+        return "it runs to completion, and would never end beside an ordinary sidecar: that needs Kubernetes 1.29"
+    return ""
+
+
+def _mode(pod: Json, settings: Settings) -> tuple[Mode, tuple[str, ...]]:
+    text = metadata(pod, "annotations").get(MODE_ANNOTATION, settings.mode)
+    if text in list(Mode):
+        return Mode(text), ()
+    known = " or ".join(Mode)
+    return settings.mode, (f"{MODE_ANNOTATION} is {text!r}, not {known}: {settings.mode} it is",)
+
+
+def _foreign_proxies(pod: Json) -> list[str]:
+    return [
+        f"container {one.get('name')} has an {', '.join(sorted(names))} of its own: it is left, and what is sent"
+        " through it does not go through the sidecar"
+        for one in all_containers(pod)
+        if (names := PROXY_NAMES & environment(one))
+    ]
+
+
+def environment(container: Json) -> set[str]:
+    """Return the names of the variables that a container sets."""
+    return {variable.get("name", "") for variable in container.get("env") or ()}
+
+
+def _redirection(pod: Json) -> tuple[Redirection, list[str]]:
+    ports, bad_ports = _listed(pod, PORTS_ANNOTATION, _is_port)
+    cidrs, bad_cidrs = _listed(pod, CIDRS_ANNOTATION, _is_cidr)
+    redirection = Redirection(
+        exempt_uid=SIDECAR_UID, exclude_ports=tuple(int(port) for port in ports), exclude_cidrs=tuple(cidrs)
+    )
+    return redirection, bad_ports + bad_cidrs
+
+
+def _listed(pod: Json, annotation: str, is_good: Any) -> tuple[list[str], list[str]]:
+    """Return the items of a list with commas, and a warning for each that is none."""
+    parts = str(metadata(pod, "annotations").get(annotation) or "").split(",")
+    words = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    warnings = [f"{annotation} lists {word!r}: it is left out" for word in words if not is_good(word)]
+    return [word for word in words if is_good(word)], warnings
+
+
+def _is_port(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 6 and 0 < int(word) < 2**16
+
+
+def _is_cidr(word: str) -> bool:
+    try:
+        ip_network(word, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _same_user(pod: Json) -> list[str]:
+    users = [pod["spec"], *all_containers(pod)]
+    if any((one.get("securityContext") or {}).get("runAsUser") == SIDECAR_UID for one in users):
+        return [f"a container runs as the sidecar's own user {SIDECAR_UID}: its connections are not redirected"]
+    return []

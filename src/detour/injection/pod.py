@@ -1,0 +1,93 @@
+"""Adding the sidecar to a pod.
+
+Invariant: pure; what is given is not changed, and a pod that has a sidecar, or is to have none, is returned as it
+is. All that the pod says of itself stays: things are only added.
+"""
+
+from copy import deepcopy
+from typing import Final
+
+from detour.injection.plan import PROXY_NAMES, Json, Plan, environment, metadata, plan
+from detour.injection.settings import Mode, Settings
+from detour.injection.sidecar import (
+    OUTBOUND_PORT,
+    redirect_container,
+    sds_annotations,
+    sidecar_container,
+    tls_volume,
+)
+
+SERVICE_LABELS: Final = ("detour.dev/service", "app.kubernetes.io/name", "app")
+
+_DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
+_NO_PROXY: Final = "localhost,127.0.0.1,::1,$(KUBERNETES_SERVICE_HOST)"
+"""Kubernetes replaces the last with the address of its API."""
+
+
+def inject(pod: Json, settings: Settings) -> Json:
+    """Return the pod, or template of pods, with a sidecar if it is to have one."""
+    chosen = plan(pod, settings)
+    if not chosen.injects:
+        return pod
+    injected = deepcopy(pod)
+    _add_metadata(injected, settings)
+    if settings.tls:
+        spec = injected["spec"]
+        spec["volumes"] = [*(spec.get("volumes") or ()), tls_volume(settings)]
+    if chosen.mode is Mode.EXPLICIT:
+        _set_proxy(injected, settings)
+    _add_containers(injected, chosen, settings)
+    return injected
+
+
+def service_of(pod: Json) -> str:
+    """Name the service that a pod belongs to: by its labels, else by its own name."""
+    labels, own = metadata(pod, "labels"), pod.get("metadata") or {}
+    by_label = (str(labels[label]) for label in SERVICE_LABELS if labels.get(label))
+    return next(by_label, "") or str(own.get("generateName") or "").rstrip("-") or str(own.get("name") or "unknown")
+
+
+def _add_metadata(pod: Json, settings: Settings) -> None:
+    added = sds_annotations() if settings.tls else {}
+    containers = pod["spec"].get("containers") or ()
+    if not settings.native and containers:
+        # The sidecar comes first, and kubectl logs and exec mean the first one unless they are told.
+        added = {_DEFAULT_CONTAINER: containers[0].get("name", ""), **added}
+    if added:
+        own = pod.setdefault("metadata", {}) or {}
+        pod["metadata"] = {**own, "annotations": {**added, **metadata(pod, "annotations")}}
+
+
+def _set_proxy(pod: Json, settings: Settings) -> None:
+    """Tell the application of its sidecar.
+
+    In lower case only: curl ignores HTTP_PROXY in capitals (a CGI program's caller could set it), and what reads
+    capitals reads small letters too. HTTPS is left alone, it passes by the sidecar.
+    """
+    spec = pod["spec"]
+    # Ordinary sidecars start after all init containers.
+    for container in [
+        *(spec.get("containers") or ()),
+        *((spec.get("initContainers") or ()) if settings.native else ()),
+    ]:
+        own = environment(container)
+        if PROXY_NAMES & own:
+            continue
+        wanted = {"http_proxy": f"http://127.0.0.1:{OUTBOUND_PORT}", "no_proxy": _NO_PROXY}
+        added = [{"name": name, "value": value} for name, value in wanted.items() if name not in own]
+        container["env"] = [*(container.get("env") or ()), *added]
+
+
+def _add_containers(pod: Json, chosen: Plan, settings: Settings) -> None:
+    spec = pod["spec"]
+    sidecar = sidecar_container(service_of(pod), chosen, settings)
+    rules = [redirect_container(chosen, settings)] if chosen.mode is Mode.TRANSPARENT else []
+    initial = spec.get("initContainers") or []
+    if settings.native:
+        # Before the pod's own, whose requests then have a sidecar too.
+        spec["initContainers"] = [*rules, sidecar, *initial]
+        return
+    if rules:
+        # After the pod's own, whose connections would otherwise lead to a sidecar that does not run yet.
+        spec["initContainers"] = [*initial, *rules]
+    spec["containers"] = [sidecar, *(spec.get("containers") or ())]

@@ -1,0 +1,48 @@
+"""What a cluster's owner decides about sidecars.
+
+Invariant: frozen values; what a pod says of itself is read elsewhere (`detour.injection.plan`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """How an application's requests get to its sidecar."""
+
+    EXPLICIT = "explicit"
+    """The application is told to use it as HTTP proxy (`http_proxy`)."""
+
+    TRANSPARENT = "transparent"
+    """The kernel leads the pod's connections to it; no client needs to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How pods get their sidecars.
+
+    Args:
+        mode: For pods that do not say.
+        control_plane: `host:port` of the control plane's ADS, as pods reach it.
+        tls: Whether sidecars and the control plane prove to each other who they are. Pods then wait for the Secret
+            before they start.
+        tls_secret: The Secret with `tls.crt`, `tls.key` and `ca.crt`, in each pod's own namespace.
+        tls_server_name: The DNS name in the control plane's certificate; by default its host.
+        native: Whether the cluster has native sidecar containers (Kubernetes 1.29).
+        envoy_image: The sidecar's; where `native` is off it needs bash.
+        detour_image: Of the init container in transparent mode; it has Detour and iptables.
+        cpu_request: A Kubernetes quantity, as are the three that follow; an empty one sets none.
+    """
+
+    mode: Mode = Mode.EXPLICIT
+    control_plane: str = "detour.detour.svc:15010"
+    tls: bool = True
+    tls_secret: str = "detour-sidecar-tls"  # noqa: S105  a name
+    tls_server_name: str = ""
+    native: bool = True
+    envoy_image: str = "envoyproxy/envoy:v1.40.0"
+    detour_image: str = "detour:latest"
+    cpu_request: str = "10m"
+    memory_request: str = "64Mi"
+    cpu_limit: str = "1"
+    memory_limit: str = "256Mi"

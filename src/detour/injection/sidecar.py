@@ -1,0 +1,195 @@
+"""The containers that a pod gets, and the volume that they need, as Kubernetes' JSON (core/v1).
+
+Invariant: stock images, with all that they need to know in their arguments; the sidecar runs as a user without
+rights, on a file system that nobody can write to.
+
+Kubernetes replaces `$(POD_NAME)` and the like in arguments; a `$(` that is none of ours is escaped.
+"""
+
+import json
+from typing import Final
+
+from detour.envoy.bootstrap import Sidecar, sidecar_bootstrap
+from detour.envoy.identity import ClientTls, sds_files
+from detour.injection.plan import SIDECAR, SIDECAR_UID, Json, Plan
+from detour.injection.settings import Mode, Settings
+
+OUTBOUND_PORT: Final = 15001
+ADMIN_PORT: Final = 15000
+PROBE_PORT: Final = 15003
+
+TLS_VOLUME: Final = "detour-tls"
+REDIRECT: Final = "detour-redirect"
+
+_TLS_FOLDER: Final = "/etc/detour/tls"
+_SDS_ANNOTATION: Final = "detour.dev/sds-"
+_STARTUP_SECONDS: Final = 60
+
+_HOLD: Final = f"""\
+for attempt in {{1..{_STARTUP_SECONDS * 5}}}; do
+  (exec 3<>/dev/tcp/$POD_IP/{PROBE_PORT}) 2>/dev/null && exit 0
+  sleep 0.2
+done
+exit 1
+"""
+"""Waits until Envoy is live. The kubelet starts the next container only once this has ended (container lifecycle
+hooks, "Hook handler execution"), and starts this one again if it fails."""
+
+_LAST: Final = f"""\
+in_use() {{
+  while read -r _ _ _ state _ _ _ user _; do
+    [[ $user != {SIDECAR_UID} && $state =~ ^(01|02|03|08|0A)$ ]] && return 0
+  done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+  return 1
+}}
+while in_use; do sleep 0.2; done
+"""
+"""Waits until nobody but Envoy has a TCP socket that listens or is connected: the application has ended, or needs
+the network no more. The pod's grace period bounds it. Of the fields, the fourth is the state, the eighth the user
+(kernel documentation, "proc_net_tcp")."""
+
+
+def sidecar_container(service: str, chosen: Plan, settings: Settings) -> Json:
+    """Return the sidecar's container.
+
+    Args:
+        service: The service that the pod belongs to.
+        chosen: What was decided about the pod.
+        settings: How pods get their sidecars.
+    """
+    lifecycle = {
+        "postStart": {"exec": {"command": ["bash", "-c", _HOLD]}},
+        "preStop": {"exec": {"command": ["bash", "-c", _LAST]}},
+    }
+    mount = {"name": TLS_VOLUME, "mountPath": _TLS_FOLDER, "readOnly": True}
+    return {
+        "name": SIDECAR,
+        "image": settings.envoy_image,
+        "command": ["envoy"],
+        "args": _arguments(service, chosen, settings),
+        "env": [
+            _from_pod("POD_NAME", "metadata.name"),
+            _from_pod("POD_NAMESPACE", "metadata.namespace"),
+            _from_pod("POD_IP", "status.podIP"),
+        ],
+        "ports": [{"name": "detour-probe", "containerPort": PROBE_PORT, "protocol": "TCP"}],
+        "resources": _resources(settings),
+        "securityContext": _without_rights(),
+        "startupProbe": {
+            "httpGet": {"path": "/ready", "port": PROBE_PORT, "scheme": "HTTP"},
+            "periodSeconds": 1,
+            "failureThreshold": _STARTUP_SECONDS,
+        },
+        **({"restartPolicy": "Always"} if settings.native else {"lifecycle": lifecycle}),
+        **({"volumeMounts": [mount]} if settings.tls else {}),
+    }
+
+
+def redirect_container(chosen: Plan, settings: Settings) -> Json:
+    """Return the init container of transparent mode, which has the rights that its rules need and no others."""
+    return {
+        "name": REDIRECT,
+        "image": settings.detour_image,
+        "command": ["detour"],
+        "args": ["redirect", *chosen.redirection.arguments()],
+        "resources": _resources(settings),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+            "runAsGroup": 0,
+            "runAsNonRoot": False,
+            "runAsUser": 0,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+
+
+def tls_volume(settings: Settings) -> Json:
+    """Return the volume with the sidecar's identity; a pod does not start before its Secret is there.
+
+    Envoy wants two small files beside the certificates (`sds_files`). They come from annotations of the pod, so
+    that no ConfigMap has to be where the pod is.
+    """
+    secret = {
+        "name": settings.tls_secret,
+        "optional": False,
+        "items": [{"key": key, "path": key} for key in ("tls.crt", "tls.key", "ca.crt")],
+    }
+    files = [
+        {"path": path, "fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{annotation}']"}}
+        for annotation, path in zip(sds_annotations(), sds_files(_tls(settings)), strict=True)
+    ]
+    sources = [{"secret": secret}, {"downwardAPI": {"items": files}}]
+    return {"name": TLS_VOLUME, "projected": {"defaultMode": 0o444, "sources": sources}}
+
+
+def sds_annotations() -> dict[str, str]:
+    """Return the annotations that `tls_volume` makes files of."""
+    files = sds_files(ClientTls(_TLS_FOLDER))
+    return {_SDS_ANNOTATION + name.removesuffix(".json"): text for name, text in files.items()}
+
+
+def _arguments(service: str, chosen: Plan, settings: Settings) -> list[str]:
+    bootstrap = sidecar_bootstrap(
+        Sidecar(
+            service=service,
+            instance="$(POD_NAME)",
+            namespace="$(POD_NAMESPACE)",
+            outbound_port=OUTBOUND_PORT,
+            transparent_port=chosen.redirection.to_port if chosen.mode is Mode.TRANSPARENT else None,
+            admin_port=ADMIN_PORT,
+            control_plane=settings.control_plane,
+            tls=_tls(settings) if settings.tls else None,
+            probe_port=PROBE_PORT,
+            probe_address="$(POD_IP)",
+        )
+    )
+    text = json.dumps(bootstrap, separators=(",", ":"))
+    return [
+        "--config-yaml",
+        _escaped(text),
+        "--concurrency",
+        "1",
+        "--log-level",
+        "warning",
+        "--disable-hot-restart",
+    ]
+
+
+def _escaped(text: str) -> str:
+    """Keep Kubernetes from replacing anything but what is meant; `$$` stands for `$`."""
+    text = text.replace("$", "$$")
+    for name in ("POD_NAME", "POD_NAMESPACE", "POD_IP"):
+        text = text.replace(f"$$({name})", f"$({name})")
+    return text
+
+
+def _tls(settings: Settings) -> ClientTls:
+    return ClientTls(_TLS_FOLDER, settings.tls_server_name)
+
+
+def _from_pod(name: str, path: str) -> Json:
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+
+
+def _resources(settings: Settings) -> Json:
+    wanted = {
+        "requests": {"cpu": settings.cpu_request, "memory": settings.memory_request},
+        "limits": {"cpu": settings.cpu_limit, "memory": settings.memory_limit},
+    }
+    return {kind: {key: value for key, value in amounts.items() if value} for kind, amounts in wanted.items()}
+
+
+def _without_rights() -> Json:
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+        "runAsGroup": SIDECAR_UID,
+        "runAsNonRoot": True,
+        "runAsUser": SIDECAR_UID,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }

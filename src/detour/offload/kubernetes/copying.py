@@ -1,0 +1,260 @@
+"""The offloaded deployment as a copy of the baseline's Deployment. Pure: from objects to an object.
+
+Invariant: no Service of the namespace selects the copy's pods, whatever the baseline's labels are, and the copy is
+otherwise what the baseline is: its configuration, secrets, service account, probes and containers, those included
+that this version of Detour has never heard of.
+"""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Final
+
+from detour.kubernetes.labels import COMMIT, COPY_OF, EXPIRES, KEEP, OFFLOADED, OWNER, ROLL, SERVICE
+
+Json = dict[str, Any]
+
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+_LABEL_MAX: Final = 63
+
+# Who manages the baseline must not think that the copy is its own too, and prune it.
+_NOT_COPIED: Final = (
+    "argocd.argoproj.io/",
+    "kustomize.toolkit.fluxcd.io/",
+    "helm.toolkit.fluxcd.io/",
+    "meta.helm.sh/",
+    "helm.sh/",
+    "app.kubernetes.io/managed-by",
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "kubectl.kubernetes.io/restartedAt",
+    "deployment.kubernetes.io/",
+    "pod-template-hash",
+)
+_SIDECARS: Final = frozenset({"detour-sidecar", "istio-proxy", "linkerd-proxy"})
+_DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
+
+
+class CannotCopyError(ValueError):
+    """The baseline can't be copied as asked; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is different in the copy.
+
+    Args:
+        service: The Service that it is for.
+        name: What the deployment is called, a DNS label.
+        image: The image that its main container runs.
+        owner: Who it belongs to.
+        expires: When it is removed.
+        roll: What distinguishes this change of it from others.
+        commit: What the image was built from.
+        env: Environment variables, added to the baseline's or in their place.
+        replicas: How many pods.
+        command: The command and its arguments, as one shell would split it; the baseline's if empty.
+        pull_secret: A Secret to pull the image with, beside the baseline's.
+        container: Which container is the main one; found out if empty.
+        keep: Whether it stays although it does not become Ready.
+    """
+
+    service: str
+    name: str
+    image: str
+    owner: str
+    expires: datetime
+    roll: str
+    commit: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    replicas: int = 1
+    command: str = ""
+    pull_secret: str = ""
+    container: str = ""
+    keep: bool = False
+
+
+def object_name(service: str, name: str) -> str:
+    """Return what the copy is called in Kubernetes.
+
+    Raises:
+        CannotCopyError: The name is no DNS label, of which names of pods are made (RFC 1123).
+    """
+    if not _DNS_LABEL.fullmatch(name):
+        expected = "at most 63 lower-case letters, digits and dashes, the first and last no dash"
+        raise CannotCopyError(f"{name!r} cannot name a deployment in Kubernetes: expected {expected}")
+    return f"{service}--{name}"
+
+
+def find_baseline(service: Json, deployments: Iterable[Json]) -> Json:
+    """Find the Deployment behind a Service.
+
+    Raises:
+        CannotCopyError: There is none, or it can't be told which.
+    """
+    name, selector = service["metadata"]["name"], service["spec"].get("selector")
+    if not selector:
+        raise CannotCopyError(f"Service {name} has no selector, so there is no Deployment to copy; {_REGISTER}")
+    found = [one for one in deployments if _selects(selector, _template(one)) and not _is_offloaded(one)]
+    if len(found) > 1:
+        found = [one for one in found if one["metadata"]["name"] == name] or found
+    if not found:
+        raise CannotCopyError(
+            f"no Deployment is behind Service {name}: only Deployments can be copied; {_REGISTER}"
+        )
+    if len(found) > 1:
+        names = ", ".join(sorted(one["metadata"]["name"] for one in found))
+        raise CannotCopyError(f"several Deployments are behind Service {name} ({names}), and none is called {name}")
+    return found[0]
+
+
+_REGISTER: Final = "start instances yourself and register them with detour offload add"
+
+
+def is_sidecar(container: str) -> bool:
+    """Say whether a container of that name is one that a mesh has put beside the application."""
+    return container in _SIDECARS
+
+
+def make_copy(baseline: Json, services: Sequence[Json], wanted: Wanted) -> Json:
+    """Return the copy of a Deployment that is wanted.
+
+    Args:
+        baseline: The Deployment as the API gives it.
+        services: All Services of its namespace.
+        wanted: What is different.
+
+    Raises:
+        CannotCopyError: Which container runs the image can't be told, or the command is no command.
+    """
+    labels = {OFFLOADED: wanted.name, SERVICE: wanted.service}
+    template = deepcopy(baseline["spec"]["template"])
+    own = {**_kept(template["metadata"].get("labels")), **labels}
+    template["metadata"] = {
+        "labels": _unselected(own, [_selector(one) for one in services], wanted.name),
+        "annotations": {**_kept(template["metadata"].get("annotations")), **_annotations(wanted)},
+    }
+    _change(template, wanted)
+    spec = {key: value for key, value in baseline["spec"].items() if key not in {"template", "selector", "paused"}}
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": object_name(wanted.service, wanted.name),
+            "namespace": baseline["metadata"].get("namespace", ""),
+            "labels": {**_kept(baseline["metadata"].get("labels")), **labels, **_MANAGED},
+            "annotations": {
+                **_kept(baseline["metadata"].get("annotations")),
+                **_annotations(wanted),
+                COPY_OF: baseline["metadata"]["name"],
+                **({KEEP: "true"} if wanted.keep else {}),
+            },
+        },
+        "spec": {
+            **deepcopy(spec),
+            "replicas": wanted.replicas,
+            "selector": {"matchLabels": labels},
+            "strategy": rolling,
+            "template": template,
+        },
+    }
+
+
+_MANAGED: Final = {"app.kubernetes.io/managed-by": "detour"}
+
+
+def _change(template: Json, wanted: Wanted) -> None:
+    container = _main_container(template, wanted)
+    container["image"] = wanted.image
+    for name, value in wanted.env.items():
+        others = [one for one in container.get("env") or () if one["name"] != name]
+        container["env"] = [*others, {"name": name, "value": value}]
+    if wanted.command:
+        container["command"] = _words(wanted.command)
+        container.pop("args", None)
+    if wanted.pull_secret:
+        secrets = template["spec"].get("imagePullSecrets") or []
+        template["spec"]["imagePullSecrets"] = [*secrets, {"name": wanted.pull_secret}]
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise CannotCopyError(f"the command {command!r} cannot be split into words: {error}") from error
+
+
+def _main_container(template: Json, wanted: Wanted) -> Json:
+    """Find the container that the image is for: the one named, or of the same repository, or the only one."""
+    containers: dict[str, Json] = {
+        one["name"]: one for one in template["spec"]["containers"] if not is_sidecar(one["name"])
+    }
+    if wanted.container:
+        if wanted.container not in containers:
+            raise CannotCopyError(f"there is no container {wanted.container}; there is {', '.join(containers)}")
+        return containers[wanted.container]
+    annotated = containers.get((template["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER, ""))
+    same = [one for one in containers.values() if _repository(one["image"]) == _repository(wanted.image)]
+    candidates = same or ([annotated] if annotated else list(containers.values()))
+    if len(candidates) != 1:
+        raise CannotCopyError(
+            f"for which container is the image? Say --container with one of {', '.join(containers)}"
+        )
+    return candidates[0]
+
+
+def _repository(image: str) -> str:
+    """Return an image's name without tag and digest; a registry's port is no tag."""
+    name, _, _ = image.partition("@")
+    path, colon, tag = name.rpartition(":")
+    return path if colon and "/" not in tag else name
+
+
+def _annotations(wanted: Wanted) -> dict[str, str]:
+    expires = wanted.expires.astimezone(UTC).isoformat(timespec="seconds")
+    made = {OWNER: wanted.owner, EXPIRES: expires, ROLL: wanted.roll, COMMIT: wanted.commit}
+    return {key: value for key, value in made.items() if value}
+
+
+def _kept(labels: Mapping[str, str] | None) -> dict[str, str]:
+    return {key: value for key, value in (labels or {}).items() if not key.startswith(_NOT_COPIED)}
+
+
+def _unselected(labels: dict[str, str], selectors: Iterable[Mapping[str, str]], name: str) -> dict[str, str]:
+    """Change as few labels as possible so that no selector matches: network policies go by labels too."""
+    selecting = [one for one in selectors if one and one.items() <= labels.items()]
+    while selecting:
+        counted = Counter(key for selector in selecting for key in selector)
+        key = min(counted, key=lambda one: (-counted[one], not one.endswith("/instance"), one))
+        labels = {**labels, key: _shortened(f"{labels[key]}--{name}")}
+        selecting = [one for one in selecting if one.items() <= labels.items()]
+    return labels
+
+
+def _shortened(value: str) -> str:
+    if len(value) <= _LABEL_MAX:
+        return value
+    digest = blake2b(value.encode(), digest_size=4).hexdigest()
+    return f"{value[: _LABEL_MAX - len(digest) - 1]}-{digest}"
+
+
+def _selector(service: Json) -> Mapping[str, str]:
+    return service["spec"].get("selector") or {}
+
+
+def _selects(selector: Mapping[str, str], template: Json) -> bool:
+    return selector.items() <= (template["metadata"].get("labels") or {}).items()
+
+
+def _template(deployment: Json) -> Json:
+    template: Json = deployment["spec"]["template"]
+    return template
+
+
+def _is_offloaded(deployment: Json) -> bool:
+    return OFFLOADED in (deployment["metadata"].get("labels") or {})

@@ -1,0 +1,139 @@
+"""A Kubernetes cluster as the server uses it: where the mesh comes from, and where deployments are made.
+
+Invariant: what the API has answered is in force: whoever changed something is answered once the mesh has it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lightkube import AsyncClient
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.core.exceptions import ConfigError
+
+from detour.discovery.kubernetes import Discovery
+from detour.mesh import Event, Mesh, Naming, OffloadedDeployment, apply
+from detour.offload.kubernetes.cluster import ClusterDeployments
+from detour.offload.kubernetes.copying import Wanted
+from detour.server.sources import Source
+
+_IN_FORCE_SECONDS: Final = 10
+"""How long a change may take to come back from the API server before it is answered all the same."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Which namespaces make the mesh.
+
+    Args:
+        home: Whose services go by their bare names.
+        others: Further ones.
+        are_all: Whether all of the cluster's are in it.
+    """
+
+    home: str
+    others: tuple[str, ...] = ()
+    are_all: bool = False
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What discovery is told; nothing means all."""
+        return () if self.are_all else (self.home, *self.others)
+
+    def __str__(self) -> str:
+        return "all namespaces" if self.are_all else ", ".join(self.watched)
+
+
+def cluster_config(kubeconfig: str = "", context: str = "") -> SingleConfig:
+    """Find the API server as kubectl does, or as a pod's service account says.
+
+    Args:
+        kubeconfig: A file; by default that of the environment, of the pod, or of the home folder.
+        context: Which of the file's contexts; its current one by default.
+
+    Raises:
+        OSError: There is none, or it can't be read.
+    """
+    try:
+        found = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()
+        config = found.get(context or None)
+    except (ConfigError, ValueError) as error:
+        raise OSError(f"no Kubernetes cluster: {error}; give --kubeconfig FILE or --context NAME") from error
+    if config is None or not config.cluster.server:
+        raise OSError("no Kubernetes cluster: the kubeconfig names none; give --kubeconfig FILE or --context NAME")
+    return config
+
+
+class Cluster(Source):
+    """The mesh that the cluster's objects make.
+
+    Args:
+        config: The API server, and who asks.
+        namespaces: Which make the mesh.
+    """
+
+    def __init__(self, config: SingleConfig, namespaces: Namespaces) -> None:
+        super().__init__("cluster", Mesh())
+        self.what = str(namespaces)
+        self.naming = Naming(home=namespaces.home)
+        self.client = AsyncClient(config, namespace=namespaces.home, trust_env=False)
+        self.is_synced = asyncio.Event()
+        self._discovery = Discovery(config, namespaces.watched, self.naming)
+        self._deployments = ClusterDeployments(self.client, self.naming)
+        self._changed = asyncio.Condition()
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What cannot be read, or cannot be part of the mesh."""
+        return self._discovery.problems
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """Keep up with the cluster until cancelled."""
+        news = asyncio.Event()
+
+        def take(events: tuple[Event, ...]) -> None:
+            self.mesh = apply(self.mesh, *events)
+            changed()
+            self.is_synced.set()
+            news.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._discovery.follow(take))
+            while True:
+                await news.wait()
+                news.clear()
+                async with self._changed:
+                    self._changed.notify_all()
+
+    async def create(self, wanted: Wanted) -> None:
+        """Make a copy of the live baseline, or roll it; the errors are those of `ClusterDeployments`."""
+        await self._deployments.create(wanted)
+        await self._until(lambda: self.mesh.deployment(wanted.service, wanted.name) is not None)
+
+    async def add(self, deployment: OffloadedDeployment) -> None:
+        """Register endpoints; the errors are those of `ClusterDeployments`."""
+        await self._deployments.add(deployment)
+        await self._until(lambda: self._has(deployment))
+
+    async def remove(self, service: str, name: str) -> bool:
+        """Take a deployment away; False if there is none. The errors are those of `ClusterDeployments`."""
+        found = await self._deployments.remove(service, name)
+        await self._until(lambda: self.mesh.deployment(service, name) is None)
+        return found
+
+    def _has(self, wanted: OffloadedDeployment) -> bool:
+        found = self.mesh.deployment(*wanted.key)
+        return found is not None and found.endpoints == tuple(sorted(wanted.endpoints))
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        try:
+            async with asyncio.timeout(_IN_FORCE_SECONDS), self._changed:
+                await self._changed.wait_for(holds)
+        except TimeoutError:
+            _log.warning(
+                "a change was made in the cluster, and has not been seen there after %s s", _IN_FORCE_SECONDS
+            )

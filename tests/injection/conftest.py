@@ -1,0 +1,5 @@
+"""What tests of commands share."""
+
+from cli.conftest import here
+
+__all__ = ["here"]

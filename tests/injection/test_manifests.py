@@ -1,0 +1,112 @@
+"""Golden files: manifests with sidecars, to be read by people.
+
+`UPDATE_GOLDEN=1 pytest tests/injection/test_manifests.py` writes them anew; read the difference before committing.
+A sidecar's bootstrap, which tests/envoy is about, stands there as BOOTSTRAP.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from detour.injection import Mode, Settings
+from detour.injection.manifests import inject_manifests
+
+GOLDEN = Path(__file__).with_name("golden")
+MANIFESTS = (GOLDEN / "shop.in.yaml").read_text()
+
+CASES = {
+    "explicit": Settings(),
+    "transparent": Settings(Mode.TRANSPARENT),
+    "before-1.29": Settings(native=False),
+    "transparent-before-1.29": Settings(Mode.TRANSPARENT, native=False),
+    "plain-text": Settings(tls=False, control_plane="10.0.0.1:15010"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_manifests_are_as_written_down(case: str) -> None:
+    """The manifests, and what their owner is told."""
+    done = inject_manifests(MANIFESTS, CASES[case])
+    text = re.sub(r"'\{\"node\":.*", "BOOTSTRAP", done.text) + "".join(f"# {note}\n" for note in done.notes)
+    golden = GOLDEN / f"{case}.out.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_injecting_twice_is_injecting_once(case: str) -> None:
+    """To the letter; so is injecting in another mode what has a sidecar."""
+    once = inject_manifests(MANIFESTS, CASES[case]).text
+    assert inject_manifests(once, CASES[case]).text == once
+    if CASES[case].native:
+        assert inject_manifests(once, Settings(Mode.TRANSPARENT)).text == once
+
+
+def test_what_gets_no_sidecar_stays_to_the_letter() -> None:
+    """With its comments and its order."""
+    done = inject_manifests(MANIFESTS, Settings()).text
+    first, *_, last_but_one, last = MANIFESTS.split("---\n")
+    assert done.startswith(first)
+    assert done.endswith(f"---\n{last_but_one}---\n{last}")
+
+
+def test_values_keep_the_meaning_that_kubernetes_gives_them() -> None:
+    """Dates, times and pairs of numbers are text; 0640 is octal, and `yes` is true."""
+    deployment = list(yaml.load_all(inject_manifests(MANIFESTS, Settings()).text, yaml.BaseLoader))[1]
+    template = deployment["spec"]["template"]
+    assert template["metadata"]["annotations"]["released"] == "2024-01-31"
+    assert template["metadata"]["annotations"]["window"] == "12:30:45"
+    users = template["spec"]["containers"][0]
+    assert users["args"] == ["--listen", "0.0.0.0:8080", "8080:22"]
+    assert users["command"][2] == "echo one\nexec users\n"
+    assert users["volumeMounts"][0]["readOnly"] == "true"
+    assert template["spec"]["volumes"][0]["secret"]["defaultMode"] == str(0o640)
+
+
+@pytest.mark.parametrize(
+    "text", ["y", "No", "on", "1e3", "4e12345", "08", "0o17", "1_000", "12:30", "2024-01-31", "~"]
+)
+def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
+    """It is in quotes afterwards as it was before: Kubernetes takes `y` for true and `4e1` for a number."""
+    pod = f'kind: Pod\nspec: {{containers: [{{name: a, env: [{{name: b, value: "{text}"}}]}}]}}\n'
+    assert f"value: '{text}'\n" in inject_manifests(pod, Settings()).text
+
+
+def test_words_that_are_no_text_stay_none() -> None:
+    """Without quotes they mean to Kubernetes what they meant before."""
+    pod = "kind: Pod\nspec: {containers: [{name: a}], words: [y, Off, 1e3, 08, 0o17, 0x1F, .5]}\n"
+    injected = yaml.safe_load(inject_manifests(pod, Settings()).text)
+    assert injected["spec"]["words"] == [True, False, 1000, 8, 15, 31, 0.5]
+
+
+def test_a_job_without_native_sidecars_is_left_alone() -> None:
+    """It would never end; the note says what it would take."""
+    notes = inject_manifests(MANIFESTS, Settings(native=False)).notes
+    assert [note for note in notes if note.startswith("CronJob nightly is left alone")]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "---\n", "# nothing\n", "a: b", "- 1\n", "kind: Pod\n", "kind: Pod\nspec: 1\n"]
+)
+def test_what_describes_no_pods_passes_unchanged(text: str) -> None:
+    """Whatever else it is."""
+    assert inject_manifests(text, Settings()).text == text
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: b: c", "{{ .Values.name }}: b\n---\na: [", "\x00", "a: *b"])
+def test_what_is_no_yaml_is_refused_in_one_line(text: str) -> None:
+    """With the place."""
+    with pytest.raises(ValueError, match="this is no YAML") as error:
+        inject_manifests(text, Settings())
+    assert "\n" not in str(error.value)
+
+
+def test_json_is_yaml() -> None:
+    """As `kubectl get -o json` prints it."""
+    text = '{"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "b"}]}}'
+    injected = yaml.safe_load(inject_manifests(text, Settings()).text)
+    assert injected["spec"]["initContainers"][0]["name"] == "detour-sidecar"

@@ -1,0 +1,199 @@
+"""One pod: what it is given in each mode, and that the real Envoy runs on it."""
+
+import asyncio
+import re
+import subprocess
+from copy import deepcopy
+
+import httpx
+import pytest
+
+from detour.envoy import find_envoy
+from detour.injection import Mode, Settings, inject, service_of
+from detour.injection.plan import plan
+from parts import free_port
+
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"generateName": "users-7d9f8c-", "namespace": "shop"},
+    "spec": {"containers": [{"name": "users", "image": "users"}], "initContainers": [{"name": "migrate"}]},
+}
+
+
+def pod(**metadata: object) -> dict:
+    """Return the pod with other metadata."""
+    return {**deepcopy(POD), "metadata": {**POD["metadata"], **metadata}}
+
+
+def names(injected: dict, kind: str) -> list[str]:
+    """Name its containers."""
+    return [one["name"] for one in injected["spec"][kind]]
+
+
+def variables(container: dict) -> dict[str, str]:
+    """Return what a container's variables are set to."""
+    return {one["name"]: one["value"] for one in container.get("env", [])}
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("native", [True, False])
+def test_injecting_twice_is_injecting_once(mode: Mode, native: bool) -> None:
+    """And the pod that was given is not changed."""
+    given = pod()
+    once = inject(given, Settings(mode, native=native))
+    assert once != given == pod()
+    assert inject(once, Settings(mode, native=native)) is once
+    assert inject(once, Settings(native=not native)) is once
+
+
+def test_a_native_sidecar_comes_before_the_pods_own_init_containers() -> None:
+    """Whose requests go through it too, in either mode."""
+    assert names(inject(POD, Settings()), "initContainers") == ["detour-sidecar", "migrate"]
+    transparent = inject(POD, Settings(Mode.TRANSPARENT))
+    assert names(transparent, "initContainers") == ["detour-redirect", "detour-sidecar", "migrate"]
+    assert names(transparent, "containers") == ["users"]
+
+
+def test_an_ordinary_sidecar_starts_after_all_init_containers() -> None:
+    """They know of no proxy, and are not redirected to where nobody listens yet."""
+    injected = inject(POD, Settings(native=False))
+    assert names(injected, "containers") == ["detour-sidecar", "users"]
+    assert "env" not in injected["spec"]["initContainers"][0]
+    assert injected["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"] == "users"
+    transparent = inject(POD, Settings(Mode.TRANSPARENT, native=False))
+    assert names(transparent, "initContainers") == ["migrate", "detour-redirect"]
+
+
+def test_explicit_mode_tells_every_container_of_its_proxy() -> None:
+    """But one that has a proxy already keeps it, and the pod's owner is told."""
+    given = pod()
+    given["spec"]["containers"] += [
+        {"name": "own", "env": [{"name": "HTTP_PROXY", "value": "http://proxy.example.test"}]},
+        {"name": "half", "env": [{"name": "no_proxy", "value": "here"}]},
+    ]
+    injected = inject(given, Settings())
+    users, own, half = injected["spec"]["containers"]
+    assert variables(users)["http_proxy"] == "http://127.0.0.1:15001"
+    assert variables(users)["no_proxy"] == "localhost,127.0.0.1,::1,$(KUBERNETES_SERVICE_HOST)"
+    assert own == given["spec"]["containers"][1]
+    assert variables(half) == {"no_proxy": "here", "http_proxy": "http://127.0.0.1:15001"}
+    assert variables(injected["spec"]["initContainers"][1])["http_proxy"]
+    assert [warning for warning in plan(given, Settings()).warnings if "container own has an HTTP_PROXY" in warning]
+
+
+def test_transparent_mode_touches_no_container() -> None:
+    """The kernel does it all."""
+    assert inject(POD, Settings(Mode.TRANSPARENT))["spec"]["containers"] == POD["spec"]["containers"]
+
+
+def test_a_pod_chooses_its_mode() -> None:
+    """A mode that there is none of is told, and the default holds."""
+    chosen = plan(pod(annotations={"detour.dev/mode": "transparent"}), Settings())
+    assert (chosen.mode, chosen.warnings) == (Mode.TRANSPARENT, ())
+    chosen = plan(pod(annotations={"detour.dev/mode": "magic"}), Settings(Mode.TRANSPARENT))
+    assert chosen.mode is Mode.TRANSPARENT
+    assert "'magic'" in chosen.warnings[0]
+
+
+def test_what_a_pod_excludes_reaches_the_rules() -> None:
+    """What is no port or network is left out and told; it must not keep the pod from starting."""
+    excluded = {
+        "detour.dev/exclude-outbound-ports": "3306, 0,x,٣",
+        "detour.dev/exclude-outbound-cidrs": "10.0.0.0/8,y",
+    }
+    given = pod(annotations=excluded)
+    arguments = inject(given, Settings(Mode.TRANSPARENT))["spec"]["initContainers"][0]["args"]
+    assert arguments == [
+        "redirect",
+        "--to-port=15001",
+        "--exempt-uid=1337",
+        "--exclude-port=3306",
+        "--exclude-cidr=10.0.0.0/8",
+    ]
+    assert len(plan(given, Settings(Mode.TRANSPARENT)).warnings) == 4
+
+
+@pytest.mark.parametrize(
+    ("metadata", "service"),
+    [
+        ({"labels": {"detour.dev/service": "a", "app.kubernetes.io/name": "b", "app": "c"}}, "a"),
+        ({"labels": {"app.kubernetes.io/name": "b", "app": "c"}}, "b"),
+        ({"labels": {"app": "c"}}, "c"),
+        ({"labels": None}, "users-7d9f8c"),
+        ({"generateName": None, "name": "alone"}, "alone"),
+    ],
+)
+def test_the_service_is_named_by_labels_or_by_the_pod(metadata: dict, service: str) -> None:
+    """In this order."""
+    assert service_of(pod(**metadata)) == service
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"hostNetwork": True}, "hostNetwork"),
+        ({"os": {"name": "windows"}}, "Windows"),
+    ],
+)
+def test_pods_that_can_have_no_sidecar_are_left_alone(spec: dict, words: str) -> None:
+    """And the reason is known."""
+    given = {**pod(), "spec": {**POD["spec"], **spec}}
+    assert inject(given, Settings()) is given
+    assert words in plan(given, Settings()).skipped
+
+
+def test_a_pod_may_opt_out() -> None:
+    """By its label."""
+    given = pod(labels={"detour.dev/inject": "false"})
+    assert inject(given, Settings()) is given
+
+
+def test_a_pod_waits_for_its_identity_where_there_is_tls() -> None:
+    """The Secret is not optional; without TLS none is mentioned."""
+    volume = inject(POD, Settings())["spec"]["volumes"][-1]
+    assert volume["projected"]["sources"][0]["secret"]["optional"] is False
+    assert "volumes" not in inject(POD, Settings(tls=False))["spec"]
+
+
+def expanded(text: str, values: dict[str, str]) -> str:
+    """Replace variables in an argument as Kubernetes does: `$$` is `$`, and what is not known stays."""
+
+    def one(match: re.Match[str]) -> str:
+        return "$" if match[0] == "$$" else values.get(match[1], match[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", one, text)
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_the_real_envoy_runs_on_the_containers_arguments(mode: Mode) -> None:
+    """With the variables replaced: its startup probe succeeds, and it is known by the pod's name."""
+    sidecar = inject(POD, Settings(mode, tls=False, control_plane="127.0.0.1:9"))["spec"]["initContainers"]
+    container = next(one for one in sidecar if one["name"] == "detour-sidecar")
+    values = {"POD_NAME": "users-7d9f8c-x2x4z", "POD_NAMESPACE": "shop", "POD_IP": "127.0.0.1"}
+    arguments = [expanded(argument, values) for argument in container["args"]]
+    # The pod's ports, on a machine that others use too.
+    free = {port: str(free_port()) for port in ("15000", "15001", "15003")}
+    arguments = [re.sub("15000|15001|15003", lambda match: free[match[0]], argument) for argument in arguments]
+    process = subprocess.Popen([str(find_envoy()), *arguments], stderr=subprocess.DEVNULL)
+    try:
+        async with httpx.AsyncClient(trust_env=False) as kubelet:
+            probe = container["startupProbe"]["httpGet"]
+            async with asyncio.timeout(30):
+                while not await succeeds(kubelet, f"http://127.0.0.1:{free[str(probe['port'])]}{probe['path']}"):
+                    assert process.poll() is None
+                    await asyncio.sleep(0.05)
+            node = (await kubelet.get(f"http://127.0.0.1:{free['15000']}/server_info")).json()["node"]
+        assert (node["id"], node["cluster"]) == ("users-7d9f8c-x2x4z", "users-7d9f8c")
+        assert node["metadata"]["namespace"] == "shop"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+async def succeeds(kubelet: httpx.AsyncClient, url: str) -> bool:
+    """Probe once."""
+    try:
+        return (await kubelet.get(url)).status_code == 200
+    except httpx.TransportError:
+        return False
