@@ -2,6 +2,8 @@
 
 import getpass
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -16,7 +18,7 @@ Server = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
-_TIMEOUT_SECONDS: Final = 10
+_TIMEOUT_SECONDS: Final = 20
 
 
 def request(server: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -25,18 +27,36 @@ def request(server: str, method: str, path: str, body: dict[str, Any] | None = N
     Raises:
         RuntimeError: There is no server at that address, or it refused; the message is for people.
     """
+    with _connected(server) as client:
+        return _answer(server, client.request(method, path, json=body))
+
+
+def lines(server: str, path: str) -> Iterator[str]:
+    """Call the API and yield the lines of its answer as they come.
+
+    Raises:
+        RuntimeError: There is no server at that address, or it refused; the message is for people.
+    """
+    with _connected(server) as client, client.stream("GET", path, timeout=None) as response:
+        if response.is_error:
+            response.read()
+            _answer(server, response)
+        yield from response.iter_lines()
+
+
+@contextmanager
+def _connected(server: str) -> Iterator["httpx.Client"]:
     import httpx  # noqa: PLC0415  a fifth of a second that other commands need not wait
 
     try:
         # The environment's proxy is for applications in the mesh; the server is not reached through a sidecar.
         with httpx.Client(base_url=server, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
-            response = client.request(method, path, json=body)
+            yield client
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise RuntimeError(f"--server {server!r} is not a URL such as {DEFAULT_SERVER}") from error
     except httpx.RequestError as error:
         reason = f"no Detour server answers at {server} ({error})"
         raise RuntimeError(f"{reason}: start one with detour serve --mesh FILE, or give --server") from error
-    return _answer(server, response)
 
 
 def _answer(server: str, response: "httpx.Response") -> Any:

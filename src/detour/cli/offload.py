@@ -4,17 +4,21 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import typer
 
-from detour.cli.client import DEFAULT_SERVER, AsJson, Server, request, user
+from detour.cli.client import DEFAULT_SERVER, AsJson, Server, lines, request, user
+from detour.cli.progress import wait_until_ready
 from detour.cli.terminal import print_table
+from detour.mesh import parse_duration
 
 app = typer.Typer(rich_markup_mode=None)
 
 Service = Annotated[str, typer.Argument(metavar="SERVICE", hidden=True)]
 Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
+AnyService = Annotated[str, typer.Argument(metavar="[SERVICE]", hidden=True)]
+AnyName = Annotated[str, typer.Argument(metavar="[NAME]", hidden=True)]
 Endpoints = Annotated[
     list[str],
     typer.Option(
@@ -30,13 +34,91 @@ Owner = Annotated[
 TimeToLive = Annotated[
     str, typer.Option("--ttl", help="How long it lives, such as 30m, 24h or 7d.", metavar="TIME")
 ]
+Image = Annotated[str, typer.Option(help="The image that it runs.", metavar="IMAGE", show_default=False)]
+Env = Annotated[
+    list[str],
+    typer.Option(
+        help="A variable beside the baseline's, or in its place; repeatable.",
+        metavar="NAME=VALUE",
+        show_default=False,
+    ),
+]
+Replicas = Annotated[int, typer.Option(help="How many pods.", metavar="N")]
+Command = Annotated[
+    str, typer.Option(help="What the container runs instead of the baseline's command.", metavar="WORDS")
+]
+PullSecret = Annotated[
+    str, typer.Option(help="A Secret to pull the image with, beside the baseline's.", metavar="NAME")
+]
+Container = Annotated[
+    str, typer.Option(help="The container that the image is for, if there are several.", metavar="NAME")
+]
+Commit = Annotated[str, typer.Option(help="What the image was built from, for those who look.", metavar="TEXT")]
+Keep = Annotated[bool, typer.Option("--keep", help="Leave it there if it does not become Ready.")]
+Wait = Annotated[bool, typer.Option(help="Show its progress until it is Ready.")]
+Timeout = Annotated[str, typer.Option(help="The longest to wait.", metavar="TIME")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written later.")]
+Tail = Annotated[int, typer.Option(help="How many of the last lines.", metavar="N")]
+Everything = Annotated[bool, typer.Option("--all", help="All deployments of an owner: you, or give --owner.")]
+Force = Annotated[bool, typer.Option("--force", help="Also if it is somebody else's.")]
 
 
 @app.callback(invoke_without_command=True)
 def offload(context: typer.Context) -> None:
-    """Add, list and remove offloaded deployments."""
+    """Make, list and remove offloaded deployments."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+@app.command("create")
+def create(
+    service: Service,
+    name: Name,
+    *,
+    image: Image,
+    env: Env = [],  # noqa: B006  Typer's default
+    replicas: Replicas = 1,
+    ttl: TimeToLive = "24h",
+    command: Command = "",
+    pull_secret: PullSecret = "",
+    container: Container = "",
+    commit: Commit = "",
+    owner: Owner = "",
+    keep: Keep = False,
+    wait: Wait = True,
+    timeout: Timeout = "5m",
+    server: Server = DEFAULT_SERVER,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the live baseline with another image.
+
+    The copy becomes the offloaded deployment NAME of SERVICE: detour offload create users pr-42 --image IMAGE. If
+    it does not become Ready, the reason is shown and it is removed. Create it again to roll it to another image.
+    """
+    patience = parse_duration(timeout)
+    body = {
+        "service": service,
+        "name": name,
+        "image": image,
+        "env": dict(map(_variable, env)),
+        "replicas": replicas,
+        "ttl": ttl,
+        "command": command,
+        "pull_secret": pull_secret,
+        "container": container,
+        "commit": commit,
+        "owner": owner or user(),
+        "keep": keep,
+    }
+    made = request(server, "POST", "/v1/copies", body)
+    if wait:
+        wait_until_ready(server, service, name, patience, keep=keep)
+        made = request(server, "GET", path_of(service, name))
+    if as_json:
+        typer.echo(json.dumps(made, indent=2))
+        return
+    typer.echo(f"{service}@{name} {'is Ready' if wait else 'is being made'}. Send a request there with the header")
+    typer.echo(f"  baggage: override.route.{service}={name}")
 
 
 @app.command("add")
@@ -76,19 +158,104 @@ def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
         print_table(columns, [_row(one) for one in deployments])
 
 
+@app.command("show")
+def show(service: Service, name: Name, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
+    """Show one offloaded deployment, and how it is."""
+    found = request(server, "GET", path_of(service, name))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    progress = found["progress"] or {}
+    print_table(("", ""), [(name, value) for name, value in _details(found, progress) if value])
+    for line in progress.get("events", ()):
+        typer.echo(f"  {line}")
+
+
+@app.command("logs")
+def logs(
+    service: Service, name: Name, *, follow: Follow = False, tail: Tail = 100, server: Server = DEFAULT_SERVER
+) -> None:
+    """Print what its newest pod has written."""
+    query = urlencode({"tail": tail, "follow": str(follow).lower()})
+    for line in lines(server, f"{path_of(service, name)}/log?{query}"):
+        typer.echo(line)
+
+
+@app.command("extend")
+def extend(
+    service: Service,
+    name: Name,
+    *,
+    ttl: TimeToLive = "24h",
+    owner: Owner = "",
+    force: Force = False,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Let it live so much longer, from this moment on."""
+    body = {"ttl": ttl, "owner": None if force else owner or user()}
+    extended = request(server, "PATCH", path_of(service, name), body)
+    typer.echo(f"{service}@{name} lives on; it expires {_until(extended['expires'])}")
+
+
 @app.command("rm")
-def rm(service: Service, name: Name, server: Server = DEFAULT_SERVER) -> None:
-    """Remove an offloaded deployment.
+def rm(
+    service: AnyService = "",
+    name: AnyName = "",
+    *,
+    everything: Everything = False,
+    owner: Owner = "",
+    force: Force = False,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Remove an offloaded deployment, or with --all all of an owner's.
 
     Requests that name it fail from then on, unless they say override.missing=baseline.
     """
-    request(server, "DELETE", f"/v1/deployments/{quote(service, safe='')}/{quote(name, safe='')}")
-    typer.echo(f"{service}@{name} is gone")
+    if everything == bool(service) or bool(service) != bool(name):
+        raise ValueError("give either SERVICE and NAME, or --all for all deployments of an owner")
+    owner = owner or user()
+    chosen = _owned_by(server, owner) if everything else [(service, name)]
+    for one in chosen:
+        asker = "" if force else "?" + urlencode({"owner": owner})
+        request(server, "DELETE", path_of(*one) + asker)
+        typer.echo(f"{'@'.join(one)} is gone")
+    if not chosen:
+        typer.echo(f"{owner} has no deployment that could be removed")
+
+
+def path_of(service: str, name: str) -> str:
+    """Return the path of an offloaded deployment in the API."""
+    return f"/v1/deployments/{quote(service, safe='')}/{quote(name, safe='')}"
+
+
+def _owned_by(server: str, owner: str) -> list[tuple[str, str]]:
+    found = request(server, "GET", "/v1/deployments")
+    return [
+        (one["service"], one["name"]) for one in found if one["owner"] == owner and one["source"] != "mesh file"
+    ]
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"--env {text!r} is no NAME=VALUE")
+    return name, value
 
 
 def _row(one: dict[str, Any]) -> Sequence[str]:
     endpoints = ", ".join(one["endpoints"]) or "none ready"
     return one["service"], one["name"], endpoints, one["owner"], _until(one["expires"]), one["source"]
+
+
+def _details(found: dict[str, Any], progress: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("deployment", f"{found['service']}@{found['name']}"),
+        ("endpoints", ", ".join(found["endpoints"]) or "none ready"),
+        ("state", " - ".join(filter(None, (progress.get("state", ""), progress.get("step", ""))))),
+        ("owner", found["owner"]),
+        ("expires", _until(found["expires"])),
+        ("from", found["source"]),
+    ]
 
 
 def _until(expires: str | None) -> str:

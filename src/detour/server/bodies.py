@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field
 
 from detour.mesh import Endpoint, OffloadedDeployment, Protocol, is_name, parse_duration
+from detour.offload.kubernetes.copying import Wanted
+from detour.offload.kubernetes.progress import State
 
 _DEFAULT_TTL = "24h"
 _QUOTED_MAX = 60
@@ -37,6 +39,11 @@ Name = Annotated[str, AfterValidator(_name)]
 EndpointText = Annotated[str, AfterValidator(_endpoint)]
 
 
+Owner = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
+Ttl = Annotated[str, AfterValidator(_ttl), Field(description="how long it lives: 30m, 24h, 7d")]
+EnvName = Annotated[str, Field(pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$", max_length=253)]
+
+
 class DeploymentIn(BaseModel, extra="forbid"):
     """An offloaded deployment to register."""
 
@@ -45,8 +52,8 @@ class DeploymentIn(BaseModel, extra="forbid"):
     endpoints: Annotated[
         list[EndpointText], Field(description="`ip:port` of each instance; none yet is allowed", max_length=1000)
     ]
-    owner: Annotated[str, Field(max_length=100), AfterValidator(_printable)] = ""
-    ttl: Annotated[str, AfterValidator(_ttl), Field(description="how long it lives: 30m, 24h, 7d")] = _DEFAULT_TTL
+    owner: Owner = ""
+    ttl: Ttl = _DEFAULT_TTL
 
     def deployment(self) -> OffloadedDeployment:
         """Return the value that it stands for; its time begins."""
@@ -59,6 +66,54 @@ class DeploymentIn(BaseModel, extra="forbid"):
         )
 
 
+class CopyIn(BaseModel, extra="forbid"):
+    """An offloaded deployment to be made in the cluster: a copy of the live baseline with another image."""
+
+    service: Name
+    name: Name
+    image: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^\S+$")]
+    owner: Owner = ""
+    ttl: Ttl = _DEFAULT_TTL
+    commit: Annotated[str, Field(max_length=200, description="what the image was built from")] = ""
+    env: Annotated[
+        dict[EnvName, str], Field(description="variables beside the baseline's, or in their place", max_length=1000)
+    ] = {}
+    replicas: Annotated[int, Field(ge=1, le=100)] = 1
+    command: Annotated[str, Field(max_length=10_000, description="as a shell would split it")] = ""
+    pull_secret: Annotated[str, Field(max_length=253)] = ""
+    container: Annotated[str, Field(max_length=63, description="the one that the image is for")] = ""
+    keep: Annotated[bool, Field(description="it stays although it did not become Ready")] = False
+
+    def wanted(self) -> Wanted:
+        """Return the value that it stands for; its time begins."""
+        expires = datetime.now(UTC) + parse_duration(self.ttl)
+        return Wanted(roll="", expires=expires, **self.model_dump(exclude={"ttl"}))
+
+
+class ExtensionIn(BaseModel, extra="forbid"):
+    """How much longer a deployment is to live."""
+
+    ttl: Ttl
+    owner: Annotated[str | None, Field(max_length=100, description="who asks; refused if it is another's")] = None
+
+
+class ProgressOut(BaseModel):
+    """How a copy in the cluster is coming on."""
+
+    state: State
+    ready: int
+    wanted: int
+    step: Annotated[str, Field(description="what is happening, or what went wrong")]
+    events: Annotated[list[str], Field(description="what Kubernetes says about it")]
+    log: Annotated[list[str], Field(description="the last lines of a container that failed")]
+
+
+class UndoneOut(BaseModel):
+    """What was done."""
+
+    what: str
+
+
 class DeploymentOut(BaseModel):
     """An offloaded deployment as the mesh has it."""
 
@@ -68,6 +123,12 @@ class DeploymentOut(BaseModel):
     owner: str
     expires: datetime | None
     source: Annotated[str, Field(description="`mesh file`, `registered` or `cluster`")]
+
+
+class DeploymentDetailOut(DeploymentOut):
+    """An offloaded deployment, and how its copy in the cluster is."""
+
+    progress: ProgressOut | None
 
 
 class ServiceOut(BaseModel):

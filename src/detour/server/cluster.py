@@ -5,8 +5,9 @@ Invariant: what the API has answered is in force: whoever changed something is a
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from lightkube import AsyncClient
@@ -17,6 +18,7 @@ from detour.discovery.kubernetes import Discovery
 from detour.mesh import Event, Mesh, Naming, OffloadedDeployment, apply
 from detour.offload.kubernetes.cluster import ClusterDeployments
 from detour.offload.kubernetes.copying import Wanted
+from detour.offload.kubernetes.progress import Progress
 from detour.server.sources import Source
 
 _IN_FORCE_SECONDS: Final = 10
@@ -124,6 +126,26 @@ class Cluster(Source):
         found = await self._deployments.remove(service, name)
         await self._until(lambda: self.mesh.deployment(service, name) is None)
         return found
+
+    async def extend(self, service: str, name: str, expires: datetime) -> bool:
+        """Let a deployment live until another moment; the errors are those of `ClusterDeployments`."""
+        return await self._deployments.extend(service, name, expires)
+
+    async def progress(self, service: str, name: str) -> Progress | None:
+        """Say how a copy is coming on; the errors are those of `ClusterDeployments`."""
+        return await self._deployments.progress(service, name)
+
+    async def undo(self, service: str, name: str) -> str:
+        """Take back what came to nothing; the errors are those of `ClusterDeployments`."""
+        return await self._deployments.undo(service, name)
+
+    def log(self, service: str, name: str, *, tail: int, follow: bool) -> AsyncIterator[str]:
+        """Yield the lines of the newest pod; the errors are those of `ClusterDeployments`."""
+        return self._deployments.log(service, name, tail=tail, follow=follow)
+
+    async def log_of(self, service: str, pod: str, container: str, tail: int) -> list[str]:
+        """Return the last lines of one container; the errors are those of `ClusterDeployments`."""
+        return await self._deployments.log_of(service, pod, container, tail)
 
     def _has(self, wanted: OffloadedDeployment) -> bool:
         found = self.mesh.deployment(*wanted.key)

@@ -6,13 +6,15 @@ that have expired.
 
 import asyncio
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
 
 from detour.mesh import Mesh, Naming, OffloadedDeployment, SettingsApplied, difference, merge, touched
+from detour.offload.kubernetes.copying import Wanted
+from detour.offload.kubernetes.progress import Progress
 from detour.offload.ownership import expect_owner
 from detour.server.sources import Source
 from detour.xds.server import AdsServer
@@ -43,6 +45,13 @@ class Keeper(Protocol):
             OSError: It could not be kept, and does not count.
         """
 
+    async def extend(self, service: str, name: str, expires: datetime) -> bool:
+        """Let a deployment live until another moment; False if nobody registered it.
+
+        Raises:
+            OSError: It could not be kept, and does not count.
+        """
+
     async def remove(self, service: str, name: str) -> bool:
         """Take a deployment away; False if nobody registered it.
 
@@ -51,17 +60,50 @@ class Keeper(Protocol):
         """
 
 
+class Copies(Protocol):
+    """Makes copies of baselines, with another image; one of the sources reads them back."""
+
+    async def create(self, wanted: Wanted) -> None:
+        """Make one, or roll it.
+
+        Raises:
+            CannotCopyError: It can't be made as asked.
+            OwnedByAnotherError: Somebody else has a deployment of that name.
+            ClusterError: The cluster refuses.
+        """
+
+    async def progress(self, service: str, name: str) -> Progress | None:
+        """Say how one is coming on; None if there is none."""
+
+    async def undo(self, service: str, name: str) -> str:
+        """Take back what came to nothing; say what was done."""
+
+    def log(self, service: str, name: str, *, tail: int, follow: bool) -> AsyncIterator[str]:
+        """Yield the lines that its newest pod has written."""
+
+    async def log_of(self, service: str, pod: str, container: str, tail: int) -> list[str]:
+        """Return the last lines of one container."""
+
+
 class ControlPlane:
     """The mesh in force, and the ADS server that serves it.
 
     Args:
         sources: Where it comes from; of two that have something by one name the earlier counts.
         keeper: Where deployments go that are registered at run time.
+        copies: What makes deployments of images; None if there is no cluster.
         naming: Which service a host name means.
     """
 
-    def __init__(self, sources: Sequence[Source], keeper: Keeper, naming: Naming | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        keeper: Keeper,
+        copies: Copies | None = None,
+        naming: Naming | None = None,
+    ) -> None:
         self.sources = tuple(sources)
+        self.copies = copies
         self._keeper = keeper
         self._naming = naming or Naming()
         self.is_ready = False
@@ -115,6 +157,35 @@ class ControlPlane:
         await self._keeper.add(deployment)
         self.publish()
 
+    async def create(self, copies: Copies, wanted: Wanted) -> None:
+        """Have a copy made; it is in the mesh from then on, and serves once it is Ready.
+
+        Raises:
+            UnknownServiceError: The mesh has no such service.
+            DeploymentConflictError: Another source names the deployment.
+            CannotCopyError: It can't be made as asked.
+            OwnedByAnotherError: Somebody else has a deployment of that name.
+            ClusterError: The cluster refuses.
+        """
+        self.expect_service(wanted.service)
+        self._expect_kept(wanted.service, wanted.name)
+        await copies.create(wanted)
+        self.publish()
+
+    async def extend(self, service: str, name: str, expires: datetime, owner: str | None = None) -> bool:
+        """Let a deployment live until another moment; False if there is none.
+
+        Raises:
+            DeploymentConflictError: Another source names the deployment.
+            OwnedByAnotherError: It is somebody else's.
+            OSError: It could not be kept, and does not count.
+        """
+        self._expect_kept(service, name)
+        self._expect_owner(service, name, owner)
+        found = await self._keeper.extend(service, name, expires)
+        self.publish()
+        return found
+
     async def remove(self, service: str, name: str, owner: str | None = None) -> bool:
         """Take a deployment away; False if there is none.
 
@@ -129,8 +200,7 @@ class ControlPlane:
             OSError: It could not be taken away, and stays.
         """
         self._expect_kept(service, name)
-        if (found := self.mesh.deployment(service, name)) and owner is not None:
-            expect_owner(found, owner)
+        self._expect_owner(service, name, owner)
         removed = await self._keeper.remove(service, name)
         self.publish()
         return removed
@@ -158,6 +228,10 @@ class ControlPlane:
         merged = merge(*(source.mesh for source in self.sources))
         settings = replace(merged.settings, naming=self._naming)
         return Mesh(merged.services, _unexpired(merged.deployments), settings)
+
+    def _expect_owner(self, service: str, name: str, owner: str | None) -> None:
+        if (found := self.mesh.deployment(service, name)) and owner is not None:
+            expect_owner(found, owner)
 
     def _expect_kept(self, service: str, name: str) -> None:
         for source in self.sources:

@@ -16,12 +16,15 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.ownership import OwnedByAnotherError
 from detour.server.control_plane import DeploymentConflictError, UnknownServiceError
 
 _MEDIA_TYPE = "application/problem+json"
 _TOLD_MAX = 10
 """Of more mistakes in one request only so many are told."""
+
+_CLUSTERS_OWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +51,8 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
     app.add_exception_handler(OSError, _not_kept)
     app.add_exception_handler(UnknownServiceError, _missing)
+    app.add_exception_handler(ClusterError, _cluster_refused)
+    app.add_exception_handler(CannotCopyError, _impossible)
     for kind in (DeploymentConflictError, OwnedByAnotherError):
         app.add_exception_handler(kind, _conflict)
 
@@ -64,6 +69,16 @@ async def _missing(_request: Request, error: Exception) -> JSONResponse:
 
 async def _conflict(_request: Request, error: Exception) -> JSONResponse:
     return problem(HTTPStatus.CONFLICT, str(error))
+
+
+async def _impossible(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+
+
+async def _cluster_refused(_request: Request, error: Exception) -> JSONResponse:
+    """Pass on why the cluster refused; what is neither the client's fault nor ours is the gateway's."""
+    code = error.code if isinstance(error, ClusterError) else 0
+    return problem(HTTPStatus(code) if code in _CLUSTERS_OWN else HTTPStatus.BAD_GATEWAY, str(error))
 
 
 async def _not_kept(_request: Request, error: Exception) -> JSONResponse:

@@ -108,7 +108,7 @@ async def _plane(
     if mesh_file:
         sources.append(MeshFile(mesh_file, await asyncio.to_thread(read, mesh_file)))
     if cluster:
-        return ControlPlane([*sources, cluster], cluster, cluster.naming)
+        return ControlPlane([*sources, cluster], cluster, cluster, cluster.naming)
     if state is None:
         raise ValueError("there is no cluster, and no state for deployments registered at run time")
     registered = Registered(open_files.enter_context(Registry(state)))

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,6 +117,17 @@ class Registered(Source):
         async with self._changing:
             await asyncio.to_thread(self._registry.add, deployment)
             self._apply(DeploymentApplied(deployment))
+
+    async def extend(self, service: str, name: str, expires: datetime) -> bool:
+        """Let a deployment live until another moment; False if nobody registered it.
+
+        Raises:
+            OSError: It could not be put on disk, and does not count.
+        """
+        found = self.mesh.deployment(service, name)
+        if found:
+            await self.add(replace(found, expires=expires))
+        return found is not None
 
     async def remove(self, service: str, name: str) -> bool:
         """Take a deployment away; False if nobody registered it.

@@ -19,7 +19,6 @@ from detour.kubernetes.labels import EXPIRES, OFFLOADED, OWNER, ROLL
 from detour.kubernetes.labels import SERVICE as SERVICE_LABEL
 from detour.mesh import Endpoint, Naming, OffloadedDeployment
 from detour.offload.kubernetes.copying import (
-    CannotCopyError,
     Json,
     Wanted,
     find_baseline,
@@ -27,9 +26,10 @@ from detour.offload.kubernetes.copying import (
     make_copy,
     object_name,
 )
+from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.kubernetes.objects import DEPLOYMENT, EVENT, POD, REPLICA_SET, SERVICE, SLICE
 from detour.offload.kubernetes.progress import Progress, progress_of
-from detour.offload.kubernetes.refusals import ClusterError, explained
+from detour.offload.kubernetes.refusals import explained
 from detour.offload.ownership import expect_owner
 
 _TRIES: Final = 5
@@ -66,9 +66,12 @@ class ClusterDeployments:
         wanted = replace(wanted, service=service, roll=wanted.roll or uuid4().hex[:8])
         for attempt in range(_TRIES):
             copy = await self._copy(namespace, wanted)
+            for one in await self._slices(namespace, service, wanted.name):
+                expect_owner(_described(one, self._naming), wanted.owner)
+                raise CannotCopyError(f"{_described(one, self._naming)} has registered endpoints: remove it first")
             existing = await self._get(namespace, service, wanted.name)
             if existing:
-                expect_owner(replace(_described(existing, self._naming), expires=None), wanted.owner)
+                expect_owner(_described(existing, self._naming), wanted.owner)
             try:
                 await self._put(namespace, copy, existing)
             except ClusterError as error:

@@ -16,11 +16,14 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from detour.kubernetes.labels import COMMIT, COPY_OF, EXPIRES, KEEP, OFFLOADED, OWNER, ROLL, SERVICE
+from detour.offload.kubernetes.errors import CannotCopyError
 
 Json = dict[str, Any]
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _LABEL_MAX: Final = 63
+_ABANDONED_SECONDS: Final = 600
+"""A copy that is not Ready after so long counts as failed, if nobody waits for it any more."""
 
 # Who manages the baseline must not think that the copy is its own too, and prune it.
 _NOT_COPIED: Final = (
@@ -37,10 +40,6 @@ _NOT_COPIED: Final = (
 )
 _SIDECARS: Final = frozenset({"detour-sidecar", "istio-proxy", "linkerd-proxy"})
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
-
-
-class CannotCopyError(ValueError):
-    """The baseline can't be copied as asked; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +156,7 @@ def make_copy(baseline: Json, services: Sequence[Json], wanted: Wanted) -> Json:
         },
         "spec": {
             **deepcopy(spec),
+            "progressDeadlineSeconds": _ABANDONED_SECONDS,
             "replicas": wanted.replicas,
             "selector": {"matchLabels": labels},
             "strategy": rolling,

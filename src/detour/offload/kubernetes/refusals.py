@@ -7,18 +7,7 @@ from http import HTTPStatus
 import httpx2
 from lightkube import ApiError
 
-
-class ClusterError(RuntimeError):
-    """The cluster refused, or could not be asked.
-
-    Args:
-        message: What failed, and what to do.
-        code: The HTTP status of the refusal; 0 if the API server could not be heard.
-    """
-
-    def __init__(self, message: str, code: int = 0) -> None:
-        super().__init__(message)
-        self.code = code
+from detour.offload.kubernetes.errors import ClusterError
 
 
 @contextmanager
