@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from detour.server.api import api
 from detour.server.serving import Addresses, _bind, _config, _Http, serve
 
 
@@ -24,7 +25,7 @@ async def test_the_stack_of_a_fault_is_in_the_log(plane, caplog):
     """The client gets problem details without it."""
     plane.ads._home._mesh = None
     with _bind("127.0.0.1:0", "the API") as listening:
-        http = _Http(_config(plane))
+        http = _Http(_config(api(plane)))
         serving = asyncio.create_task(http.serve([listening]))
         port = listening.getsockname()[1]
         head, body = await ask(port, b"GET /v1/services HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -211,7 +211,9 @@ def rm(
 
     Requests that name it fail from then on, unless they say override.missing=baseline.
     """
-    if everything == bool(service) or bool(service) != bool(name):
+    if service and not name:
+        raise ValueError("Missing argument 'NAME' (see detour offload rm --help)")
+    if everything == bool(service):
         raise ValueError("give either SERVICE and NAME, or --all for all deployments of an owner")
     owner = owner or user()
     chosen = _owned_by(server, owner) if everything else [(service, name)]

@@ -3,12 +3,11 @@
 import asyncio
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from detour.server.cluster import Cluster
+from detour.cli import cluster as options
 
 MeshFile = Annotated[
     Path | None,
@@ -24,27 +23,6 @@ State = Annotated[
         show_default=False,
     ),
 ]
-Kubernetes = Annotated[bool, typer.Option("--kubernetes", help="Make the mesh of a cluster's Services.")]
-Namespace = Annotated[
-    list[str],
-    typer.Option(
-        help="A namespace of the mesh; repeatable. Services of the first go by their bare names."
-        "  [default: the kubeconfig's]",
-        metavar="NAME",
-        show_default=False,
-    ),
-]
-AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", help="Take all namespaces into the mesh.")]
-Kubeconfig = Annotated[
-    str,
-    typer.Option(help="How to reach the cluster.  [default: as kubectl does]", metavar="FILE", show_default=False),
-]
-KubeContext = Annotated[
-    str,
-    typer.Option(
-        "--context", help="Which context of it.  [default: its current one]", metavar="NAME", show_default=False
-    ),
-]
 
 
 def serve(
@@ -54,11 +32,18 @@ def serve(
     xds: Xds = "127.0.0.1:15010",
     api: Api = "127.0.0.1:15020",
     state: State = None,
-    kubernetes: Kubernetes = False,
-    namespace: Namespace = [],  # noqa: B006  Typer's default
-    all_namespaces: AllNamespaces = False,
-    kubeconfig: Kubeconfig = "",
-    kube_context: KubeContext = "",
+    kubernetes: options.Kubernetes = False,
+    namespace: options.Namespace = [],  # noqa: B006  Typer's default
+    all_namespaces: options.AllNamespaces = False,
+    kubeconfig: options.Kubeconfig = "",
+    kube_context: options.KubeContext = "",
+    server_namespace: options.ServerNamespace = "",
+    tls: options.Tls = False,
+    webhook: options.Webhook = "",
+    sidecar_mode: options.SidecarMode = "explicit",
+    sidecar_image: options.SidecarImage = options.SIDECAR_IMAGE,
+    detour_image: options.DetourImage = options.DETOUR_IMAGE,
+    control_plane: options.ControlPlane = options.CONTROL_PLANE,
 ) -> None:
     """Run the control plane: the server that sidecars ask.
 
@@ -66,19 +51,34 @@ def serve(
     is read again whenever it changes, or from a Kubernetes cluster.
     """
     mesh = _one_file(mesh, context.args, is_needed=not kubernetes)
-    _expect_kubernetes(kubernetes, namespace=namespace, all_namespaces=all_namespaces, kubeconfig=kubeconfig)
+    given = {"namespace": namespace, "all-namespaces": all_namespaces, "kubeconfig": kubeconfig, "tls": tls}
+    _expect_kubernetes(kubernetes, {**given, "webhook": webhook, "context": kube_context})
+    settings = options.injection(sidecar_mode, sidecar_image, detour_image, control_plane)
     from detour.server import Addresses  # noqa: PLC0415  a second that other commands need not wait
     from detour.server import serve as run  # noqa: PLC0415
 
-    cluster = _cluster(kubeconfig, kube_context, namespace, all_namespaces) if kubernetes else None
+    cluster, installed = None, None
+    if kubernetes:
+        cluster, installed = options.open_cluster(
+            kubeconfig,
+            kube_context,
+            namespace,
+            all_namespaces,
+            server_namespace=server_namespace,
+            webhook=webhook,
+            tls=tls,
+            settings=settings,
+        )
     served = " and ".join(filter(None, (str(mesh or ""), f"namespace {cluster.what}" if cluster else "")))
 
     def ready(at: Addresses) -> None:
         typer.echo(f"Detour serves {served} to Envoys at {at.xds}, and its API at http://{at.api}", err=True)
+        if at.webhook:
+            typer.echo(f"Its webhook for sidecars is at https://{at.webhook}/inject", err=True)
 
     _log_to_stderr()
     state = None if cluster else state or _beside(mesh)
-    asyncio.run(run(mesh, state, Addresses(xds, api), ready, cluster))
+    asyncio.run(run(mesh, state, Addresses(xds, api, webhook), ready, cluster=cluster, installed=installed))
 
 
 def _one_file(mesh: Path | None, others: list[str], *, is_needed: bool) -> Path | None:
@@ -93,17 +93,9 @@ def _beside(mesh: Path | None) -> Path | None:
     return mesh.parent / f"{mesh.stem}.state.db" if mesh else None
 
 
-def _expect_kubernetes(kubernetes: bool, **others: object) -> None:
+def _expect_kubernetes(kubernetes: bool, others: dict[str, object]) -> None:
     if given := [name for name, value in others.items() if value and not kubernetes]:
-        raise ValueError(f"--{given[0].replace('_', '-')} goes with --kubernetes")
-
-
-def _cluster(kubeconfig: str, context: str, namespaces: list[str], are_all: bool) -> "Cluster":
-    from detour.server.cluster import Cluster, Namespaces, cluster_config  # noqa: PLC0415  as above
-
-    config = cluster_config(kubeconfig, context)
-    home, *others = namespaces or [config.namespace]
-    return Cluster(config, Namespaces(home, tuple(others), are_all))
+        raise ValueError(f"--{given[0]} goes with --kubernetes")
 
 
 def _log_to_stderr() -> None:

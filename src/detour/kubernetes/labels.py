@@ -24,3 +24,6 @@ KEEP: Final = "detour.dev/keep"
 
 SERVICE_OF_SLICE: Final = "kubernetes.io/service-name"
 """Label of an EndpointSlice (discovery/v1): the Service that it belongs to."""
+
+WARNED: Final = "detour.dev/warned"
+"""Annotation: of which end its owner has been warned."""

@@ -111,6 +111,10 @@ class Cluster(Source):
                 async with self._changed:
                     self._changed.notify_all()
 
+    async def version(self) -> tuple[int, int]:
+        """Return the cluster's version, once the API server says."""
+        return await self._discovery.version()
+
     async def create(self, wanted: Wanted) -> None:
         """Make a copy of the live baseline, or roll it; the errors are those of `ClusterDeployments`."""
         await self._deployments.create(wanted)

@@ -17,7 +17,7 @@ from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
 from detour.offload.ownership import expect_owner
 from detour.server.sources import Source
-from detour.xds.server import AdsServer
+from detour.xds.server import AdsServer, NamespaceOf
 
 _NAMED_MAX = 10
 """Of many services, so many are named to somebody who asked for one that does not exist."""
@@ -93,6 +93,7 @@ class ControlPlane:
         keeper: Where deployments go that are registered at run time.
         copies: What makes deployments of images; None if there is no cluster.
         naming: Which service a host name means.
+        namespace_of: Which namespace an Envoy is in, by what has been verified of it.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class ControlPlane:
         keeper: Keeper,
         copies: Copies | None = None,
         naming: Naming | None = None,
+        namespace_of: NamespaceOf | None = None,
     ) -> None:
         self.sources = tuple(sources)
         self.copies = copies
@@ -108,7 +110,7 @@ class ControlPlane:
         self._naming = naming or Naming()
         self.is_ready = False
         """Whether Envoys are served."""
-        self.ads = AdsServer(self._in_force())
+        self.ads = AdsServer(self._in_force(), namespace_of)
 
     @property
     def mesh(self) -> Mesh:

@@ -8,6 +8,7 @@ import logging
 import re
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,15 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
+from fastapi import FastAPI
 
 from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server.api import api
 from detour.server.control_plane import ControlPlane
 from detour.server.sources import MeshFile, Registered, Source
+from detour.server.webhook import webhook as webhook_app
 
 if TYPE_CHECKING:
     from detour.server.cluster import Cluster
+    from detour.server.installation import Installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,12 @@ class Addresses:
     Args:
         xds: For Envoys (gRPC).
         api: For people and programs (HTTP).
+        webhook: For the cluster's API server (HTTPS); empty for none.
     """
 
     xds: str = "127.0.0.1:15010"
     api: str = "127.0.0.1:15020"
+    webhook: str = ""
 
 
 _GRACE_SECONDS = 1
@@ -60,7 +66,9 @@ async def serve(
     state: Path | None,
     addresses: Addresses,
     ready: Callable[[Addresses], None],
+    *,
     cluster: "Cluster | None" = None,
+    installed: "Installed | None" = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -70,29 +78,43 @@ async def serve(
         addresses: Where to listen.
         ready: Called with the addresses in use once everything is served.
         cluster: The Kubernetes cluster whose Services make the mesh.
+        installed: Who this server is among the replicas there.
 
     Raises:
         MeshFileError: The mesh file has a mistake.
         OSError: An address can't be had, or the state can't be opened.
     """
-    with ExitStack() as open_files:
-        listening = open_files.enter_context(_bind(addresses.api, "the API"))
+    with ExitStack() as held:
+        listening = held.enter_context(_bind(addresses.api, "the API"))
+        webhook = held.enter_context(_bind(addresses.webhook, "the webhook")) if addresses.webhook else None
         # gRPC tells of a busy port in lines of its own, and not the reason.
         _bind(addresses.xds, "xDS").close()
-        plane = await _plane(mesh_file, state, cluster, open_files)
-        http = _Http(_config(plane))
+        plane = await _plane(mesh_file, state, cluster, installed, held)
+        http = _Http(_config(api(plane)))
+        running: list[asyncio.Task[None]] = []
 
         async def begin() -> None:
+            """Serve Envoys and pods once there is something to tell them, and a certificate to show."""
+            credentials = None
             if cluster:
                 await cluster.is_synced.wait()
-            xds_port = await plane.ads.start(addresses.xds)
+            if cluster and installed and installed.has_certificates:
+                tls = await installed.serving()
+                running.append(tasks.create_task(installed.follow_certificate()))
+                credentials = tls.grpc_credentials() if installed.replica.tls else None
+                if webhook:
+                    app = webhook_app(installed.injection(await cluster.version()))
+                    running.append(tasks.create_task(_Http(_config(app, tls.https)).serve([webhook])))
+            xds_port = await plane.ads.start(addresses.xds, credentials)
             plane.is_ready = True
-            ready(Addresses(_with_port(addresses.xds, xds_port), _with_port(addresses.api, _port(listening))))
+            ready(_bound(addresses, xds_port, listening, webhook))
 
         try:
             async with asyncio.TaskGroup() as tasks:
                 _end_on_signal(http)
-                running = [tasks.create_task(plane.follow()), tasks.create_task(begin())]
+                running += [tasks.create_task(plane.follow()), tasks.create_task(begin())]
+                if installed:
+                    running.append(tasks.create_task(installed.lead()))
                 await http.serve([listening])
                 for task in running:
                     task.cancel()
@@ -101,23 +123,39 @@ async def serve(
     _log.info("ended; Envoys keep what they have been told")
 
 
+def _bound(
+    addresses: Addresses, xds_port: int, listening: socket.socket, webhook: socket.socket | None
+) -> Addresses:
+    return Addresses(
+        _with_port(addresses.xds, xds_port),
+        _with_port(addresses.api, _port(listening)),
+        _with_port(addresses.webhook, _port(webhook)) if webhook else "",
+    )
+
+
 async def _plane(
-    mesh_file: Path | None, state: Path | None, cluster: "Cluster | None", open_files: ExitStack
+    mesh_file: Path | None,
+    state: Path | None,
+    cluster: "Cluster | None",
+    installed: "Installed | None",
+    held: ExitStack,
 ) -> ControlPlane:
     sources: list[Source] = []
     if mesh_file:
         sources.append(MeshFile(mesh_file, await asyncio.to_thread(read, mesh_file)))
     if cluster:
-        return ControlPlane([*sources, cluster], cluster, cluster, cluster.naming)
+        namespace_of = installed.namespace_of if installed and installed.replica.tls else None
+        return ControlPlane([*sources, cluster], cluster, cluster, cluster.naming, namespace_of)
     if state is None:
         raise ValueError("there is no cluster, and no state for deployments registered at run time")
-    registered = Registered(open_files.enter_context(Registry(state)))
+    registered = Registered(held.enter_context(Registry(state)))
     return ControlPlane([*sources, registered], registered)
 
 
-def _config(plane: ControlPlane) -> uvicorn.Config:
+def _config(app: FastAPI, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
     return uvicorn.Config(
-        api(plane),
+        app,
+        ssl_context_factory=(lambda *_: tls) if tls else None,
         access_log=False,
         lifespan="off",
         log_config=None,

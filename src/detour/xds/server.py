@@ -6,7 +6,7 @@ mesh that come while a write is waiting are answered together.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +27,11 @@ _ADMITTED_AT_ONCE: Final = 50
 _GRACE_SECONDS: Final = 0.5
 
 _INBOX_MAX: Final = 64
+_EDGE: Final = "edge"
+"""The role of Envoys whose host names are the world's, not those of a namespace."""
+
+
+NamespaceOf = Callable[[Mapping[str, Iterable[bytes]]], str | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -98,9 +103,12 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
 
     Args:
         mesh: The mesh to begin with.
+        namespace_of: Gives the namespace that a caller speaks for, by what gRPC has verified of it, or None for
+            nobody that is known; without it, callers are believed.
     """
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, namespace_of: NamespaceOf | None = None) -> None:
+        self._namespace_of = namespace_of
         self._home = Catalog(mesh)
         self._catalogs = {"": self._home}
         self.connections: set[Connection] = set()
@@ -119,14 +127,22 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         """The resources that could not be built, and why."""
         return {key: why for catalog in self._catalogs.values() for key, why in catalog.failures.items()}
 
-    async def start(self, address: str) -> int:
+    async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
         """Listen on `ip:port`, where port 0 is any free one; return the port.
+
+        Args:
+            address: Where to listen.
+            credentials: What TLS is spoken with; plain text without.
 
         Raises:
             OSError: The address is in use or can't be had.
         """
         try:
-            port: int = self._server.add_insecure_port(address)
+            port: int = (
+                self._server.add_secure_port(address, credentials)
+                if credentials
+                else self._server.add_insecure_port(address)
+            )
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address} for xDS: is the port busy?") from error
         await self._server.start()
@@ -152,7 +168,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             connection.notify(subjects)
 
     async def DeltaAggregatedResources(  # noqa: N802  the name is the protocol's
-        self, requests: AsyncIterator[Request], _context: grpc.aio.ServicerContext
+        self, requests: AsyncIterator[Request], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[Response]:
         """Carry one Envoy's stream (`envoy.service.discovery.v3.AggregatedDiscoveryService`)."""
         await asyncio.sleep(self._admission.wait(time.monotonic()))
@@ -160,7 +176,11 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         first = await anext(requests, None)
         if first is None:
             return
-        connection = self._introduced(first)
+        verified = self._verified(context)
+        if verified is None:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh")
+            return
+        connection = self._introduced(first, verified)
         self.connections.add(connection)
         reading = asyncio.create_task(connection.read(requests))
         try:
@@ -173,10 +193,15 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             with suppress(asyncio.CancelledError):
                 await reading
 
-    def _introduced(self, request: Request) -> Connection:
+    def _verified(self, context: grpc.aio.ServicerContext) -> str | None:
+        """Return the namespace that a caller's certificate speaks for; "" if none is asked for, None if refused."""
+        return self._namespace_of(context.auth_context()) if self._namespace_of else ""
+
+    def _introduced(self, request: Request, verified: str) -> Connection:
         """Begin a conversation; an Envoy says in its first request who it is, and in no other."""
         metadata = {key: value.string_value for key, value in request.node.metadata.fields.items()}
-        namespace = metadata.get("namespace", "")
+        is_edge = metadata.get("role") == _EDGE
+        namespace = "" if is_edge else verified or metadata.get("namespace", "")
         connection = Connection(
             Session(self._catalog_of(namespace)),
             node=request.node.id,

@@ -21,6 +21,7 @@ from detour.discovery.kubernetes.objects import (
     Pod,
     Service,
     Status,
+    Version,
     WatchEvent,
 )
 from detour.kubernetes.labels import OFFLOADED
@@ -91,6 +92,19 @@ class Api:
     async def close(self) -> None:
         """Let go of all connections."""
         await self._client.aclose()
+
+    async def version(self) -> tuple[int, int]:
+        """Return the API server's version, as in 1.34.
+
+        Raises:
+            ApiError: It can't be read.
+        """
+        with _told():
+            response = await self._client.get("/version")
+            await _expect_success(response)
+            found = msgspec.json.decode(response.content, type=Version)
+        # Some providers write 34+.
+        return int(found.major), int(found.minor.rstrip("+"))
 
     async def page(self, kind: Kind[ObjectT], namespace: str, token: str) -> Page[ObjectT]:
         """Read a page of a list.

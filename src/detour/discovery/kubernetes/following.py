@@ -74,6 +74,16 @@ class Discovery:
         unread = (follower.problem for follower in self._followers if follower.problem)
         return tuple(dict.fromkeys((*unread, *self._empty(), *self._inventory.problems)))
 
+    async def version(self) -> tuple[int, int]:
+        """Return the cluster's version, once the API server says; (0, 0) if it says nothing that can be read."""
+        while True:
+            try:
+                return await self._api.version()
+            except ApiError as error:
+                if error.code:
+                    return 0, 0
+                await asyncio.sleep(self._timing.retry_max)
+
     async def follow(self, tell: Callable[[tuple[Event, ...]], None]) -> None:
         """Keep up with the cluster until cancelled.
 

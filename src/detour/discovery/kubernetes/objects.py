@@ -231,3 +231,10 @@ class Status(_Read, frozen=True):
     code: int = 0
     message: str = ""
     reason: str = ""
+
+
+class Version(_Read, frozen=True):
+    """What an API server says of its version."""
+
+    major: str
+    minor: str
