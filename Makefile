@@ -1,14 +1,14 @@
 # Detour. Every target makes its own set-up; `make` alone prints this menu.
 
 .DEFAULT_GOAL := menu
-.PHONY: menu demo demo-once test lint format bench lock clean setup
+.PHONY: menu demo demo-once test test-kubernetes test-all lint format bench lock clean setup
 
 PYTHON_IN := .venv/bin/python
 
 menu:
 	@echo "Detour: opt one request at a time into a deployment under test"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:
 	@setup/environment.sh
@@ -19,10 +19,19 @@ demo: setup ## a ride-hailing mesh on real Envoys, and its story; Ctrl-C takes i
 demo-once: setup ## the same, without staying up; fails if a hop went wrong
 	@$(PYTHON_IN) -m detour demo --once
 
-test: lint ## the whole test suite
+test: lint ## the test suite, in some minutes
+	@setup/environment.sh tests
 	@$(PYTHON_IN) -m coverage run -m pytest -q tests/overrides tests/mesh
 	@$(PYTHON_IN) -m coverage report --fail-under=100 --show-missing --skip-covered
-	@$(PYTHON_IN) -m pytest -n 2 --ignore tests/overrides --ignore tests/mesh
+	@$(PYTHON_IN) -m pytest -n 2 --ignore tests/overrides --ignore tests/mesh --ignore tests/kubernetes
+
+test-kubernetes: setup ## the suite on a real Kubernetes cluster; needs root, and Go once
+	@tests/kubernetes/tools/build.sh >/dev/null
+	@tests/kubernetes/tools/helm/build.sh >/dev/null
+	@$(PYTHON_IN) -m pytest tests/kubernetes
+
+test-all: ## both, and what did not run
+	@tests/all.sh
 
 lint: setup ## format, style, types and layers
 	@.venv/bin/ruff format --check --quiet

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Makes .venv, with exactly what requirements.lock says. Does nothing if that has been done; safe to repeat.
+# With the word "tests" it brings as well what some tests need, and skip without: root, and programs that redirect.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
 stamp=.venv/.requirements
+purpose=${1:-}
 
 say() { echo "Detour: $*" >&2; }
 fail() { say "$*"; exit 2; }
@@ -13,6 +15,9 @@ fail() { say "$*"; exit 2; }
 missing_packages() {
   "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
   command -v curl >/dev/null || echo curl
+  [ "$purpose" = tests ] && [ "$(id -u)" = 0 ] || return 0
+  command -v iptables >/dev/null || echo iptables
+  command -v ip >/dev/null || echo iproute2
 }
 
 install_packages() {

@@ -63,14 +63,59 @@ def test_json_is_for_programs(server: Server):
     assert json.loads(added.stdout)["owner"] == "ana"
 
 
+def test_one_is_shown_extended_and_taken_from_nobody_else(server: Server):
+    """Who is not its owner needs --force."""
+    add = ("offload", "add", "users", "pr-9", "-e", "127.0.0.1:9101", "--ttl", "1h")
+    assert server.detour(*add, DETOUR_USER="ana").returncode == 0
+    shown = server.detour("offload", "show", "users", "pr-9").stdout
+    assert re.search(r"endpoints +127.0.0.1:9101", shown)
+    assert re.search(r"owner +ana", shown)
+    extended = server.detour("offload", "extend", "users", "pr-9", "--ttl", "7d", DETOUR_USER="ana").stdout
+    assert re.fullmatch(r"users@pr-9 lives on; it expires in (7 days, 0:00:00|6 days, 23:59:\d\d)\n", extended)
+    for command in ("extend", "rm"):
+        line = refusal(server.detour("offload", command, "users", "pr-9", DETOUR_USER="bob"))
+        assert line == "users@pr-9 belongs to ana: choose another name"
+    shown = json.loads(server.detour("offload", "show", "users", "pr-9", "--json").stdout)
+    assert (shown["owner"], shown["progress"]) == ("ana", None)
+    done = server.detour("offload", "rm", "users", "pr-9", "--force", DETOUR_USER="bob")
+    assert (done.returncode, done.stdout) == (0, "users@pr-9 is gone\n")
+
+
+def test_all_of_an_owner_go_at_once(server: Server):
+    """And nobody else's."""
+    for name, owner in (("a", "eve"), ("b", "eve"), ("c", "mallory")):
+        arguments = ("offload", "add", "users", name, "-e", "127.0.0.1:9101", "--owner", owner)
+        assert server.detour(*arguments).returncode == 0
+    done = server.detour("offload", "rm", "--all", "--owner", "eve")
+    assert (done.returncode, done.stdout) == (0, "users@a is gone\nusers@b is gone\n")
+    assert server.detour("offload", "rm", "--all", DETOUR_USER="mallory").stdout == "users@c is gone\n"
+    assert server.detour("offload", "rm", "--all", "--owner", "eve").stdout == (
+        "eve has no deployment that could be removed\n"
+    )
+
+
+NO_CLUSTER = "this server has no Kubernetes cluster: start instances yourself, and register them with offload add"
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
+        (["create", "users", "x", "--image", "users:2"], NO_CLUSTER),
+        (["create", "users", "x", "--image", "users:2", "--env", "A"], "--env 'A' is no NAME=VALUE"),
+        (["create", "users", "x", "--image", "users:2", "--env", "A B=1"], "env.A B.[key]: "),
+        (["create", "users", "x", "--image", "a b"], "image: "),
+        (["create", "users", "x", "--image", "users:2", "--timeout", "soon"], "expected a whole number and a unit"),
+        (["logs", "users", "filed"], NO_CLUSTER),
+        (["show", "users", "nope"], "there is no users@nope; GET /v1/deployments (detour offload ls)"),
+        (["extend", "users", "nope"], "there is no users@nope; GET /v1/deployments (detour offload ls)"),
+        (["extend", "users", "filed"], "users@filed is in the mesh file: change it there, in /"),
+        (["rm"], "give either SERVICE and NAME, or --all for all deployments of an owner"),
+        (["rm", "users", "x", "--all"], "give either SERVICE and NAME, or --all for all deployments of an owner"),
         (["add", "usrs", "x", "-e", "127.0.0.1:1"], "the mesh has no service usrs; did you mean users?"),
         (["add", "users", "x", "-e", "rubbish"], "endpoints[0]: expected ip:port such as 127.0.0.1:8080"),
         (["add", "users", "filed", "-e", "127.0.0.1:1"], "users@filed is in the mesh file: change it there, in /"),
         (["rm", "users", "filed"], "users@filed is in the mesh file: change it there, in /"),
-        (["rm", "users", "nope"], "nobody has registered users@nope; GET /v1/deployments (detour offload ls)"),
+        (["rm", "users", "nope"], "there is no users@nope; GET /v1/deployments (detour offload ls)"),
         (["rm", "users", "../../healthz"], "there is no DELETE /v1/deployments/users/../../healthz; "),
     ],
 )

@@ -130,3 +130,18 @@ def test_a_state_that_cannot_be_opened_is_one_line(mesh_file, tmp_path):
     state = tmp_path / "nowhere" / "state.db"
     line = refusal(detour("serve", "--mesh", str(mesh_file), "--state", str(state), "--api", "127.0.0.1:0"))
     assert line.startswith(f"{state}: cannot be used as the registry of deployments: unable to open database file")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--namespace", "shop"], "give the mesh file with --mesh"),
+        (["--mesh", "m.yaml", "--namespace", "shop"], "--namespace goes with --kubernetes"),
+        (["--mesh", "m.yaml", "--webhook", "127.0.0.1:1"], "--webhook goes with --kubernetes"),
+        (["--kubernetes", "--kubeconfig", "/nowhere/config"], "no Kubernetes cluster: "),
+        (["--kubernetes", "--sidecar-mode", "magic"], "--sidecar-mode 'magic' is neither explicit nor transparent"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_one_line(here, arguments, line):
+    """With what to give."""
+    assert refusal(here("serve", *arguments)).startswith(line)

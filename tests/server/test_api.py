@@ -51,7 +51,7 @@ async def test_a_removed_deployment_is_gone(http):
     assert [one["name"] for one in (await http.get("/v1/deployments")).json()] == ["filed"]
     again = await http.delete("/v1/deployments/users/pr-42")
     assert again.status_code == 404
-    assert again.json()["detail"].startswith("nobody has registered users@pr-42; GET /v1/deployments")
+    assert again.json()["detail"].startswith("there is no users@pr-42; GET /v1/deployments")
 
 
 async def test_an_owner_may_renew(http):

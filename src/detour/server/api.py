@@ -206,7 +206,7 @@ async def _progress(copies: Copies, service: str, name: str) -> ProgressOut | No
 
 def _nobody(service: str, name: str) -> JSONResponse:
     hint = "GET /v1/deployments (detour offload ls) lists what there is"
-    return problem(HTTPStatus.NOT_FOUND, f"nobody has registered {service}@{name}; {hint}")
+    return problem(HTTPStatus.NOT_FOUND, f"there is no {service}@{name}; {hint}")
 
 
 def _service(service: Service, deployments: list[str]) -> ServiceOut:
