@@ -6,7 +6,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from detour import __version__
-from detour.cli import bootstrap, curl, demo, edge, header, inject, offload, redirect, serve, sidecar, status
+from detour.cli import (
+    bootstrap,
+    curl,
+    demo,
+    edge,
+    header,
+    inject,
+    install,
+    offload,
+    redirect,
+    serve,
+    sidecar,
+    status,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -22,6 +35,7 @@ app.add_typer(offload.app, name="offload")
 app.command("header")(header.header)
 # What stands behind the first word is curl's, also if it looks like an option of this command.
 app.command("curl", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(curl.curl)
+app.command("install")(install.install)
 app.command("inject")(inject.inject)
 app.command("redirect")(redirect.redirect)
 app.command("status")(status.status)

@@ -1,6 +1,7 @@
 """The options of commands that work with a Kubernetes cluster, and what they mean."""
 
 import os
+import re
 import socket
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from detour.server.installation import Installed
 
 _DEFAULTS = Settings()
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
 Kubernetes = Annotated[bool, typer.Option("--kubernetes", help="Make the mesh of a cluster's Services.")]
 Namespace = Annotated[
@@ -61,6 +63,11 @@ DETOUR_IMAGE = _DEFAULTS.detour_image
 CONTROL_PLANE = _DEFAULTS.control_plane
 
 
+def is_dns_label(text: str) -> bool:
+    """Say whether a text can name a namespace (RFC 1123)."""
+    return _DNS_LABEL.fullmatch(text) is not None
+
+
 def injection(mode: str, sidecar_image: str, detour_image: str, control_plane: str) -> Settings:
     """Return how pods get their sidecars.
 
@@ -88,7 +95,8 @@ def open_cluster(
     Raises:
         OSError: There is none.
     """
-    from detour.server.cluster import Cluster, Namespaces, cluster_config  # noqa: PLC0415  slow to import
+    from detour.kubernetes.config import cluster_config  # noqa: PLC0415  slow to import
+    from detour.server.cluster import Cluster, Namespaces  # noqa: PLC0415  as above
     from detour.server.installation import Installed, Replica  # noqa: PLC0415  as above
 
     config = cluster_config(kubeconfig, context)

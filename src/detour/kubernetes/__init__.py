@@ -1,1 +1,1 @@
-"""What all that works with a Kubernetes cluster agrees on. Pure: no I/O."""
+"""What all that works with a Kubernetes cluster agrees on: names of its own objects, and which cluster is meant."""

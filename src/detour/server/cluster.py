@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from lightkube import AsyncClient
-from lightkube.config.kubeconfig import KubeConfig, SingleConfig
-from lightkube.core.exceptions import ConfigError
+from lightkube.config.kubeconfig import SingleConfig
 
 from detour.discovery.kubernetes import Discovery
 from detour.mesh import Event, Mesh, Naming, OffloadedDeployment, apply
@@ -48,26 +47,6 @@ class Namespaces:
 
     def __str__(self) -> str:
         return "all namespaces" if self.are_all else ", ".join(self.watched)
-
-
-def cluster_config(kubeconfig: str = "", context: str = "") -> SingleConfig:
-    """Find the API server as kubectl does, or as a pod's service account says.
-
-    Args:
-        kubeconfig: A file; by default that of the environment, of the pod, or of the home folder.
-        context: Which of the file's contexts; its current one by default.
-
-    Raises:
-        OSError: There is none, or it can't be read.
-    """
-    try:
-        found = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()
-        config = found.get(context or None)
-    except (ConfigError, ValueError) as error:
-        raise OSError(f"no Kubernetes cluster: {error}; give --kubeconfig FILE or --context NAME") from error
-    if config is None or not config.cluster.server:
-        raise OSError("no Kubernetes cluster: the kubeconfig names none; give --kubeconfig FILE or --context NAME")
-    return config
 
 
 class Cluster(Source):

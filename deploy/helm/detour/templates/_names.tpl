@@ -1,0 +1,52 @@
+{{- define "detour.selector" -}}
+app.kubernetes.io/name: detour
+app.kubernetes.io/component: server
+{{- end }}
+
+{{- define "detour.labels" -}}
+{{ include "detour.selector" . }}
+app.kubernetes.io/part-of: detour
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "detour.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- /* What the server may do in a namespace of the mesh. */ -}}
+{{- define "detour.meshRules" -}}
+- apiGroups: [""]
+  resources: [services, pods, events]
+  verbs: [get, list, watch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, list, watch]
+- apiGroups: [apps]
+  resources: [deployments, replicasets]
+  verbs: [get, list, watch]
+# The sidecars' certificate, and no other Secret. The name of what is created cannot be limited; creating tells nothing.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [detour-sidecar-tls]
+  verbs: [get, patch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+{{- if .Values.offload.enabled }}
+# Copies of live Deployments: Kubernetes knows no right to write some Deployments only.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [create, update, patch, delete]
+# Endpoints that were registered by hand are kept as EndpointSlices that belong to no Service.
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [create, update, patch, delete]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end }}
+{{- end }}

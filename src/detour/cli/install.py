@@ -1,0 +1,68 @@
+"""`detour install`: the server in a cluster, for those without Helm."""
+
+from typing import Annotated
+
+import typer
+
+from detour import __version__
+from detour.cli import cluster as options
+
+Namespaces = Annotated[
+    list[str],
+    typer.Option(
+        "--namespace",
+        help="A namespace of the mesh; repeatable. Services of the first go by their bare names.",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+ServerNamespace = Annotated[str, typer.Option(help="Where the server itself is put.", metavar="NAME")]
+Image = Annotated[str, typer.Option(help="What the server runs.", metavar="IMAGE")]
+Replicas = Annotated[int, typer.Option(help="How many servers.", metavar="N")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the manifests, and change nothing.")]
+Timeout = Annotated[str, typer.Option(help="The longest to wait until the server answers.", metavar="TIME")]
+
+
+def install(
+    *,
+    namespace: Namespaces,
+    server_namespace: ServerNamespace = "detour",
+    image: Image = f"ghcr.io/detour-dev/detour:{__version__}",
+    replicas: Replicas = 2,
+    dry_run: DryRun = False,
+    timeout: Timeout = "2m",
+    kubeconfig: options.Kubeconfig = "",
+    kube_context: options.KubeContext = "",
+) -> None:
+    """Install the server into a Kubernetes cluster.
+
+    The objects are those of the Helm chart. With --dry-run they are printed, for kubectl apply -f - (and, to take
+    them away again, for kubectl delete -f -).
+    """
+    from detour.install import Choices, manifests  # noqa: PLC0415  YAML is slow to import
+    from detour.mesh import parse_duration  # noqa: PLC0415  as above
+
+    patience = parse_duration(timeout)
+    if replicas < 1:
+        raise ValueError(f"--replicas {replicas}: expected at least 1")
+    for name in (server_namespace, *namespace):
+        _expect_namespace(name)
+    objects = manifests(Choices(namespace, server_namespace, image, replicas))
+    if dry_run:
+        import yaml  # noqa: PLC0415  as above
+
+        typer.echo(yaml.safe_dump_all(objects, sort_keys=False, width=116), nl=False)
+        return
+    from detour.install.applying import apply, wait_until_available  # noqa: PLC0415  as above
+    from detour.kubernetes.config import cluster_config  # noqa: PLC0415  as above
+
+    config = cluster_config(kubeconfig, kube_context)
+    apply(config, objects, typer.echo)
+    wait_until_available(config, server_namespace, patience.total_seconds())
+    typer.echo(f"Detour serves {', '.join(namespace)}.")
+    typer.echo(f"To reach its API: kubectl -n {server_namespace} port-forward service/detour 15020")
+
+
+def _expect_namespace(name: str) -> None:
+    if not options.is_dns_label(name):
+        raise ValueError(f"{name!r} is no name of a namespace: expected lower-case letters, digits and dashes")
