@@ -44,8 +44,9 @@ def build(order: "dict[str, Any]") -> None:
 def _open_way(path: Path) -> None:
     for folder in path.parents:
         mode = folder.stat().st_mode
-        if not mode & 0o001:
-            folder.chmod((mode & 0o7777) | 0o001)
+        # Whoever has no other group is in root's.
+        if mode & 0o011 != 0o011:
+            folder.chmod((mode & 0o7777) | 0o011)
 
 
 def _mount_points(folder: str) -> "list[str]":
