@@ -1,4 +1,4 @@
-"""A shop in the test cluster: the service `users` with pods that really run, Detour's server, and a caller's sidecar."""
+"""A shop in the test cluster: the service `users` with pods that run, Detour's server, and a caller's sidecar."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from lightkube.codecs import from_dict
 
-from cli.running import environment, running
+from cli.running import environment, running, wait_until
 from detour.envoy import Sidecar, sidecar_bootstrap
 from detour.envoy.runner import find_envoy
 from kubernetes.cluster import Cluster, Image
@@ -104,9 +104,13 @@ class Shop:
         answer = self.call(override)
         return answer.json()["version"] if answer.is_success else str(answer.status_code)
 
+    def get(self, path: str) -> Any:
+        """Ask the server's API."""
+        return httpx.get(self.server + path, timeout=10).raise_for_status().json()
+
     def endpoints(self, name: str) -> list[str] | None:
         """Return where the server has a deployment of users; None if it has none."""
-        found = httpx.get(f"{self.server}/v1/deployments", timeout=10).json()
+        found = self.get("/v1/deployments")
         return next((one["endpoints"] for one in found if one["name"] == name), None)
 
     def until(self, holds: Callable[[], Any]) -> Any:
@@ -165,7 +169,15 @@ def sidecar(port: int, control_plane: str, folder: Path, namespace: str = "") ->
             stderr=log,
         )
         try:
+            wait_until(lambda: _is_live(settings.admin_port))
             yield
         finally:
             process.kill()
             process.wait()
+
+
+def _is_live(admin_port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{admin_port}/ready", timeout=5).is_success
+    except httpx.HTTPError:
+        return False

@@ -12,7 +12,7 @@ _CLUSTERS = "Cluster"
 
 
 def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
-    """Show the server, its mesh file and its Envoys.
+    """Show the server, where its mesh comes from, and its Envoys.
 
     For each Envoy: what it holds, how much it was sent, and every resource that it rejected, with its reason.
     """
@@ -20,11 +20,15 @@ def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    mesh_file = found["mesh_file"]
+    mesh_file, cluster = found["mesh_file"], found["cluster"]
+    sources = [mesh_file["path"]] if mesh_file else []
+    sources += [f"namespace {cluster['namespaces']}"] if cluster else []
     deployments = _counted(found["deployments"], "offloaded deployment")
-    typer.echo(f"{mesh_file['path']}: {_counted(found['services'], 'service')}, {deployments}")
-    if mesh_file["problem"]:
+    typer.echo(f"{' and '.join(sources)}: {_counted(found['services'], 'service')}, {deployments}")
+    if mesh_file and mesh_file["problem"]:
         _alarm("The mesh file has mistakes; the last good mesh is in force:", mesh_file["problem"])
+    for problem in cluster["problems"] if cluster else ():
+        _alarm("In the cluster:", problem)
     for failure in found["failures"]:
         _alarm("A failure:", failure)
     _print_envoys(found["envoys"])

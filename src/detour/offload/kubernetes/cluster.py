@@ -134,7 +134,7 @@ class ClusterDeployments:
         wanted = _slices_of(deployment, service, namespace)
         with explained("write EndpointSlices", namespace):
             for one in wanted:
-                await self._client.apply(SLICE.from_dict(one), "detour", force=True)
+                await self._client.apply(SLICE.from_dict(one), field_manager="detour", force=True)
             names = {one["metadata"]["name"] for one in wanted}
             for one in there:
                 if one["metadata"]["name"] not in names:
