@@ -24,6 +24,7 @@ COMMANDS = [
     "offload logs",
     "offload extend",
     "install",
+    "uninstall",
     "header",
     "curl",
     "inject",

@@ -45,6 +45,14 @@ def test_a_single_server_has_no_budget() -> None:
     assert "PodDisruptionBudget" in [one["kind"] for one in manifests(CHOICES)]
 
 
+def test_what_the_servers_write_is_not_written_for_them() -> None:
+    """Installing again would take the Lease from its leader, and the webhook's authority from the API server."""
+    (lease,) = named(manifests(CHOICES), "Lease", "detour-server")
+    assert "spec" not in lease
+    (configuration,) = named(manifests(CHOICES), "MutatingWebhookConfiguration", "detour")
+    assert all("caBundle" not in one["clientConfig"] for one in configuration["webhooks"])
+
+
 def test_rights_are_as_small_as_they_can_be() -> None:
     """No wildcard; Secrets by name, but for making them; the cluster's own objects only by name."""
     for role in (one for one in manifests(CHOICES) if one["kind"] in {"Role", "ClusterRole"}):
@@ -60,7 +68,7 @@ def test_rights_are_as_small_as_they_can_be() -> None:
 def test_dry_run_prints_them() -> None:
     """As YAML that says the same."""
     done = detour("install", "--namespace", "shop", "--namespace", "pay", "--dry-run")
-    chosen = Choices(["shop", "pay"], "detour", f"ghcr.io/detour-dev/detour:{__version__}")
+    chosen = Choices(["shop", "pay"], "detour", f"detour:{__version__}")
     assert list(yaml.safe_load_all(done.stdout)) == manifests(chosen)
 
 

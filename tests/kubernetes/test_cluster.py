@@ -235,7 +235,7 @@ def test_a_native_sidecar_starts_before_the_app_and_ends_after_it(
     assert order == ["init", "sidecar", "started", "app"]
     assert pod.status.initContainerStatuses[0].state.terminated.reason == "Completed"
     assert pod.status.initContainerStatuses[1].started
-    shared = Path(f"/proc/{cluster.pids(pod)['sidecar']}/root/shared/order")
+    shared = Path(f"/proc/{cluster.pids(pod)['sidecar']}/root", "shared/order")
     with shared.open() as kept_open:
         client.delete(Pod, "users")
         cluster.wait_for(lambda: _is_gone(client, "users"), "the pod's end")

@@ -3,19 +3,26 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from lightkube import ApiError, Client
 from lightkube.codecs import from_dict
+from lightkube.core.resource import GlobalResource
 from lightkube.models.authorization_v1 import ResourceAttributes, SubjectAccessReviewSpec
+from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfiguration
+from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.authorization_v1 import SubjectAccessReview
-from lightkube.resources.core_v1 import Namespace, Pod, Service
+from lightkube.resources.coordination_v1 import Lease
+from lightkube.resources.core_v1 import Namespace, Pod, Secret, Service
+from lightkube.types import PatchType
 
-from cli.running import environment
+from cli.running import environment, refusal
 from detour import __version__
 from detour.envoy.runner import find_envoy
 from detour.install import Choices, manifests
@@ -24,7 +31,7 @@ from kubernetes.shop import REGISTRY, Shop, put_images, users
 
 ROOT = Path(__file__).parents[2]
 ENVOY = "envoyproxy/envoy:v1.40.0"
-IMAGE = f"ghcr.io/detour-dev/detour:{__version__}"
+IMAGE = f"detour:{__version__}"
 
 WEB = """
 import http.server, json, os, urllib.request
@@ -92,11 +99,75 @@ def test_the_api_server_accepts_it(cluster: Cluster, options: tuple[str, ...]) -
             client.apply(from_dict(one), force=True)
 
 
+def test_a_digest_decides_about_the_image() -> None:
+    """For the server, and for what redirects pods in transparent mode."""
+    digest = f"sha256:{'4f' * 32}"
+    (server,) = (
+        one for one in chart("--set", f"image.digest={digest},image.tag=v7") if one["kind"] == "Deployment"
+    )
+    (container,) = server["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"detour@{digest}"
+    assert f"--detour-image={container['image']}" in container["args"]
+
+
 def test_mistaken_values_are_refused() -> None:
     """By the chart's schema."""
-    for value in ("namespaces={}", "namespaces={Shop}", "injection.mode=magic", "replicas=0", "typo=1"):
+    for value in (
+        "image.digest=sha256:1",
+        "namespaces={}",
+        "namespaces={Shop}",
+        "injection.mode=magic",
+        "replicas=0",
+        "typo=1",
+    ):
         with pytest.raises(subprocess.CalledProcessError):
             chart("--set", value)
+
+
+@pytest.fixture
+def helm_at(cluster: Cluster, tmp_path: Path) -> Callable[..., str]:
+    """Give Helm for the cluster, with folders of its own."""
+    homes = {f"HELM_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+    known = {**environment(KUBECONFIG=str(cluster.kubeconfig)), **homes}
+
+    def run(*arguments: str) -> str:
+        command = [helm(), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=known, timeout=100)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    return run
+
+
+def test_helm_installs_upgrades_and_uninstalls(cluster: Cluster, helm_at: Callable[..., str]) -> None:
+    """An upgrade leaves the Lease to its leader; rights follow the values; `detour` keeps out; nothing stays."""
+    with cluster.namespace("one") as home, cluster.namespace("two") as other, cluster.client() as client:
+        where = (str(ROOT / "deploy/helm/detour"), "--namespace", home, "--set", f"namespaces={{{home},{other}}}")
+        assert f"Detour serves {home}, {other}." in helm_at("install", "detour", *where)
+        assert _may(cluster, home, ("create", "deployments.apps", other, ""))
+        held = {"spec": {"holderIdentity": "ana", "leaseDurationSeconds": 15}}
+        client.patch(Lease, "detour-server", held, namespace=home, patch_type=PatchType.MERGE)
+        helm_at("upgrade", "detour", *where, "--set", "offload.enabled=false,replicas=1")
+        assert client.get(Lease, "detour-server", namespace=home).spec.holderIdentity == "ana"
+        assert not _may(cluster, home, ("create", "deployments.apps", other, ""))
+        for command in (("install", "--namespace", home, "--server-namespace", home), ("uninstall", "--yes")):
+            said = refusal(detour(cluster.kubeconfig, *command))
+            assert said.startswith(f"Helm has installed Detour in namespace {home}: use helm ")
+        helm_at("uninstall", "detour", "--namespace", home)
+        assert not _of_detour(cluster)
+
+
+def _of_detour(cluster: Cluster) -> list[str]:
+    """Return what the cluster has of the chart, but for namespaces."""
+    kinds = {type(from_dict(one)) for one in manifests(Choices(["x"], "x", "x"))} - {Namespace}
+    labels = {"app.kubernetes.io/part-of": "detour"}
+    with cluster.client() as client:
+        found = [
+            one
+            for kind in (*kinds, Secret)
+            for one in client.list(kind, namespace=None if issubclass(kind, GlobalResource) else "*", labels=labels)
+        ]
+    return [f"{type(one).__name__} {one.metadata.name}" for one in found if not one.metadata.deletionTimestamp]
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +181,7 @@ def installed(cluster: Cluster) -> Iterator[Shop]:
     cluster.images["registry.test/web:1"] = Image((*python, WEB))
     with cluster.namespace("shop", {"detour.dev/injection": "enabled"}) as shop:
         server = f"detour-{shop}"
-        done = subprocess.run(
-            [sys.executable, "-m", "detour", "install", "--namespace", shop, "--server-namespace", server],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment(KUBECONFIG=str(cluster.kubeconfig)),
-            timeout=200,
-        )
+        done = detour(cluster.kubeconfig, "install", "--namespace", shop, "--server-namespace", server)
         assert done.returncode == 0, (done.stdout, done.stderr, _logs(cluster, server))
         assert "Deployment detour is as it should be" in done.stdout
         with cluster.client() as client:
@@ -131,7 +195,28 @@ def installed(cluster: Cluster) -> Iterator[Shop]:
             client.delete(Namespace, server)
             for one in manifests(Choices([shop], server, IMAGE)):
                 if one["kind"].startswith(("ClusterRole", "Mutating")):
-                    client.delete(type(from_dict(one)), one["metadata"]["name"])
+                    _delete(client, type(from_dict(one)), one["metadata"]["name"])
+
+
+def _delete(client: Client, kind: Any, name: str) -> None:
+    try:
+        client.delete(kind, name)
+    except ApiError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
+
+
+def detour(kubeconfig: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as whoever the kubeconfig says."""
+    return subprocess.run(
+        [sys.executable, "-m", "detour", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(KUBECONFIG=str(kubeconfig)),
+        stdin=subprocess.DEVNULL,
+        timeout=200,
+    )
 
 
 def _logs(cluster: Cluster, namespace: str) -> str:
@@ -156,7 +241,13 @@ def _web(mode: str) -> dict[str, Any]:
             "annotations": {"detour.dev/mode": mode},
         },
         "spec": {
-            "containers": [{"name": "web", "image": "registry.test/web:1"}],
+            "containers": [
+                {
+                    "name": "web",
+                    "image": "registry.test/web:1",
+                    "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+                }
+            ],
             "terminationGracePeriodSeconds": 1,
         },
     }
@@ -223,6 +314,12 @@ def test_the_server_may_do_what_it_needs_and_no_more(
     verb, resource, place, name = right
     server = f"detour-{installed.namespace}"
     namespace = {"shop": installed.namespace, "server": server}.get(place, place)
+    assert _may(installed.cluster, server, (verb, resource, namespace, name)) == allowed
+
+
+def _may(cluster: Cluster, server: str, right: tuple[str, str, str, str]) -> bool:
+    """Return whether the server in that namespace may do something, by the API server's judgement."""
+    verb, resource, namespace, name = right
     plural, _, group = resource.partition(".")
     asked = SubjectAccessReviewSpec(
         user=f"system:serviceaccount:{server}:detour",
@@ -231,8 +328,40 @@ def test_the_server_may_do_what_it_needs_and_no_more(
             verb=verb, resource=plural, group=group, namespace=namespace, name=name or None
         ),
     )
+    with cluster.client() as client:
+        return bool(client.create(SubjectAccessReview(spec=asked)).status.allowed)
+
+
+def test_installing_again_leaves_the_leader_alone(installed: Shop) -> None:
+    """What is the servers' own is not written: the Lease keeps its holder, and the webhook its authority."""
+    server = f"detour-{installed.namespace}"
     with installed.cluster.client() as client:
-        assert client.create(SubjectAccessReview(spec=asked)).status.allowed == allowed
+
+        def own() -> tuple[Any, ...]:
+            spec = client.get(Lease, "detour-server", namespace=server).spec
+            (webhook,) = client.get(MutatingWebhookConfiguration, "detour").webhooks
+            return spec.holderIdentity, spec.acquireTime, webhook.clientConfig.caBundle
+
+        installed.until(lambda: all(own()))
+        before = own()
+        kubeconfig = installed.cluster.kubeconfig
+        done = detour(kubeconfig, "install", "--namespace", installed.namespace, "--server-namespace", server)
+        assert done.returncode == 0, done
+        assert own() == before
+
+
+def test_a_cluster_has_one_installation(installed: Shop) -> None:
+    """Another would take the cluster-wide objects of the first; nothing is changed."""
+    kubeconfig = installed.cluster.kubeconfig
+    done = detour(kubeconfig, "install", "--namespace", installed.namespace, "--server-namespace", "elsewhere")
+    assert refusal(done).startswith(f"Detour is installed in namespace detour-{installed.namespace} already")
+
+
+def test_who_may_not_install_is_told_what_is_missing(installed: Shop) -> None:
+    """Which verb, on what."""
+    kubeconfig = installed.cluster.kubeconfig_for(installed.namespace, "default")
+    said = refusal(detour(kubeconfig, "install", "--namespace", installed.namespace))
+    assert 'cannot get resource "mutatingwebhookconfigurations"' in said
 
 
 def test_one_of_two_servers_may_go(installed: Shop) -> None:
@@ -249,3 +378,23 @@ def _ready_servers(cluster: Cluster, namespace: str) -> list[Pod]:
     with cluster.client() as client:
         found = client.list(Pod, namespace=namespace, labels={"app.kubernetes.io/name": "detour"})
         return [pod for pod in found if is_ready(pod) and not pod.metadata.deletionTimestamp]
+
+
+def test_uninstalling_takes_everything_of_detour_and_nothing_else(installed: Shop) -> None:
+    """It lists first and needs a yes; the baseline, offloaded deployments and namespaces stay."""
+    cluster, kubeconfig = installed.cluster, installed.cluster.kubeconfig
+    assert installed.detour("offload", "create", "users", "left", "--image", f"{REGISTRY}:2").returncode == 0
+    before = _of_detour(cluster)
+    listed = detour(kubeconfig, "uninstall", "--dry-run")
+    assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 1 + len(before))
+    assert "nobody to ask" in detour(kubeconfig, "uninstall").stderr
+    assert sorted(_of_detour(cluster)) == sorted(before)
+    done = detour(kubeconfig, "uninstall", "--yes")
+    assert done.returncode == 0, done
+    assert f"Deployment users--left of namespace {installed.namespace} stays" in done.stdout
+    installed.until(lambda: not _of_detour(cluster))
+    with cluster.client() as client:
+        assert client.get(Namespace, f"detour-{installed.namespace}")
+        names = {one.metadata.name for one in client.list(Deployment, namespace=installed.namespace)}
+    assert names == {"users", "users--left"}
+    assert detour(kubeconfig, "uninstall").stdout == "Detour is not installed in this cluster.\n"

@@ -36,6 +36,7 @@ app.command("header")(header.header)
 # What stands behind the first word is curl's, also if it looks like an option of this command.
 app.command("curl", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(curl.curl)
 app.command("install")(install.install)
+app.command("uninstall")(install.uninstall)
 app.command("inject")(inject.inject)
 app.command("redirect")(redirect.redirect)
 app.command("status")(status.status)

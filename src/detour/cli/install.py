@@ -1,5 +1,6 @@
-"""`detour install`: the server in a cluster, for those without Helm."""
+"""`detour install` and `uninstall`: the server in a cluster, for those without Helm."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ ServerNamespace = Annotated[str, typer.Option(help="Where the server itself is p
 Image = Annotated[str, typer.Option(help="What the server runs.", metavar="IMAGE")]
 Replicas = Annotated[int, typer.Option(help="How many servers.", metavar="N")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the manifests, and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")]
+DryList = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted, and change nothing.")]
 Timeout = Annotated[str, typer.Option(help="The longest to wait until the server answers.", metavar="TIME")]
 
 
@@ -27,7 +30,7 @@ def install(
     *,
     namespace: Namespaces,
     server_namespace: ServerNamespace = "detour",
-    image: Image = f"ghcr.io/detour-dev/detour:{__version__}",
+    image: Image = f"detour:{__version__}",
     replicas: Replicas = 2,
     dry_run: DryRun = False,
     timeout: Timeout = "2m",
@@ -36,8 +39,8 @@ def install(
 ) -> None:
     """Install the server into a Kubernetes cluster.
 
-    The objects are those of the Helm chart. With --dry-run they are printed, for kubectl apply -f - (and, to take
-    them away again, for kubectl delete -f -).
+    The objects are those of the Helm chart. With --dry-run they are printed, for kubectl apply -f -. Doing it again
+    changes what has changed; detour uninstall takes it all away again.
     """
     from detour.install import Choices, manifests  # noqa: PLC0415  YAML is slow to import
     from detour.mesh import parse_duration  # noqa: PLC0415  as above
@@ -57,10 +60,59 @@ def install(
     from detour.kubernetes.config import cluster_config  # noqa: PLC0415  as above
 
     config = cluster_config(kubeconfig, kube_context)
-    apply(config, objects, typer.echo)
+    apply(config, server_namespace, objects, typer.echo)
     wait_until_available(config, server_namespace, patience.total_seconds())
     typer.echo(f"Detour serves {', '.join(namespace)}.")
     typer.echo(f"To reach its API: kubectl -n {server_namespace} port-forward service/detour 15020")
+
+
+def uninstall(
+    *,
+    yes: Yes = False,
+    dry_run: DryList = False,
+    kubeconfig: options.Kubeconfig = "",
+    kube_context: options.KubeContext = "",
+) -> None:
+    """Take the server out of a Kubernetes cluster.
+
+    What is to be deleted is listed first. Namespaces stay, and so do offloaded deployments.
+    """
+    from detour.install.removing import find, remove  # noqa: PLC0415  slow to import
+    from detour.kubernetes.config import cluster_config  # noqa: PLC0415  as above
+
+    config = cluster_config(kubeconfig, kube_context)
+    objects, offloaded = find(config)
+    if not objects:
+        typer.echo("Detour is not installed in this cluster.")
+        return
+    typer.echo("To be deleted:")
+    for one in objects:
+        typer.echo(f"  {one}")
+    if dry_run:
+        return
+    if not yes:
+        _ask()
+    remove(config, objects, typer.echo)
+    typer.echo("Pods keep their sidecars until they are restarted: kubectl rollout restart deployment")
+    for one in offloaded:
+        typer.echo(f"{one} stays, and nobody ends it any more.")
+
+
+def _ask() -> None:
+    """Ask whether to go on.
+
+    Raises:
+        ValueError: There is nobody to ask.
+        RuntimeError: The answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise ValueError("nothing was deleted, because there is nobody to ask: give --yes")
+    try:
+        agreed = typer.confirm("Delete them?")
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise RuntimeError("nothing was deleted")
 
 
 def _expect_namespace(name: str) -> None:

@@ -92,6 +92,7 @@ async def serve(
         plane = await _plane(mesh_file, state, cluster, installed, held)
         http = _Http(_config(api(plane)))
         running: list[asyncio.Task[None]] = []
+        admission: list[_Http] = []
 
         async def begin() -> None:
             """Serve Envoys and pods once there is something to tell them, and a certificate to show."""
@@ -104,7 +105,8 @@ async def serve(
                 credentials = tls.grpc_credentials() if installed.replica.tls else None
                 if webhook:
                     app = webhook_app(installed.injection(await cluster.version()))
-                    running.append(tasks.create_task(_Http(_config(app, tls.https)).serve([webhook])))
+                    admission.append(_Http(_config(app, tls.https)))
+                    tasks.create_task(admission[0].serve([webhook]))
             xds_port = await plane.ads.start(addresses.xds, credentials)
             plane.is_ready = True
             ready(_bound(addresses, xds_port, listening, webhook))
@@ -118,6 +120,9 @@ async def serve(
                 await http.serve([listening])
                 for task in running:
                     task.cancel()
+                for server in admission:
+                    # In good order: a pod whose admission is cut off starts without a sidecar.
+                    server.should_exit = True
         finally:
             await plane.ads.stop()
     _log.info("ended; Envoys keep what they have been told")
