@@ -60,7 +60,7 @@ def test_everything_locked_is_hashed_and_final() -> None:
 
 
 def test_no_file_names_a_registry_or_a_home() -> None:
-    """Where packages come from, and where the project lies, is the machine's business; Go's have addresses as names."""
+    """Where packages come from, and where the project lies, is the machine's business; Go's names are addresses."""
     texts = {path: path.read_text(errors="replace") for path in files() if path.name not in {"go.mod", "go.sum"}}
     named = [
         (str(path), found[0])
