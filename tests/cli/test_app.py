@@ -1,9 +1,12 @@
 """What holds for every command: help, versions, mistakes, and how fast it starts."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +120,15 @@ def test_light_commands_import_no_heavy_library():
     header, imported = done.stdout.splitlines()
     assert header == "baggage: override.route.users=pr-42"
     assert json.loads(imported) == []
+
+
+def test_it_is_a_plugin_of_kubectl():
+    """`kubectl detour` runs what is called kubectl-detour on the path."""
+    folder = Path(sys.executable).parent
+    plugin = folder / "kubectl-detour"
+    command = ["kubectl", "detour"] if shutil.which("kubectl") else [str(plugin)]
+    path = f"{folder}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [*command, "--version"], capture_output=True, text=True, check=False, env=environment(PATH=path), timeout=30
+    )
+    assert (done.returncode, done.stdout) == (0, f"detour {package.__version__}\n")

@@ -82,13 +82,16 @@ class Cluster(Source):
             self.is_synced.set()
             news.set()
 
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._discovery.follow(take))
-            while True:
-                await news.wait()
-                news.clear()
-                async with self._changed:
-                    self._changed.notify_all()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._discovery.follow(take))
+                while True:
+                    await news.wait()
+                    news.clear()
+                    async with self._changed:
+                        self._changed.notify_all()
+        finally:
+            await self.client.aclose()
 
     async def version(self) -> tuple[int, int]:
         """Return the cluster's version, once the API server says."""

@@ -4,9 +4,11 @@ Invariant: what must be done once is done by the leader; everything else by ever
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import httpx2
@@ -32,6 +34,11 @@ _NATIVE_SINCE: Final = (1, 29)
 
 _INJECTION: Final = "detour.dev/injection"
 _NAMESPACES_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 5.0
+
+_Run = Callable[[], Coroutine[Any, Any, None]]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +96,14 @@ class Installed:
 
     async def lead(self) -> None:
         """Do what must be done once, whenever this replica leads, until cancelled."""
-        runs: list[Callable[[], Coroutine[Any, Any, None]]] = [self._housekeeping.run]
+        runs: list[_Run] = [partial(_kept_up, self._housekeeping.run)]
         if self.has_certificates:
-            runs += [self._keeper.run, self._follow_namespaces]
+            runs += [partial(_kept_up, self._keeper.run), self._follow_namespaces]
         name = LeaseName(self.replica.namespace, _LEASE)
-        await lead(self._lease_client, name, self.replica.identity, *runs)
+        try:
+            await lead(self._lease_client, name, self.replica.identity, *runs)
+        finally:
+            await self._close()
 
     async def serving(self) -> Serving:
         """Return what TLS is served with; waits until the leader has made a certificate."""
@@ -110,8 +120,7 @@ class Installed:
         """Return how pods get their sidecars in a cluster of that version."""
         return replace(self.replica.injection, native=version >= _NATIVE_SINCE, tls=self.replica.tls)
 
-    async def close(self) -> None:
-        """Let go of all connections."""
+    async def _close(self) -> None:
         await self._client.aclose()
         await self._lease_client.aclose()
 
@@ -131,3 +140,13 @@ class Installed:
                     self._keeper.wake()
             await asyncio.sleep(_NAMESPACES_SECONDS)
         await asyncio.Event().wait()
+
+
+async def _kept_up(run: _Run) -> None:
+    """Do it, and again after a fault of its own: Envoys are served whatever is wrong with the leader's work."""
+    while True:
+        try:
+            await run()
+        except Exception:  # noqa: BLE001  whatever it is
+            _log.exception("what only the leader does has failed; trying again")
+        await asyncio.sleep(_AGAIN_SECONDS)
