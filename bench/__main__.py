@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import cpu, demo_time, first_call, offload_add, pushed_bytes, restarts, server_memory, unbacked_memory
+from bench.kubernetes import isolation, large, ready, restart
 from bench.options import Options
 from bench.report import Row, show, write
 
@@ -22,6 +23,10 @@ _PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = 
     "demo-time": demo_time.measure,
     "restarts": restarts.measure,
     "unbacked-memory": unbacked_memory.measure,
+    "kubernetes-ready": ready.measure,
+    "kubernetes-large": large.measure,
+    "kubernetes-restart": restart.measure,
+    "kubernetes-isolation": isolation.measure,
 }
 _RESULTS: Final = Path(__file__).parent / "results"
 
