@@ -486,7 +486,7 @@ def test_nothing_is_left_of_a_cluster_however_its_session_ends(killed: bool, tmp
             session.stdin.close()
             session.wait()
     deadline = time.monotonic() + 10
-    while _alive(processes) and time.monotonic() < deadline:
+    while (_alive(processes) or _namespaces() & spaces) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _alive(processes)
     assert not _namespaces() & spaces

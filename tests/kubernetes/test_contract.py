@@ -55,7 +55,7 @@ class RealSource(Source):
         status = whole.pop("status", None)
         if kind == "pods":
             containers = [{**container, "image": "none"} for container in one["spec"]["containers"]]
-            whole["spec"] = {"nodeName": "elsewhere", "containers": containers}
+            whole["spec"] = {"nodeName": "nowhere", "containers": containers}
         if kind == "deployments":
             labels = {"detour.dev/offloaded": "never"}
             template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "x", "image": "none"}]}}
@@ -96,7 +96,7 @@ class TestRealCluster(Contract):
         """Follow a namespace in which there is nothing yet."""
         with cluster.client() as client:
             # The controller leaves pods out whose node does not exist.
-            client.apply(Node(metadata=ObjectMeta(name="elsewhere")), field_manager="test")
+            client.apply(Node(metadata=ObjectMeta(name="nowhere")), field_manager="test")
         made = RealSource(cluster, namespace)
         task = asyncio.create_task(made.discovery.follow(made.take))
         yield made
