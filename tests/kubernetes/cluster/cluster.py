@@ -176,8 +176,7 @@ class Cluster:
 
     def start_api(self) -> None:
         """Start the API server again, at the same address with the same data, and wait until it is ready."""
-        self._plane.api.start()
-        self._plane.await_api()
+        self._plane.restart_api()
 
     def compact(self) -> None:
         """Forget the history of objects: any older resourceVersion is answered with 410 Gone.

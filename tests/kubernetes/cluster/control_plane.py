@@ -70,8 +70,19 @@ class ControlPlane:
     def ensure_api(self) -> None:
         """Start the API server if a test has left it ended, and wait until it is ready."""
         if not self.api.running:
-            self.api.start()
+            self.restart_api()
         self.await_api()
+
+    def restart_api(self) -> None:
+        """Start the API server again, wait until it is ready, and start anew what works on it.
+
+        After an outage controllers and proxy wait before they ask again, up to a minute: longer than tests do.
+        """
+        self.api.start()
+        self.await_api()
+        for program in (self.controllers, self.proxy):
+            program.kill()
+            program.start()
 
     def await_api(self) -> None:
         """Wait until the API server says that it is ready (`/readyz`)."""
