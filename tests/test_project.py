@@ -61,7 +61,8 @@ def test_everything_locked_is_hashed_and_final() -> None:
 
 def test_no_file_names_a_registry_or_a_home() -> None:
     """Where packages come from, and where the project lies, is the machine's business; Go's names are addresses."""
-    texts = {path: path.read_text(errors="replace") for path in files() if path.name not in {"go.mod", "go.sum"}}
+    addressed = ("go.mod", "go.sum", ".go")
+    texts = {path: path.read_text(errors="replace") for path in files() if not path.name.endswith(addressed)}
     named = [
         (str(path), found[0])
         for path, text in texts.items()

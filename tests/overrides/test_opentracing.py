@@ -7,7 +7,14 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detour.overrides import Kind, Override, Overrides, parse_opentracing, write_opentracing
+from detour.overrides import (
+    Kind,
+    Override,
+    Overrides,
+    parse_opentracing,
+    strip_opentracing,
+    write_opentracing,
+)
 from detour.overrides.wire import LENGTH, Field, WireError, map_entry, read_fields, write_fields
 from overrides_strategies import SETS
 
@@ -143,3 +150,25 @@ def test_any_bytes_are_fields_or_an_error(message: bytes) -> None:
     except WireError:
         return
     assert list(read_fields(write_fields(fields))) == fields
+
+
+@given(SETS, SETS)
+def test_what_is_stripped_can_be_written_anew(first: Overrides, second: Overrides) -> None:
+    """Nothing of the overrides before stays."""
+    stripped = strip_opentracing(write_opentracing(None, first))
+    assert parse_opentracing(write_opentracing(stripped, second)).overrides == second
+
+
+def test_stripping_leaves_what_is_others(carrier: type) -> None:
+    """Trace and span ids, and baggage items of other people."""
+    message = carrier()
+    message.basic_ctx.trace_id = 7
+    message.basic_ctx.baggage_items["team"] = "rides"
+    theirs = b64encode(message.SerializeToString()).decode()
+    assert carrier.FromString(b64decode(strip_opentracing(write_opentracing(theirs, PR_42)))) == message
+
+
+@pytest.mark.parametrize("header", ["", "no base64!", "EA=="])
+def test_what_is_no_carrier_cannot_be_stripped(header: str) -> None:
+    """There is nothing to pass on; an empty header is an empty carrier."""
+    assert strip_opentracing(header) == (None if header else "EgA=")

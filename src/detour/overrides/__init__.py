@@ -4,22 +4,24 @@ Invariant: pure, standard library only, and no input raises; what can't be read 
 people's baggage is never changed.
 """
 
-from detour.overrides.baggage import append_to_baggage, parse_baggage, strip_baggage
+from detour.overrides.baggage import append_to_baggage, parse_baggage, read_entries, strip_baggage
 from detour.overrides.model import (
     ENTRIES_MAX,
     HEADER_MAX,
+    PREFIX,
     Kind,
     Override,
     Overrides,
     Parsed,
     Problem,
 )
-from detour.overrides.opentracing import parse_opentracing, write_opentracing
+from detour.overrides.opentracing import parse_opentracing, strip_opentracing, write_opentracing
 from detour.overrides.words import parse_words
 
 __all__ = [
     "ENTRIES_MAX",
     "HEADER_MAX",
+    "PREFIX",
     "Kind",
     "Override",
     "Overrides",
@@ -29,6 +31,8 @@ __all__ = [
     "parse_baggage",
     "parse_opentracing",
     "parse_words",
+    "read_entries",
     "strip_baggage",
+    "strip_opentracing",
     "write_opentracing",
 ]

@@ -63,11 +63,29 @@ def write_opentracing(header: str | None, overrides: Overrides) -> str:
         raise ValueError(f"{len(entries)} overrides in one request, at most {ENTRIES_MAX} are possible")
     ours = write_fields(map_entry(_ENTRIES, key, value) for key, value in entries)
     item = map_entry(_BAGGAGE_ITEMS, _ITEM, b64encode(ours).decode())
-    others = [field for field in read_fields(message) if field[0] != _BASIC_CONTEXT]
-    made = b64encode(write_fields([*others, (_BASIC_CONTEXT, LENGTH, write_fields([*kept, item]))])).decode()
+    made = _encoded(message, [*kept, item])
     if len(made) > HEADER_MAX:
         raise ValueError(f"x-ot-span-context would have {len(made)} bytes, at most {HEADER_MAX} are possible")
     return made
+
+
+def strip_opentracing(header: str) -> str | None:
+    """Return the header without any override, None if it is not of this form.
+
+    Trace and span ids, and other people's baggage items, stay as they are.
+    """
+    try:
+        message = _decoded(header)
+        kept = [field for field in read_fields(_context(message)) if not _is_ours(field)]
+        return _encoded(message, kept)
+    except ValueError:
+        return None
+
+
+def _encoded(message: bytes, context: list[Field]) -> str:
+    """Encode a carrier, with this context in place of its own."""
+    others = [field for field in read_fields(message) if field[0] != _BASIC_CONTEXT]
+    return b64encode(write_fields([*others, (_BASIC_CONTEXT, LENGTH, write_fields(context))])).decode()
 
 
 def _context(message: bytes) -> bytes:

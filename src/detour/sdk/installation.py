@@ -1,0 +1,103 @@
+"""Setting up, once, at the start of a service: what carries overrides in, through and out.
+
+Invariant: a library is touched when the service imports it, not before; and whatever fails here is told and leaves
+the service as it was.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from functools import cache, partial
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import Any, Final
+
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
+
+from detour.sdk import logs, service
+from detour.sdk.libraries import LIBRARIES, Library
+from detour.sdk.propagator import OverridesPropagator
+
+_logger = logging.getLogger(__name__)
+
+_GROUP: Final = "opentelemetry_instrumentor"
+_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+
+
+def install(service_name: str = "") -> None:
+    """Have overrides travel through this service, whatever libraries it uses, and be honoured by it.
+
+    Call it first, behind nothing but the set-up of OpenTelemetry's own SDK if there is one; or run the service with
+    `opentelemetry-instrument`, which calls it. Calling it again does no more.
+
+    OpenTelemetry's instrumentation of a library is switched on when the service imports the library, unless it is
+    on, or named in `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`. One that is not installed is told.
+
+    Args:
+        service_name: What the mesh calls this service, for `override.log.<service>` and `override.db.<service>`;
+            else `OTEL_SERVICE_NAME`, or `service.name` in `OTEL_RESOURCE_ATTRIBUTES`.
+    """
+    if service_name:
+        service.set_name(service_name)
+    propagators = get_global_textmap()
+    if not isinstance(propagators, OverridesPropagator):
+        set_global_textmap(OverridesPropagator(propagators))
+    _install_once()
+
+
+@cache
+def _install_once() -> None:
+    logs.install()
+    if find_spec("wrapt") is None:
+        _logger.warning(
+            "overrides are lost in every library: opentelemetry-instrumentation is not installed; "
+            "pip install opentelemetry-instrumentation-threading brings it"
+        )
+        return
+    # Brought by opentelemetry-instrumentation.
+    from wrapt import register_post_import_hook  # noqa: PLC0415
+
+    for library in LIBRARIES:
+        register_post_import_hook(partial(_imported, library), library.module)
+
+
+def _imported(library: Library, module: Any) -> None:
+    for name in library.instrumentations:
+        _attempt(library, partial(instrument, library, name))
+    if library.mend:
+        _attempt(library, partial(_mend, library, module))
+
+
+def _mend(library: Library, module: Any) -> None:
+    import_module(f"detour.sdk.mends.{library.mend}").mend(module)
+
+
+def _attempt(library: Library, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception:  # a service starts whatever is wrong with its libraries
+        _logger.exception("overrides may be lost in %s", library.name)
+
+
+def instrument(library: Library, name: str) -> None:
+    """Switch on one of OpenTelemetry's instrumentations, unless it is on."""
+    if name in _disabled():
+        return
+    found = _instrumentors().get(name)
+    if found is None:
+        if library.matters:
+            _logger.warning("overrides are lost in %s: pip install %s", library.name, library.package)
+        return
+    instrumentor = found.load()()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument()
+
+
+@cache
+def _instrumentors() -> dict[str, EntryPoint]:
+    return {found.name: found for found in entry_points(group=_GROUP)}
+
+
+def _disabled() -> set[str]:
+    return {name.strip() for name in os.environ.get(_DISABLED, "").split(",")}

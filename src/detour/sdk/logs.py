@@ -1,0 +1,5 @@
+"""Log levels for one request."""
+
+
+def install() -> None:
+    """Honour `override.log.<service>`."""

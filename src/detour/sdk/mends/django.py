@@ -1,0 +1,30 @@
+"""Django: its instrumentation is switched on when the settings are known, and before middleware is loaded."""
+
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import Any, Final
+
+from wrapt import wrap_function_wrapper
+
+from detour.sdk.installation import instrument
+from detour.sdk.libraries import Library
+
+_DJANGO: Final = Library("django", "django")
+
+
+def mend(module: ModuleType) -> None:
+    """Switch it on when the first handler loads its middleware."""
+    wrap_function_wrapper(module, "BaseHandler.load_middleware", _load_middleware)
+
+
+def _load_middleware(
+    wrapped: Callable[..., None], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    _instrument()
+    wrapped(*args, **kwargs)
+
+
+@cache
+def _instrument() -> None:
+    instrument(_DJANGO, "django")

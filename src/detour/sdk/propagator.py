@@ -1,0 +1,169 @@
+"""What carries overrides into a service and out of it: a propagator in front of those that are configured.
+
+OpenTelemetry's own one for baggage loses some of them: of several header lines it reads the first, and it reads `+`
+as a space and writes a space as `+`, which SDKs of other languages do not. So overrides are read and written as
+https://www.w3.org/TR/baggage/ has it, and everything else is left to the propagators behind. `x-ot-span-context`
+is read too, and passed on where it came in.
+
+Invariant: nothing that a carrier holds raises, and no header that is written is longer than 8192 bytes.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from opentelemetry import baggage
+from opentelemetry.context import Context, create_key, get_current, get_value, set_value
+from opentelemetry.propagators.textmap import (
+    CarrierT,
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
+
+from detour.overrides import (
+    HEADER_MAX,
+    Override,
+    Overrides,
+    Parsed,
+    Problem,
+    append_to_baggage,
+    parse_baggage,
+    parse_opentracing,
+    strip_opentracing,
+    write_opentracing,
+)
+from detour.sdk.request import added, carried_in, tell
+
+_logger = logging.getLogger(__name__)
+
+BAGGAGE: Final = "baggage"
+OPENTRACING: Final = "x-ot-span-context"
+
+_CARRIER: Final = create_key("detour-opentracing-carrier")
+
+
+class OverridesPropagator(TextMapPropagator):
+    """Reads and writes overrides, and has the others read and write what is theirs.
+
+    Args:
+        others: OpenTelemetry's global propagator, whatever it is made of.
+    """
+
+    def __init__(self, others: TextMapPropagator) -> None:
+        self.others = others
+
+    @property
+    def fields(self) -> set[str]:
+        """The headers that may be written."""
+        return {*self.others.fields, BAGGAGE, OPENTRACING}
+
+    def extract(
+        self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
+    ) -> Context:
+        """Return the context with what the carrier holds; whatever can't be read is left out and told."""
+        before = get_current() if context is None else context
+        try:
+            return self._extract(carrier, before, _Joining(getter))
+        except Exception:  # a getter fails on what it was not made for, and a request must not
+            _logger.warning("a request's headers could not be read; it goes on without them", exc_info=True)
+            return before
+
+    def _extract(self, carrier: CarrierT, context: Context, getter: "_Joining[CarrierT]") -> Context:
+        before = carried_in(context)
+        context = self.others.extract(carrier, context, getter)
+        if header := getter.line(carrier, OPENTRACING):
+            context = added(context, _told(parse_opentracing(header)))
+            context = set_value(_CARRIER, strip_opentracing(header), context)
+        if header := getter.line(carrier, BAGGAGE):
+            context = _agreed(context, before.over(_told(parse_baggage([header]))))
+        return context
+
+    def inject(
+        self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
+    ) -> None:
+        """Write what the context holds; overrides come behind other people's baggage."""
+        if context is None:
+            context = get_current()
+        overrides = carried_in(context)
+        opentracing = get_value(_CARRIER, context)
+        if not overrides and opentracing is None:
+            self.others.inject(carrier, context, setter)
+            return
+        headers: dict[str, str] = {}
+        self.others.inject(headers, _without(context, overrides))
+        if overrides:
+            headers[BAGGAGE] = _appended(headers.get(BAGGAGE), overrides)
+        if isinstance(opentracing, str):
+            headers[OPENTRACING] = _written(opentracing, overrides)
+        for name, value in headers.items():
+            setter.set(carrier, name, value)
+
+
+def _agreed(context: Context, overrides: Overrides) -> Context:
+    """Return the context with these overrides, without others that only OpenTelemetry's way of decoding sees.
+
+    What is no override to either, such as a kind that is younger than this, goes on as other people's baggage does.
+    """
+    others = [one for one in carried_in(context) if one.key not in overrides.by_key]
+    return added(_without(context, others), overrides)
+
+
+def _without(context: Context, overrides: Iterable[Override]) -> Context:
+    for one in overrides:
+        context = baggage.remove_baggage(one.key, context)
+    return context
+
+
+class _Joining(Getter[CarrierT]):
+    """Reads a carrier as another getter does, but all lines of the baggage as one."""
+
+    def __init__(self, getter: Getter[CarrierT]) -> None:
+        self._getter = getter
+
+    def get(self, carrier: CarrierT, key: str) -> list[str] | None:
+        if key != BAGGAGE:
+            return self._getter.get(carrier, key)
+        lines = list(self._getter.get(carrier, key) or ())
+        return [",".join(lines)] if lines else None
+
+    def keys(self, carrier: CarrierT) -> list[str]:
+        return self._getter.keys(carrier)
+
+    def line(self, carrier: CarrierT, key: str) -> str:
+        """Return a header's first line, "" if it is not there."""
+        return next(iter(self.get(carrier, key) or ()), "")
+
+
+def _told(parsed: Parsed) -> Overrides:
+    tell(parsed.problems)
+    return parsed.overrides
+
+
+def _appended(header: str | None, overrides: Overrides) -> str:
+    """Return baggage with the overrides behind what is there; where it is too long, other people's last ones go."""
+    members = header.split(",") if header else []
+    own = _bounded(overrides)
+    while members and len(",".join(members)) + 1 + len(own) > HEADER_MAX:
+        tell((Problem(members.pop(), f"with the overrides the baggage would have over {HEADER_MAX} bytes"),))
+    return ",".join([*members, own])
+
+
+def _bounded(overrides: Overrides) -> str:
+    """Return baggage with as many of the overrides as fit, the first ones first."""
+    chosen = list(overrides)
+    while True:
+        try:
+            return append_to_baggage(None, Overrides.collect(chosen))
+        except ValueError as error:
+            tell((Problem(chosen.pop().key, str(error)),))
+
+
+def _written(header: str, overrides: Overrides) -> str:
+    try:
+        return write_opentracing(header, overrides)
+    except ValueError as error:
+        tell((Problem(OPENTRACING, str(error)),))
+        return header

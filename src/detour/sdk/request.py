@@ -1,0 +1,106 @@
+"""The overrides of the request that is being served.
+
+They are kept in OpenTelemetry's baggage, where its instrumentations and other people's code find them too.
+
+Invariant: reading never raises; what can't be read is ignored, and told once.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Final
+
+from opentelemetry import baggage
+from opentelemetry.context import Context, attach, detach, get_current
+
+from detour.overrides import PREFIX, Overrides, Problem, parse_words, read_entries
+
+_logger = logging.getLogger(__name__)
+
+NONE: Final = Overrides()
+
+_Entry = tuple[str, str]
+
+_TOLD_MAX = 3
+
+_marks: list[Callable[[Context, Overrides], Context]] = []
+
+
+def current() -> Overrides:
+    """Return the overrides of the current request; without one, or without overrides, an empty set."""
+    entries = baggage.get_all()
+    return _of(entries) if entries else NONE
+
+
+def carried_in(context: Context) -> Overrides:
+    """Return the overrides in a context of OpenTelemetry's."""
+    return _of(baggage.get_all(context))
+
+
+@contextmanager
+def using(*overrides: Overrides | str) -> Iterator[Overrides]:
+    """Run what is in the block under these overrides and no others, in tests and scripts.
+
+        with using("users=pr-42", "config.new-checkout=on"):
+            requests.get("http://rides/rides")
+
+    Args:
+        overrides: Sets of them, or words as the command line takes them; of two with one key the later one counts.
+
+    Raises:
+        ValueError: A word is no override.
+    """
+    chosen = NONE
+    for one in overrides:
+        chosen = (parse_words([one]) if isinstance(one, str) else one).over(chosen)
+    token = attach(replaced(get_current(), chosen))
+    try:
+        yield chosen
+    finally:
+        detach(token)
+
+
+def replaced(context: Context, overrides: Overrides) -> Context:
+    """Return the context with these overrides in place of its own; other people's baggage stays."""
+    for key in baggage.get_all(context):
+        if key.startswith(PREFIX) and key not in overrides.by_key:
+            context = baggage.remove_baggage(key, context)
+    return added(context, overrides)
+
+
+def added(context: Context, overrides: Overrides) -> Context:
+    """Return the context with these overrides beside what it holds."""
+    for one in overrides:
+        context = baggage.set_baggage(one.key, one.value, context)
+    for mark in _marks:
+        context = mark(context, overrides)
+    return context
+
+
+def on_begin(mark: Callable[[Context, Overrides], Context]) -> None:
+    """Have a function called for each request, with its context and the overrides that came.
+
+    It returns the context, and may add to it; it must be quick, and must not raise.
+    """
+    _marks.append(mark)
+
+
+def _of(entries: Mapping[str, object]) -> Overrides:
+    own = tuple((key, value) for key, value in entries.items() if key.startswith(PREFIX) and isinstance(value, str))
+    return _read(own) if own else NONE
+
+
+@lru_cache(maxsize=1024)
+def _read(entries: tuple[_Entry, ...]) -> Overrides:
+    """Read entries, each set once: a request asks for its overrides again and again."""
+    parsed = read_entries(entries)
+    tell(parsed.problems)
+    return parsed.overrides
+
+
+@lru_cache(maxsize=1024)
+def tell(problems: tuple[Problem, ...]) -> None:
+    """Log what is ignored in a request, each once: a client that is wrong is so in every request."""
+    if problems:
+        _logger.warning("of a request's overrides %s", "; ".join(map(str, problems[:_TOLD_MAX])))

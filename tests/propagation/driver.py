@@ -1,0 +1,273 @@
+"""Sends requests with overrides into a service, and tells what left it.
+
+A service is one process. It finds in its environment `PORT` (where it serves HTTP) or `GRPC_PORT`, `SINK_HTTP` and
+`SINK_GRPC` (where it is to call on to), `DETOUR_SDK` (`on` or `off`), what its broker is called by, and `QUEUE`.
+`GET /{client}/{number}` has it call on by that client; a gRPC service takes `{client}/{number}` as the value of
+`detour.test.Relay`'s messages.
+"""
+
+import asyncio
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+import grpc.aio
+from google.protobuf.wrappers_pb2 import StringValue
+
+from detour.overrides import Kind, Override, Overrides, append_to_baggage, parse_baggage
+from propagation.relay import calls
+from propagation.rows import Service
+from propagation.sink import Sink
+
+_TESTS: Final = Path(__file__).parents[1]
+_READY_SECONDS: Final = 60
+_ARRIVAL_SECONDS: Final = 30
+_STOP_SECONDS: Final = 10
+_WITHOUT_EVERY: Final = 5
+"""One request in so many carries no overrides, and must leave without any."""
+
+VERDICTS: Final = ("kept", "altered", "lost", "leaked", "failed")
+"""From the best to the worst."""
+
+_numbers = count(1)
+
+
+@dataclass
+class Outcome:
+    """What became of the overrides of a row's requests.
+
+    Args:
+        kept: Requests whose own overrides, and no others, left the service.
+        altered: Requests whose flag left with another text.
+        lost: Requests of whose overrides some did not leave.
+        leaked: Requests that left with another's, in words.
+        failed: Requests that failed, in words.
+    """
+
+    kept: int = 0
+    altered: int = 0
+    lost: int = 0
+    leaked: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """In a word, one of `VERDICTS`."""
+        counts = (self.failed, self.leaked, self.lost, self.altered)
+        return next((verdict for verdict, count in zip(reversed(VERDICTS), counts, strict=False) if count), "kept")
+
+
+class ServiceError(AssertionError):
+    """A service did not come up; the message has its last words."""
+
+
+class RunningService:
+    """A service's process.
+
+    Args:
+        service: Which.
+        port: Where it serves.
+    """
+
+    def __init__(
+        self, service: Service, port: int, sink: Sink, process: "subprocess.Popen[bytes]", log: Path
+    ) -> None:
+        self.service = service
+        self.port = port
+        self._sink = sink
+        self._process = process
+        self._log = log
+
+    async def ready(self) -> None:
+        """Wait until it serves.
+
+        Raises:
+            ServiceError: It ended, or does not in time.
+        """
+        deadline = time.monotonic() + _READY_SECONDS
+        while not await self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise ServiceError(f"{self.service.name} does not serve: {self._last_words()}")
+            await asyncio.sleep(0.05)
+
+    async def _is_ready(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        if self.service.entry:
+            return True
+        async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{self.port}/") as answer:
+            return answer.status == 200
+
+    async def run(self, service: Service, client: str, requests: int, at_once: int) -> Outcome:
+        """Send so many requests, each with overrides of its own, so many of them at the same time.
+
+        Args:
+            service: The way of serving; of the same process.
+            client: What it is to call on by.
+            requests: How many in all.
+            at_once: How many at a time.
+        """
+        outcome = Outcome()
+        expected = dict(_request() for _ in range(requests))
+        waiting = iter(list(expected.items()))
+        async with _caller(service, self.port) as call:
+
+            async def work() -> None:
+                for number, overrides in waiting:
+                    if failure := await call(f"{service.prefix}{client}", number, overrides):
+                        outcome.failed.append(f"{failure} {self._last_words()}")
+
+            await asyncio.gather(*(work() for _ in range(at_once)))
+        await self._arrived(expected, outcome)
+        for number, overrides in expected.items():
+            _judge(outcome, overrides, self._sink.seen.pop(number, []))
+        return outcome
+
+    async def _arrived(self, expected: Mapping[str, Overrides], outcome: Outcome) -> None:
+        """Wait until every request has come out again: some do so after they were answered."""
+        deadline = time.monotonic() + _ARRIVAL_SECONDS
+        while missing := [number for number in expected if number not in self._sink.seen]:
+            if outcome.failed or time.monotonic() > deadline:
+                outcome.failed.append(f"{len(missing)} requests did not call on. {self._last_words()}")
+                return
+            await asyncio.sleep(0.02)
+
+    def _last_words(self) -> str:
+        return self._log.read_text(errors="replace").strip()[-2000:]
+
+
+@contextmanager
+def running(
+    service: Service, *, sdk: bool, sink: Sink, folder: Path, **environment: str
+) -> Iterator[RunningService]:
+    """Run a service's process, with or without Detour's SDK."""
+    port = _free_port()
+    log = folder / f"service-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            service.command,
+            env=_environment(sink, sdk=sdk, PORT=str(port), GRPC_PORT=str(port), **environment),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield RunningService(service, port, sink, process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        assert process.stdin
+        process.stdin.close()
+
+
+def _environment(sink: Sink, *, sdk: bool, **more: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().endswith("_proxy") and not name.startswith(("OTEL_", "COVERAGE", "PYTEST"))
+    }
+    return {
+        **kept,
+        "PYTHONPATH": str(_TESTS),
+        "OTEL_SERVICE_NAME": "relay",
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "SINK_HTTP": sink.http,
+        "SINK_GRPC": sink.grpc,
+        "DETOUR_SDK": "on" if sdk else "off",
+        **more,
+    }
+
+
+def _request() -> tuple[str, Overrides]:
+    """Return a number that no other request has, and overrides of which the same is true, or none."""
+    number = next(_numbers)
+    if number % _WITHOUT_EVERY == 0:
+        return str(number), Overrides()
+    return str(number), Overrides.collect(
+        [
+            Override(Kind.ROUTE, "users", f"pr-{number}"),
+            Override(Kind.CONFIG, "greeting", f"grüß {number}, 1+1"),
+        ]
+    )
+
+
+def _judge(outcome: Outcome, expected: Overrides, seen: list[str]) -> None:
+    """Compare what left with what entered."""
+    for baggage in seen:
+        left = parse_baggage([baggage]).overrides
+        if left == expected:
+            outcome.kept += 1
+        elif left.route("users") not in {None, expected.route("users")}:
+            outcome.leaked.append(f"{baggage!r} instead of {[*expected]}")
+        elif len(left) == len(expected):
+            outcome.altered += 1
+        else:
+            outcome.lost += 1
+
+
+class _caller:  # noqa: N801  a context manager that is used like a function
+    """Calls a service from outside, by HTTP or gRPC; answers with what failed."""
+
+    def __init__(self, service: Service, port: int) -> None:
+        self._service = service
+        self._port = port
+
+    async def __aenter__(self) -> Any:
+        if self._service.entry:
+            self._closing: Any = grpc.aio.insecure_channel(
+                f"127.0.0.1:{self._port}", [("grpc.enable_http_proxy", 0)]
+            )
+            return self._by_grpc
+        self._closing = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60))
+        return self._by_http
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._closing.close()
+
+    async def _by_http(self, client: str, number: str, overrides: Overrides) -> str:
+        headers = {"baggage": _baggage(overrides)}
+        async with self._closing.get(
+            f"http://127.0.0.1:{self._port}/{quote(client)}/{number}", headers=headers
+        ) as got:
+            return "" if got.status == 200 else f"{got.status}: {(await got.text())[:300]}"
+
+    async def _by_grpc(self, client: str, number: str, overrides: Overrides) -> str:
+        entry = self._service.entry
+        sent = StringValue(value=f"{client}/{number}")
+        request: Any = iter([sent]) if entry in {"grpc-client-stream", "grpc-bidi-stream"} else sent
+        answer = calls(self._closing)[entry](request, metadata=(("baggage", _baggage(overrides)),), timeout=60)
+        try:
+            if entry in {"grpc-server-stream", "grpc-bidi-stream"}:
+                return "" if [one async for one in answer] else "no answer"
+            await answer
+        except grpc.aio.AioRpcError as error:
+            return f"{error.code()}: {error.details()}"
+        return ""
+
+
+def _baggage(overrides: Overrides) -> str:
+    return append_to_baggage("team=rides", overrides)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -1,0 +1,70 @@
+"""What is put to the proof: every service, and the clients and producers by which it calls on."""
+
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+_GRPC: Final = ("grpc-unary", "grpc-client-stream", "grpc-server-stream", "grpc-bidi-stream")
+_SYNC: Final = ("requests", "httpx", "urllib3", *_GRPC)
+_ASYNC: Final = ("httpx", "aiohttp", *_GRPC)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that overrides enter, and what they are to leave it by.
+
+    Args:
+        name: What the table calls it.
+        command: What runs it.
+        clients: How it calls on; each is a row.
+        entry: The gRPC client by which it is called; "" for HTTP.
+        prefix: What stands before the client's name in the path, for services that serve in several ways.
+        broker: The name of the broker that it needs.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    clients: tuple[str, ...]
+    entry: str = ""
+    prefix: str = ""
+    broker: str = ""
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"propagation.services.{module}", *arguments)
+
+
+PYTHON: Final = (
+    Service("Flask", _python("flask_service"), (*_SYNC, "thread pool", "thread pool's map", "thread", "timer")),
+    Service("Django (WSGI)", _python("django_service"), _SYNC),
+    Service("Django (ASGI)", _python("django_service", "asgi"), _SYNC),
+    Service("Django (ASGI), async view", _python("django_service", "asgi"), _ASYNC, prefix="async "),
+    Service("FastAPI", _python("fastapi_service"), (*_ASYNC, "task", "executor", "to_thread")),
+    Service("FastAPI, in its thread pool", _python("fastapi_service"), _SYNC, prefix="sync "),
+    Service("FastAPI, background task", _python("fastapi_service"), _ASYNC, prefix="background "),
+    Service("Starlette", _python("starlette_service"), _ASYNC),
+    Service(
+        "Starlette, background task", _python("starlette_service"), ("requests", "httpx"), prefix="background "
+    ),
+    Service("aiohttp", _python("aiohttp_service"), (*_ASYNC, "task", "executor", "to_thread")),
+    Service(
+        "gevent",
+        _python("gevent_service"),
+        (
+            "requests",
+            "urllib3",
+            "thread",
+            "thread pool",
+            "gevent.spawn",
+            "gevent.spawn_later",
+            "gevent.spawn_raw",
+            "gevent pool",
+            "gevent pool's map",
+            "gevent pool's imap",
+            "gevent thread pool",
+            "raw greenlet",
+        ),
+    ),
+    *(Service(f"gRPC, {kind}", _python("grpc_service"), _SYNC, entry=kind) for kind in _GRPC),
+    *(Service(f"gRPC asyncio, {kind}", _python("grpc_aio_service"), _ASYNC, entry=kind) for kind in _GRPC),
+)

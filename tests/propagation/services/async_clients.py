@@ -1,0 +1,93 @@
+"""Calling on from services that run on asyncio."""
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any
+
+_SINK = os.environ["SINK_HTTP"]
+_INTERLEAVING_SECONDS = 0.003
+
+
+async def call(client: str, number: str) -> None:
+    """Wait a moment, so that requests interleave, and call on."""
+    await asyncio.sleep(random.uniform(0, _INTERLEAVING_SECONDS))
+    await CLIENTS[client](number)
+
+
+async def by_httpx(number: str) -> None:
+    """Call the sink with httpx."""
+    (await _httpx().get(f"{_SINK}/{number}")).raise_for_status()
+
+
+async def _by_aiohttp(number: str) -> None:
+    async with _aiohttp().get(f"{_SINK}/{number}") as answer:
+        answer.raise_for_status()
+
+
+def _by_grpc(name: str) -> Callable[[str], Awaitable[None]]:
+    async def by_grpc(number: str) -> None:
+        from google.protobuf.wrappers_pb2 import StringValue
+
+        sent = StringValue(value=number)
+        request: Any = iter([sent]) if name in {"grpc-client-stream", "grpc-bidi-stream"} else sent
+        answer = _grpc()[name](request, timeout=30)
+        streams = name in {"grpc-server-stream", "grpc-bidi-stream"}
+        found = [one async for one in answer] if streams else [await answer]
+        assert [one.value for one in found] == [number]
+
+    return by_grpc
+
+
+async def _in_task(number: str) -> None:
+    await asyncio.create_task(by_httpx(number))
+
+
+async def _in_executor(number: str) -> None:
+    from propagation.services.sync_clients import by_requests
+
+    await asyncio.get_running_loop().run_in_executor(None, by_requests, number)
+
+
+async def _to_thread(number: str) -> None:
+    from propagation.services.sync_clients import by_requests
+
+    await asyncio.to_thread(by_requests, number)
+
+
+CLIENTS: dict[str, Callable[[str], Awaitable[None]]] = {
+    "httpx": by_httpx,
+    "aiohttp": _by_aiohttp,
+    "task": _in_task,
+    "executor": _in_executor,
+    "to_thread": _to_thread,
+    **{
+        name: _by_grpc(name)
+        for name in ("grpc-unary", "grpc-client-stream", "grpc-server-stream", "grpc-bidi-stream")
+    },
+}
+
+
+@cache
+def _httpx() -> Any:
+    import httpx
+
+    return httpx.AsyncClient(trust_env=False, timeout=30)
+
+
+@cache
+def _aiohttp() -> Any:
+    import aiohttp
+
+    return aiohttp.ClientSession()
+
+
+@cache
+def _grpc() -> dict[str, Any]:
+    import grpc.aio
+
+    from propagation.relay import calls
+
+    return calls(grpc.aio.insecure_channel(os.environ["SINK_GRPC"], [("grpc.enable_http_proxy", 0)]))
