@@ -68,3 +68,6 @@ PYTHON: Final = (
     *(Service(f"gRPC, {kind}", _python("grpc_service"), _SYNC, entry=kind) for kind in _GRPC),
     *(Service(f"gRPC asyncio, {kind}", _python("grpc_aio_service"), _ASYNC, entry=kind) for kind in _GRPC),
 )
+
+LANGUAGES: Final = {"Python": PYTHON}
+"""All rows, in the order of the table."""

@@ -9,15 +9,16 @@ import os
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 
 from detour.sdk import logs, service
 from detour.sdk.libraries import LIBRARIES, Library
 from detour.sdk.propagator import OverridesPropagator
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _logger = logging.getLogger(__name__)
 
@@ -49,14 +50,7 @@ def install(service_name: str = "") -> None:
 @cache
 def _install_once() -> None:
     logs.install()
-    if find_spec("wrapt") is None:
-        _logger.warning(
-            "overrides are lost in every library: opentelemetry-instrumentation is not installed; "
-            "pip install opentelemetry-instrumentation-threading brings it"
-        )
-        return
-    # Brought by opentelemetry-instrumentation.
-    from wrapt import register_post_import_hook  # noqa: PLC0415
+    from wrapt import register_post_import_hook  # noqa: PLC0415  what sets nothing up need not wait for it
 
     for library in LIBRARIES:
         register_post_import_hook(partial(_imported, library), library.module)
@@ -95,7 +89,9 @@ def instrument(library: Library, name: str) -> None:
 
 
 @cache
-def _instrumentors() -> dict[str, EntryPoint]:
+def _instrumentors() -> "dict[str, EntryPoint]":
+    from importlib.metadata import entry_points  # noqa: PLC0415  it takes longer than all else of this together
+
     return {found.name: found for found in entry_points(group=_GROUP)}
 
 

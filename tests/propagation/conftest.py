@@ -1,0 +1,43 @@
+"""Collects what became of each row, and writes docs/propagation.md when all of them have run."""
+
+from pathlib import Path
+
+import pytest
+
+from propagation import table
+
+_PAGE = Path(__file__).parents[2] / "docs" / "propagation.md"
+
+
+class _Rows:
+    """The rows' verdicts, as the tests report them, also from other processes."""
+
+    def __init__(self) -> None:
+        self._verdicts: table.Verdicts = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what a test recorded."""
+        if report.when == "call":
+            for name, value in report.user_properties:
+                if name == "row":
+                    service, client, column, verdict = value
+                    self._verdicts[service, client, column] = verdict
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the table, or say why not."""
+        missing = table.missing(self._verdicts)
+        if not self._verdicts:
+            return
+        if missing:
+            terminalreporter.write_line(
+                f"docs/propagation.md stays: {len(missing)} rows did not run, {missing[0]} first"
+            )
+        else:
+            _PAGE.write_text(table.page(self._verdicts), encoding="utf-8")
+            terminalreporter.write_line("docs/propagation.md is written")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen to all reports."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Rows(), "propagation-rows")
