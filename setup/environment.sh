@@ -11,6 +11,13 @@ purpose=${1:-}
 say() { echo "Detour: $*" >&2; }
 fail() { say "$*"; exit 2; }
 
+# What parts of the demo and of the tests are left out without.
+wished_packages() {
+  command -v redis-server >/dev/null || echo redis-server
+  [ "$purpose" = tests ] || return 0
+  [ -x /usr/sbin/rabbitmq-server ] || echo rabbitmq-server
+}
+
 # Needed beside Python: a package's program, or a test for it, and the Debian package that brings it.
 missing_packages() {
   "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
@@ -20,16 +27,17 @@ missing_packages() {
   command -v ip >/dev/null || echo iproute2
 }
 
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+# Installs packages, and starts none of the services that they bring.
 install_packages() {
-  local packages=("$@")
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    fail "missing: ${packages[*]}. Install with: sudo apt-get install ${packages[*]}"
-  fi
-  say "installing Debian's ${packages[*]} ..."
+  local policy=/usr/sbin/policy-rc.d made='' log status=0
+  say "installing Debian's $* ..."
+  if [ ! -e "$policy" ]; then printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=yes; fi
   export DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
-  local log
-  log=$({ apt-get -qq update && apt-get -qq install -y --no-install-recommends "${packages[@]}"; } 2>&1) ||
-    fail "apt-get could not install ${packages[*]}: $log"
+  log=$({ apt-get -qq update && apt-get -qq -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"; } 2>&1) || status=$?
+  [ -z "$made" ] || rm -f "$policy"
+  [ "$status" = 0 ] || { say "apt-get could not install $*: $log"; return 1; }
 }
 
 # Made in this place, by this Python, to the end: scripts in bin/ name the place, packages lie in the Python's own folder.
@@ -41,7 +49,14 @@ environment_fits() {
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2]); sys.exit(sys.version_info < (3, 11))' 2>/dev/null) ||
   fail "needs Python 3.11 or later as $python (set PYTHON to use another one)"
 mapfile -t packages < <(missing_packages)
-[ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+if [ ${#packages[@]} != 0 ]; then
+  can_install || fail "missing: ${packages[*]}. Install with: sudo apt-get install ${packages[*]}"
+  install_packages "${packages[@]}" || exit 2
+fi
+mapfile -t packages < <(wished_packages)
+if [ ${#packages[@]} != 0 ] && can_install; then
+  install_packages "${packages[@]}" || say "going on without ${packages[*]}"
+fi
 
 wanted=$({ echo "$version $PWD"; cat setup/environment.sh setup/uv.lock requirements.lock pyproject.toml; } | sha256sum)
 [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0

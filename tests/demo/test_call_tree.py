@@ -28,5 +28,7 @@ def test_hops_are_gone_through_from_the_edge_to_the_last():
         ("drivers", "users"),
         ("rides", "payments"),
         ("payments", "users"),
+        ("payments", "receipts"),
+        ("receipts", "users"),
         ("rides", "users"),
     ]

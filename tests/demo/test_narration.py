@@ -8,7 +8,7 @@ from rich.console import Console
 from detour.demo.layout import choose
 from detour.demo.narration import Narrator
 from detour.demo.ports import Ports
-from detour.demo.topology import REGISTRATIONS
+from detour.demo.topology import REGISTRATIONS, WHOLE
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_commands_are_whole_lines(console):
     """A command is never broken, however narrow the terminal, so that it can be pasted."""
     narrator = Narrator(console)
     with Ports() as ports:
-        layout = choose(ports)
+        layout = choose(ports, WHOLE)
     narrator.request(layout, "override.route.users=pr-42,override.route.drivers=pr-7")
     narrator.registration(layout, REGISTRATIONS[0])
     curl, offload, _ = printed(console)

@@ -9,12 +9,14 @@ import httpx
 from demo.recording_proxy import RecordingProxy
 from detour.demo.call_tree import from_json, hops
 from detour.demo.http_calls import call
-from detour.demo.mesh import accepts, service_environment
+from detour.demo.machine import left_out
+from detour.demo.mesh import accepts, instance_arguments, service_environment
 from detour.demo.ports import Ports
 from detour.demo.processes import Process
-from detour.demo.topology import CALLS
+from detour.demo.topology import QUEUE, WHOLE
 
 DEADLINE_SECONDS = 30
+MESH = WHOLE.without(left_out(WHOLE))
 
 
 @asynccontextmanager
@@ -22,14 +24,26 @@ async def services(tmp_path):
     """Run an instance of each service; a recording proxy stands where the sidecars would."""
     async with AsyncExitStack() as stack:
         supply = stack.enter_context(Ports())
-        ports = {service: supply.take() for service in CALLS}
+        baseline = [one for one in MESH.instances if one.name.endswith("-1") and not one.deployment]
+        ports = {one.service: supply.take() for one in baseline}
         proxy = await stack.enter_async_context(RecordingProxy(ports))
-        environment = service_environment(os.environ, proxy.port)
+        broker = supply.take()
+        commands = {
+            ports[one.service]: [
+                *(sys.executable, "-m", "detour.demo.instance"),
+                *instance_arguments(MESH, one, ports[one.service]),
+            ]
+            for one in baseline
+        }
+        if any(one.scheme == QUEUE for one in MESH):
+            commands[broker] = ["redis-server", "--port", str(broker), "--save", "", "--dir", str(tmp_path)]
+        environment = {
+            **service_environment(os.environ, proxy.port),
+            "REDIS_URL": f"redis://127.0.0.1:{broker}",
+        }
         started = {}
-        for service, port in ports.items():
-            arguments = ["--service", service, "--name", f"{service}-1", "--port", str(port)]
-            command = [sys.executable, "-m", "detour.demo.instance", *arguments]
-            started[port] = Process(service, command, environment, tmp_path / f"{service}.log")
+        for port, command in commands.items():
+            started[port] = Process(str(port), command, environment, tmp_path / f"{port}.log")
             stack.push_async_callback(started[port].stop)
         await asyncio.gather(
             *(process.ready(partial(accepts, port), DEADLINE_SECONDS) for port, process in started.items())
@@ -42,15 +56,16 @@ async def services(tmp_path):
         )
 
 
-async def test_services_carry_the_baggage_to_the_last_hop_through_http_and_grpc(tmp_path):
-    """OpenTelemetry's instrumentations alone bring an override, and somebody else's entry, to every call."""
+async def test_services_carry_the_baggage_to_the_last_hop(tmp_path):
+    """Through HTTP, gRPC and a queue an override, and somebody else's entry, come to every call."""
     baggage = "tenant=blue,override.route.users=pr-42"
     async with services(tmp_path) as (proxy, web):
         tree = await call(web, "web", "/rides", {"baggage": baggage})
-        assert [one.to for _, one in hops(tree, "edge")].count("users") == 3
+        calls_of_users = sum("users" in one.calls for one in MESH)
+        assert [one.to for _, one in hops(tree, "edge")].count("users") == calls_of_users
         assert all(one.answer for _, one in hops(tree, "edge"))
         over_http = [(host, carried) for host, carried in proxy.seen if host != "drivers"]
-        assert sorted(over_http) == [(host, baggage) for host in ("payments", "rides", "users", "users", "users")]
+        assert sorted(over_http) == [(host, baggage) for host in ("payments", "rides", *["users"] * calls_of_users)]
 
         await call(web, "web", "/rides")
         assert {carried for _, carried in proxy.seen[len(over_http) + 1 :]} == {""}

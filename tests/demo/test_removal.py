@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from demo.trees import change, missing, silent, tree
+from demo.trees import JUDGE, change, missing, silent, tree
 from detour.demo.removal import SETTLED_SECONDS, Request, Stream, judge, remove_under_load
 from detour.demo.story import LIVE_REMOVAL
 
@@ -18,7 +18,7 @@ def stream(*requests):
 
 def wrongs(*requests):
     """Judge such a stream."""
-    return judge(stream(*requests), LIVE_REMOVAL.before, LIVE_REMOVAL.after)
+    return judge(JUDGE, stream(*requests), LIVE_REMOVAL.before, LIVE_REMOVAL.after)
 
 
 SETTLED = 10.1 + SETTLED_SECONDS
@@ -77,7 +77,7 @@ async def test_the_stream_has_requests_of_both_kinds_on_both_sides():
     assert seen.before()
     assert seen.after()
     assert seen.plain()
-    assert judge(seen, LIVE_REMOVAL.before, LIVE_REMOVAL.after) == []
+    assert judge(JUDGE, seen, LIVE_REMOVAL.before, LIVE_REMOVAL.after) == []
 
 
 async def test_a_removal_that_fails_is_raised_as_it_is():

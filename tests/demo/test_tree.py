@@ -3,35 +3,37 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from demo.trees import change, missing, tree
+from demo.trees import MESH, change, missing, tree
 from detour.demo.tree import render
 
 
 def drawn(call, width=80):
     """Return the lines that a terminal of that width shows."""
     console = Console(file=io.StringIO(), width=width)
-    console.print(render(call))
+    console.print(render(call, MESH))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
 def test_each_hop_is_a_line_with_both_witnesses_in_columns():
     """Service, instance, the sidecar's word and the time stand below each other, however deep the hop."""
     assert drawn(tree({"users": "pr-42"})) == [
-        "edge                           instance         sidecar says      took",
-        "└── web                        web-1            web              12 ms",
-        "    └── rides                  rides-1          rides             9 ms",
-        "        ├── drivers (gRPC)     drivers-1        drivers           6 ms",
-        "        │   └── users          users-pr-42-1    users@pr-42       3 ms",
-        "        ├── payments           payments-1       payments          6 ms",
-        "        │   └── users          users-pr-42-1    users@pr-42       3 ms",
-        "        └── users              users-pr-42-1    users@pr-42       3 ms",
+        "edge                                instance        sidecar says      took",
+        "└── web                             web-1           web              15 ms",
+        "    └── rides                       rides-1         rides            12 ms",
+        "        ├── drivers (gRPC)          drivers-1       drivers           6 ms",
+        "        │   └── users               users-pr-42-1   users@pr-42       3 ms",
+        "        ├── payments                payments-1      payments          9 ms",
+        "        │   ├── users               users-pr-42-1   users@pr-42       3 ms",
+        "        │   └── receipts (queue)    receipts-1      ·                 6 ms",
+        "        │       └── users           users-pr-42-1   users@pr-42       3 ms",
+        "        └── users                   users-pr-42-1   users@pr-42       3 ms",
     ]
 
 
 def test_a_failed_hop_shows_its_status_and_why():
     """The status stands where the instance would, and the response's words below it."""
     lines = drawn(change(tree(), "payments", lambda call: replace(missing(call), served_by="")))
-    assert lines[5] == "        ├── payments           503              ·                 6 ms"
+    assert lines[5] == "        ├── payments                503             ·                 9 ms"
     assert lines[6] == "        │   Detour: no ready instance of deployment pr-404 of service users"
 
 
@@ -40,8 +42,9 @@ def test_a_narrow_terminal_breaks_no_row():
     lines = drawn(change(tree(), "users", missing))
     assert all(len(line) <= 80 for line in lines)
     assert [line for line in lines if "503" in line] == [
-        "        │   └── users          503              users@pr-404      3 ms",
-        "        │   └── users          503              users@pr-404      3 ms",
-        "        └── users              503              users@pr-404      3 ms",
+        "        │   └── users               503             users@pr-404      3 ms",
+        "        │   ├── users               503             users@pr-404      3 ms",
+        "        │       └── users           503             users@pr-404      3 ms",
+        "        └── users                   503             users@pr-404      3 ms",
     ]
     assert lines[-1] == "            (override.route.users=pr-404)"

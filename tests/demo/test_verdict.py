@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from demo.trees import change, missing, silent, tree
+from demo.trees import JUDGE, change, missing, silent, tree
 from detour.demo.call_tree import Answer, Call
-from detour.demo.verdict import NO_OVERRIDE, Expectation, own_ms, tally, verify, verify_spread
+from detour.demo.verdict import NO_OVERRIDE, Expectation, own_ms, tally
 
 USERS_42 = Expectation(served_by={"users": "pr-42"})
 USERS_404 = Expectation(missing={"users": "pr-404"})
-CALLERS_OF_USERS = ("drivers", "payments", "rides")
+CALLERS_OF_USERS = ("drivers", "payments", "receipts", "rides")
 
 
 def answered_by(instance: str, deployment: str = "", served_by: str | None = None):
@@ -31,12 +31,12 @@ def answered_by(instance: str, deployment: str = "", served_by: str | None = Non
 )
 def test_a_tree_that_is_as_expected_has_no_wrong_hop(deployments, expectation):
     """Every hop served as asked, in the words of both witnesses, is right."""
-    assert verify(tree(deployments), expectation) == []
+    assert JUDGE.verify(tree(deployments), expectation) == []
 
 
 def test_a_hop_that_stayed_on_the_baseline_is_named():
     """Each caller that reached the baseline in place of the deployment is named, with both witnesses' words."""
-    wrong = verify(tree(), USERS_42)
+    wrong = JUDGE.verify(tree(), USERS_42)
     assert wrong == [
         line
         for caller in CALLERS_OF_USERS
@@ -49,15 +49,15 @@ def test_a_hop_that_stayed_on_the_baseline_is_named():
 
 def test_a_hop_that_reached_an_offloaded_instance_unasked_is_named():
     """An offloaded instance in a request without overrides is wrong."""
-    wrong = verify(tree({"drivers": "pr-7"}), Expectation())
+    wrong = JUDGE.verify(tree({"drivers": "pr-7"}), Expectation())
     assert wrong[0] == "rides -> drivers was served by drivers-pr-7-1 (pr-7), expected baseline"
 
 
 def test_without_overrides_a_sidecar_has_nothing_to_say():
     """Its silence is right, and a word of it would be wrong: it took the request for one with overrides."""
     told = tree()
-    assert verify(silent(told), NO_OVERRIDE) == []
-    assert verify(told, NO_OVERRIDE)[0] == (
+    assert JUDGE.verify(silent(told), NO_OVERRIDE) == []
+    assert JUDGE.verify(told, NO_OVERRIDE)[0] == (
         "edge -> web was served by web by the word of the caller's sidecar, "
         "expected no word: the request has no override"
     )
@@ -65,7 +65,7 @@ def test_without_overrides_a_sidecar_has_nothing_to_say():
 
 def test_a_sidecar_that_lies_is_found():
     """The instance is right, the sidecar's header is not: the hop is wrong."""
-    wrong = verify(change(tree(), "payments", lambda call: replace(call, served_by="")), Expectation())
+    wrong = JUDGE.verify(change(tree(), "payments", lambda call: replace(call, served_by="")), Expectation())
     assert wrong == [
         "rides -> payments was served by nobody by the word of the caller's sidecar, expected payments"
     ]
@@ -73,7 +73,7 @@ def test_a_sidecar_that_lies_is_found():
 
 def test_an_instance_that_is_not_what_the_sidecar_says_is_found():
     """The sidecar says that the deployment answered, but a baseline instance did: the hop is wrong."""
-    wrong = verify(change(tree({"users": "pr-42"}), "users", answered_by("users-1")), USERS_42)
+    wrong = JUDGE.verify(change(tree({"users": "pr-42"}), "users", answered_by("users-1")), USERS_42)
     assert wrong == [
         f"{caller} -> users was served by users-1 (baseline), expected pr-42" for caller in CALLERS_OF_USERS
     ]
@@ -81,7 +81,7 @@ def test_an_instance_that_is_not_what_the_sidecar_says_is_found():
 
 def test_an_instance_that_contradicts_itself_is_found():
     """The instance's name and its deployment do not belong together: the hop is wrong."""
-    wrong = verify(change(tree(), "payments", answered_by("payments-1", "pr-42")), Expectation())
+    wrong = JUDGE.verify(change(tree(), "payments", answered_by("payments-1", "pr-42")), Expectation())
     assert wrong == ["rides -> payments was served by payments-1, which calls itself pr-42"]
 
 
@@ -89,24 +89,25 @@ def test_an_instance_of_another_service_is_found():
     """A call of one service that is answered by another's instance is wrong."""
     other = change(tree(), "payments", lambda call: replace(call, answer=Answer("users", "users-1")))
     assert (
-        verify(other, Expectation())[0] == "rides -> payments was served by users-1 (baseline), expected baseline"
+        JUDGE.verify(other, Expectation())[0]
+        == "rides -> payments was served by users-1 (baseline), expected baseline"
     )
 
 
 def test_a_failed_hop_is_named_with_its_reason():
     """A failure where an answer was expected is told with the status and the words of the response."""
     failed = change(tree(), "drivers", lambda call: replace(call, status="UNAVAILABLE", answer=None, error="no"))
-    assert verify(failed, Expectation()) == ["rides -> drivers failed (UNAVAILABLE: no), expected baseline"]
+    assert JUDGE.verify(failed, Expectation()) == ["rides -> drivers failed (UNAVAILABLE: no), expected baseline"]
 
 
 def test_a_failure_that_names_the_missing_deployment_is_right():
     """Where a deployment is missing, the 503 that says so is what is expected, and the rest works."""
-    assert verify(change(tree(), "users", missing), USERS_404) == []
+    assert JUDGE.verify(change(tree(), "users", missing), USERS_404) == []
 
 
 def test_a_silent_fallback_is_found():
     """The baseline in place of a missing deployment is wrong unless the request asked for that."""
-    assert verify(tree(), USERS_404) == [
+    assert JUDGE.verify(tree(), USERS_404) == [
         f"{caller} -> users was served by users-1 (baseline), expected a failure that names users@pr-404"
         for caller in CALLERS_OF_USERS
     ]
@@ -115,7 +116,7 @@ def test_a_silent_fallback_is_found():
 def test_a_failure_that_does_not_say_what_is_missing_is_found():
     """A 503 for another reason is not what is expected."""
     other = change(tree(), "users", lambda call: replace(missing(call), error="no healthy upstream"))
-    assert verify(other, USERS_404)[0] == (
+    assert JUDGE.verify(other, USERS_404)[0] == (
         "drivers -> users failed (503: no healthy upstream), expected a failure that names users@pr-404"
     )
 
@@ -123,7 +124,9 @@ def test_a_failure_that_does_not_say_what_is_missing_is_found():
 def test_a_hop_that_is_left_out_is_found():
     """An instance that answers without making its calls is wrong: a tree cannot pass by being short."""
     short = change(tree(), "payments", lambda call: replace(call, answer=replace(call.answer, calls=())))
-    assert verify(short, Expectation()) == ["rides -> payments led to calls of nothing, expected users"]
+    assert JUDGE.verify(short, Expectation()) == [
+        "rides -> payments led to calls of nothing, expected users, receipts"
+    ]
 
 
 def slower(milliseconds: float):
@@ -134,13 +137,13 @@ def slower(milliseconds: float):
 def test_a_delay_on_its_hop_is_right():
     """A delayed hop makes its callers slower too, which is not held against them."""
     delayed = change(change(change(tree(), "payments", slower(300)), "rides", slower(300)), "web", slower(300))
-    assert verify(delayed, Expectation(delayed_ms={"payments": 300})) == []
+    assert JUDGE.verify(delayed, Expectation(delayed_ms={"payments": 300})) == []
 
 
 def test_a_delay_that_did_not_happen_or_hit_another_hop_is_found():
     """The delayed hop must be slow, and no other may be."""
     elsewhere = change(tree(), "drivers", slower(300))
-    assert verify(elsewhere, Expectation(delayed_ms={"payments": 300}))[:2] == [
+    assert JUDGE.verify(elsewhere, Expectation(delayed_ms={"payments": 300}))[:2] == [
         "rides -> drivers took 303 ms, though only calls of payments are delayed",
         "rides -> payments took 3 ms, expected 300 ms or more",
     ]
@@ -156,19 +159,31 @@ def test_while_something_changes_each_hop_may_be_either_way():
     """A hop may be as one expectation or as the other; as neither, it is wrong by the first."""
     before, after = USERS_42, Expectation(missing={"users": "pr-42"})
     offloaded = tree({"users": "pr-42"})
-    assert verify(offloaded, before, after) == []
-    assert verify(change(offloaded, "users", lambda call: missing(call, "pr-42")), before, after) == []
-    assert verify(tree(), before, after)[0] == "drivers -> users was served by users-1 (baseline), expected pr-42"
+    assert JUDGE.verify(offloaded, before, after) == []
+    assert JUDGE.verify(change(offloaded, "users", lambda call: missing(call, "pr-42")), before, after) == []
+    assert (
+        JUDGE.verify(tree(), before, after)[0]
+        == "drivers -> users was served by users-1 (baseline), expected pr-42"
+    )
 
 
 def test_an_instance_that_got_nothing_is_named():
     """Where every baseline instance must serve something, the one that did not is named."""
     trees = [tree(), tree()]
-    assert verify_spread(trees, "users") == ["users-2, a baseline instance of users, served nothing"]
+    assert JUDGE.verify_spread(trees, "users") == ["users-2, a baseline instance of users, served nothing"]
     both = [tree(), change(tree(), "users", answered_by("users-2"))]
-    assert verify_spread(both, "users") == []
+    assert JUDGE.verify_spread(both, "users") == []
 
 
 def test_a_tally_counts_answers_by_instance_and_failures_by_status():
-    """Three calls of users in each tree: three answers in one, three failures in the other."""
-    assert tally([tree(), change(tree(), "users", missing)], "users") == {"users-1": 3, "nobody (503)": 3}
+    """Four calls of users in each tree: four answers in one, four failures in the other."""
+    assert tally([tree(), change(tree(), "users", missing)], "users") == {"users-1": 4, "nobody (503)": 4}
+
+
+def test_no_sidecar_has_a_word_to_say_of_a_queue():
+    """One that claims to would be wrong."""
+    claimed = change(tree({"users": "pr-42"}), "receipts", lambda call: replace(call, served_by="receipts"))
+    assert JUDGE.verify(claimed, USERS_42) == [
+        "payments -> receipts was served by receipts by the word of the caller's sidecar, "
+        "expected no word: the request has no override"
+    ]

@@ -4,13 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from detour.demo.call_tree import Answer, Call
-from detour.demo.topology import CALLS, label
+from detour.demo.topology import QUEUE, WHOLE, label
+from detour.demo.verdict import Judge
+
+MESH = WHOLE
+JUDGE = Judge(MESH)
 
 BASELINE = {
     "web": "web-1",
     "rides": "rides-1",
     "drivers": "drivers-1",
     "payments": "payments-1",
+    "receipts": "receipts-1",
     "users": "users-1",
 }
 OFFLOADED = {("users", "pr-42"): "users-pr-42-1", ("drivers", "pr-7"): "drivers-pr-7-1"}
@@ -22,11 +27,12 @@ def tree(deployments: Mapping[str, str] | None = None, service: str = "web") -> 
     chosen = deployments or {}
     deployment = chosen.get(service, "")
     instance = OFFLOADED[service, deployment] if deployment else BASELINE[service]
-    calls = tuple(tree(chosen, called) for called in CALLS[service])
-    status = "OK" if service == "drivers" else "200"
+    calls = tuple(tree(chosen, called) for called in MESH.calls(service))
+    status = "200" if MESH.service(service).scheme == "http" else "OK"
     took = 3 + max((call.duration_ms for call in calls), default=0)
     answer = Answer(service, instance, deployment, calls)
-    return Call(service, status, label(service, deployment), took, answer=answer)
+    told = "" if MESH.service(service).scheme == QUEUE else label(service, deployment)
+    return Call(service, status, told, took, answer=answer)
 
 
 def change(call: Call, to: str, edit: Callable[[Call], Call]) -> Call:

@@ -1,9 +1,7 @@
 """A gRPC service and calling it, with grpcio's asyncio API.
 
-Requests and responses are `google.protobuf.Struct` messages, so the service needs no generated code.
-OpenTelemetry's instrumentation reads the baggage from the metadata of a call and adds it to that of the next;
-nothing here touches it. The client finds its sidecar in the environment (`http_proxy`) and asks it for a tunnel
-(CONNECT).
+Requests and responses are `google.protobuf.Struct` messages, so the service needs no generated code; nothing here
+touches metadata. The client finds its sidecar in the environment (`http_proxy`) and asks it for a tunnel (CONNECT).
 """
 
 from functools import partial
@@ -13,7 +11,6 @@ from typing import Any
 import grpc
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
-from opentelemetry.instrumentation.grpc import aio_client_interceptors, aio_server_interceptor
 
 from detour.demo.call_tree import Answer, Answerer, Call, Caller, elapsed_ms, from_json, to_json
 
@@ -24,7 +21,7 @@ _SERVED_BY = "x-detour-served-by"
 
 async def serve(answer: Answerer, port: int) -> None:
     """Serve on a loopback port until cancelled."""
-    server = grpc.aio.server(interceptors=[aio_server_interceptor()])
+    server = grpc.aio.server()
     server.add_generic_rpc_handlers([_handler(answer)])
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
@@ -45,7 +42,7 @@ def _handler(answer: Answerer) -> grpc.GenericRpcHandler:
 
 def channel(target: str) -> grpc.aio.Channel:
     """Return a channel whose calls carry the baggage of the request that is being answered."""
-    return grpc.aio.insecure_channel(target, interceptors=aio_client_interceptors())
+    return grpc.aio.insecure_channel(target)
 
 
 def caller(connection: grpc.aio.Channel, to: str) -> Caller:

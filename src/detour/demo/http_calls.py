@@ -1,13 +1,9 @@
-"""Calling an HTTP service with an ordinary httpx client.
-
-The client finds its sidecar in the environment (`http_proxy`); OpenTelemetry's instrumentation adds the baggage.
-"""
+"""Calling an HTTP service with an ordinary httpx client; it finds its sidecar in the environment (`http_proxy`)."""
 
 from functools import partial
 from time import perf_counter
 
 import httpx
-from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
 from detour.demo.call_tree import Answer, Call, Caller, elapsed_ms, from_json
 
@@ -16,7 +12,6 @@ _TIMEOUT_SECONDS = 10
 
 def client() -> httpx.AsyncClient:
     """Return a client whose requests carry the baggage of the request that is being answered."""
-    HTTPXClientInstrumentor().instrument()
     return httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
 
 

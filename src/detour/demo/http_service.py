@@ -1,19 +1,15 @@
-"""An HTTP/1.1 service: an ordinary Starlette application under uvicorn.
-
-OpenTelemetry's instrumentation reads the baggage of each request; nothing here touches a header.
-"""
+"""An HTTP/1.1 service: an ordinary Starlette application under uvicorn; nothing here touches a header."""
 
 import json
 
 import uvicorn
-from opentelemetry.instrumentation.starlette import StarletteInstrumentor
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from detour.demo.call_tree import Answerer, to_json
-from detour.demo.topology import CALLS, ENTRANCE
+from detour.demo.topology import ENTRANCE
 
 _WELCOME = {
     "what": "the entrance of Detour's demo, a small ride-hailing mesh",
@@ -21,7 +17,6 @@ _WELCOME = {
         "/rides": "a call through the whole mesh; the answer says which instance served each hop",
         "/rides with the header 'baggage: override.route.users=pr-42'": "the same, with users@pr-42 for users",
     },
-    "calls": {service: list(called) for service, called in CALLS.items()},
 }
 
 
@@ -54,6 +49,4 @@ def application(service: str, answer: Answerer) -> Starlette:
         return _ReadableResponse(_WELCOME)
 
     routes = [Route("/", welcome)] if service == ENTRANCE else []
-    app = Starlette(routes=[*routes, Route("/{path:path}", tree)])
-    StarletteInstrumentor.instrument_app(app)
-    return app
+    return Starlette(routes=[*routes, Route("/{path:path}", tree)])

@@ -1,36 +1,50 @@
 """One instance of a demo service, as a process of its own.
 
-    python -m detour.demo.instance --service users --name users-1 --port 8080
+    python -m detour.demo.instance --service users --name users-1 --port 8080 --call rides=http://rides/rides
 
-It serves on loopback, makes the calls that the topology gives its service, and answers with the call tree. It knows
-nothing of overrides, sidecars or Detour: it is what any service instrumented with OpenTelemetry is.
+It serves on loopback, makes the calls that it is told of, and answers with the call tree. It knows nothing of
+overrides or sidecars: one line, `detour.sdk.install()`, has OpenTelemetry and Detour's SDK carry the baggage.
 """
 
 import argparse
 import asyncio
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
+import detour.sdk
 from detour.demo.call_tree import Answer, Answerer, Caller
-from detour.demo.topology import ADDRESSES, CALLS, GRPC, Instance
+from detour.demo.topology import GRPC, QUEUE, Instance
 
 
 def main() -> None:
     """Serve what the command line names."""
+    detour.sdk.install()
     parser = argparse.ArgumentParser(prog="python -m detour.demo.instance")
-    parser.add_argument("--service", required=True, choices=CALLS)
+    parser.add_argument("--service", required=True)
     parser.add_argument("--name", required=True, help="the instance's name, unique in the mesh")
     parser.add_argument("--port", required=True, type=int, help="where to serve, on loopback")
     parser.add_argument("--deployment", default="", help="the offloaded deployment that it is part of")
+    parser.add_argument("--speaks", default="http", choices=["http", GRPC, QUEUE], help="what it serves")
+    parser.add_argument(
+        "--call", action="append", default=[], metavar="SERVICE=ADDRESS", help="a service to call; repeatable"
+    )
     given = parser.parse_args()
-    asyncio.run(run(Instance(given.service, given.name, given.deployment), given.port))
+    calls = dict(call.split("=", 1) for call in given.call)
+    asyncio.run(run(Instance(given.service, given.name, given.deployment), given.port, given.speaks, calls))
 
 
-async def run(instance: Instance, port: int) -> None:
-    """Serve as `instance` until the process is told to end."""
+async def run(instance: Instance, port: int, speaks: str, calls: Mapping[str, str]) -> None:
+    """Serve as `instance` until the process is told to end.
+
+    Args:
+        instance: Who it is.
+        port: Where it serves, on loopback.
+        speaks: `http`, `grpc` or `queue`.
+        calls: The services to call, in order, with the address of each.
+    """
     async with AsyncExitStack() as clients:
-        callers = await _callers(CALLS[instance.service], clients)
-        await _serve(instance, _answerer(instance, callers), port)
+        callers = [await _caller(to, address, clients) for to, address in calls.items()]
+        await _serve(instance, _answerer(instance, callers), port, speaks)
 
 
 def _answerer(instance: Instance, callers: list[Caller]) -> Answerer:
@@ -41,45 +55,37 @@ def _answerer(instance: Instance, callers: list[Caller]) -> Answerer:
     return answer
 
 
-# What a service does not use is not imported: eight processes start on few cores, at 0.1 to 0.3 s for each library.
+# What a service does not use is not imported: ten processes start on few cores, at 0.1 to 0.3 s for each library.
 
 
-async def _serve(instance: Instance, answer: Answerer, port: int) -> None:
-    if instance.service in GRPC:
+async def _serve(instance: Instance, answer: Answerer, port: int, speaks: str) -> None:
+    if speaks == GRPC:
         from detour.demo import grpc_service  # noqa: PLC0415
 
         await grpc_service.serve(answer, port)
+    elif speaks == QUEUE:
+        from detour.demo import queue_service  # noqa: PLC0415
+
+        await queue_service.serve(instance.service, answer, port)
     else:
         from detour.demo import http_service  # noqa: PLC0415
 
         await http_service.serve(instance.service, answer, port)
 
 
-async def _callers(services: tuple[str, ...], clients: AsyncExitStack) -> list[Caller]:
-    speak_grpc = GRPC.intersection(services)
-    http = await _http_callers(set(services) - speak_grpc, clients)
-    grpc = await _grpc_callers(speak_grpc, clients)
-    return [{**http, **grpc}[service] for service in services]
+async def _caller(to: str, address: str, clients: AsyncExitStack) -> Caller:
+    scheme, _, target = address.partition("://")
+    if scheme == GRPC:
+        from detour.demo import grpc_service  # noqa: PLC0415
 
+        return grpc_service.caller(await clients.enter_async_context(grpc_service.channel(target)), to)
+    if scheme == QUEUE:
+        from detour.demo import queue_service  # noqa: PLC0415
 
-async def _http_callers(services: AbstractSet[str], clients: AsyncExitStack) -> dict[str, Caller]:
-    if not services:
-        return {}
+        return queue_service.caller(to)
     from detour.demo import http_calls  # noqa: PLC0415
 
-    client = await clients.enter_async_context(http_calls.client())
-    return {to: http_calls.caller(client, to, ADDRESSES[to]) for to in services}
-
-
-async def _grpc_callers(services: AbstractSet[str], clients: AsyncExitStack) -> dict[str, Caller]:
-    if not services:
-        return {}
-    from detour.demo import grpc_service  # noqa: PLC0415
-
-    channels = {to: grpc_service.channel(ADDRESSES[to]) for to in services}
-    return {
-        to: grpc_service.caller(await clients.enter_async_context(channel), to) for to, channel in channels.items()
-    }
+    return http_calls.caller(await clients.enter_async_context(http_calls.client()), to, address)
 
 
 if __name__ == "__main__":

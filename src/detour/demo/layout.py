@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detour.demo.ports import Ports
-from detour.demo.topology import CALLS, ENTRANCE, GRPC, INSTANCES, Instance, instances_of
+from detour.demo.topology import ENTRANCE, GRPC, QUEUE, Instance, Service, Topology
 from detour.envoy import Edge, Sidecar
 
 _PREFERRED_EDGE_PORT = 8000
@@ -26,12 +26,19 @@ class InstancePorts:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The ports of everything, by part and by the instance's name."""
+    """The ports of everything, by part and by the instance's name.
 
+    Args:
+        topology: What there is.
+        broker: The queues' broker.
+    """
+
+    topology: Topology
     xds: int
     api: int
     edge: int
     edge_admin: int
+    broker: int
     instances: Mapping[str, InstancePorts]
 
     @property
@@ -50,6 +57,11 @@ class Layout:
         return _local(self.api)
 
     @property
+    def broker_url(self) -> str:
+        """Where services find the queues' broker, a Redis."""
+        return f"redis://{_local(self.broker)}"
+
+    @property
     def xds_address(self) -> str:
         """Where Envoys find the control plane, as `ip:port`."""
         return _local(self.xds)
@@ -60,7 +72,8 @@ class Layout:
 
     def mesh_file(self) -> dict[str, Any]:
         """Return the mesh file's content: the baseline only, since the offloaded deployments come at run time."""
-        services = {service: self._service(service) for service in CALLS}
+        # A service behind a queue is called through no sidecar, so it is nothing to the mesh.
+        services = {one.name: self._service(one) for one in self.topology if one.scheme != QUEUE}
         return {"services": services, "edge": {"hosts": {"*": ENTRANCE}}}
 
     def sidecar(self, instance: Instance) -> Sidecar:
@@ -85,23 +98,26 @@ class Layout:
             trust_overrides=True,
         )
 
-    def _service(self, service: str) -> dict[str, Any]:
-        protocol = "http2" if service in GRPC else "http1"
-        return {"protocol": protocol, "endpoints": [self.endpoint(name) for name in sorted(instances_of(service))]}
+    def _service(self, service: Service) -> dict[str, Any]:
+        protocol = "http2" if service.scheme == GRPC else "http1"
+        instances = sorted(self.topology.instances_of(service.name))
+        return {"protocol": protocol, "endpoints": [self.endpoint(name) for name in instances]}
 
 
-def choose(ports: Ports) -> Layout:
+def choose(ports: Ports, topology: Topology) -> Layout:
     """Choose free ports, and 8000 for the edge if that is one of them.
 
     Raises:
         OSError: There are not enough free ports.
     """
     return Layout(
+        topology=topology,
         xds=ports.take(),
         api=ports.take(),
         edge=ports.take(_PREFERRED_EDGE_PORT),
         edge_admin=ports.take(),
-        instances={one.name: InstancePorts(*(ports.take() for _ in range(4))) for one in INSTANCES},
+        broker=ports.take(),
+        instances={one.name: InstancePorts(*(ports.take() for _ in range(4))) for one in topology.instances},
     )
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from detour.demo.layout import Layout
 from detour.demo.processes import Process, Running, stop_all
-from detour.demo.topology import INSTANCES, Instance
+from detour.demo.topology import QUEUE, Instance, Topology
 from detour.envoy import EnvoyProcess, edge_bootstrap, sidecar_bootstrap, start_envoy
 
 _READY_SECONDS = 60
@@ -24,8 +24,15 @@ _READY_SECONDS = 60
 CONTROL_PLANE: Final = "control plane"
 SERVICES: Final = "services"
 ENVOYS: Final = "Envoys"
-STAGES: Final = {CONTROL_PLANE: 1, SERVICES: len(INSTANCES), ENVOYS: len(INSTANCES) + 1}
-"""What there is to wait for, and of how many processes each is made."""
+BROKER: Final = "broker"
+
+
+def stages(topology: Topology) -> dict[str, int]:
+    """Return what there is to wait for, and of how many processes each is made."""
+    instances = len(topology.instances)
+    broker = {BROKER: 1} if _has_queues(topology) else {}
+    return {CONTROL_PLANE: 1, **broker, SERVICES: instances, ENVOYS: instances + 1}
+
 
 Advance = Callable[[str], None]
 """Told the stage of which one more process is ready."""
@@ -43,6 +50,7 @@ class Mesh:
 
     def __init__(self, layout: Layout, folder: Path) -> None:
         self._layout = layout
+        self._topology = layout.topology
         self._folder = folder
         self.logs = folder / "logs"
         self._processes: dict[str, Running] = {}
@@ -68,10 +76,14 @@ class Mesh:
         """
         self.logs.mkdir()
         server = self._start_control_plane()
-        services = [(self._start_instance(one), self._layout.instances[one.name].app) for one in INSTANCES]
+        if _has_queues(self._topology):
+            await self._start_broker().ready(partial(accepts, self._layout.broker), _READY_SECONDS)
+            advance(BROKER)
+        instances = self._topology.instances
+        services = [(self._start_instance(one), self._layout.instances[one.name].app) for one in instances]
         await server.ready(partial(_is_healthy, self._layout), _READY_SECONDS)
         advance(CONTROL_PLANE)
-        envoys = [*(self._start_sidecar(one) for one in INSTANCES), self._start_edge()]
+        envoys = [*(self._start_sidecar(one) for one in instances), self._start_edge()]
         await asyncio.gather(
             *(_service_ready(process, port, advance) for process, port in services),
             *(_envoy_ready(envoy, advance) for envoy in envoys),
@@ -88,10 +100,18 @@ class Mesh:
 
     def _start_instance(self, instance: Instance) -> Process:
         ports = self._layout.instances[instance.name]
-        deployment = ["--deployment", instance.deployment] if instance.deployment else []
-        arguments = ["--service", instance.service, "--name", instance.name, "--port", str(ports.app)]
-        environment = service_environment(os.environ, ports.outbound)
-        return self._start_python(instance.name, ["detour.demo.instance", *arguments, *deployment], environment)
+        environment = {**service_environment(os.environ, ports.outbound), "REDIS_URL": self._layout.broker_url}
+        arguments = instance_arguments(self._topology, instance, ports.app)
+        return self._start_python(instance.name, ["detour.demo.instance", *arguments], environment)
+
+    def _start_broker(self) -> Process:
+        options = {"bind": "127.0.0.1", "port": str(self._layout.broker), "dir": str(self._folder), "save": ""}
+        # With its own title it would write over its environment, by which a process can be told to be ours.
+        options["set-proc-title"] = "no"
+        arguments = (part for name, value in options.items() for part in (f"--{name}", value))
+        process = Process(BROKER, ["redis-server", *arguments], os.environ, self._log(BROKER))
+        self._processes[BROKER] = process
+        return process
 
     def _start_sidecar(self, instance: Instance) -> EnvoyProcess:
         return self._start_envoy(f"sidecar of {instance.name}", sidecar_bootstrap(self._layout.sidecar(instance)))
@@ -111,6 +131,20 @@ class Mesh:
 
     def _log(self, name: str) -> Path:
         return self.logs / f"{name.replace(' ', '-')}.log"
+
+
+def _has_queues(topology: Topology) -> bool:
+    return any(one.scheme == QUEUE for one in topology)
+
+
+def instance_arguments(topology: Topology, instance: Instance, port: int) -> list[str]:
+    """Return what an instance is told on its command line."""
+    told = ["--service", instance.service, "--name", instance.name, "--port", str(port)]
+    deployment = ["--deployment", instance.deployment] if instance.deployment else []
+    speaks = ["--speaks", topology.service(instance.service).scheme]
+    called = (topology.service(name) for name in topology.calls(instance.service))
+    calls = (part for one in called for part in ("--call", f"{one.name}={one.address}"))
+    return [*told, *deployment, *speaks, *calls]
 
 
 def service_environment(environment: Mapping[str, str], proxy_port: int) -> dict[str, str]:

@@ -5,7 +5,7 @@ Invariant: what looks like a command can be pasted as it stands, and does what i
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from rich.table import Table
 
 from detour.demo.call_tree import Call
 from detour.demo.layout import Layout
-from detour.demo.mesh import STAGES, Advance
+from detour.demo.mesh import Advance
 from detour.demo.removal import Stream
-from detour.demo.topology import Registration, label
+from detour.demo.topology import Registration, Topology, label
 from detour.demo.tree import render
 from detour.demo.verdict import tally
 
@@ -34,9 +34,16 @@ class Narrator:
         self._steps = 0
 
     @contextmanager
-    def progress(self) -> Iterator[Advance]:
-        """Show how the mesh comes up, as its parts are reported ready."""
+    def progress(self, stages: Mapping[str, int], left_out: Mapping[str, str]) -> Iterator[Advance]:
+        """Show how the mesh comes up, as its parts are reported ready.
+
+        Args:
+            stages: What there is to wait for, and of how many parts each is made.
+            left_out: The services that cannot run on this machine, with what is missing.
+        """
         self._console.print("\n[bold]Detour's demo[/]: a ride-hailing mesh, with an Envoy beside each instance\n")
+        for service, missing in left_out.items():
+            self._console.print(f"    [yellow]{service} is left out[/]: {missing} is not on this machine\n")
         with Progress(
             TextColumn("    {task.description:14}"),
             BarColumn(bar_width=24),
@@ -44,7 +51,7 @@ class Narrator:
             TimeElapsedColumn(),
             console=self._console,
         ) as progress:
-            tasks = {stage: progress.add_task(stage, total=total) for stage, total in STAGES.items()}
+            tasks = {stage: progress.add_task(stage, total=total) for stage, total in stages.items()}
             yield lambda stage: progress.advance(tasks[stage])
 
     def registered(self, layout: Layout, registrations: Sequence[Registration]) -> None:
@@ -73,9 +80,9 @@ class Narrator:
         """Print how the deployment is removed."""
         self._offload(layout, f"rm {registration.service} {registration.deployment}")
 
-    def tree(self, tree: Call) -> None:
+    def tree(self, tree: Call, topology: Topology) -> None:
         """Print a call tree."""
-        self._indented(render(tree))
+        self._indented(render(tree, topology))
 
     def spread(self, trees: Sequence[Call], service: str) -> None:
         """Print how many calls of the service each instance served."""

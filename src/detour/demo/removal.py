@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from detour.demo.call_tree import Call
-from detour.demo.verdict import NO_OVERRIDE, Expectation, verify
+from detour.demo.verdict import NO_OVERRIDE, Expectation, Judge
 
 SETTLED_SECONDS = 0.5
 """How soon after the removal is confirmed every request must feel it."""
@@ -135,17 +135,18 @@ class _Recorder:
             self._another.set()
 
 
-def judge(stream: Stream, before: Expectation, after: Expectation) -> list[str]:
+def judge(knows: Judge, stream: Stream, before: Expectation, after: Expectation) -> list[str]:
     """Name each wrong hop of the stream.
 
     Args:
+        knows: The mesh.
         stream: The requests of both kinds.
         before: What holds for overridden requests while the deployment is there.
         after: What holds for them when it is gone.
     """
     return [
-        *(f"no override: {wrong}" for tree in stream.plain() for wrong in verify(tree, NO_OVERRIDE)),
-        *(f"before the removal: {wrong}" for tree in stream.before() for wrong in verify(tree, before)),
-        *(f"meanwhile: {wrong}" for tree in stream.during() for wrong in verify(tree, before, after)),
-        *(f"after the removal: {wrong}" for tree in stream.after() for wrong in verify(tree, after)),
+        *(f"no override: {wrong}" for tree in stream.plain() for wrong in knows.verify(tree, NO_OVERRIDE)),
+        *(f"before the removal: {wrong}" for tree in stream.before() for wrong in knows.verify(tree, before)),
+        *(f"meanwhile: {wrong}" for tree in stream.during() for wrong in knows.verify(tree, before, after)),
+        *(f"after the removal: {wrong}" for tree in stream.after() for wrong in knows.verify(tree, after)),
     ]

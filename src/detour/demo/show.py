@@ -4,18 +4,19 @@ import asyncio
 import shutil
 import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
 
 from detour.demo.deployments import Deployments
 from detour.demo.layout import Layout, choose
-from detour.demo.mesh import Mesh
+from detour.demo.machine import left_out
+from detour.demo.mesh import Mesh, stages
 from detour.demo.narration import Narrator
 from detour.demo.ports import Ports
 from detour.demo.telling import Teller
-from detour.demo.topology import Registration
+from detour.demo.topology import WHOLE, Registration
 from detour.envoy import find_envoy
 
 _RIGHT, _WRONG, _INTERRUPTED = 0, 1, 130
@@ -28,18 +29,21 @@ async def show(once: bool, registrations: Sequence[Registration]) -> int:
     _cancel_on_signal()
     # Without it nothing else is worth starting.
     find_envoy()
+    missing = left_out(WHOLE)
     with Ports() as ports:
-        return await _show(choose(ports), once, registrations)
+        return await _show(choose(ports, WHOLE.without(missing)), missing, once, registrations)
 
 
-async def _show(layout: Layout, once: bool, registrations: Sequence[Registration]) -> int:
+async def _show(
+    layout: Layout, missing: Mapping[str, str], once: bool, registrations: Sequence[Registration]
+) -> int:
     status = _INTERRUPTED
     narrator = Narrator()
     folder = Path(tempfile.mkdtemp(prefix="detour-demo-"))
     mesh = Mesh(layout, folder)
     try:
         async with mesh:
-            with narrator.progress() as advance:
+            with narrator.progress(stages(layout.topology), missing) as advance:
                 await mesh.start(advance)
             wrong = await _tell(narrator, layout, registrations)
             status = _WRONG if wrong else _RIGHT

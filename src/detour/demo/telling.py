@@ -18,7 +18,7 @@ from detour.demo.narration import Narrator
 from detour.demo.removal import judge, remove_under_load
 from detour.demo.story import LIVE_REMOVAL, STEPS, Step
 from detour.demo.topology import ENTRANCE, Registration
-from detour.demo.verdict import EDGE, verify, verify_spread
+from detour.demo.verdict import EDGE, Judge
 from detour.overrides import append_to_baggage, parse_words
 
 _PATH = "/rides"
@@ -40,6 +40,7 @@ class Teller:
         self._layout = layout
         self._edge = edge
         self._deployments = deployments
+        self._judge = Judge(layout.topology)
         self._hops = 0
         self._wrong: list[str] = []
 
@@ -64,11 +65,11 @@ class Teller:
         self._narrator.step(step.title)
         self._narrator.request(self._layout, _header(step.words))
         trees = [await self._send(step.words) for _ in range(step.requests)]
-        self._narrator.tree(trees[-1])
-        wrong = [wrong for tree in trees for wrong in verify(tree, step.expectation)]
+        self._narrator.tree(trees[-1], self._layout.topology)
+        wrong = [wrong for tree in trees for wrong in self._judge.verify(tree, step.expectation)]
         if step.spread:
             self._narrator.spread(trees, step.spread)
-            wrong += verify_spread(trees, step.spread)
+            wrong += self._judge.verify_spread(trees, step.spread)
         self._judged(trees, wrong, step.moral)
 
     async def _tell_removal(self, registration: Registration) -> None:
@@ -80,7 +81,7 @@ class Teller:
             remove=partial(self._deployments.remove, registration),
         )
         self._narrator.stream(stream, registration.service)
-        wrong = judge(stream, LIVE_REMOVAL.before, LIVE_REMOVAL.after)
+        wrong = judge(self._judge, stream, LIVE_REMOVAL.before, LIVE_REMOVAL.after)
         self._judged(stream.trees(), wrong, LIVE_REMOVAL.moral)
         await self._tell_return(registration)
 
@@ -90,11 +91,13 @@ class Teller:
         trees = [await self._send(LIVE_REMOVAL.words)]
         # Sidecars that know the deployment get an update, which may be on its way yet when the server has answered.
         deadline = perf_counter() + _SERVED_AGAIN_SECONDS
-        while verify(trees[-1], LIVE_REMOVAL.before) and perf_counter() < deadline:
+        while self._judge.verify(trees[-1], LIVE_REMOVAL.before) and perf_counter() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
             trees.append(await self._send(LIVE_REMOVAL.words))
-        wrong = [wrong for tree in trees for wrong in verify(tree, LIVE_REMOVAL.before, LIVE_REMOVAL.after)]
-        wrong += verify(trees[-1], LIVE_REMOVAL.before)
+        wrong = [
+            wrong for tree in trees for wrong in self._judge.verify(tree, LIVE_REMOVAL.before, LIVE_REMOVAL.after)
+        ]
+        wrong += self._judge.verify(trees[-1], LIVE_REMOVAL.before)
         self._judged(trees, wrong, "registered again, it serves again at once")
 
     async def _register(self, registration: Registration) -> None:

@@ -2,42 +2,44 @@
 
     edge -> web -> rides -> drivers (gRPC) -> users
                          -> payments       -> users
+                                           -> receipts (queue) -> users
                          -> users
 
-Invariant: constants and frozen values only; what is started, called and expected all follows from here.
+Invariant: frozen values only; what is started, called and expected all follows from here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 ENTRANCE: Final = "web"
 """The service behind the edge."""
 
-CALLS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "web": ("rides",),
-        "rides": ("drivers", "payments", "users"),
-        "drivers": ("users",),
-        "payments": ("users",),
-        "users": (),
-    }
-)
-"""Each service, and the services that it calls to answer a request."""
+GRPC: Final = "grpc"
+QUEUE: Final = "queue"
 
-ADDRESSES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "rides": "http://rides/rides",
-        "drivers": "drivers:50051",
-        "payments": "http://payments/fare",
-        "users": "http://users/me",
-    }
-)
-"""What a caller hands to its ordinary client: a URL for HTTP, a target for gRPC."""
 
-GRPC: Final = frozenset({"drivers"})
-"""The services that speak gRPC over HTTP/2; the others speak HTTP/1.1."""
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of the mesh.
+
+    Args:
+        name: What others call it.
+        address: What a caller hands to its ordinary client, as `scheme://...`: a URL for HTTP, `grpc://target`, or
+            `queue://name`.
+        calls: The services that it calls to answer a request, in this order.
+        needs: What must be on the machine to run it; empty for what Detour brings.
+    """
+
+    name: str
+    address: str
+    calls: tuple[str, ...] = ()
+    needs: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """How it is called: `http`, `grpc` or `queue`."""
+        return self.address.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +65,75 @@ class Registration:
     instances: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Services and their instances."""
+
+    services: tuple[Service, ...]
+    instances: tuple[Instance, ...]
+
+    def __iter__(self) -> Iterator[Service]:
+        return iter(self.services)
+
+    def service(self, name: str) -> Service:
+        """Return a service by name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return {one.name: one for one in self.services}[name]
+
+    def calls(self, service: str) -> tuple[str, ...]:
+        """Name the services that a service calls, in its order; none if it is not of this mesh."""
+        return next((one.calls for one in self.services if one.name == service), ())
+
+    def instances_of(self, service: str, deployment: str = "") -> frozenset[str]:
+        """Name the instances of a service's baseline, or of its offloaded deployment."""
+        found = (one.name for one in self.instances if (one.service, one.deployment) == (service, deployment))
+        return frozenset(found)
+
+    def without(self, services: Collection[str]) -> Self:
+        """Return the mesh without these services; nobody calls them any more."""
+        kept = (one for one in self.services if one.name not in services)
+        return type(self)(
+            tuple(Service(one.name, one.address, _but(one.calls, services), one.needs) for one in kept),
+            tuple(one for one in self.instances if one.service not in services),
+        )
+
+
+def _but(names: Iterable[str], dropped: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in dropped)
+
+
 def label(service: str, deployment: str = "") -> str:
     """Write a service's baseline as `users` and its offloaded deployment as `users@pr-42`."""
     return f"{service}@{deployment}" if deployment else service
 
 
-INSTANCES: Final = (
-    Instance("web", "web-1"),
-    Instance("rides", "rides-1"),
-    Instance("drivers", "drivers-1"),
-    Instance("payments", "payments-1"),
-    Instance("users", "users-1"),
-    Instance("users", "users-2"),
-    Instance("users", "users-pr-42-1", "pr-42"),
-    Instance("drivers", "drivers-pr-7-1", "pr-7"),
+WHOLE: Final = Topology(
+    services=(
+        Service("web", "http://web/", ("rides",)),
+        Service("rides", "http://rides/rides", ("drivers", "payments", "users")),
+        Service("drivers", "grpc://drivers:50051", ("users",)),
+        Service("payments", "http://payments/fare", ("users", "receipts")),
+        Service("users", "http://users/me"),
+        Service("receipts", "queue://receipts", ("users",), needs="redis-server"),
+    ),
+    instances=(
+        Instance("web", "web-1"),
+        Instance("rides", "rides-1"),
+        Instance("drivers", "drivers-1"),
+        Instance("payments", "payments-1"),
+        Instance("receipts", "receipts-1"),
+        Instance("users", "users-1"),
+        Instance("users", "users-2"),
+        Instance("users", "users-pr-42-1", "pr-42"),
+        Instance("drivers", "drivers-pr-7-1", "pr-7"),
+    ),
 )
+"""Everything, if the machine has what it needs."""
 
 REGISTRATIONS: Final = (
     Registration("users", "pr-42", ("users-pr-42-1",)),
     Registration("drivers", "pr-7", ("drivers-pr-7-1",)),
 )
-
-
-def instances_of(service: str, deployment: str = "") -> frozenset[str]:
-    """Name the instances of a service's baseline, or of its offloaded deployment."""
-    return frozenset(one.name for one in INSTANCES if (one.service, one.deployment) == (service, deployment))

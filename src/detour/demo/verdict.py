@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from detour.demo.call_tree import Answer, Call, hops
-from detour.demo.topology import CALLS, instances_of, label
+from detour.demo.topology import QUEUE, Topology, label
 
 EDGE = "edge"
 
@@ -34,29 +34,66 @@ NO_OVERRIDE = Expectation(is_told=False)
 """The baseline serves every hop, and the sidecars have nothing to tell."""
 
 
-def verify(tree: Call, expectation: Expectation, *alternatives: Expectation) -> list[str]:
-    """Name each hop that is not as expected, with what it was and what it should have been.
+class Judge:
+    """Knows what each hop of a mesh should be like.
 
     Args:
-        tree: The call from the edge.
-        expectation: What each hop should be like.
-        alternatives: What a hop may be like instead, as while something changes.
+        topology: The mesh's.
     """
-    return [
-        f"{caller} -> {call.to} {wrong}"
-        for caller, call in hops(tree, EDGE)
-        if all(any(_wrongs(call, alternative)) for alternative in alternatives)
-        for wrong in _wrongs(call, expectation)
-    ]
 
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._queues = {one.name for one in topology if one.scheme == QUEUE}
 
-def verify_spread(trees: Iterable[Call], service: str) -> list[str]:
-    """Name each baseline instance of the service that served no hop in any of the trees."""
-    served = tally(trees, service)
-    return [
-        f"{name}, a baseline instance of {service}, served nothing"
-        for name in sorted(instances_of(service) - served.keys())
-    ]
+    def verify(self, tree: Call, expectation: Expectation, *alternatives: Expectation) -> list[str]:
+        """Name each hop that is not as expected, with what it was and what it should have been.
+
+        Args:
+            tree: The call from the edge.
+            expectation: What each hop should be like.
+            alternatives: What a hop may be like instead, as while something changes.
+        """
+        return [
+            f"{caller} -> {call.to} {wrong}"
+            for caller, call in hops(tree, EDGE)
+            if all(any(self._wrongs(call, alternative)) for alternative in alternatives)
+            for wrong in self._wrongs(call, expectation)
+        ]
+
+    def verify_spread(self, trees: Iterable[Call], service: str) -> list[str]:
+        """Name each baseline instance of the service that served no hop in any of the trees."""
+        served = tally(trees, service)
+        return [
+            f"{name}, a baseline instance of {service}, served nothing"
+            for name in sorted(self._topology.instances_of(service) - served.keys())
+        ]
+
+    def _wrongs(self, call: Call, expectation: Expectation) -> Iterator[str]:
+        if deployment := expectation.missing.get(call.to):
+            yield from _not_missing(call, deployment)
+        elif call.answer is None:
+            yield f"failed ({call.status}: {call.error}), expected {_side(expectation.served_by.get(call.to, ''))}"
+        else:
+            yield from self._misrouted(call, call.answer, expectation)
+            yield from self._incomplete(call.to, call.answer)
+            yield from _mistimed(call, expectation.delayed_ms)
+
+    def _misrouted(self, call: Call, answer: Answer, expectation: Expectation) -> Iterator[str]:
+        deployment = expectation.served_by.get(call.to, "")
+        if answer.service != call.to or answer.instance not in self._topology.instances_of(call.to, deployment):
+            yield f"was served by {_who(answer)}, expected {_side(deployment)}"
+        elif answer.deployment != deployment:
+            yield f"was served by {answer.instance}, which calls itself {_side(answer.deployment)}"
+        # No sidecar stands between a queue and who takes its messages.
+        expected = label(call.to, deployment) if expectation.is_told and call.to not in self._queues else ""
+        if call.served_by != expected:
+            said = f"was served by {call.served_by or 'nobody'} by the word of the caller's sidecar"
+            yield f"{said}, expected {expected or 'no word: the request has no override'}"
+
+    def _incomplete(self, service: str, answer: Answer) -> Iterator[str]:
+        called, expected = tuple(call.to for call in answer.calls), self._topology.calls(service)
+        if called != expected:
+            yield f"led to calls of {_listed(called)}, expected {_listed(expected)}"
 
 
 def tally(trees: Iterable[Call], service: str) -> Counter[str]:
@@ -65,41 +102,12 @@ def tally(trees: Iterable[Call], service: str) -> Counter[str]:
     return Counter(call.answer.instance if call.answer else f"nobody ({call.status})" for call in calls)
 
 
-def _wrongs(call: Call, expectation: Expectation) -> Iterator[str]:
-    if deployment := expectation.missing.get(call.to):
-        yield from _not_missing(call, deployment)
-    elif call.answer is None:
-        yield f"failed ({call.status}: {call.error}), expected {_side(expectation.served_by.get(call.to, ''))}"
-    else:
-        yield from _misrouted(call, call.answer, expectation)
-        yield from _incomplete(call.to, call.answer)
-        yield from _mistimed(call, expectation.delayed_ms)
-
-
 def _not_missing(call: Call, deployment: str) -> Iterator[str]:
     expected = f"expected a failure that names {label(call.to, deployment)}"
     if call.answer is not None:
         yield f"was served by {_who(call.answer)}, {expected}"
     elif deployment not in call.error or call.to not in call.error:
         yield f"failed ({call.status}: {call.error}), {expected}"
-
-
-def _misrouted(call: Call, answer: Answer, expectation: Expectation) -> Iterator[str]:
-    deployment = expectation.served_by.get(call.to, "")
-    if answer.service != call.to or answer.instance not in instances_of(call.to, deployment):
-        yield f"was served by {_who(answer)}, expected {_side(deployment)}"
-    elif answer.deployment != deployment:
-        yield f"was served by {answer.instance}, which calls itself {_side(answer.deployment)}"
-    expected = label(call.to, deployment) if expectation.is_told else ""
-    if call.served_by != expected:
-        said = f"was served by {call.served_by or 'nobody'} by the word of the caller's sidecar"
-        yield f"{said}, expected {expected or 'no word: the request has no override'}"
-
-
-def _incomplete(service: str, answer: Answer) -> Iterator[str]:
-    called, expected = tuple(call.to for call in answer.calls), CALLS.get(service, ())
-    if called != expected:
-        yield f"led to calls of {_listed(called)}, expected {_listed(expected)}"
 
 
 def _mistimed(call: Call, delayed_ms: Mapping[str, float]) -> Iterator[str]:

@@ -1,0 +1,44 @@
+"""Dramatiq, for which OpenTelemetry has nothing: overrides travel in a message's options, also with its retries."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any, Final
+
+from opentelemetry.context import attach, detach
+from wrapt import wrap_function_wrapper
+
+from detour.sdk.mends.message import carried, context_of
+
+_OPTION: Final = "detour"
+
+_token: ContextVar[Any] = ContextVar("detour-dramatiq-token", default=None)
+
+
+def mend(module: ModuleType) -> None:
+    """Give every broker that is made from here on a middleware, before all others."""
+
+    class Carrying(module.Middleware):  # type: ignore[misc, name-defined]
+        """Puts overrides into messages, and runs actors under them."""
+
+        def before_enqueue(self, _broker: object, message: Any, _delay: object) -> None:
+            if headers := carried():
+                message.options.setdefault(_OPTION, headers)
+
+        def before_process_message(self, _broker: object, message: Any) -> None:
+            _token.set(attach(context_of(message.options.get(_OPTION) or {})))
+
+        def after_process_message(self, *_: object, **__: object) -> None:
+            if token := _token.get():
+                detach(token)
+                _token.set(None)
+
+        after_skip_message = after_process_message
+
+    def init(wrapped: Callable[..., None], broker: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        wrapped(*args, **kwargs)
+        # Asked first before a message, and last behind it: what others send then carries overrides too.
+        others = broker.middleware
+        broker.add_middleware(Carrying(), **({"before": type(others[0])} if others else {}))
+
+    wrap_function_wrapper(module, "Broker.__init__", init)
