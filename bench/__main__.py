@@ -9,7 +9,18 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from bench import cpu, demo_time, first_call, offload_add, pushed_bytes, restarts, server_memory, unbacked_memory
+from bench import (
+    cpu,
+    demo_time,
+    first_call,
+    offload_add,
+    propagation,
+    pushed_bytes,
+    restarts,
+    sdk,
+    server_memory,
+    unbacked_memory,
+)
 from bench.kubernetes import isolation, large, ready, restart
 from bench.options import Options
 from bench.report import Row, show, write
@@ -27,6 +38,8 @@ _PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = 
     "kubernetes-large": large.measure,
     "kubernetes-restart": restart.measure,
     "kubernetes-isolation": isolation.measure,
+    "sdk": sdk.measure,
+    "propagation": propagation.measure,
 }
 _RESULTS: Final = Path(__file__).parent / "results"
 

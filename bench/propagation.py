@@ -1,7 +1,7 @@
 """Requests whose overrides are lost, or reach another, over many interleaved requests of every row of the table.
 
-The services, clients and brokers are those of the conformance suite, with the SDK; each row is sent 10,000 requests,
-32 at a time, one in five without overrides.
+The services, clients and brokers are those of the conformance suite, with the SDK; each row is sent 10,000
+requests, 32 at a time, one in five without overrides.
 """
 
 import tempfile

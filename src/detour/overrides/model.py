@@ -36,7 +36,7 @@ class Kind(StrEnum):
     MISSING = "missing"
 
 
-KINDS: Final = frozenset(kind.value for kind in Kind)
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType({kind.value: kind for kind in Kind})
 
 _EXPECTED_MISSING = f"expected {PREFIX}{Kind.MISSING}={_BASELINE}"
 
@@ -74,7 +74,7 @@ class Override:
 
 def key_of(kind: Kind, subject: str) -> str:
     """Return the key of an override."""
-    return f"{PREFIX}{kind}.{subject}" if subject else f"{PREFIX}{kind}"
+    return PREFIX + kind + "." + subject if subject else PREFIX + kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +148,24 @@ def read_entry(key: str, value: str | None) -> Override | Problem:
     """Read one entry, whose key begins with `override.`, as an override; None is the value of one without `=`."""
     if value is None:
         return Problem(key, "expected = and a value")
-    kind, dot, subject = key.removeprefix(PREFIX).partition(".")
-    what = f"{key}={value}"
-    if kind not in KINDS:
-        return Problem(what, f"expected {PREFIX} and one of {', '.join(Kind)}")
-    if kind == Kind.MISSING and dot:
-        return Problem(what, _EXPECTED_MISSING)
+    name, dot, subject = key.removeprefix(PREFIX).partition(".")
+    kind = KINDS.get(name)
+    if kind is None:
+        return Problem(f"{key}={value}", f"expected {PREFIX} and one of {', '.join(Kind)}")
+    if kind is Kind.MISSING and dot:
+        return Problem(f"{key}={value}", _EXPECTED_MISSING)
     try:
-        return Override(Kind(kind), subject, value)
+        return Override(kind, subject, value)
     except ValueError as error:
-        return Problem(what, str(error))
+        return Problem(f"{key}={value}", str(error))
 
 
 def _fault(kind: Kind, value: str) -> str:
     """Say what is wrong with a value; "" if nothing is."""
     match kind:
+        case Kind.ROUTE | Kind.LOG | Kind.DB:
+            expected = "expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit"
+            return "" if _NAME.fullmatch(value) else expected
         case Kind.CONFIG:
             return "" if _is_text(value) else "expected text in UTF-8, percent-encoded"
         case Kind.DELAY:
@@ -173,9 +176,6 @@ def _fault(kind: Kind, value: str) -> str:
             )
         case Kind.MISSING:
             return "" if value == _BASELINE else _EXPECTED_MISSING
-        case _:
-            expected = "expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit"
-            return "" if _NAME.fullmatch(value) else expected
 
 
 def _is_text(value: str) -> bool:
