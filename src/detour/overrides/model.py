@@ -174,7 +174,7 @@ def _fault(kind: Kind, value: str) -> str:
             return (
                 "" if _is_status(value) else "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16"
             )
-        case Kind.MISSING:
+        case _:
             return "" if value == _BASELINE else _EXPECTED_MISSING
 
 

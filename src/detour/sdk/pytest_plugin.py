@@ -1,1 +1,135 @@
-"""Runs tests under overrides."""
+"""pytest: a test, a part of one, or a whole run under given overrides, which all its calls carry.
+
+    @pytest.mark.overrides("users=pr-42", "config.new-checkout=on")
+    def test_checkout(): ...
+
+    def test_both(overrides):
+        with overrides("users=pr-42"): ...
+
+    pytest --overrides users=pr-42
+
+They add up: what is nearer to the call counts. Fixtures of a test are under its mark too; those that it shares with
+others (of wider scope) are under the run's overrides alone, whichever test comes first.
+
+Invariant: pytest loads this in every run, so until a test is under overrides nothing else is imported.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from detour.overrides import Overrides
+
+    Under = Callable[..., AbstractContextManager[Overrides]]
+
+_MARK: Final = "overrides"
+_OF_RUN: Final = pytest.StashKey["Overrides"]()
+_USED: Final = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer `--overrides`."""
+    parser.getgroup("detour").addoption(
+        "--overrides",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="run all tests under an override, such as users=pr-42; may be given several times",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark, and read the run's overrides.
+
+    Raises:
+        pytest.UsageError: A word is no override.
+    """
+    config.addinivalue_line("markers", f"{_MARK}(*words): run the test under overrides, such as 'users=pr-42'")
+    if words := config.getoption("--overrides"):
+        try:
+            config.stash[_OF_RUN] = _read(words)
+        except ValueError as error:
+            raise pytest.UsageError(f"--overrides: {error}") from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test, its set-up and its end under its overrides."""
+    with _under(item):
+        return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose mark holds a word that is no override."""
+    try:
+        _marked(item)
+    except ValueError as error:
+        pytest.fail(f"@pytest.mark.{_MARK}: {error}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run what several tests share under the run's overrides, and its end too."""
+    if fixturedef.scope == "function":
+        return (yield)
+    ending = ExitStack()
+    request.addfinalizer(ending.close)  # of its finalizers the one that runs last: they run from the last one on
+    with _shared(request.config):
+        result = yield
+    request.addfinalizer(lambda: ending.enter_context(_shared(request.config)))
+    return result
+
+
+@pytest.fixture
+def overrides(request: pytest.FixtureRequest) -> "Under":
+    """Return what runs a block under further overrides.
+
+    A word that is no override raises ValueError, which says what was expected.
+    """
+    request.config.stash[_USED] = True
+    return _also
+
+
+def _under(item: pytest.Item) -> AbstractContextManager[Any]:
+    of_run = item.config.stash.get(_OF_RUN, None)
+    try:
+        marked = _marked(item)
+    except ValueError:  # set-up tells it
+        return nullcontext()
+    if not of_run and not marked:
+        return nullcontext()
+    item.config.stash[_USED] = True
+    return _also(*filter(None, (of_run, marked)))
+
+
+def _marked(item: pytest.Item) -> "Overrides | None":
+    """Return what a test's marks say, those of its class and module first."""
+    words = [word for mark in reversed(list(item.iter_markers(_MARK))) for word in mark.args]
+    return _read(words) if words else None
+
+
+def _read(words: Iterable[str]) -> "Overrides":
+    from detour.overrides import parse_words  # noqa: PLC0415
+
+    return parse_words(words)
+
+
+def _also(*overrides: "Overrides | str") -> "AbstractContextManager[Overrides]":
+    """Run a block under these overrides beside those that it is under."""
+    from detour.sdk import current, install, using  # noqa: PLC0415
+
+    install()
+    return using(current(), *overrides)
+
+
+def _shared(config: pytest.Config) -> AbstractContextManager[Any]:
+    """Run a block under the run's overrides alone."""
+    if _USED not in config.stash:
+        return nullcontext()
+    from detour.sdk import using  # noqa: PLC0415
+
+    return using(*filter(None, (config.stash.get(_OF_RUN, None),)))

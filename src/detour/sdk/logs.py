@@ -1,5 +1,0 @@
-"""Log levels for one request."""
-
-
-def install() -> None:
-    """Honour `override.log.<service>`."""
