@@ -1,7 +1,7 @@
 # Detour. Every target makes its own set-up; `make` alone prints this menu.
 
 .DEFAULT_GOAL := menu
-.PHONY: menu demo demo-once test test-kubernetes test-all lint format bench lock clean setup
+.PHONY: menu demo demo-once test test-propagation test-kubernetes test-all lint format bench lock clean setup
 
 PYTHON_IN := .venv/bin/python
 
@@ -23,14 +23,18 @@ test: lint ## the test suite, in some minutes
 	@setup/environment.sh tests
 	@$(PYTHON_IN) -m coverage run -m pytest -q tests/overrides tests/mesh
 	@$(PYTHON_IN) -m coverage report --fail-under=100 --show-missing --skip-covered
-	@$(PYTHON_IN) -m pytest -n 2 --ignore tests/overrides --ignore tests/mesh --ignore tests/kubernetes
+	@$(PYTHON_IN) -m pytest -n 2 -m "not more" --ignore tests/overrides --ignore tests/mesh --ignore tests/kubernetes
+
+test-propagation: setup ## every server, client and queue; writes docs/propagation.md where all could run
+	@setup/environment.sh tests
+	@$(PYTHON_IN) -m pytest -n 2 tests/propagation
 
 test-kubernetes: setup ## the suite on a real Kubernetes cluster; needs root, and Go once
 	@tests/kubernetes/tools/build.sh >/dev/null
 	@tests/kubernetes/tools/helm/build.sh >/dev/null
 	@$(PYTHON_IN) -m pytest tests/kubernetes
 
-test-all: ## both, and what did not run
+test-all: ## all of them, and what did not run
 	@tests/all.sh
 
 lint: setup ## format, style, types and layers

@@ -18,6 +18,7 @@ from bench import (
     pushed_bytes,
     restarts,
     sdk,
+    sdk_logs,
     server_memory,
     unbacked_memory,
 )
@@ -39,6 +40,7 @@ _PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = 
     "kubernetes-restart": restart.measure,
     "kubernetes-isolation": isolation.measure,
     "sdk": sdk.measure,
+    "sdk-logs": sdk_logs.measure,
     "propagation": propagation.measure,
 }
 _RESULTS: Final = Path(__file__).parent / "results"

@@ -26,8 +26,8 @@ async def measure(options: Options) -> list[Row]:
     absent: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="detour-bench-") as folder:
         async with suite.open_suite(Path(folder)) as opened:
-            for service in opened.services():
-                if why := opened.why_not(service):
+            for service in suite.services():
+                if why := suite.why_not(service):
                     absent.append(skipped(f"{service.name}: interleaved requests", why))
                     continue
                 async for client, outcome in opened.outcomes(service, requests, _AT_ONCE):

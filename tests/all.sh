@@ -23,6 +23,7 @@ run_if() {
 }
 
 run test
+run test-propagation
 run_if test-kubernetes tests/kubernetes/tools/build.sh
 
 printf '\nSuites:\n'

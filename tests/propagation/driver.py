@@ -159,6 +159,7 @@ def running(
         process = subprocess.Popen(
             service.command,
             env=_environment(sink, sdk=sdk, PORT=str(port), GRPC_PORT=str(port), **environment),
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

@@ -69,5 +69,27 @@ PYTHON: Final = (
     *(Service(f"gRPC asyncio, {kind}", _python("grpc_aio_service"), _ASYNC, entry=kind) for kind in _GRPC),
 )
 
-LANGUAGES: Final = {"Python": PYTHON}
+PYTHON_QUEUES: Final = (
+    Service(
+        "Celery",
+        _python("queues.celery_service"),
+        ("delay", "countdown", "retry", "chain", "group", "chord"),
+        broker="Redis",
+    ),
+    Service("RQ", _python("queues.rq_service"), ("enqueue", "retry"), broker="Redis"),
+    Service("Dramatiq", _python("queues.dramatiq_service"), ("send", "delay", "retry", "pipeline"), broker="Redis"),
+    Service("pika", _python("queues.pika_service"), ("callback", "iterator", "basic_get"), broker="RabbitMQ"),
+    Service("aio-pika", _python("queues.aio_pika_service"), ("callback", "iterator", "get"), broker="RabbitMQ"),
+    Service("kafka-python", _python("queues.kafka_python_service"), ("iterator", "poll"), broker="Kafka"),
+    Service("aiokafka", _python("queues.aiokafka_service"), ("iterator", "getmany"), broker="Kafka"),
+    Service("confluent-kafka", _python("queues.confluent_kafka_service"), ("poll", "consume"), broker="Kafka"),
+    Service(
+        "SQS (boto3)",
+        _python("queues.sqs_service"),
+        ("send_message", "send_message_batch", "nine attributes", "ten attributes", "resources"),
+        broker="ElasticMQ",
+    ),
+)
+
+LANGUAGES: Final = {"Python": PYTHON, "Python, by queues": PYTHON_QUEUES}
 """All rows, in the order of the table."""

@@ -17,9 +17,9 @@ _SAYS: Final[Mapping[str, str]] = {
 
 _HEAD: Final = """# Context propagation, library by library
 
-An override enters a service; does it leave again with the calls that the service makes? Each row is a real service, with
-a real broker where there is one, that was sent requests one by one, and a hundred at once, each with overrides of its
-own and some with none. The conformance suite writes this page: `make test-propagation`.
+An override enters a service; does it leave again with the calls that the service makes? Each row is a real service,
+with a real broker where there is one, that was sent requests one by one, and a hundred at once, each with overrides
+of its own and some with none. The conformance suite writes this page: `make test-propagation`.
 
 - **kept**: every override left with the call that it belonged to, and with no other.
 - **text altered**: it left, but a flag's text came out otherwise (`1+1 and more` as `1 1+and+more`).

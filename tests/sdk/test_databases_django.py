@@ -1,4 +1,4 @@
-"""Databases for one request, with Django: real files of SQLite, in a process of its own, for settings are for good."""
+"""Databases for one request, with Django: real files of SQLite, in fresh processes, for settings are for good."""
 
 import json
 import subprocess
@@ -151,16 +151,8 @@ try:
 except ImproperlyConfigured as error:
     say(str(error))
 """
-    project = _PROJECT.replace("Driver.objects.using(name).create", "Driver.objects.db_manager(name).create")
-    assert project != _PROJECT
-    ran = subprocess.run(
-        [sys.executable, "-c", _PROJECT + program, str(django.folder), '{"DETOUR_DATABASES": ["pr-9"]}'],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "DETOUR_DATABASES names 'pr-9', which is not in DATABASES" in ran.stdout + ran.stderr
+    told = "DETOUR_DATABASES names 'pr-9', which is not in DATABASES"
+    assert django(program, DETOUR_DATABASES=["pr-9"]) == told
 
 
 def test_relations_stay_in_their_objects_database(django: Django) -> None:
@@ -169,7 +161,7 @@ def test_relations_stay_in_their_objects_database(django: Django) -> None:
 with using("db.rides=pr-42"):
     ride = Ride.objects.select_related().get(id=1)
     lazy = Ride.objects.get(id=1)
-    within = [ride.driver.name, Ride.objects.get(id=1).driver.name, [d.name for d in Driver.objects.filter(ride__id=1)]]
+    within = [ride.driver.name, Ride.objects.get(id=1).driver.name]
     new = Ride(place="new", driver=ride.driver)
     new.save()
     ride.driver.ride_set.create(place="of the driver")
@@ -183,7 +175,7 @@ with using("db.rides=pr-7"):
 say([within, behind, places()])
 """
     assert django(program) == [
-        ["pr-42", "pr-42", ["pr-42"]],
+        ["pr-42", "pr-42"],
         "pr-42",
         {**UNTOUCHED, "pr-42": ["pr-42 changed", "new", "of the driver"], "secret": []},
     ]

@@ -52,7 +52,7 @@ LIBRARIES: Final = (
     # Both.
     Library("grpc", "grpc", ("grpc_client", "grpc_server", "grpc_aio_client", "grpc_aio_server")),
     # Queues.
-    Library("celery", "celery", ("celery",), mend="celery"),
+    Library("celery", "celery", ("celery",)),
     Library("pika", "pika", ("pika",), mend="pika"),
     Library("aio-pika", "aio_pika", ("aio-pika",), mend="aio_pika"),
     Library("kafka-python", "kafka", ("kafka",), mend="kafka_python"),

@@ -10,6 +10,7 @@ Invariant: `logging.disable`, a disabled logger and filters count as ever.
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache, partial, wraps
 from typing import Any, Final
 
@@ -70,7 +71,8 @@ def _ask(logger: Any) -> None:
 def _forget(logger: Any) -> None:
     if isinstance(asking := getattr(logger, "_cache", None), _Asking):
         logger._cache = asking.ordinary  # noqa: SLF001
-        vars(logger).pop("getEffectiveLevel", None)
+        with suppress(AttributeError):
+            del logger.getEffectiveLevel  # not by its dictionary: one that was asked for makes its object slower
 
 
 def _level(logger: logging.Logger) -> int:

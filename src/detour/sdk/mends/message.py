@@ -6,7 +6,8 @@ Invariant: what was current before comes back, whatever other people attached an
 is in the context itself, so a consumer may be used by several threads and tasks.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Generic, SupportsIndex, TypeVar, overload
 
@@ -42,11 +43,17 @@ class _Getter(Getter[Headers]):
 _GETTER: Final = _Getter()
 
 
-def hold(consumer: object, headers: Headers) -> None:
-    """Make a message's context current, until the consumer's next one or `release`."""
+def hold(consumer: object, headers: Headers, before: Context | None = None) -> None:
+    """Make a message's context current, until the consumer's next one or `release`.
+
+    Args:
+        consumer: Who took it.
+        headers: The message's.
+        before: What was current before it was taken, if an instrumentation has changed that since.
+    """
     release(consumer)
-    before = get_current()
-    attach(set_value(_HELD, _Held(id(consumer), before), context_of(headers)))
+    held = _Held(id(consumer), get_current() if before is None else before)
+    attach(set_value(_HELD, held, context_of(headers)))
 
 
 def release(consumer: object) -> None:
@@ -54,6 +61,26 @@ def release(consumer: object) -> None:
     held = get_value(_HELD)
     if isinstance(held, _Held) and held.consumer == id(consumer):
         attach(held.before)
+
+
+@contextmanager
+def kept(consumer: object) -> Iterator[None]:
+    """Keep a message's context through the block, in which an instrumentation may end what it takes for its own."""
+    current = get_current()
+    held = get_value(_HELD, current)
+    yield
+    if isinstance(held, _Held) and held.consumer == id(consumer):
+        attach(current)
+
+
+def texts(pairs: Iterable[tuple[Any, Any]] | None) -> Headers:
+    """Return headers as text; what is none is left out, and of two with one name the last one counts."""
+    found: dict[str, str] = {}
+    for name, value in pairs or ():
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        if isinstance(name, str) and isinstance(text, str):
+            found[name.lower()] = text
+    return found
 
 
 def context_of(headers: Headers) -> Context:
@@ -78,21 +105,21 @@ class Batch(list[M], Generic[M]):
     """Messages that came together: going through them makes each one's context current in turn.
 
     Args:
-        messages: They.
+        messages: They, in a list that may do something of its own when one is taken out of it.
         headers: What tells a message's headers.
         consumer: Whose they are; its next message ends the last one's context.
     """
 
-    def __init__(self, messages: Sequence[M], headers: Callable[[M], Headers], consumer: object) -> None:
-        super().__init__(messages)
+    def __init__(self, messages: list[M], headers: Callable[[M], Headers], consumer: object) -> None:
+        super().__init__(list.__iter__(messages))
+        self._messages = messages
         self._headers = headers
         self._consumer = consumer
 
     def __iter__(self) -> Iterator[M]:
         try:
-            for message in super().__iter__():
-                hold(self._consumer, self._headers(message))
-                yield message
+            for index in range(len(self)):
+                yield self[index]
         finally:
             release(self._consumer)
 
@@ -101,8 +128,10 @@ class Batch(list[M], Generic[M]):
     @overload
     def __getitem__(self, index: slice) -> list[M]: ...
     def __getitem__(self, index: Any) -> Any:
-        found = super().__getitem__(index)
         if isinstance(index, slice):
-            return Batch(found, self._headers, self._consumer)
-        hold(self._consumer, self._headers(found))
+            return Batch(super().__getitem__(index), self._headers, self._consumer)
+        release(self._consumer)
+        before = get_current()
+        found = self._messages[index]
+        hold(self._consumer, self._headers(found), before)
         return found

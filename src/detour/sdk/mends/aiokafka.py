@@ -1,0 +1,44 @@
+"""aiokafka's consumer: OpenTelemetry's span of a message ends before the message is handled."""
+
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+
+from wrapt import wrap_function_wrapper
+
+from detour.sdk.mends.message import Batch, Headers, hold, release, texts
+
+
+def mend(module: ModuleType) -> None:
+    """Have each record handled under its own overrides, iterated over or got; the iterator is made of `getone`."""
+    wrap_function_wrapper(module, "AIOKafkaConsumer.getone", _getone)
+    wrap_function_wrapper(module, "AIOKafkaConsumer.getmany", _getmany)
+    wrap_function_wrapper(module, "AIOKafkaConsumer.stop", _stop)
+
+
+async def _getone(
+    wrapped: Callable[..., Awaitable[Any]], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    release(consumer)
+    record = await wrapped(*args, **kwargs)
+    hold(consumer, _headers(record))
+    return record
+
+
+async def _getmany(
+    wrapped: Callable[..., Awaitable[Any]], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    release(consumer)
+    found = await wrapped(*args, **kwargs)
+    return {partition: Batch(records, _headers, consumer) for partition, records in found.items()}
+
+
+async def _stop(
+    wrapped: Callable[..., Awaitable[Any]], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    release(consumer)
+    return await wrapped(*args, **kwargs)
+
+
+def _headers(record: Any) -> Headers:
+    return texts(record.headers)

@@ -1,0 +1,40 @@
+"""kafka-python's consumer: OpenTelemetry's span of a message ends before the message is handled."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from wrapt import wrap_function_wrapper
+
+from detour.sdk.mends.message import Batch, Headers, hold, release, texts
+
+
+def mend(module: ModuleType) -> None:
+    """Have each record handled under its own overrides, iterated over or polled."""
+    wrap_function_wrapper(module, "KafkaConsumer.__next__", _next)
+    wrap_function_wrapper(module, "KafkaConsumer.poll", _poll)
+    wrap_function_wrapper(module, "KafkaConsumer.close", _close)
+
+
+def _next(wrapped: Callable[..., Any], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    release(consumer)
+    record = wrapped(*args, **kwargs)
+    hold(consumer, _headers(record))
+    return record
+
+
+def _poll(wrapped: Callable[..., Any], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    release(consumer)
+    found = wrapped(*args, **kwargs)
+    if "update_offsets" in kwargs:  # the consumer's own call, behind its iterator
+        return found
+    return {partition: Batch(records, _headers, consumer) for partition, records in found.items()}
+
+
+def _close(wrapped: Callable[..., Any], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    release(consumer)
+    return wrapped(*args, **kwargs)
+
+
+def _headers(record: Any) -> Headers:
+    return texts(record.headers)

@@ -1,0 +1,124 @@
+"""SQS by boto3: OpenTelemetry writes a message's attributes, as far as there is room, but handles none under them.
+
+A message has room for ten attributes. Where a service uses nine, the baggage gets the last one, before the trace;
+where it uses all ten, overrides travel as a field of `AWSTraceHeader`, the system attribute that X-Ray's tracing
+header has, which may hold fields of anybody's (AWS X-Ray developer guide, "Tracing header").
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+from wrapt import wrap_function_wrapper
+
+from detour.sdk.mends.message import Batch, Headers, carried, kept, release
+
+_ATTRIBUTES_MAX: Final = 10
+_BAGGAGE: Final = "baggage"
+_TRACE_HEADER: Final = "AWSTraceHeader"
+_FIELD: Final = "Detour="
+_NO_TRACE: Final = "Root=1-00000000-000000000000000000000000;Sampled=0"
+_MENDED: Final = "_detour_mended"
+
+Wrapped = Callable[..., Any]
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+def mend(module: ModuleType) -> None:
+    """Mend the client's class, which botocore makes when the first client is made; and resources' messages."""
+    wrap_function_wrapper(module, "session.Session.client", _client)
+    wrap_function_wrapper("boto3.resources.action", "ServiceAction.__call__", _act)
+
+
+def _client(wrapped: Wrapped, _: object, args: Args, kwargs: Kwargs) -> Any:
+    client = wrapped(*args, **kwargs)
+    own = type(client)
+    if hasattr(own, "send_message_batch") and not hasattr(own, _MENDED):
+        setattr(own, _MENDED, True)
+        wrap_function_wrapper(own, "send_message", _send)
+        wrap_function_wrapper(own, "send_message_batch", _send_batch)
+        wrap_function_wrapper(own, "receive_message", _receive)
+        wrap_function_wrapper(own, "delete_message", _delete)
+        wrap_function_wrapper(own, "delete_message_batch", _delete)
+    return client
+
+
+def _send(wrapped: Wrapped, _: object, args: Args, kwargs: Kwargs) -> Any:
+    return wrapped(*args, **_with_room(kwargs))
+
+
+def _send_batch(wrapped: Wrapped, _: object, args: Args, kwargs: Kwargs) -> Any:
+    if entries := kwargs.get("Entries"):
+        kwargs = {**kwargs, "Entries": [_with_room(entry) for entry in entries]}
+    return wrapped(*args, **kwargs)
+
+
+def _with_room(message: Kwargs) -> Kwargs:
+    """Return a message whose overrides find room; its attributes are copied, since others add to them."""
+    attributes = dict(message.get("MessageAttributes") or {})
+    header = carried().get(_BAGGAGE)
+    if not header:
+        return message
+    if len(attributes) < _ATTRIBUTES_MAX:
+        attributes[_BAGGAGE] = {"StringValue": header, "DataType": "String"}
+        return {**message, "MessageAttributes": attributes}
+    system = dict(message.get("MessageSystemAttributes") or {})
+    before = system.get(_TRACE_HEADER, {}).get("StringValue") or _NO_TRACE
+    field = _FIELD + urlsafe_b64encode(header.encode()).decode().rstrip("=")
+    system[_TRACE_HEADER] = {"StringValue": f"{before};{field}", "DataType": "String"}
+    return {**message, "MessageAttributes": attributes, "MessageSystemAttributes": system}
+
+
+def _receive(wrapped: Wrapped, client: Any, args: Args, kwargs: Kwargs) -> Any:
+    release(client)
+    wanted = [*kwargs.get("MessageSystemAttributeNames", ())]
+    if not {"All", _TRACE_HEADER} & {*wanted, *kwargs.get("AttributeNames", ())}:
+        wanted.append(_TRACE_HEADER)
+    names = [*kwargs.get("MessageAttributeNames", ())]
+    if not {"All", ".*", _BAGGAGE} & set(names):
+        names.append(_BAGGAGE)
+    asked = {"MessageAttributeNames": names, **({"MessageSystemAttributeNames": wanted} if wanted else {})}
+    answer = wrapped(*args, **{**kwargs, **asked})
+    if messages := answer.get("Messages"):
+        answer["Messages"] = Batch(messages, _headers, client)
+    return answer
+
+
+def _delete(wrapped: Wrapped, client: Any, args: Args, kwargs: Kwargs) -> Any:
+    """Delete messages; the instrumentation ends a context here, and the service goes on with the message's."""
+    with kept(client):
+        return wrapped(*args, **kwargs)
+
+
+def _act(wrapped: Wrapped, action: Any, args: Args, kwargs: Kwargs) -> Any:
+    """Do what a resource is asked for; messages that a queue gives are objects of boto3's."""
+    found = wrapped(*args, **kwargs)
+    operation = getattr(getattr(getattr(action, "_action_model", None), "request", None), "operation", None)
+    if operation == "ReceiveMessage" and isinstance(found, list):
+        return Batch(found, _object_headers, args[0] if args else action)
+    return found
+
+
+def _headers(message: dict[str, Any]) -> Headers:
+    attributes = message.get("MessageAttributes") or {}
+    texts = {name: value["StringValue"] for name, value in attributes.items() if "StringValue" in value}
+    return texts if _BAGGAGE in texts else {**texts, **_field(message.get("Attributes") or {})}
+
+
+def _object_headers(message: Any) -> Headers:
+    return _headers({"MessageAttributes": message.message_attributes, "Attributes": message.attributes})
+
+
+def _field(system: dict[str, Any]) -> Headers:
+    """Read what stands in X-Ray's tracing header."""
+    parts = str(system.get(_TRACE_HEADER, "")).split(";")
+    encoded = next((part.removeprefix(_FIELD) for part in parts if part.startswith(_FIELD)), None)
+    if encoded is None:
+        return {}
+    try:
+        return {_BAGGAGE: urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("latin-1")}
+    except (Error, ValueError):
+        return {}

@@ -1,0 +1,45 @@
+"""Celery's tasks, on Redis; imported by who sends them, by the worker and by beat."""
+
+from propagation.services.setup import set_up
+
+set_up()
+
+import os  # noqa: E402
+from typing import Any  # noqa: E402
+
+from celery import Celery  # noqa: E402
+
+from propagation.services.sync_clients import by_requests  # noqa: E402
+
+app = Celery("relay", broker=os.environ["REDIS_URL"], backend=os.environ["REDIS_URL"])
+app.conf.update(
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    result_chord_join_timeout=30,
+    beat_schedule={"tick": {"task": "tick", "schedule": 0.5}},
+)
+
+
+@app.task(name="relay")
+def relay(number: str) -> None:
+    """Call on."""
+    by_requests(number)
+
+
+@app.task(name="relay_again", bind=True, max_retries=2)
+def relay_again(self: Any, number: str) -> None:
+    """Call on at the second try."""
+    if not self.request.retries:
+        raise self.retry(countdown=0)
+    by_requests(number)
+
+
+@app.task(name="pause")
+def pause() -> None:
+    """Do nothing; something comes behind it."""
+
+
+@app.task(name="tick")
+def tick() -> None:
+    """Call on for nobody: what beat sends belongs to no request."""
+    by_requests("tick")

@@ -1,0 +1,23 @@
+"""Celery: a worker with processes, and beat."""
+
+from propagation.services.queues.celery_app import pause, relay, relay_again  # sets up first
+
+from celery import chain, chord, group  # isort: skip
+
+from propagation.services.queues import consuming, entrance
+
+_APP = ("-m", "celery", "-A", "propagation.services.queues.celery_app")
+consuming.in_process(
+    *_APP, "worker", "-P", "prefork", "-c", "4", "-l", "ERROR", "--without-mingle", "--without-gossip"
+)
+consuming.in_process(*_APP, "beat", "-l", "ERROR", "-s", "schedule")
+entrance.serve(
+    {
+        "delay": relay.delay,
+        "countdown": lambda number: relay.apply_async((number,), countdown=0.05),
+        "retry": relay_again.delay,
+        "chain": lambda number: chain(pause.si(), relay.si(number)).delay(),
+        "group": lambda number: group(relay.si(number)).delay(),
+        "chord": lambda number: chord([pause.si(), pause.si()], relay.si(number)).delay(),
+    }
+)

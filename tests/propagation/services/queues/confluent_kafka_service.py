@@ -1,0 +1,57 @@
+"""confluent-kafka: a consumer that is polled, and one that consumes several messages at a time."""
+
+from propagation.services.setup import set_up
+
+set_up()
+
+import os  # noqa: E402
+
+from confluent_kafka import Consumer, Producer  # noqa: E402
+
+from propagation.services.queues import consuming, entrance  # noqa: E402
+from propagation.services.sync_clients import by_requests  # noqa: E402
+
+_SERVERS = os.environ["KAFKA_BOOTSTRAP"]
+_TOPIC = os.environ["QUEUE"]
+
+
+def consumer(topic: str) -> Consumer:
+    """Return one that begins with the first message."""
+    made = Consumer({"bootstrap.servers": _SERVERS, "group.id": topic, "auto.offset.reset": "earliest"})
+    made.subscribe([topic])
+    return made
+
+
+def poll() -> None:
+    """Take one message after the other."""
+    taking = consumer(_TOPIC)
+    while True:
+        message = taking.poll(0.5)
+        if message is not None and not message.error():
+            by_requests(message.value().decode())
+
+
+def consume() -> None:
+    """Take several at a time."""
+    taking = consumer(f"{_TOPIC}-many")
+    while True:
+        for message in taking.consume(10, 0.2):
+            if not message.error():
+                by_requests(message.value().decode())
+
+
+producer = Producer({"bootstrap.servers": _SERVERS, "linger.ms": 0})
+
+
+def send(topic: str, number: str) -> None:
+    """Send a message, and wait until the broker has it."""
+    producer.produce(topic, number.encode())
+    assert producer.flush(30) in {0, None}
+
+
+for each in (_TOPIC, f"{_TOPIC}-many"):
+    send(each, "tick")
+consuming.in_threads(poll, consume)
+entrance.serve(
+    {"poll": lambda number: send(_TOPIC, number), "consume": lambda number: send(f"{_TOPIC}-many", number)}
+)

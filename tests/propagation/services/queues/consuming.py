@@ -1,0 +1,19 @@
+"""Running what takes messages: in threads, and in processes that end with the one that started them."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+from detour.envoy import tied_to_parent
+
+
+def in_threads(*consumers: Callable[[], None]) -> None:
+    """Run each in a thread of its own, which ends with the process."""
+    for consumer in consumers:
+        threading.Thread(target=consumer, daemon=True).start()
+
+
+def in_process(*arguments: str) -> None:
+    """Run a Python program beside this one."""
+    subprocess.Popen(tied_to_parent([sys.executable, *arguments]), stdin=subprocess.DEVNULL)

@@ -1,0 +1,52 @@
+"""Where requests enter a service that goes on by a queue: Flask for those with threads, Starlette for asyncio."""
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+_INTERLEAVING_SECONDS = 0.003
+
+
+def serve(producers: Mapping[str, Callable[[str], object]]) -> None:
+    """Serve HTTP: `/{producer}/{number}` sends the number as a message."""
+    from flask import Flask
+
+    from propagation.services import threaded
+
+    app = Flask(__name__)
+
+    @app.get("/")
+    def ready() -> str:
+        return "ready"
+
+    @app.get("/<producer>/<number>")
+    def send(producer: str, number: str) -> str:
+        time.sleep(random.uniform(0, _INTERLEAVING_SECONDS))
+        producers[producer](number)
+        return number
+
+    threaded.serve(app)
+
+
+async def serve_async(producers: Mapping[str, Callable[[str], Awaitable[object]]]) -> None:
+    """The same, within a running loop."""
+    import asyncio
+    import os
+
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse, Response
+    from starlette.routing import Route
+
+    async def ready(_: Request) -> Response:
+        return PlainTextResponse("ready")
+
+    async def send(request: Request) -> Response:
+        await asyncio.sleep(random.uniform(0, _INTERLEAVING_SECONDS))
+        await producers[request.path_params["producer"]](request.path_params["number"])
+        return PlainTextResponse("sent")
+
+    app = Starlette(routes=[Route("/", ready), Route("/{producer}/{number}", send)])
+    config = uvicorn.Config(app, port=int(os.environ["PORT"]), log_level="warning", lifespan="off")
+    await uvicorn.Server(config).serve()

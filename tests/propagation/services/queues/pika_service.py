@@ -1,0 +1,68 @@
+"""pika: a callback, an iterator, and one message at a time."""
+
+from propagation.services.setup import set_up
+
+set_up()
+
+import os  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pika  # noqa: E402
+
+from propagation.services.queues import consuming, entrance  # noqa: E402
+from propagation.services.sync_clients import by_requests  # noqa: E402
+
+_KINDS = ("callback", "iterator", "basic_get")
+_NO_MESSAGE_SECONDS = 0.01
+_local = threading.local()
+
+
+def channel(kind: str) -> Any:
+    """Return a channel of its own, with a queue for the kind."""
+    made = pika.BlockingConnection(pika.URLParameters(os.environ["AMQP_URL"])).channel()
+    made.queue_declare(queue(kind))
+    return made
+
+
+def queue(kind: str) -> str:
+    """Return the name of a kind's queue."""
+    return f"{os.environ['QUEUE']}-{kind}"
+
+
+def callback() -> None:
+    """Be called for each message."""
+    own = channel("callback")
+    own.basic_consume(queue("callback"), lambda *delivery: by_requests(delivery[3].decode()), auto_ack=True)
+    own.start_consuming()
+
+
+def iterate() -> None:
+    """Take one message after the other."""
+    for _method, _properties, body in channel("iterator").consume(queue("iterator"), auto_ack=True):
+        by_requests(body.decode())
+
+
+def get() -> None:
+    """Ask for one message after the other."""
+    own = channel("basic_get")
+    while True:
+        method, _properties, body = own.basic_get(queue("basic_get"), auto_ack=True)
+        if method is None:
+            time.sleep(_NO_MESSAGE_SECONDS)
+        else:
+            by_requests(body.decode())
+
+
+def send(kind: str, number: str) -> None:
+    """Send a message over this thread's own channel."""
+    if not hasattr(_local, "channel"):
+        _local.channel = channel(kind)
+    _local.channel.basic_publish("", queue(kind), number.encode(), pika.BasicProperties(headers={"own": 1}))
+
+
+for each in _KINDS:
+    channel(each)
+consuming.in_threads(callback, iterate, get)
+entrance.serve({kind: lambda number, kind=kind: send(kind, number) for kind in _KINDS})  # type: ignore[misc]

@@ -1,0 +1,32 @@
+"""RQ's jobs, and its worker, which has a process for each job: `python -m propagation.services.queues.rq_jobs`."""
+
+from propagation.services.setup import set_up
+
+set_up()
+
+import os  # noqa: E402
+
+import rq  # noqa: E402
+from redis import Redis  # noqa: E402
+
+from propagation.services.sync_clients import by_requests  # noqa: E402
+
+queue = rq.Queue(os.environ["QUEUE"], connection=Redis.from_url(os.environ["REDIS_URL"]))
+
+
+def relay(number: str) -> None:
+    """Call on."""
+    by_requests(number)
+
+
+def relay_again(number: str) -> None:
+    """Call on at the second try."""
+    job = rq.get_current_job()
+    assert job
+    if job.retries_left:
+        raise RuntimeError("the first try fails")
+    by_requests(number)
+
+
+if __name__ == "__main__":
+    rq.Worker([queue], connection=queue.connection).work(logging_level="ERROR")
