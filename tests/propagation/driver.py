@@ -31,6 +31,8 @@ from propagation.sink import Sink
 _TESTS: Final = Path(__file__).parents[1]
 _READY_SECONDS: Final = 60
 _ARRIVAL_SECONDS: Final = 30
+"""The longest that nothing may come out of a service which has not called on for every request."""
+
 _STOP_SECONDS: Final = 10
 _WITHOUT_EVERY: Final = 5
 """One request in so many carries no overrides, and must leave without any."""
@@ -137,9 +139,14 @@ class RunningService:
 
     async def _arrived(self, expected: Mapping[str, Overrides], outcome: Outcome) -> None:
         """Wait until every request has come out again: some do so after they were answered."""
+        missing = set(expected)
         deadline = time.monotonic() + _ARRIVAL_SECONDS
-        while missing := [number for number in expected if number not in self._sink.seen]:
-            if outcome.failed or time.monotonic() > deadline:
+        while missing:
+            arrived = missing & self._sink.seen.keys()
+            if arrived:
+                missing -= arrived
+                deadline = time.monotonic() + _ARRIVAL_SECONDS
+            elif outcome.failed or time.monotonic() > deadline:
                 outcome.failed.append(f"{len(missing)} requests did not call on. {self._last_words()}")
                 return
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""RQ's jobs, and its worker, which has a process for each job: `python -m propagation.services.queues.rq_jobs`."""
+"""RQ's jobs; imported by who enqueues them, and by the worker."""
 
 from propagation.services.setup import set_up
 
@@ -26,7 +26,3 @@ def relay_again(number: str) -> None:
     if job.retries_left:
         raise RuntimeError("the first try fails")
     by_requests(number)
-
-
-if __name__ == "__main__":
-    rq.Worker([queue], connection=queue.connection).work(logging_level="ERROR")
