@@ -2,8 +2,10 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+_HERE: Final = Path(__file__).parent
 _GRPC: Final = ("grpc-unary", "grpc-client-stream", "grpc-server-stream", "grpc-bidi-stream")
 _SYNC: Final = ("requests", "httpx", "urllib3", *_GRPC)
 _ASYNC: Final = ("httpx", "aiohttp", *_GRPC)
@@ -20,6 +22,8 @@ class Service:
         entry: The gRPC client by which it is called; "" for HTTP.
         prefix: What stands before the client's name in the path, for services that serve in several ways.
         broker: The name of the broker that it needs.
+        toolchain: The name of what it is built with; "" for Python.
+        variables: What else it finds in its environment.
     """
 
     name: str
@@ -28,6 +32,8 @@ class Service:
     entry: str = ""
     prefix: str = ""
     broker: str = ""
+    toolchain: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
@@ -91,5 +97,18 @@ PYTHON_QUEUES: Final = (
     ),
 )
 
-LANGUAGES: Final = {"Python": PYTHON, "Python, by queues": PYTHON_QUEUES}
+
+def _node(name: str, server: str, *clients: str, entry: str = "", broker: str = "") -> Service:
+    command = ("node", str(_HERE / "typescript" / "dist" / "main.js"))
+    return Service(name, command, clients, entry, "", broker, "TypeScript", (("SERVER", server),))
+
+
+TYPESCRIPT: Final = (
+    _node("Express", "express", "fetch", "axios", *_GRPC, "worker thread"),
+    _node("Fastify", "fastify", "fetch", "axios", *_GRPC, "worker thread"),
+    *(_node(f"grpc-js, {kind}", "grpc-js", "fetch", "axios", *_GRPC, entry=kind) for kind in _GRPC),
+    _node("amqplib", "amqplib", "amqplib", "amqplib get", broker="RabbitMQ"),
+)
+
+LANGUAGES: Final = {"Python": PYTHON, "Python, by queues": PYTHON_QUEUES, "TypeScript": TYPESCRIPT}
 """All rows, in the order of the table."""

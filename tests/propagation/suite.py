@@ -9,6 +9,7 @@ from propagation.brokers import BROKERS
 from propagation.driver import Outcome, running
 from propagation.rows import LANGUAGES, Service
 from propagation.sink import Sink, running_sink
+from propagation.toolchains import TOOLCHAINS
 
 _numbers = count(1)
 
@@ -32,7 +33,11 @@ class Suite:
             folder = self._folder / name
             folder.mkdir()
             self._variables[name] = self._brokers.enter_context(BROKERS[name].running(folder))
-        return {**self._variables.get(name, {}), "QUEUE": f"relay-{next(_numbers)}"}
+        return {
+            **self._variables.get(name, {}),
+            "QUEUE": f"relay-{next(_numbers)}",
+            **dict(service.variables),
+        }
 
     async def outcomes(
         self, service: Service, requests: int, at_once: int, *, sdk: bool = True, sink: Sink | None = None
@@ -56,13 +61,17 @@ def services() -> Iterator[Service]:
 
 
 def why_not(service: Service) -> str:
-    """Say why a service can't run on this machine; "" if it can."""
-    return BROKERS[service.broker].why_not() if service.broker else ""
+    """Say why a service can't run on this machine; "" if it can, and is built."""
+    return (service.broker and BROKERS[service.broker].why_not()) or (
+        service.toolchain and TOOLCHAINS[service.toolchain].why_not()
+    )
 
 
 def is_packaged(service: Service) -> bool:
     """Say whether PyPI, npm and Debian are enough to run a service."""
-    return not service.broker or BROKERS[service.broker].is_packaged
+    return (not service.broker or BROKERS[service.broker].is_packaged) and (
+        not service.toolchain or TOOLCHAINS[service.toolchain].is_packaged
+    )
 
 
 @asynccontextmanager

@@ -10,8 +10,9 @@ Invariant: importing this imports OpenTelemetry's API and the standard library, 
 request carries raises into the service that serves it.
 """
 
+from detour.sdk.carriage import carried, under_carried
 from detour.sdk.flags import flag
 from detour.sdk.installation import install
 from detour.sdk.request import current, using
 
-__all__ = ["current", "flag", "install", "using"]
+__all__ = ["carried", "current", "flag", "install", "under_carried", "using"]

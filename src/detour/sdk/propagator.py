@@ -102,6 +102,11 @@ class OverridesPropagator(TextMapPropagator):
             setter.set(carrier, name, value)
 
 
+def without_any(context: Context) -> Context:
+    """Return the context as it is outside of any request: without baggage, and without what carried it in."""
+    return set_value(_CARRIER, None, baggage.clear(context))
+
+
 def _agreed(context: Context, overrides: Overrides) -> Context:
     """Return the context with these overrides, without others that only OpenTelemetry's way of decoding sees.
 

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from opentelemetry import baggage, trace
+from opentelemetry import baggage
 from opentelemetry.context import attach, detach, get_current
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 
 from detour.sdk import current, using
-from detour.sdk.mends.message import Batch, carried, context_of, hold, kept, release, texts
+from detour.sdk.mends.message import Batch, hold, kept, release
 from detour.sdk.propagator import OverridesPropagator
 
 
@@ -113,17 +113,6 @@ async def test_each_task_has_messages_of_its_own() -> None:
     release(consumer)
 
 
-def test_the_span_stays_where_there_is_one() -> None:
-    """Whoever made it has decided what it belongs to."""
-    span = trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))
-    token = attach(trace.set_span_in_context(span))
-    other = {**of("pr-1"), "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
-    context = context_of(other)
-    detach(token)
-    assert trace.get_current_span(context) is span
-    assert trace.get_current_span(context_of(other)).get_span_context().is_remote
-
-
 def test_a_batch_is_gone_through_message_by_message() -> None:
     """A plain list to everybody else."""
     consumer = Consumer()
@@ -187,19 +176,3 @@ def test_a_context_is_kept_through_what_ends_it() -> None:
     with kept(consumer):
         pass
     assert route() is None
-
-
-def test_headers_of_any_kind_are_read() -> None:
-    """What is no text is left out, and nothing raises."""
-    assert texts([("Baggage", b"a=\xff"), ("n", 1), (2, "x"), ("own", "x"), ("own", "y"), ("none", None)]) == {
-        "baggage": "a=ÿ",
-        "own": "y",
-    }
-    assert texts(None) == {}
-
-
-def test_without_overrides_nothing_is_carried() -> None:
-    """A message is then what it was."""
-    assert carried() == {}
-    with using("users=pr-42"):
-        assert carried() == {"baggage": "override.route.users=pr-42"}

@@ -7,7 +7,8 @@ from typing import Any
 from opentelemetry.context import get_current
 from wrapt import wrap_function_wrapper
 
-from detour.sdk.mends.message import Batch, Headers, hold, release, texts
+from detour.sdk.carriage import Headers, texts
+from detour.sdk.mends.message import Batch, hold, release
 
 
 def mend(module: ModuleType) -> None:

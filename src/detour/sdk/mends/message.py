@@ -6,41 +6,24 @@ Invariant: what was current before comes back, whatever other people attached an
 is in the context itself, so a consumer may be used by several threads and tasks.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Generic, SupportsIndex, TypeVar, overload
 
-from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
-from opentelemetry.propagators.textmap import Getter
 
-from detour.sdk.request import current
+from detour.sdk.carriage import Headers, context_of
 
 M = TypeVar("M")
 
 _HELD: Final = create_key("detour-held-message")
-
-Headers = Mapping[str, str]
-"""A message's headers as text, whatever they are on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
     consumer: int
     before: Context
-
-
-class _Getter(Getter[Headers]):
-    def get(self, carrier: Headers, key: str) -> list[str] | None:
-        value = carrier.get(key)
-        return None if value is None else [value]
-
-    def keys(self, carrier: Headers) -> list[str]:
-        return list(carrier)
-
-
-_GETTER: Final = _Getter()
 
 
 def hold(consumer: object, headers: Headers, before: Context | None = None) -> None:
@@ -71,34 +54,6 @@ def kept(consumer: object) -> Iterator[None]:
     yield
     if isinstance(held, _Held) and held.consumer == id(consumer):
         attach(current)
-
-
-def texts(pairs: Iterable[tuple[Any, Any]] | None) -> Headers:
-    """Return headers as text; what is none is left out, and of two with one name the last one counts."""
-    found: dict[str, str] = {}
-    for name, value in pairs or ():
-        text = value.decode("latin-1") if isinstance(value, bytes) else value
-        if isinstance(name, str) and isinstance(text, str):
-            found[name.lower()] = text
-    return found
-
-
-def context_of(headers: Headers) -> Context:
-    """Return the current context with the baggage of a message, and none else.
-
-    The span stays where there is one: whoever made it has decided what it belongs to.
-    """
-    context = propagate.extract(headers, baggage.clear(), _GETTER)
-    span = trace.get_current_span()
-    return trace.set_span_in_context(span, context) if span.get_span_context().is_valid else context
-
-
-def carried() -> dict[str, str]:
-    """Return the headers that carry the current request's overrides; empty if it has none."""
-    headers: dict[str, str] = {}
-    if current():
-        propagate.inject(headers)
-    return headers
 
 
 class Batch(list[M], Generic[M]):

@@ -7,7 +7,7 @@ from typing import Any, Final
 from opentelemetry.context import attach, detach
 from wrapt import wrap_function_wrapper
 
-from detour.sdk.mends.message import carried, context_of
+from detour.sdk.carriage import carried, context_of
 
 _META: Final = "detour"
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from wrapt import wrap_function_wrapper
 
-from detour.sdk.mends.message import Batch, Headers, carried, kept, release
+from detour.sdk.carriage import Headers, carried
+from detour.sdk.mends.message import Batch, kept, release
 
 _ATTRIBUTES_MAX: Final = 10
 _BAGGAGE: Final = "baggage"

@@ -1,0 +1,174 @@
+/**
+ * Overrides as frozen values, and what makes one readable.
+ *
+ * Every language of Detour's SDK reads the same (`sdk/vectors/baggage.json`).
+ */
+
+/** Bytes of a header; OpenTelemetry's propagators drop what is beyond. */
+export const HEADER_MAX = 8192;
+
+/** How many entries of one header are read as overrides. */
+export const ENTRIES_MAX = 64;
+
+/** What the keys of overrides begin with in the baggage. */
+export const PREFIX = "override.";
+
+/** What an override is about. */
+export type Kind = "route" | "delay" | "abort" | "config" | "log" | "db" | "missing";
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const DELAY = /^(?:([0-9]{1,5})ms|([0-9]{1,2}(?:\.[0-9]+)?)s)$/;
+const DELAY_MAX_MS = 60_000;
+const GRPC_CODE_MAX = 16;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+const SHOWN_MAX = 80;
+
+const EXPECTED_NAME = "expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit";
+const EXPECTED_MISSING = `expected ${PREFIX}missing=baseline`;
+
+interface Rule {
+  readonly expected: string;
+  readonly accepts: (value: string) => boolean;
+}
+
+const name: Rule = { expected: EXPECTED_NAME, accepts: (value) => NAME.test(value) };
+
+const RULES: ReadonlyMap<string, Rule> = new Map<Kind, Rule>([
+  ["route", name],
+  ["delay", { expected: "expected a delay such as 300ms or 1.5s, at most 60s", accepts: isDelay }],
+  ["abort", { expected: "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16", accepts: isStatus }],
+  [
+    "config",
+    { expected: "expected text in UTF-8, percent-encoded", accepts: (value) => !LONE_SURROGATE.test(value) },
+  ],
+  ["log", name],
+  ["db", name],
+  ["missing", { expected: EXPECTED_MISSING, accepts: (value) => value === "baseline" }],
+]);
+
+/** One instruction that a request carries. */
+export interface Override {
+  /** What it is about. */
+  readonly kind: Kind;
+  /** The service or flag that it is for; "" for `missing`, which is for the whole request. */
+  readonly subject: string;
+  /** The deployment, `300ms`, `503`, the flag's value, the level, the database, or `baseline`. */
+  readonly value: string;
+}
+
+/** Something that was ignored, and why. */
+export interface Problem {
+  readonly what: string;
+  readonly why: string;
+}
+
+/** What a header says, and what of it was ignored. */
+export interface Parsed {
+  readonly overrides: Overrides;
+  readonly problems: readonly Problem[];
+}
+
+/** An entry's key and decoded value; no value if it has no `=`, or one that is no text. */
+export type Entry = readonly [key: string, value: string | undefined];
+
+/** The overrides of one request, one for each key, in the order in which their keys first came. */
+export class Overrides implements Iterable<Override> {
+  /** None at all. */
+  static readonly none = new Overrides([]);
+
+  readonly #byKey: ReadonlyMap<string, Override>;
+
+  /** Of two with one key the later one counts. */
+  constructor(overrides: Iterable<Override>) {
+    this.#byKey = new Map(Array.from(overrides, (one) => [keyOf(one.kind, one.subject), one]));
+  }
+
+  /** How many they are. */
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  [Symbol.iterator](): Iterator<Override> {
+    return this.#byKey.values();
+  }
+
+  /** The keys in the baggage: `override.route.users`. */
+  keys(): string[] {
+    return [...this.#byKey.keys()];
+  }
+
+  /** Returns the value of an override, if the request carries it. */
+  value(kind: Kind, subject = ""): string | undefined {
+    return this.#byKey.get(keyOf(kind, subject))?.value;
+  }
+
+  /** Returns the deployment that calls to the service go to, if it is overridden. */
+  route(service: string): string | undefined {
+    return this.value("route", service);
+  }
+
+  /** Returns the overrides of one kind: subject to value. */
+  of(kind: Kind): ReadonlyMap<string, string> {
+    return new Map([...this].filter((one) => one.kind === kind).map((one) => [one.subject, one.value]));
+  }
+
+  /** Returns both, key by key; where both have one, this one's. */
+  over(others: Overrides): Overrides {
+    return new Overrides([...others, ...this]);
+  }
+}
+
+/** Returns an override's key in the baggage: `override.route.users`, `override.missing`. */
+export function keyOf(kind: Kind, subject: string): string {
+  return subject ? `${PREFIX}${kind}.${subject}` : PREFIX + kind;
+}
+
+/** Whether a name is one of an override's kinds. */
+export function isKind(text: string): text is Kind {
+  return RULES.has(text);
+}
+
+/** Reads entries whose keys begin with `override.`, at most 64 of them. */
+export function readEntries(entries: readonly Entry[]): Parsed {
+  const overrides: Override[] = [];
+  const problems: Problem[] = [];
+  for (const [key, value] of entries.slice(0, ENTRIES_MAX)) {
+    const read = readEntry(key, value);
+    if ("why" in read) problems.push(read);
+    else overrides.push(read);
+  }
+  const beyond = entries[ENTRIES_MAX];
+  if (beyond) problems.push({ what: beyond[0], why: `at most ${ENTRIES_MAX} overrides are read` });
+  return { overrides: new Overrides(overrides), problems };
+}
+
+/** Reads one entry, whose key begins with `override.`, as an override. */
+export function readEntry(key: string, value: string | undefined): Override | Problem {
+  const [kind = "", ...rest] = key.slice(PREFIX.length).split(".");
+  const rule = RULES.get(kind);
+  if (!isKind(kind) || !rule)
+    return { what: key, why: `expected ${PREFIX} and one of ${[...RULES.keys()].join(", ")}` };
+  const subject = rest.join(".");
+  const what = value === undefined ? key : `${key}=${value}`;
+  if (kind === "missing" ? rest.length > 0 : !NAME.test(subject)) {
+    return { what, why: kind === "missing" ? EXPECTED_MISSING : `expected a name behind ${PREFIX}${kind}.` };
+  }
+  if (value === undefined || !rule.accepts(value)) return { what, why: rule.expected };
+  return Object.freeze({ kind, subject, value });
+}
+
+/** Says a problem in a line: quoted, since it comes from outside, and cut to 80 characters. */
+export function inWords({ what, why }: Problem): string {
+  const shown = what.length > SHOWN_MAX ? `${what.slice(0, SHOWN_MAX - 1)}…` : what;
+  return `${JSON.stringify(shown)} is ignored: ${why}`;
+}
+
+function isDelay(value: string): boolean {
+  const match = DELAY.exec(value);
+  return match !== null && (match[1] ? Number(match[1]) : 1000 * Number(match[2])) <= DELAY_MAX_MS;
+}
+
+function isStatus(value: string): boolean {
+  const status = /^[0-9]{1,3}$/.test(value) ? Number(value) : Number.NaN;
+  return status <= GRPC_CODE_MAX || (status >= 200 && status < 600);
+}

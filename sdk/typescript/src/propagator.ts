@@ -1,0 +1,86 @@
+/**
+ * What carries overrides into a service and out of it: a propagator in front of those that are configured.
+ *
+ * The others read and write everything as ever. Overrides are read and written here, as every language of Detour's SDK
+ * does it: whatever stands beside them in the header, and however the others encode. Nothing that a carrier holds
+ * throws, and no header that is written is longer than 8192 bytes.
+ */
+
+import {
+  type Context,
+  type TextMapGetter,
+  type TextMapPropagator,
+  type TextMapSetter,
+  defaultTextMapSetter,
+} from "@opentelemetry/api";
+import { appendToBaggage, parseBaggage } from "./baggage";
+import { OPENTRACING, carrierOf, parseOpentracing, withCarrier, writeOpentracing } from "./opentracing";
+import { Overrides, type Parsed, type Problem } from "./overrides";
+import { type Headers, current, withOverrides, without, withoutAny } from "./request";
+import { tell, tellOnce } from "./telling";
+
+export const BAGGAGE = "baggage";
+
+const drop = (problem: Problem): void => tell([problem]);
+
+/** Reads and writes overrides, and has the others read and write what is theirs. */
+export class OverridesPropagator implements TextMapPropagator {
+  /** @param others - OpenTelemetry's global propagator, whatever it is made of. */
+  constructor(public others: TextMapPropagator) {}
+
+  fields(): string[] {
+    return [...new Set([...this.others.fields(), BAGGAGE, OPENTRACING])];
+  }
+
+  extract(context: Context, carrier: unknown, getter: TextMapGetter): Context {
+    const extracted = attempt("read", context, () => this.others.extract(context, carrier, getter));
+    return attempt("read", extracted, () => read(extracted, carrier, getter));
+  }
+
+  inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
+    const overrides = current(context);
+    const opentracing = carrierOf(context);
+    const headers: Headers = {};
+    attempt("written", undefined, () => {
+      if (overrides.size === 0 && !opentracing) this.others.inject(context, carrier, setter);
+      else this.others.inject(without(context, overrides), headers, defaultTextMapSetter);
+    });
+    attempt("written", undefined, () => {
+      if (overrides.size > 0) headers[BAGGAGE] = appendToBaggage(headers[BAGGAGE] ?? "", overrides, drop);
+      if (opentracing) headers[OPENTRACING] = writeOpentracing(opentracing, overrides, drop);
+      for (const [name, value] of Object.entries(headers)) setter.set(carrier, name, value);
+    });
+  }
+}
+
+/** Returns the context with the overrides that a carrier holds, after the others have read it. */
+function read(context: Context, carrier: unknown, getter: TextMapGetter): Context {
+  const baggage = lines(getter.get(carrier, BAGGAGE));
+  const [header] = lines(getter.get(carrier, OPENTRACING));
+  const opentracing = header === undefined ? undefined : parseOpentracing(header);
+  const carrying = opentracing ? withCarrier(context, opentracing.carrier) : context;
+  const before = opentracing ? told(opentracing) : Overrides.none;
+  if (baggage.length === 0) return withOverrides(carrying, before);
+  // What the others alone decoded to an override is none: the sidecar does not see it either.
+  return withOverrides(withoutAny(carrying), told(parseBaggage(baggage.join(","))).over(before));
+}
+
+/** Does a step that fails by itself: neither the service nor the other step may suffer. */
+function attempt<T>(what: string, otherwise: T, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    tellOnce(`a request's headers could not be ${what}, it goes on without them: ${String(error)}`);
+    return otherwise;
+  }
+}
+
+/** Returns what a getter gives as lines; what is no text is none. */
+function lines(given: unknown): string[] {
+  return (Array.isArray(given) ? given : [given]).filter((line) => typeof line === "string");
+}
+
+function told(parsed: Parsed): Overrides {
+  tell(parsed.problems);
+  return parsed.overrides;
+}

@@ -1,0 +1,105 @@
+/**
+ * The overrides of the request that is being served.
+ *
+ * They are kept in OpenTelemetry's baggage, where its instrumentations and other people's code find them too. Reading
+ * never throws; what can't be read is ignored, and told once.
+ */
+
+import { type Baggage, type Context, context, propagation, trace } from "@opentelemetry/api";
+import { ensureContextManager } from "./contexts";
+import { begin } from "./flights";
+import { withCarrier } from "./opentracing";
+import { type Entry, Overrides, PREFIX, keyOf, readEntries, readEntry } from "./overrides";
+import { tell } from "./telling";
+import { parseWords } from "./words";
+
+/** Baggage never changes, so it is read once. */
+const read = new WeakMap<Baggage, Overrides>();
+
+/** Returns the overrides of a request, by default the current one's; without any, an empty set. */
+export function current(of: Context = context.active()): Overrides {
+  const baggage = propagation.getBaggage(of);
+  if (!baggage) return Overrides.none;
+  let overrides = read.get(baggage);
+  if (!overrides) {
+    overrides = fromBaggage(baggage);
+    read.set(baggage, overrides);
+  }
+  return overrides;
+}
+
+/**
+ * Runs a function under these overrides and no others, in tests and scripts.
+ *
+ *     await using("users=pr-42", () => fetch("http://rides/"));
+ *
+ * @param overrides - Overrides, or words as the command line takes them.
+ * @throws Error if a word is no override; the message says which, and what was expected.
+ */
+export function using<T>(overrides: Overrides | string | Iterable<string>, fn: () => T): T {
+  const chosen = overrides instanceof Overrides ? overrides : parseWords(overrides);
+  ensureContextManager();
+  const before = context.active();
+  return context.with(withOverrides(withoutAny(before), chosen), fn);
+}
+
+/** Returns the context with these overrides beside what its baggage holds. */
+export function withOverrides(of: Context, overrides: Overrides): Context {
+  if (overrides.size === 0) return of;
+  let baggage = propagation.getBaggage(of) ?? propagation.createBaggage();
+  for (const { kind, subject, value } of overrides) {
+    baggage = baggage.setEntry(keyOf(kind, subject), { value });
+  }
+  const made = propagation.setBaggage(of, baggage);
+  return overrides.of("log").size > 0 ? begin(made) : made;
+}
+
+/** Returns the context without these overrides; other people's baggage stays. */
+export function without(of: Context, overrides: Overrides): Context {
+  const baggage = propagation.getBaggage(of);
+  if (!baggage || overrides.size === 0) return of;
+  return propagation.setBaggage(of, baggage.removeEntries(...overrides.keys()));
+}
+
+/** Returns the context without anything in its baggage that could be read as an override, however much that is. */
+export function withoutAny(of: Context): Context {
+  const baggage = propagation.getBaggage(of);
+  const own = baggage?.getAllEntries().filter(([key, { value }]) => isOverride(key, value)) ?? [];
+  return baggage && own.length > 0
+    ? propagation.setBaggage(of, baggage.removeEntries(...own.map(([key]) => key)))
+    : of;
+}
+
+/** A carrier's headers as text, whatever they are on the wire. */
+export type Headers = Record<string, string>;
+
+/** Returns the headers that carry the current request's overrides on; empty if it has none. */
+export function carried(): Headers {
+  const headers: Headers = {};
+  if (current().size > 0) propagation.inject(context.active(), headers);
+  return headers;
+}
+
+/**
+ * Runs a function under the overrides that these headers carry, and no others.
+ *
+ * The span stays where there is one: whoever made it has decided what it belongs to.
+ */
+export function underCarried<T>(headers: Headers, fn: () => T): T {
+  const active = context.active();
+  const span = trace.getSpan(active);
+  const extracted = propagation.extract(withCarrier(propagation.deleteBaggage(active), undefined), headers);
+  return context.with(span ? trace.setSpan(extracted, span) : extracted, fn);
+}
+
+function isOverride(key: string, value: string): boolean {
+  return key.startsWith(PREFIX) && !("why" in readEntry(key, value));
+}
+
+function fromBaggage(baggage: Baggage): Overrides {
+  const own = baggage.getAllEntries().filter(([key]) => key.startsWith(PREFIX));
+  if (own.length === 0) return Overrides.none;
+  const { overrides, problems } = readEntries(own.map(([key, { value }]): Entry => [key, value]));
+  tell(problems);
+  return overrides;
+}

@@ -1,0 +1,50 @@
+/**
+ * winston: a request that carries `override.log.<service>=debug` is logged at that level.
+ *
+ * winston's transports keep back what is below their level, which they read from a line's own (`Symbol.for("level")`,
+ * its triple-beam). A line that a request asks for is given the level that gets through; what is printed is `level`.
+ */
+
+import type { Logger } from "winston";
+import { anyInFlight } from "./flights";
+import { type LevelOptions, askedLevel } from "./levels";
+
+const LEVEL = Symbol.for("level");
+
+interface Line {
+  [LEVEL]?: string;
+}
+
+/**
+ * Has a logger and its children follow the log levels that requests carry; returns that logger.
+ *
+ * A line that only passes by an override reaches the transports that get the logger's least severe ordinary lines; one
+ * for alarms alone stays one.
+ */
+export function followOverrides<L extends Logger>(logger: L, { service }: LevelOptions = {}): L {
+  const { isLevelEnabled } = logger;
+  const write = logger.write as (...args: unknown[]) => boolean;
+  const rank = (level: string | undefined): number => logger.levels[level ?? ""] ?? -1;
+  const passes = (level: string | undefined): boolean => rank(level) <= rank(askedLevel(service, logger.levels));
+
+  logger.isLevelEnabled = function (this: Logger, level: string) {
+    return isLevelEnabled.call(this, level) || (anyInFlight() && rank(level) >= 0 && passes(level));
+  };
+  logger.write = function (this: Logger, line: Line, ...rest: unknown[]) {
+    if (anyInFlight() && passes(line[LEVEL])) {
+      const threshold = ordinary(logger);
+      if (rank(line[LEVEL]) > rank(threshold)) line[LEVEL] = threshold;
+    }
+    return write.call(this, line, ...rest);
+  } as L["write"];
+  return logger;
+}
+
+/** Returns the least severe level that any transport lets pass. */
+function ordinary(logger: Logger): string {
+  const levels = logger.transports.map((transport) => transport.level ?? logger.level);
+  return levels.reduce(
+    (one, other) => ((logger.levels[other] ?? 0) > (logger.levels[one] ?? 0) ? other : one),
+    levels[0] ?? logger.level,
+  );
+}

@@ -1,0 +1,149 @@
+/**
+ * Worker threads: the code of a `Worker` that a request starts, and what handles a message that a request posts to it,
+ * run under that request's overrides.
+ *
+ * The thread loads `detour-mesh/register` before its own code, and finds the overrides in its environment data. A
+ * message is posted in an envelope while the request has overrides, and taken out of it before any listener sees it.
+ */
+
+import { ROOT_CONTEXT, propagation } from "@opentelemetry/api";
+import { syncBuiltinESMExports } from "node:module";
+import workerThreads from "node:worker_threads";
+import { runAllUnder } from "./contexts";
+import { type Headers, carried, underCarried } from "./request";
+import { tellOnce } from "./telling";
+
+const KEY = "detour-mesh";
+const ENVELOPE = "detour-mesh:carried";
+const REGISTER = require.resolve("./register");
+
+type Listener = ((given: unknown) => unknown) | { handleEvent(event: unknown): unknown };
+
+let installed = false;
+
+/** Has threads follow the overrides of the requests that start them and post to them; `detour-mesh/register` does it. */
+export function followOverrides(): void {
+  if (installed) return;
+  installed = true;
+  workerThreads.Worker = new Proxy(workerThreads.Worker, { construct });
+  if (!workerThreads.isMainThread) runUnderStarter();
+  syncBuiltinESMExports();
+}
+
+type Arguments = [file: string | URL, options?: workerThreads.WorkerOptions];
+
+function construct(
+  target: typeof workerThreads.Worker,
+  [file, options]: Arguments,
+  newTarget: new () => object,
+): object {
+  const start = (execArgv?: string[]) =>
+    Reflect.construct(
+      target,
+      [file, execArgv ? { ...options, execArgv } : options],
+      newTarget,
+    ) as workerThreads.Worker;
+  const before = workerThreads.getEnvironmentData(KEY);
+  workerThreads.setEnvironmentData(KEY, carried());
+  try {
+    return prepared(start, options?.execArgv ?? process.execArgv) ?? unprepared(start());
+  } finally {
+    workerThreads.setEnvironmentData(KEY, before as Headers | undefined);
+  }
+}
+
+/**
+ * Starts a worker that loads this first; undefined if it can't.
+ *
+ * A thread takes this process's options over unless it is given some, and then it refuses those that are the whole
+ * process's, which hold for it anyway.
+ */
+function prepared(
+  start: (execArgv: string[]) => workerThreads.Worker,
+  options: string[],
+): workerThreads.Worker | undefined {
+  const preload = ["--require", REGISTER];
+  const refused = refusal(() => start([...options, ...preload]));
+  if (!Array.isArray(refused)) return posting(refused);
+  const others = options.filter((option) => !refused.includes(option));
+  const again = refusal(() => start([...others, ...preload]));
+  return Array.isArray(again) ? undefined : posting(again);
+}
+
+/** Returns what a function makes, or the options that were refused. */
+function refusal(start: () => workerThreads.Worker): workerThreads.Worker | string[] {
+  try {
+    return start();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== "ERR_WORKER_INVALID_EXEC_ARGV") throw error;
+    return message
+      .slice(message.indexOf(":") + 1)
+      .split(",")
+      .map((option) => option.trim());
+  }
+}
+
+function unprepared(worker: workerThreads.Worker): workerThreads.Worker {
+  tellOnce("overrides are lost in worker threads: start node with --require detour-mesh/register");
+  return worker;
+}
+
+function posting(worker: workerThreads.Worker): workerThreads.Worker {
+  const { postMessage } = worker;
+  worker.postMessage = function (this: workerThreads.Worker, value: unknown, ...rest: []) {
+    const headers = carried();
+    const isPlain = Object.keys(headers).length === 0;
+    return postMessage.call(this, isPlain ? value : { [ENVELOPE]: headers, value }, ...rest);
+  };
+  return worker;
+}
+
+function runUnderStarter(): void {
+  const headers = workerThreads.getEnvironmentData(KEY);
+  workerThreads.setEnvironmentData(KEY, undefined as never);
+  if (headers) runAllUnder(propagation.extract(ROOT_CONTEXT, headers));
+  if (workerThreads.parentPort) receiving(workerThreads.parentPort);
+  const { receiveMessageOnPort } = workerThreads;
+  workerThreads.receiveMessageOnPort = (port) => {
+    const received = receiveMessageOnPort(port) as { message: unknown } | undefined;
+    return received && { message: opened(received.message).value };
+  };
+}
+
+/** Every way of listening to a port ends in `addEventListener`. */
+function receiving(port: workerThreads.MessagePort): void {
+  const target = port as unknown as EventTarget;
+  const { addEventListener, removeEventListener } = target;
+  const wrapped = new WeakMap<object, Listener>();
+  target.addEventListener = function (this: EventTarget, type: string, listener: Listener, ...rest: []) {
+    if (type !== "message" || !listener)
+      return addEventListener.call(this, type, listener as EventListener, ...rest);
+    const one = wrapped.get(listener) ?? handling(listener);
+    wrapped.set(listener, one);
+    return addEventListener.call(this, type, one as EventListener, ...rest);
+  } as typeof addEventListener;
+  target.removeEventListener = function (this: EventTarget, type: string, listener: Listener, ...rest: []) {
+    const one = (type === "message" && listener && wrapped.get(listener)) || listener;
+    return removeEventListener.call(this, type, one as EventListener, ...rest);
+  } as typeof removeEventListener;
+}
+
+/** Node's own listeners are given the message, those of the web an event that holds it. */
+function handling(listener: Listener): Listener {
+  return function (this: unknown, given: unknown) {
+    const isEvent = given instanceof MessageEvent;
+    const { headers, value } = opened(isEvent ? given.data : given);
+    if (isEvent) Object.defineProperty(given, "data", { value, configurable: true });
+    return underCarried(headers, () =>
+      typeof listener === "function" ? listener.call(this, isEvent ? given : value) : listener.handleEvent(given),
+    );
+  };
+}
+
+function opened(message: unknown): { headers: Headers; value: unknown } {
+  if (typeof message !== "object" || message === null || !(ENVELOPE in message))
+    return { headers: {}, value: message };
+  const { [ENVELOPE]: headers, value } = message as { [ENVELOPE]: Headers; value: unknown };
+  return { headers, value };
+}

@@ -1,0 +1,17 @@
+/**
+ * A service that overrides enter, and that calls on: `SERVER` is `express`, `fastify`, `grpc-js`, or `amqplib`.
+ *
+ * `PORT`, `GRPC_PORT`, `SINK_HTTP`, `SINK_GRPC`, `AMQP_URL`, `QUEUE` and `DETOUR_SDK` are as the suite's driver says.
+ */
+
+import "./setup"; // Before any library that is instrumented.
+import { servers } from "./servers";
+
+const name = process.env.SERVER ?? "";
+const serve = servers[name];
+
+process.on("SIGTERM", () => process.exit(0));
+process.stdin.on("end", () => process.exit(0)).resume();
+
+if (!serve) throw new Error(`SERVER=${name} is none of ${Object.keys(servers).join(", ")}`);
+void serve();

@@ -1,0 +1,118 @@
+/** The ways of serving, by name. */
+
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from "@grpc/grpc-js";
+import express from "express";
+import fastify from "fastify";
+import { createServer } from "node:http";
+import { callOn } from "./clients";
+import { connect } from "./queue";
+import { relay } from "./relay";
+
+const HOST = "127.0.0.1";
+const PORT = Number(process.env.PORT);
+
+export const servers: Readonly<Record<string, () => Promise<unknown>>> = {
+  express: byExpress,
+  fastify: byFastify,
+  "grpc-js": byGrpc,
+  amqplib: byNode,
+};
+
+async function byExpress(): Promise<void> {
+  await connect();
+  const app = express();
+  app.get("/", (_request, response) => void response.send("ready"));
+  app.get("/:client/:id", async (request, response) => {
+    await callOn(request.params.client, request.params.id);
+    response.send("ok");
+  });
+  app.use((error: Error, _request: express.Request, response: express.Response, _next: express.NextFunction) => {
+    response.status(500).send(String(error));
+  });
+  app.listen(PORT, HOST);
+}
+
+async function byFastify(): Promise<void> {
+  await connect();
+  const app = fastify();
+  app.get("/", async () => "ready");
+  app.get<{ Params: { client: string; id: string } }>("/:client/:id", async ({ params }) => {
+    await callOn(params.client, params.id);
+    return "ok";
+  });
+  await app.listen({ port: PORT, host: HOST });
+}
+
+/** What serves is the queue's consumer; messages are asked for by plain HTTP. */
+async function byNode(): Promise<void> {
+  await connect();
+  createServer(async ({ url = "" }, response) => {
+    const [, client = "", id = ""] = decodeURIComponent(url).split("/");
+    try {
+      if (client) await callOn(client, id);
+      response.end("ok");
+    } catch (error) {
+      response.writeHead(500).end(String(error));
+    }
+  }).listen(PORT, HOST);
+}
+
+async function byGrpc(): Promise<void> {
+  const server = new Server();
+  server.addService(relay, {
+    Unary: unary,
+    ClientStream: clientStream,
+    ServerStream: serverStream,
+    BidiStream: bidiStream,
+  });
+  server.bindAsync(`${HOST}:${process.env.GRPC_PORT}`, ServerCredentials.createInsecure(), (error) => {
+    if (error) throw error;
+  });
+}
+
+async function handled(value: string): Promise<string> {
+  const [client = "", id = ""] = value.split("/");
+  await callOn(client, id);
+  return value;
+}
+
+function unary(call: ServerUnaryCall<string, string>, answer: sendUnaryData<string>): void {
+  handled(call.request).then((value) => answer(null, value), answer);
+}
+
+function clientStream(call: ServerReadableStream<string, string>, answer: sendUnaryData<string>): void {
+  let last = "";
+  call.on("data", (value: string) => {
+    last = value;
+  });
+  call.on("end", () => void handled(last).then((value) => answer(null, value), answer));
+}
+
+function serverStream(call: ServerWritableStream<string, string>): void {
+  handled(call.request).then(
+    (value) => finish(call, value),
+    (error: Error) => call.destroy(error),
+  );
+}
+
+function bidiStream(call: ServerDuplexStream<string, string>): void {
+  call.on("data", (value: string) => {
+    handled(value).then(
+      () => finish(call, value),
+      (error: Error) => call.destroy(error),
+    );
+  });
+}
+
+function finish(call: { write(value: string): unknown; end(): unknown }, value: string): void {
+  call.write(value);
+  call.end();
+}
