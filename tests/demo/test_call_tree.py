@@ -30,5 +30,7 @@ def test_hops_are_gone_through_from_the_edge_to_the_last():
         ("payments", "users"),
         ("payments", "receipts"),
         ("receipts", "users"),
+        ("rides", "quotes"),
+        ("quotes", "users"),
         ("rides", "users"),
     ]

@@ -14,11 +14,12 @@ from uuid import uuid4
 
 from demo.watching import is_running, wait_until
 from detour.demo.machine import left_out
-from detour.demo.topology import WHOLE
+from detour.demo.topology import QUEUE, WHOLE
 
 STORY_SECONDS = 90
-PROCESSES = 18 + 3 * ("receipts" not in left_out(WHOLE))
-"""The control plane, 8 instances, their 8 sidecars and the edge; with a broker that, and who takes its messages."""
+_MESH = WHOLE.without(left_out(WHOLE))
+PROCESSES = 2 + 2 * len(_MESH.instances) + any(one.scheme == QUEUE for one in _MESH)
+"""The control plane, the edge, each instance with its sidecar; and a broker if there is a queue."""
 
 
 @dataclass

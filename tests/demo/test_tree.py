@@ -26,6 +26,8 @@ def test_each_hop_is_a_line_with_both_witnesses_in_columns():
         "        │   ├── users               users-pr-42-1   users@pr-42       3 ms",
         "        │   └── receipts (queue)    receipts-1      ·                 6 ms",
         "        │       └── users           users-pr-42-1   users@pr-42       3 ms",
+        "        ├── quotes (TypeScript)     quotes-1        quotes            6 ms",
+        "        │   └── users               users-pr-42-1   users@pr-42       3 ms",
         "        └── users                   users-pr-42-1   users@pr-42       3 ms",
     ]
 
@@ -45,6 +47,7 @@ def test_a_narrow_terminal_breaks_no_row():
         "        │   └── users               503             users@pr-404      3 ms",
         "        │   ├── users               503             users@pr-404      3 ms",
         "        │       └── users           503             users@pr-404      3 ms",
+        "        │   └── users               503             users@pr-404      3 ms",
         "        └── users                   503             users@pr-404      3 ms",
     ]
     assert lines[-1] == "            (override.route.users=pr-404)"

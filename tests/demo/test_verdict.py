@@ -8,7 +8,7 @@ from detour.demo.verdict import NO_OVERRIDE, Expectation, own_ms, tally
 
 USERS_42 = Expectation(served_by={"users": "pr-42"})
 USERS_404 = Expectation(missing={"users": "pr-404"})
-CALLERS_OF_USERS = ("drivers", "payments", "receipts", "rides")
+CALLERS_OF_USERS = ("drivers", "payments", "receipts", "quotes", "rides")
 
 
 def answered_by(instance: str, deployment: str = "", served_by: str | None = None):
@@ -176,8 +176,8 @@ def test_an_instance_that_got_nothing_is_named():
 
 
 def test_a_tally_counts_answers_by_instance_and_failures_by_status():
-    """Four calls of users in each tree: four answers in one, four failures in the other."""
-    assert tally([tree(), change(tree(), "users", missing)], "users") == {"users-1": 4, "nobody (503)": 4}
+    """Five calls of users in each tree: five answers in one, five failures in the other."""
+    assert tally([tree(), change(tree(), "users", missing)], "users") == {"users-1": 5, "nobody (503)": 5}
 
 
 def test_no_sidecar_has_a_word_to_say_of_a_queue():

@@ -16,6 +16,7 @@ BASELINE = {
     "drivers": "drivers-1",
     "payments": "payments-1",
     "receipts": "receipts-1",
+    "quotes": "quotes-1",
     "users": "users-1",
 }
 OFFLOADED = {("users", "pr-42"): "users-pr-42-1", ("drivers", "pr-7"): "drivers-pr-7-1"}

@@ -1,10 +1,10 @@
 /**
  * RabbitMQ by amqplib: overrides go out with what is published, and every message is handled under its own.
  *
- * OpenTelemetry's instrumentation (`@opentelemetry/instrumentation-amqplib`) does that for `publish` and `consume`, and
- * goes on doing it. It loses baggage where messages are got one by one, or with `useLinksForConsume`; and it writes
- * into the options that it is given, so that one request's overrides leave with the next one where both publish with
- * the same object.
+ * OpenTelemetry's instrumentation (`@opentelemetry/instrumentation-amqplib`) does that for `publish` and `consume`,
+ * and goes on doing it. It loses baggage where messages are got one by one, or with `useLinksForConsume`; and it
+ * writes into the options that it is given, so that one request's overrides leave with the next one where both
+ * publish with the same object.
  *
  * Methods are replaced on the channel, so they stand in front of the instrumentation whichever came first.
  */
@@ -46,14 +46,17 @@ export function followOverrides<C extends object>(channel: C): C {
 }
 
 /**
- * Runs a function under the overrides that a message carries, and no others: for messages that `channel.get` returned,
- * or that a consumer collected.
+ * Runs a function under the overrides that a message carries, and no others: for messages that `channel.get`
+ * returned, or that a consumer collected.
  */
 export function withMessage<M extends Message, T>(message: M, fn: (message: M) => T): T {
   return underCarried(textual(message.properties.headers), () => fn(message));
 }
 
-/** Has every channel that is opened from now on follow overrides; `model` is one of amqplib's two modules of channels. */
+/**
+ * Has every channel that is opened from now on follow overrides; `model` is one of amqplib's two modules of
+ * channels.
+ */
 export function followInAll(model: { Channel: { prototype: { open(...args: unknown[]): unknown } } }): void {
   const { prototype } = model.Channel;
   const { open } = prototype;

@@ -1,8 +1,8 @@
 /**
  * The W3C `baggage` header (https://www.w3.org/TR/baggage/, section 3.3).
  *
- * A member is `key=value` with properties behind semicolons. Keys are compared literally; of duplicates the last one
- * that can be read counts. Headers are strings as Node's HTTP decodes them: one character a byte.
+ * A member is `key=value` with properties behind semicolons. Keys are compared literally; of duplicates the last
+ * one that can be read counts. Headers are strings as Node's HTTP decodes them: one character a byte.
  */
 
 import {

@@ -1,8 +1,8 @@
 /**
  * Flags for one request: `override.config.<flag>`, whose text is read as the type that the service asks for.
  *
- * Booleans are `true`, `on`, `1` and `false`, `off`, `0`, in any case; numbers are JSON's; objects are JSON objects and
- * arrays. Every language reads the same (`sdk/vectors/flags.json`).
+ * Booleans are `true`, `on`, `1` and `false`, `off`, `0`, in any case; numbers are JSON's; objects are JSON objects
+ * and arrays. Every language reads the same (`sdk/vectors/flags.json`).
  */
 
 import { current } from "./request";

@@ -9,7 +9,9 @@ import { setServiceName } from "./service";
 
 /** How a service is set up. */
 export interface InstallOptions {
-  /** What the mesh calls this service; else `OTEL_SERVICE_NAME`, or `service.name` in `OTEL_RESOURCE_ATTRIBUTES`. */
+  /**
+   * What the mesh calls this service; else `OTEL_SERVICE_NAME`, or `service.name` in `OTEL_RESOURCE_ATTRIBUTES`.
+   */
   readonly service?: string;
 }
 

@@ -23,7 +23,7 @@ export function askedLevel(
   const name = service || serviceName();
   if (!name && overrides.of("log").size > 0) {
     tellOnce(
-      "a request's log levels are ignored: this service does not know what the mesh calls it; set OTEL_SERVICE_NAME",
+      "a request's log levels are ignored: nobody says what the mesh calls this service; set OTEL_SERVICE_NAME",
     );
   }
   const text = overrides.value("log", name);

@@ -13,7 +13,6 @@ import {
   type JsonValue,
   type Logger,
   type Provider,
-  type ProviderEventEmitter,
   type ResolutionDetails,
   StandardResolutionReasons,
   type TrackingEventDetails,
@@ -22,8 +21,6 @@ import { FlagError, overridden, readBoolean, readNumber, readObject, readString 
 
 const VARIANT = "override";
 
-type Events = NonNullable<Provider["events"]> & ProviderEventEmitter<never>;
-
 /** Answers with the current request's `override.config.<flag>`, and has another provider answer all else. */
 export class OverrideProvider implements Provider {
   readonly runsOn = "server";
@@ -31,7 +28,7 @@ export class OverrideProvider implements Provider {
   /** The other provider's; they see flags that the request answers too. */
   readonly hooks: Hook[];
   /** The other provider's. */
-  declare readonly events?: Events;
+  declare readonly events?: NonNullable<Provider["events"]>;
 
   readonly #next: Provider;
 
@@ -40,7 +37,7 @@ export class OverrideProvider implements Provider {
     this.#next = next ?? DEFAULTS;
     this.metadata = { name: `Detour overrides${next ? `, then ${next.metadata.name}` : ""}` };
     this.hooks = this.#next.hooks ?? [];
-    if (this.#next.events) this.events = this.#next.events as Events;
+    if (this.#next.events) this.events = this.#next.events;
   }
 
   /** Makes the other provider ready. */

@@ -1,9 +1,10 @@
 /**
  * The `x-ot-span-context` header of OpenTracing's binary carrier, as Lightstep's tracers write it.
  *
- * Standard base64 of `BinaryCarrier{BasicTracerCarrier basic_ctx = 2}` with `BasicTracerCarrier{fixed64 trace_id = 1;
- * fixed64 span_id = 2; bool sampled = 3; map<string, string> baggage_items = 4}`. The baggage item `overrides` holds
- * base64 of `Overrides{map<string, string> entries = 1}`, whose keys are those of the W3C header without `override.`.
+ * Standard base64 of `BinaryCarrier{BasicTracerCarrier basic_ctx = 2}` with `BasicTracerCarrier{fixed64 trace_id =
+ * 1; fixed64 span_id = 2; bool sampled = 3; map<string, string> baggage_items = 4}`. The baggage item `overrides`
+ * holds base64 of `Overrides{map<string, string> entries = 1}`, whose keys are those of the W3C header without
+ * `override.`.
  */
 
 import { type Context, createContextKey } from "@opentelemetry/api";

@@ -1,9 +1,9 @@
 /**
  * What carries overrides into a service and out of it: a propagator in front of those that are configured.
  *
- * The others read and write everything as ever. Overrides are read and written here, as every language of Detour's SDK
- * does it: whatever stands beside them in the header, and however the others encode. Nothing that a carrier holds
- * throws, and no header that is written is longer than 8192 bytes.
+ * The others read and write everything as ever. Overrides are read and written here, as every language of Detour's
+ * SDK does it: whatever stands beside them in the header, and however the others encode. Nothing that a carrier
+ * holds throws, and no header that is written is longer than 8192 bytes.
  */
 
 import {

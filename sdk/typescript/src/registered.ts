@@ -1,4 +1,6 @@
-/** What is registered with OpenTelemetry's API. All copies of it keep that in one place, and none has a way to ask. */
+/**
+ * What is registered with OpenTelemetry's API. All copies of it keep that in one place, and none has a way to ask.
+ */
 
 import type { ContextManager, TextMapPropagator } from "@opentelemetry/api";
 

@@ -1,8 +1,8 @@
 /**
  * The overrides of the request that is being served.
  *
- * They are kept in OpenTelemetry's baggage, where its instrumentations and other people's code find them too. Reading
- * never throws; what can't be read is ignored, and told once.
+ * They are kept in OpenTelemetry's baggage, where its instrumentations and other people's code find them too.
+ * Reading never throws; what can't be read is ignored, and told once.
  */
 
 import { type Baggage, type Context, context, propagation, trace } from "@opentelemetry/api";
@@ -93,13 +93,13 @@ export function underCarried<T>(headers: Headers, fn: () => T): T {
 }
 
 function isOverride(key: string, value: string): boolean {
-  return key.startsWith(PREFIX) && !("why" in readEntry(key, value));
+  return key.startsWith(PREFIX) && typeof value === "string" && !("why" in readEntry(key, value));
 }
 
 function fromBaggage(baggage: Baggage): Overrides {
   const own = baggage.getAllEntries().filter(([key]) => key.startsWith(PREFIX));
   if (own.length === 0) return Overrides.none;
-  const { overrides, problems } = readEntries(own.map(([key, { value }]): Entry => [key, value]));
+  const { overrides, problems } = readEntries(own.map(([key, { value }]): Entry => [key, typeof value === "string" ? value : undefined]));
   tell(problems);
   return overrides;
 }

@@ -1,11 +1,12 @@
 /**
- * SQS by the AWS SDK for JavaScript v3: overrides go out with every message, and every message is handled under its own.
+ * SQS by the AWS SDK for JavaScript v3: overrides go out with every message, and every message is handled under its
+ * own.
  *
- * OpenTelemetry's instrumentation (`@opentelemetry/instrumentation-aws-sdk`) writes message attributes while there is
- * room for all that it might write, and hands messages over without a context. So this writes `baggage` itself where it
- * is missing. SQS allows ten attributes; where all are taken, overrides travel as a field of `AWSTraceHeader`, the
- * system attribute for X-Ray's tracing header: `Detour=` and their baggage in base64 (RFC 4648, section 5). That
- * header is meant to hold little, so the field has at most 256 characters.
+ * OpenTelemetry's instrumentation (`@opentelemetry/instrumentation-aws-sdk`) writes message attributes while there
+ * is room for all that it might write, and hands messages over without a context. So this writes `baggage` itself
+ * where it is missing. SQS allows ten attributes; where all are taken, overrides travel as a field of
+ * `AWSTraceHeader`, the system attribute for X-Ray's tracing header: `Detour=` and their baggage in base64 (RFC
+ * 4648, section 5). That header is meant to hold little, so the field has at most 256 characters.
  */
 
 import { encode } from "./baggage";
@@ -98,8 +99,8 @@ export function followInAll(sqs: { SQSClient: { prototype: object } }): void {
 type Copied = Sent & { Entries?: Sent[] };
 
 /**
- * Gives a command attributes of its own: the instrumentation adds to them, and where two requests send with the same
- * object the second would carry the first one's overrides.
+ * Gives a command attributes of its own: the instrumentation adds to them, and where two requests send with the
+ * same object the second would carry the first one's overrides.
  */
 function copied<C extends { input: Copied }>(command: C): C {
   const { Entries } = command.input;

@@ -1,4 +1,6 @@
-/** Saying what was ignored: each thing once, as a warning of the process's (`process.on("warning")` hears it too). */
+/**
+ * Saying what was ignored: each thing once, as a warning of the process's (`process.on("warning")` hears it too).
+ */
 
 import { type Problem, inWords } from "./overrides";
 

@@ -1,8 +1,9 @@
 /**
  * winston: a request that carries `override.log.<service>=debug` is logged at that level.
  *
- * winston's transports keep back what is below their level, which they read from a line's own (`Symbol.for("level")`,
- * its triple-beam). A line that a request asks for is given the level that gets through; what is printed is `level`.
+ * winston's transports keep back what is below their level, which they read from a line's own
+ * (`Symbol.for("level")`, its triple-beam). A line that a request asks for is given the level that gets through;
+ * what is printed is `level`.
  */
 
 import type { Logger } from "winston";
@@ -18,8 +19,8 @@ interface Line {
 /**
  * Has a logger and its children follow the log levels that requests carry; returns that logger.
  *
- * A line that only passes by an override reaches the transports that get the logger's least severe ordinary lines; one
- * for alarms alone stays one.
+ * A line that only passes by an override reaches the transports that get the logger's least severe ordinary lines;
+ * one for alarms alone stays one.
  */
 export function followOverrides<L extends Logger>(logger: L, { service }: LevelOptions = {}): L {
   const { isLevelEnabled } = logger;

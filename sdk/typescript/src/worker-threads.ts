@@ -1,9 +1,9 @@
 /**
- * Worker threads: the code of a `Worker` that a request starts, and what handles a message that a request posts to it,
- * run under that request's overrides.
+ * Worker threads: the code of a `Worker` that a request starts, and what handles a message that a request posts to
+ * it, run under that request's overrides.
  *
  * The thread loads `detour-mesh/register` before its own code, and finds the overrides in its environment data. A
- * message is posted in an envelope while the request has overrides, and taken out of it before any listener sees it.
+ * message is posted in an envelope while the request has overrides, and no listener sees more than what is in it.
  */
 
 import { ROOT_CONTEXT, propagation } from "@opentelemetry/api";
@@ -21,7 +21,7 @@ type Listener = ((given: unknown) => unknown) | { handleEvent(event: unknown): u
 
 let installed = false;
 
-/** Has threads follow the overrides of the requests that start them and post to them; `detour-mesh/register` does it. */
+/** Has threads follow the overrides of the requests that start them, and that post to them. */
 export function followOverrides(): void {
   if (installed) return;
   installed = true;

@@ -15,8 +15,9 @@ import httpx
 import yaml
 
 from detour.demo.layout import Layout
+from detour.demo.machine import folder
 from detour.demo.processes import Process, Running, stop_all
-from detour.demo.topology import QUEUE, Instance, Topology
+from detour.demo.topology import PYTHON, QUEUE, TYPESCRIPT, Instance, Topology
 from detour.envoy import EnvoyProcess, edge_bootstrap, sidecar_bootstrap, start_envoy
 
 _READY_SECONDS = 60
@@ -25,6 +26,12 @@ CONTROL_PLANE: Final = "control plane"
 SERVICES: Final = "services"
 ENVOYS: Final = "Envoys"
 BROKER: Final = "broker"
+
+_PROGRAMS: Final = {
+    PYTHON: (sys.executable, "-m", "detour.demo.instance"),
+    TYPESCRIPT: ("node", str(folder(TYPESCRIPT) / "dist" / "instance.js")),
+}
+"""What runs an instance of a service, by the service's language."""
 
 
 def stages(topology: Topology) -> dict[str, int]:
@@ -101,8 +108,7 @@ class Mesh:
     def _start_instance(self, instance: Instance) -> Process:
         ports = self._layout.instances[instance.name]
         environment = {**service_environment(os.environ, ports.outbound), "REDIS_URL": self._layout.broker_url}
-        arguments = instance_arguments(self._topology, instance, ports.app)
-        return self._start_python(instance.name, ["detour.demo.instance", *arguments], environment)
+        return self._start(instance.name, instance_command(self._topology, instance, ports.app), environment)
 
     def _start_broker(self) -> Process:
         options = {"bind": "127.0.0.1", "port": str(self._layout.broker), "dir": str(self._folder), "save": ""}
@@ -120,7 +126,10 @@ class Mesh:
         return self._start_envoy("edge", edge_bootstrap(self._layout.edge_envoy()))
 
     def _start_python(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Process:
-        process = Process(name, [sys.executable, "-m", *arguments], environment, self._log(name))
+        return self._start(name, [sys.executable, "-m", *arguments], environment)
+
+    def _start(self, name: str, command: list[str], environment: Mapping[str, str]) -> Process:
+        process = Process(name, command, environment, self._log(name))
         self._processes[name] = process
         return process
 
@@ -137,14 +146,15 @@ def _has_queues(topology: Topology) -> bool:
     return any(one.scheme == QUEUE for one in topology)
 
 
-def instance_arguments(topology: Topology, instance: Instance, port: int) -> list[str]:
-    """Return what an instance is told on its command line."""
+def instance_command(topology: Topology, instance: Instance, port: int) -> list[str]:
+    """Return what runs an instance that serves on a loopback port; whatever its language, it is told the same."""
+    program = _PROGRAMS[topology.service(instance.service).language]
     told = ["--service", instance.service, "--name", instance.name, "--port", str(port)]
     deployment = ["--deployment", instance.deployment] if instance.deployment else []
     speaks = ["--speaks", topology.service(instance.service).scheme]
     called = (topology.service(name) for name in topology.calls(instance.service))
     calls = (part for one in called for part in ("--call", f"{one.name}={one.address}"))
-    return [*told, *deployment, *speaks, *calls]
+    return [*program, *told, *deployment, *speaks, *calls]
 
 
 def service_environment(environment: Mapping[str, str], proxy_port: int) -> dict[str, str]:

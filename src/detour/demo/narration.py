@@ -43,7 +43,7 @@ class Narrator:
         """
         self._console.print("\n[bold]Detour's demo[/]: a ride-hailing mesh, with an Envoy beside each instance\n")
         for service, missing in left_out.items():
-            self._console.print(f"    [yellow]{service} is left out[/]: {missing} is not on this machine\n")
+            self._console.print(f"    [yellow]{service} is left out[/]: {missing}\n", soft_wrap=True)
         with Progress(
             TextColumn("    {task.description:14}"),
             BarColumn(bar_width=24),

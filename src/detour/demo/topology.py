@@ -3,17 +3,21 @@
     edge -> web -> rides -> drivers (gRPC) -> users
                          -> payments       -> users
                                            -> receipts (queue) -> users
+                         -> quotes (TypeScript) -> users
                          -> users
 
 Invariant: frozen values only; what is started, called and expected all follows from here.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 ENTRANCE: Final = "web"
 """The service behind the edge."""
+
+PYTHON: Final = "Python"
+TYPESCRIPT: Final = "TypeScript"
 
 GRPC: Final = "grpc"
 QUEUE: Final = "queue"
@@ -28,12 +32,14 @@ class Service:
         address: What a caller hands to its ordinary client, as `scheme://...`: a URL for HTTP, `grpc://target`, or
             `queue://name`.
         calls: The services that it calls to answer a request, in this order.
-        needs: What must be on the machine to run it; empty for what Detour brings.
+        language: What it is written in.
+        needs: A program that must be on the machine to run it; empty for what Detour brings.
     """
 
     name: str
     address: str
     calls: tuple[str, ...] = ()
+    language: str = PYTHON
     needs: str = ""
 
     @property
@@ -96,7 +102,7 @@ class Topology:
         """Return the mesh without these services; nobody calls them any more."""
         kept = (one for one in self.services if one.name not in services)
         return type(self)(
-            tuple(Service(one.name, one.address, _but(one.calls, services), one.needs) for one in kept),
+            tuple(replace(one, calls=_but(one.calls, services)) for one in kept),
             tuple(one for one in self.instances if one.service not in services),
         )
 
@@ -113,10 +119,11 @@ def label(service: str, deployment: str = "") -> str:
 WHOLE: Final = Topology(
     services=(
         Service("web", "http://web/", ("rides",)),
-        Service("rides", "http://rides/rides", ("drivers", "payments", "users")),
+        Service("rides", "http://rides/rides", ("drivers", "payments", "quotes", "users")),
         Service("drivers", "grpc://drivers:50051", ("users",)),
         Service("payments", "http://payments/fare", ("users", "receipts")),
         Service("users", "http://users/me"),
+        Service("quotes", "http://quotes/quote", ("users",), language=TYPESCRIPT),
         Service("receipts", "queue://receipts", ("users",), needs="redis-server"),
     ),
     instances=(
@@ -125,6 +132,7 @@ WHOLE: Final = Topology(
         Instance("drivers", "drivers-1"),
         Instance("payments", "payments-1"),
         Instance("receipts", "receipts-1"),
+        Instance("quotes", "quotes-1"),
         Instance("users", "users-1"),
         Instance("users", "users-2"),
         Instance("users", "users-pr-42-1", "pr-42"),

@@ -6,7 +6,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from detour.demo.call_tree import Call
-from detour.demo.topology import GRPC, QUEUE, Topology
+from detour.demo.topology import GRPC, PYTHON, QUEUE, Service, Topology
 from detour.demo.verdict import EDGE, own_ms
 
 _GUIDE = 4
@@ -23,7 +23,7 @@ _SPOKEN = {GRPC: " (gRPC)", QUEUE: " (queue)"}
 
 def render(call: Call, topology: Topology) -> Tree:
     """Draw the call from the edge and all that followed from it."""
-    notes = {one.name: _SPOKEN.get(one.scheme, "") for one in topology}
+    notes = {one.name: _note(one) for one in topology}
     head = Text.assemble(
         EDGE.ljust(_SERVICE),
         "instance".ljust(_INSTANCE),
@@ -34,6 +34,10 @@ def render(call: Call, topology: Topology) -> Tree:
     root = Tree(head, guide_style="dim")
     _grow(root, call, notes, depth=1)
     return root
+
+
+def _note(service: Service) -> str:
+    return f" ({service.language})" if service.language != PYTHON else _SPOKEN.get(service.scheme, "")
 
 
 def _grow(tree: Tree, call: Call, notes: Mapping[str, str], depth: int) -> None:

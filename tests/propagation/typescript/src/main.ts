@@ -1,7 +1,8 @@
 /**
  * A service that overrides enter, and that calls on: `SERVER` is `express`, `fastify`, `grpc-js`, or `amqplib`.
  *
- * `PORT`, `GRPC_PORT`, `SINK_HTTP`, `SINK_GRPC`, `AMQP_URL`, `QUEUE` and `DETOUR_SDK` are as the suite's driver says.
+ * `PORT`, `GRPC_PORT`, `SINK_HTTP`, `SINK_GRPC`, `AMQP_URL`, `QUEUE` and `DETOUR_SDK` are as the suite's driver
+ * says.
  */
 
 import "./setup"; // Before any library that is instrumented.
