@@ -99,7 +99,9 @@ function isOverride(key: string, value: string): boolean {
 function fromBaggage(baggage: Baggage): Overrides {
   const own = baggage.getAllEntries().filter(([key]) => key.startsWith(PREFIX));
   if (own.length === 0) return Overrides.none;
-  const { overrides, problems } = readEntries(own.map(([key, { value }]): Entry => [key, typeof value === "string" ? value : undefined]));
+  const { overrides, problems } = readEntries(
+    own.map(([key, { value }]): Entry => [key, typeof value === "string" ? value : undefined]),
+  );
   tell(problems);
   return overrides;
 }
