@@ -25,6 +25,8 @@ def test_hops_are_gone_through_from_the_edge_to_the_last():
         ("edge", "web"),
         ("web", "rides"),
         ("rides", "drivers"),
+        ("drivers", "maps"),
+        ("maps", "users"),
         ("drivers", "users"),
         ("rides", "payments"),
         ("payments", "users"),

@@ -42,18 +42,18 @@ def test_a_clean_removal_has_no_wrong_hop():
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        ((True, 9.0, 9.9, GONE), "before the removal: drivers -> users failed"),
-        ((True, 9.9, 10.2, PLAIN), "meanwhile: drivers -> users was served by users-1 (baseline), expected pr-42"),
+        ((True, 9.0, 9.9, GONE), "before the removal: maps -> users failed"),
+        ((True, 9.9, 10.2, PLAIN), "meanwhile: maps -> users was served by users-1 (baseline), expected pr-42"),
         (
             (True, SETTLED, 11.0, OFFLOADED),
-            "after the removal: drivers -> users was served by users-pr-42-1 (pr-42)",
+            "after the removal: maps -> users was served by users-pr-42-1 (pr-42)",
         ),
-        ((True, SETTLED, 11.0, PLAIN), "after the removal: drivers -> users was served by users-1 (baseline)"),
+        ((True, SETTLED, 11.0, PLAIN), "after the removal: maps -> users was served by users-1 (baseline)"),
         (
             (False, 10.0, 10.2, silent(OFFLOADED)),
-            "no override: drivers -> users was served by users-pr-42-1 (pr-42)",
+            "no override: maps -> users was served by users-pr-42-1 (pr-42)",
         ),
-        ((False, 10.0, 10.2, silent(GONE)), "no override: drivers -> users failed"),
+        ((False, 10.0, 10.2, silent(GONE)), "no override: maps -> users failed"),
     ],
 )
 def test_each_way_to_go_wrong_is_found(request_, expected):

@@ -20,7 +20,9 @@ def test_each_hop_is_a_line_with_both_witnesses_in_columns():
         "edge                                instance        sidecar says      took",
         "└── web                             web-1           web              15 ms",
         "    └── rides                       rides-1         rides            12 ms",
-        "        ├── drivers (gRPC)          drivers-1       drivers           6 ms",
+        "        ├── drivers (gRPC)          drivers-1       drivers           9 ms",
+        "        │   ├── maps (Go)           maps-1          maps              6 ms",
+        "        │   │   └── users           users-pr-42-1   users@pr-42       3 ms",
         "        │   └── users               users-pr-42-1   users@pr-42       3 ms",
         "        ├── payments                payments-1      payments          9 ms",
         "        │   ├── users               users-pr-42-1   users@pr-42       3 ms",
@@ -35,8 +37,8 @@ def test_each_hop_is_a_line_with_both_witnesses_in_columns():
 def test_a_failed_hop_shows_its_status_and_why():
     """The status stands where the instance would, and the response's words below it."""
     lines = drawn(change(tree(), "payments", lambda call: replace(missing(call), served_by="")))
-    assert lines[5] == "        ├── payments                503             ·                 9 ms"
-    assert lines[6] == "        │   Detour: no ready instance of deployment pr-404 of service users"
+    assert lines[7] == "        ├── payments                503             ·                 9 ms"
+    assert lines[8] == "        │   Detour: no ready instance of deployment pr-404 of service users"
 
 
 def test_a_narrow_terminal_breaks_no_row():
@@ -44,6 +46,7 @@ def test_a_narrow_terminal_breaks_no_row():
     lines = drawn(change(tree(), "users", missing))
     assert all(len(line) <= 80 for line in lines)
     assert [line for line in lines if "503" in line] == [
+        "        │   │   └── users           503             users@pr-404      3 ms",
         "        │   └── users               503             users@pr-404      3 ms",
         "        │   ├── users               503             users@pr-404      3 ms",
         "        │       └── users           503             users@pr-404      3 ms",

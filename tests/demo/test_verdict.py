@@ -8,7 +8,7 @@ from detour.demo.verdict import NO_OVERRIDE, Expectation, own_ms, tally
 
 USERS_42 = Expectation(served_by={"users": "pr-42"})
 USERS_404 = Expectation(missing={"users": "pr-404"})
-CALLERS_OF_USERS = ("drivers", "payments", "receipts", "quotes", "rides")
+CALLERS_OF_USERS = ("maps", "drivers", "payments", "receipts", "quotes", "rides")
 
 
 def answered_by(instance: str, deployment: str = "", served_by: str | None = None):
@@ -117,7 +117,7 @@ def test_a_failure_that_does_not_say_what_is_missing_is_found():
     """A 503 for another reason is not what is expected."""
     other = change(tree(), "users", lambda call: replace(missing(call), error="no healthy upstream"))
     assert JUDGE.verify(other, USERS_404)[0] == (
-        "drivers -> users failed (503: no healthy upstream), expected a failure that names users@pr-404"
+        "maps -> users failed (503: no healthy upstream), expected a failure that names users@pr-404"
     )
 
 
@@ -162,8 +162,7 @@ def test_while_something_changes_each_hop_may_be_either_way():
     assert JUDGE.verify(offloaded, before, after) == []
     assert JUDGE.verify(change(offloaded, "users", lambda call: missing(call, "pr-42")), before, after) == []
     assert (
-        JUDGE.verify(tree(), before, after)[0]
-        == "drivers -> users was served by users-1 (baseline), expected pr-42"
+        JUDGE.verify(tree(), before, after)[0] == "maps -> users was served by users-1 (baseline), expected pr-42"
     )
 
 
@@ -176,8 +175,8 @@ def test_an_instance_that_got_nothing_is_named():
 
 
 def test_a_tally_counts_answers_by_instance_and_failures_by_status():
-    """Five calls of users in each tree: five answers in one, five failures in the other."""
-    assert tally([tree(), change(tree(), "users", missing)], "users") == {"users-1": 5, "nobody (503)": 5}
+    """Six calls of users in each tree: six answers in one, six failures in the other."""
+    assert tally([tree(), change(tree(), "users", missing)], "users") == {"users-1": 6, "nobody (503)": 6}
 
 
 def test_no_sidecar_has_a_word_to_say_of_a_queue():

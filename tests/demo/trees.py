@@ -16,6 +16,7 @@ BASELINE = {
     "drivers": "drivers-1",
     "payments": "payments-1",
     "receipts": "receipts-1",
+    "maps": "maps-1",
     "quotes": "quotes-1",
     "users": "users-1",
 }

@@ -160,19 +160,19 @@ def running(
     service: Service, *, sdk: bool, sink: Sink, folder: Path, **environment: str
 ) -> Iterator[RunningService]:
     """Run a service's process, with or without Detour's SDK."""
-    port = _free_port()
-    log = folder / f"service-{port}.log"
+    http, by_grpc = _free_port(), _free_port()
+    log = folder / f"service-{http}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             service.command,
-            env=_environment(sink, sdk=sdk, PORT=str(port), GRPC_PORT=str(port), **environment),
+            env=_environment(sink, sdk=sdk, PORT=str(http), GRPC_PORT=str(by_grpc), **environment),
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
         )
     try:
-        yield RunningService(service, port, sink, process, log)
+        yield RunningService(service, by_grpc if service.entry else http, sink, process, log)
     finally:
         process.terminate()
         try:

@@ -110,5 +110,17 @@ TYPESCRIPT: Final = (
     _node("amqplib", "amqplib", "amqplib", "amqplib get", broker="RabbitMQ"),
 )
 
-LANGUAGES: Final = {"Python": PYTHON, "Python, by queues": PYTHON_QUEUES, "TypeScript": TYPESCRIPT}
+
+def _go(name: str, server: str, *clients: str, entry: str = "", broker: str = "") -> Service:
+    command = (str(_HERE / "go" / "dist" / "service"), server)
+    return Service(name, command, clients, entry, "", broker, "Go")
+
+
+GO: Final = (
+    _go("net/http", "net/http", "net-http", *_GRPC),
+    *(_go(f"grpc-go, {kind}", "grpc-go", "net-http", *_GRPC, entry=kind) for kind in _GRPC),
+    _go("amqp091-go", "amqp091", "amqp091", broker="RabbitMQ"),
+)
+
+LANGUAGES: Final = {"Python": PYTHON, "Python, by queues": PYTHON_QUEUES, "Go": GO, "TypeScript": TYPESCRIPT}
 """All rows, in the order of the table."""

@@ -18,6 +18,13 @@ SERVICES = [
     pytest.param(one, id=one.name, marks=[] if is_packaged(one) else [pytest.mark.more]) for one in services()
 ]
 
+SDK = [
+    pytest.param(True, id="with Detour"),
+    pytest.param(
+        False, id="OpenTelemetry alone", marks=pytest.mark.more
+    ),  # it is told, and asserts nothing of ours
+]
+
 
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
@@ -27,7 +34,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("sdk", [True, False], ids=["with Detour", "OpenTelemetry alone"])
+@pytest.mark.parametrize("sdk", SDK)
 async def test_what_enters_leaves_again(
     suite: Suite, service: Service, sdk: bool, tmp_path: Path, record_property
 ) -> None:

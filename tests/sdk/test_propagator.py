@@ -117,6 +117,24 @@ def test_of_both_headers_the_baggage_counts() -> None:
     assert carried_in(context).route("users") == "pr-1"
 
 
+def test_both_headers_count_key_by_key() -> None:
+    """What only one of them says is said."""
+    context = PROPAGATOR.extract(
+        {"baggage": "override.route.users=pr-42", "x-ot-span-context": write_opentracing(None, PR_7)}, Context()
+    )
+    assert carried_in(context) == PR_42.over(PR_7)
+
+
+def test_what_enters_counts_over_what_was_current() -> None:
+    """The message's own word about a service, in whichever header."""
+    before = added(Context(), Overrides.collect([Override(Kind.ROUTE, "users", "pr-1")]))
+    for entering in (
+        {"baggage": "override.route.users=pr-42"},
+        {"x-ot-span-context": write_opentracing(None, PR_42)},
+    ):
+        assert carried_in(PROPAGATOR.extract(entering, before)) == PR_42
+
+
 def test_a_span_context_without_overrides_goes_on() -> None:
     """The tracers of others need it."""
     header = write_opentracing(None, Overrides())

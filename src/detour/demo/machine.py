@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from detour.demo.topology import PYTHON, TYPESCRIPT, Service, Topology
+from detour.demo.topology import GO, PYTHON, TYPESCRIPT, Service, Topology
 
 _HERE: Final = Path(__file__).parent
 _SETUP: Final = _HERE.parents[2] / "setup"
-_SCRIPTS: Final = {TYPESCRIPT: "typescript.sh"}
+_SCRIPTS: Final = {GO: "go.sh", TYPESCRIPT: "typescript.sh"}
 
 
 def left_out(topology: Topology) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ import yaml
 from detour.demo.layout import Layout
 from detour.demo.machine import folder
 from detour.demo.processes import Process, Running, stop_all
-from detour.demo.topology import PYTHON, QUEUE, TYPESCRIPT, Instance, Topology
+from detour.demo.topology import GO, PYTHON, QUEUE, TYPESCRIPT, Instance, Topology
 from detour.envoy import EnvoyProcess, edge_bootstrap, sidecar_bootstrap, start_envoy
 
 _READY_SECONDS = 60
@@ -29,6 +29,7 @@ BROKER: Final = "broker"
 
 _PROGRAMS: Final = {
     PYTHON: (sys.executable, "-m", "detour.demo.instance"),
+    GO: (str(folder(GO) / "dist" / "service"),),
     TYPESCRIPT: ("node", str(folder(TYPESCRIPT) / "dist" / "instance.js")),
 }
 """What runs an instance of a service, by the service's language."""

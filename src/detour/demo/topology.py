@@ -1,6 +1,7 @@
 """The demo's mesh as data: a small ride-hailing company, who calls whom, and which instances there are.
 
-    edge -> web -> rides -> drivers (gRPC) -> users
+    edge -> web -> rides -> drivers (gRPC) -> maps (Go) -> users
+                                           -> users
                          -> payments       -> users
                                            -> receipts (queue) -> users
                          -> quotes (TypeScript) -> users
@@ -18,6 +19,7 @@ ENTRANCE: Final = "web"
 
 PYTHON: Final = "Python"
 TYPESCRIPT: Final = "TypeScript"
+GO: Final = "Go"
 
 GRPC: Final = "grpc"
 QUEUE: Final = "queue"
@@ -120,9 +122,10 @@ WHOLE: Final = Topology(
     services=(
         Service("web", "http://web/", ("rides",)),
         Service("rides", "http://rides/rides", ("drivers", "payments", "quotes", "users")),
-        Service("drivers", "grpc://drivers:50051", ("users",)),
+        Service("drivers", "grpc://drivers:50051", ("maps", "users")),
         Service("payments", "http://payments/fare", ("users", "receipts")),
         Service("users", "http://users/me"),
+        Service("maps", "http://maps/route", ("users",), language=GO),
         Service("quotes", "http://quotes/quote", ("users",), language=TYPESCRIPT),
         Service("receipts", "queue://receipts", ("users",), needs="redis-server"),
     ),
@@ -132,6 +135,7 @@ WHOLE: Final = Topology(
         Instance("drivers", "drivers-1"),
         Instance("payments", "payments-1"),
         Instance("receipts", "receipts-1"),
+        Instance("maps", "maps-1"),
         Instance("quotes", "quotes-1"),
         Instance("users", "users-1"),
         Instance("users", "users-2"),

@@ -72,14 +72,14 @@ class OverridesPropagator(TextMapPropagator):
             return before
 
     def _extract(self, carrier: CarrierT, context: Context, getter: "_Joining[CarrierT]") -> Context:
-        before = carried_in(context)
+        found = carried_in(context)
         context = self.others.extract(carrier, context, getter)
         if header := getter.line(carrier, OPENTRACING):
-            context = added(context, _told(parse_opentracing(header)))
+            found = _told(parse_opentracing(header)).over(found)
             context = set_value(_CARRIER, strip_opentracing(header), context)
         if header := getter.line(carrier, BAGGAGE):
-            context = _agreed(context, before.over(_told(parse_baggage([header]))))
-        return context
+            found = _told(parse_baggage([header])).over(found)
+        return _agreed(context, found)
 
     def inject(
         self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter

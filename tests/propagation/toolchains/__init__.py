@@ -46,4 +46,10 @@ def _built(script: str, services: str) -> str:
     return last if ran.returncode else ""
 
 
-TOOLCHAINS = {one.name: one for one in (Toolchain("TypeScript", "typescript.sh", "typescript", is_packaged=True),)}
+TOOLCHAINS = {
+    one.name: one
+    for one in (
+        Toolchain("TypeScript", "typescript.sh", "typescript", is_packaged=True),
+        Toolchain("Go", "go.sh", "go", is_packaged=False),
+    )
+}

@@ -53,6 +53,14 @@ def test_xrays_own_header_stays() -> None:
     assert system["AWSTraceHeader"]["StringValue"] == trace
 
 
+def test_what_finds_no_room_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """X-Ray's header is meant to hold little; the message is sent as it was."""
+    message = {"MessageBody": "x", "MessageAttributes": own(10)}
+    with using(f"config.text={'x' * 300}"):
+        assert _with_room(message) is message
+    assert "has room for 256 characters in AWSTraceHeader" in caplog.text
+
+
 def test_without_overrides_a_message_is_what_it_was() -> None:
     """The same object, untouched."""
     message = {"MessageBody": "x", "MessageAttributes": own(10)}

@@ -2,7 +2,8 @@
 
 A message has room for ten attributes. Where a service uses nine, the baggage gets the last one, before the trace;
 where it uses all ten, overrides travel as a field of `AWSTraceHeader`, the system attribute that X-Ray's tracing
-header has, which may hold fields of anybody's (AWS X-Ray developer guide, "Tracing header").
+header has, which may hold fields of anybody's (AWS X-Ray developer guide, "Tracing header"): `Detour=` and their
+baggage in base64 (RFC 4648, section 5), at most 256 characters, since that header is meant to hold little.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -13,13 +14,16 @@ from typing import Any, Final
 
 from wrapt import wrap_function_wrapper
 
+from detour.overrides import Problem, append_to_baggage
 from detour.sdk.carriage import Headers, carried
 from detour.sdk.mends.message import Batch, kept, release
+from detour.sdk.request import current, tell
 
 _ATTRIBUTES_MAX: Final = 10
 _BAGGAGE: Final = "baggage"
 _TRACE_HEADER: Final = "AWSTraceHeader"
 _FIELD: Final = "Detour="
+_FIELD_MAX: Final = 256
 _NO_TRACE: Final = "Root=1-00000000-000000000000000000000000;Sampled=0"
 _MENDED: Final = "_detour_mended"
 
@@ -66,9 +70,19 @@ def _with_room(message: Kwargs) -> Kwargs:
     if len(attributes) < _ATTRIBUTES_MAX:
         attributes[_BAGGAGE] = {"StringValue": header, "DataType": "String"}
         return {**message, "MessageAttributes": attributes}
+    own = append_to_baggage(None, current())
+    field = _FIELD + urlsafe_b64encode(own.encode()).decode().rstrip("=")
+    if len(field) > _FIELD_MAX:
+        tell(
+            (
+                Problem(
+                    own, f"a message with ten attributes has room for {_FIELD_MAX} characters in {_TRACE_HEADER}"
+                ),
+            )
+        )
+        return message
     system = dict(message.get("MessageSystemAttributes") or {})
     before = system.get(_TRACE_HEADER, {}).get("StringValue") or _NO_TRACE
-    field = _FIELD + urlsafe_b64encode(header.encode()).decode().rstrip("=")
     system[_TRACE_HEADER] = {"StringValue": f"{before};{field}", "DataType": "String"}
     return {**message, "MessageAttributes": attributes, "MessageSystemAttributes": system}
 

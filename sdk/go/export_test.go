@@ -1,0 +1,4 @@
+package detour
+
+// InFlight returns how many requests with a log level of their own are counted.
+func InFlight() int64 { return flights.Load() }

@@ -1,0 +1,11 @@
+// Detourlint reports where a service drops its request's context: detourlint ./...
+// It is a tool for go vet, too: go vet -vettool=$(which detourlint) ./...
+package main
+
+import (
+	"golang.org/x/tools/go/analysis/singlechecker"
+
+	"detour.dev/sdk/go/lint"
+)
+
+func main() { singlechecker.Main(lint.Analyzer) }

@@ -1,0 +1,151 @@
+// Package lint finds where a service drops its request's context, and with it the overrides that the request carries.
+//
+// Goroutines have no context of their own in Go: what a function is not given it can't pass on, and no library can
+// mend that while the service runs. So [Analyzer] looks for it before.
+package lint
+
+import (
+	"fmt"
+	"go/ast"
+	"go/types"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/analysis"
+)
+
+// Analyzer reports calls that start anew where the request's context is at hand: context.Background and context.TODO,
+// and net/http's functions that take none, in a function with a parameter of type context.Context or *http.Request,
+// the goroutines and closures in it included. Tests and generated files are left out.
+//
+// What is meant to be nobody's request says so, on the call's line or the one above: //detour:detached and a reason.
+var Analyzer = &analysis.Analyzer{
+	Name: "detour",
+	Doc:  "find where a request's context, and the overrides in it, is dropped",
+	URL:  "https://pkg.go.dev/detour.dev/sdk/go/lint",
+	Run:  run,
+}
+
+const detached = "//detour:detached"
+
+// Methods of http.Client have the same names as the functions.
+var withoutContext = map[string]string{
+	"net/http.Get":        "http.NewRequestWithContext",
+	"net/http.Head":       "http.NewRequestWithContext",
+	"net/http.Post":       "http.NewRequestWithContext",
+	"net/http.PostForm":   "http.NewRequestWithContext",
+	"net/http.NewRequest": "http.NewRequestWithContext",
+}
+
+func run(pass *analysis.Pass) (any, error) {
+	for _, file := range pass.Files {
+		name := pass.Fset.Position(file.FileStart).Filename
+		if !ast.IsGenerated(file) && !strings.HasSuffix(name, "_test.go") {
+			ast.Walk(visitor{pass, detachedLines(pass, file), ""}, file)
+		}
+	}
+	return nil, nil
+}
+
+// A visitor knows the lines of a file that may start anew, and the expression that gives the context where it is; ""
+// where there is none.
+type visitor struct {
+	pass    *analysis.Pass
+	allowed map[int]bool
+	context string
+}
+
+func (v visitor) Visit(node ast.Node) ast.Visitor {
+	switch node := node.(type) {
+	case *ast.FuncDecl:
+		v.context = contextOf(v.pass, node.Type)
+	case *ast.FuncLit:
+		if own := contextOf(v.pass, node.Type); own != "" {
+			v.context = own
+		}
+	case *ast.CallExpr:
+		if v.context != "" {
+			v.check(node)
+		}
+	}
+	return v
+}
+
+func (v visitor) check(call *ast.CallExpr) {
+	line := v.pass.Fset.Position(call.Pos()).Line
+	name := calledName(v.pass, call)
+	if name == "" || v.allowed[line] || v.allowed[line-1] {
+		return
+	}
+	short := name[strings.LastIndex(name, "/")+1:]
+	if instead, ok := withoutContext[name]; ok {
+		v.pass.Reportf(call.Pos(), "%s drops the request's overrides: call %s(%s, ...)", short, instead, v.context)
+	} else if name == "context.Background" || name == "context.TODO" {
+		v.pass.Reportf(call.Pos(), "%s drops the request's overrides: pass %s on, or context.WithoutCancel(%[2]s) to what outlives the request", short, v.context)
+	}
+}
+
+// calledName returns path and name of the function that is called: net/http.Get, also for http.Client's method.
+func calledName(pass *analysis.Pass, call *ast.CallExpr) string {
+	selector, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	called, ok := pass.TypesInfo.Uses[selector.Sel].(*types.Func)
+	if !ok || called.Pkg() == nil {
+		return ""
+	}
+	if receiver := called.Signature().Recv(); receiver != nil && !isPointerTo(receiver.Type(), "net/http", "Client") {
+		return ""
+	}
+	return called.Pkg().Path() + "." + called.Name()
+}
+
+// contextOf returns the expression that gives the context in a function of this type; "" if none does.
+func contextOf(pass *analysis.Pass, function *ast.FuncType) string {
+	for _, parameter := range function.Params.List {
+		kind := pass.TypesInfo.TypeOf(parameter.Type)
+		switch {
+		case isNamed(kind, "context", "Context"):
+			return nameOf(parameter, "ctx")
+		case isPointerTo(kind, "net/http", "Request"):
+			return fmt.Sprintf("%s.Context()", nameOf(parameter, "r"))
+		}
+	}
+	return ""
+}
+
+// nameOf returns a parameter's name, or one that it should have.
+func nameOf(parameter *ast.Field, otherwise string) string {
+	at := slices.IndexFunc(parameter.Names, func(name *ast.Ident) bool { return name.Name != "_" })
+	if at < 0 {
+		return otherwise
+	}
+	return parameter.Names[at].Name
+}
+
+func isPointerTo(kind types.Type, path, name string) bool {
+	pointer, ok := types.Unalias(kind).(*types.Pointer)
+	return ok && isNamed(pointer.Elem(), path, name)
+}
+
+func isNamed(kind types.Type, path, name string) bool {
+	named, ok := types.Unalias(kind).(*types.Named)
+	if !ok || named.Obj().Pkg() == nil {
+		return false
+	}
+	return named.Obj().Pkg().Path() == path && named.Obj().Name() == name
+}
+
+// detachedLines returns the lines of a file with the comment that allows to start anew, and gives a reason.
+func detachedLines(pass *analysis.Pass, file *ast.File) map[int]bool {
+	lines := map[int]bool{}
+	for _, group := range file.Comments {
+		for _, comment := range group.List {
+			if reason, ok := strings.CutPrefix(comment.Text, detached+" "); ok && strings.TrimSpace(reason) != "" {
+				lines[pass.Fset.Position(comment.Pos()).Line] = true
+			}
+		}
+	}
+	return lines
+}

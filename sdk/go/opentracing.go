@@ -1,0 +1,149 @@
+package detour
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// The x-ot-span-context header of OpenTracing's binary carrier, as Lightstep's tracers write it: standard base64 of
+//
+//	BinaryCarrier{BasicTracerCarrier basic_ctx = 2}
+//	BasicTracerCarrier{fixed64 trace_id = 1; fixed64 span_id = 2; bool sampled = 3; map<string, string> baggage_items = 4}
+//
+// The baggage item "overrides" holds base64 of Overrides{map<string, string> entries = 1}, whose keys are those of
+// the W3C header without the prefix.
+
+const (
+	basicContext = 2
+	baggageItems = 4
+	ownEntries   = 1
+	ownItem      = "overrides"
+)
+
+// A spanContext is a header without its overrides: trace and span ids, and other people's items, as they came.
+type spanContext struct {
+	outer, inner []field
+}
+
+type spanContextKey struct{}
+
+// extractOpenTracing returns the overrides of a header, and a context in which it is passed on.
+func extractOpenTracing(ctx context.Context, header string) (context.Context, []Override) {
+	carried, entries, err := parseOpenTracing(header)
+	if err != nil {
+		tell(problem{openTracingHeader + ": " + header, err})
+		return ctx, nil
+	}
+	overrides, problems := readEntries(entries)
+	tell(problems...)
+	return context.WithValue(ctx, spanContextKey{}, carried), overrides
+}
+
+// injectOpenTracing writes the header with these overrides, if the request came with one.
+func injectOpenTracing(ctx context.Context, carrier propagation.TextMapCarrier, overrides []Override) {
+	carried, ok := ctx.Value(spanContextKey{}).(*spanContext)
+	if !ok {
+		return
+	}
+	overrides = overrides[:min(len(overrides), entriesMax)]
+	header := carried.header(overrides)
+	if len(header) > headerMax {
+		tell(problem{openTracingHeader, fmt.Errorf("with the overrides it would have over %d bytes", headerMax)})
+		header = carried.header(nil)
+	}
+	carrier.Set(openTracingHeader, header)
+}
+
+// parseOpenTracing takes a header apart: into what is passed on, and the entries that may be overrides.
+func parseOpenTracing(header string) (*spanContext, []entry, error) {
+	if len(header) > headerMax {
+		return nil, nil, fmt.Errorf("it has %d bytes, at most %d are read", len(header), headerMax)
+	}
+	outer, err := fieldsOf(header)
+	if err != nil {
+		return nil, nil, err
+	}
+	var carried spanContext
+	item, err := carried.readItems(carried.readOuter(outer))
+	if err != nil {
+		return nil, nil, err
+	}
+	entries, err := readOwnItem(item)
+	return &carried, entries, err
+}
+
+// readOuter keeps the fields of the outer message, and returns the inner one.
+func (s *spanContext) readOuter(fields []field) (inner []byte) {
+	for _, one := range fields {
+		if one.is(basicContext) {
+			inner = one.content
+		} else {
+			s.outer = append(s.outer, one)
+		}
+	}
+	return inner
+}
+
+// readItems keeps the fields of the inner message, and returns the item that holds overrides.
+func (s *spanContext) readItems(inner []byte) (own string, err error) {
+	fields, err := readFields(inner)
+	for _, one := range fields {
+		if one.is(baggageItems) {
+			key, value, err := one.mapEntry()
+			if err != nil {
+				return "", err
+			}
+			if key == ownItem {
+				own = value
+				continue
+			}
+		}
+		s.inner = append(s.inner, one)
+	}
+	return own, err
+}
+
+// readOwnItem returns what may be overrides; what is wrong with one of them is found when it is read.
+func readOwnItem(item string) ([]entry, error) {
+	fields, err := fieldsOf(item)
+	var entries []entry
+	for _, one := range fields {
+		if !one.is(ownEntries) {
+			continue
+		}
+		key, value, err := one.mapEntry()
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry{prefix + key, value, true})
+	}
+	return entries, err
+}
+
+// header encodes it again, with these overrides.
+func (s *spanContext) header(overrides []Override) string {
+	inner := writeFields(s.inner...)
+	if len(overrides) > 0 {
+		var own []byte
+		for _, one := range overrides {
+			own = append(own, writeFields(mapField(ownEntries, strings.TrimPrefix(one.Key(), prefix), one.Value))...)
+		}
+		inner = append(inner, writeFields(mapField(baggageItems, ownItem, base64.StdEncoding.EncodeToString(own)))...)
+	}
+	message := append(writeFields(s.outer...), writeFields(field{basicContext, wireLength, inner})...)
+	return base64.StdEncoding.EncodeToString(message)
+}
+
+// fieldsOf reads a message in standard base64, padded or not.
+func fieldsOf(text string) ([]field, error) {
+	message, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+	if err != nil {
+		return nil, errors.New("it is no base64")
+	}
+	return readFields(message)
+}

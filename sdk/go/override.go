@@ -1,0 +1,142 @@
+package detour
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Kind is what an override is about.
+type Kind string
+
+// The kinds, each with what its value says.
+const (
+	KindRoute   Kind = "route"   // the deployment that calls to the service go to
+	KindDelay   Kind = "delay"   // how long calls to the service are held first: 300ms, 1.5s
+	KindAbort   Kind = "abort"   // the HTTP status or gRPC code that calls to the service fail with
+	KindConfig  Kind = "config"  // the value of a flag, any text in UTF-8
+	KindLog     Kind = "log"     // the level at which the service logs this request
+	KindDB      Kind = "db"      // the name of the database that the service uses
+	KindMissing Kind = "missing" // has no subject: baseline, where a deployment is gone
+)
+
+const (
+	prefix     = "override."
+	headerMax  = 8192 // bytes of a header; OpenTelemetry reads no longer one
+	entriesMax = 64   // how many entries of one header are read
+	nameMax    = 63
+	delayMaxMS = 60_000
+	baseline   = "baseline"
+)
+
+var (
+	kinds = []Kind{KindRoute, KindDelay, KindAbort, KindConfig, KindLog, KindDB, KindMissing}
+	delay = regexp.MustCompile(`^(?:([0-9]{1,5})ms|([0-9]{1,2}(?:\.[0-9]+)?)s)$`)
+	abort = regexp.MustCompile(`^[0-9]{1,3}$`)
+
+	errMissing = fmt.Errorf("expected %smissing=%s", prefix, baseline)
+	errName    = errors.New("expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit")
+	errText    = errors.New("expected text in UTF-8, percent-encoded")
+	errDelay   = errors.New("expected a delay such as 300ms or 1.5s, at most 60s")
+	errStatus  = errors.New("expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16")
+)
+
+// An Override is one instruction that a request carries.
+type Override struct {
+	Kind    Kind
+	Subject string // the service or flag that it is for; "" for KindMissing
+	Value   string
+}
+
+// Key returns its key in the baggage: override.route.users, override.missing.
+func (o Override) Key() string {
+	return keyOf(o.Kind, o.Subject)
+}
+
+func keyOf(kind Kind, subject string) string {
+	if subject == "" {
+		return prefix + string(kind)
+	}
+	return prefix + string(kind) + "." + subject
+}
+
+// readEntry reads one entry of the baggage, whose key begins with the prefix.
+// The error says what was expected.
+func readEntry(key, value string) (Override, error) {
+	name, subject, dotted := strings.Cut(strings.TrimPrefix(key, prefix), ".")
+	override := Override{Kind(name), subject, value}
+	switch {
+	case !slices.Contains(kinds, override.Kind):
+		return Override{}, fmt.Errorf("expected %s and one of %v", prefix, kinds)
+	case override.Kind == KindMissing && dotted:
+		return Override{}, errMissing
+	}
+	return override, override.fault()
+}
+
+// fault says what is wrong with it.
+func (o Override) fault() error {
+	if o.Kind == KindMissing {
+		return unless(o.Value == baseline && o.Subject == "", errMissing)
+	}
+	if !isName(o.Subject) {
+		return fmt.Errorf("expected a name behind %s%s.", prefix, o.Kind)
+	}
+	switch o.Kind {
+	case KindConfig:
+		return unless(utf8.ValidString(o.Value), errText)
+	case KindDelay:
+		return unless(isDelay(o.Value), errDelay)
+	case KindAbort:
+		return unless(isStatus(o.Value), errStatus)
+	default:
+		return unless(isName(o.Value), errName)
+	}
+}
+
+func unless(fine bool, err error) error {
+	if fine {
+		return nil
+	}
+	return err
+}
+
+func isName(text string) bool {
+	if text == "" || len(text) > nameMax || !isAlphanumeric(text[0]) {
+		return false
+	}
+	for i := range len(text) {
+		if !isAlphanumeric(text[i]) && strings.IndexByte("._-", text[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+}
+
+func isDelay(text string) bool {
+	found := delay.FindStringSubmatch(text)
+	if found == nil {
+		return false
+	}
+	milliseconds, seconds := number(found[1]), number(found[2])
+	return milliseconds+1000*seconds <= delayMaxMS
+}
+
+func isStatus(text string) bool {
+	status := number(text)
+	return abort.MatchString(text) && (status <= 16 || 200 <= status && status < 600)
+}
+
+// number reads digits that an expression has let pass; none are 0.
+func number(digits string) float64 {
+	value, _ := strconv.ParseFloat(digits, 64)
+	return value
+}

@@ -1,0 +1,158 @@
+package detour
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/baggage"
+)
+
+// Overrides are what one request carries: at most one for each kind and subject. The zero value is none.
+// They never change, and may be used by several goroutines.
+type Overrides struct {
+	// What is kept are not overrides but the baggage that holds them: asking for one is then a look into a map, and
+	// a request that asks for none pays for none.
+	bag baggage.Baggage
+}
+
+// Current returns the overrides of the request that ctx belongs to; without one, or without overrides, none.
+func Current(ctx context.Context) Overrides {
+	if ctx == nil {
+		return Overrides{}
+	}
+	return Overrides{baggage.FromContext(ctx)}
+}
+
+// With returns a context with these overrides and no others, for tests and scripts. Other people's baggage stays.
+func With(ctx context.Context, overrides Overrides) context.Context {
+	return replaced(ctx, slices.Collect(overrides.All()))
+}
+
+// Parse reads the short notation of the command line: users=pr-42, delay.payments=300ms, config.new-checkout=on.
+// Of two with one key the later one counts. The error says which word is no override, and what was expected.
+func Parse(words ...string) (Overrides, error) {
+	var parsed Overrides
+	for _, word := range words {
+		override, err := parseWord(word)
+		if err != nil {
+			return Overrides{}, fmt.Errorf("detour: %q is no override: %w", word, err)
+		}
+		parsed.bag = set(parsed.bag, override)
+	}
+	return parsed, nil
+}
+
+func parseWord(word string) (Override, error) {
+	key, value, found := strings.Cut(strings.TrimPrefix(word, prefix), "=")
+	if !found {
+		return Override{}, fmt.Errorf("expected SERVICE=DEPLOYMENT, such as users=pr-42")
+	}
+	kind, _, _ := strings.Cut(key, ".")
+	if !slices.Contains(kinds, Kind(kind)) {
+		return readEntry(keyOf(KindRoute, key), value)
+	}
+	override, err := readEntry(prefix+key, value)
+	if err != nil && key == kind {
+		err = fmt.Errorf("%w; for a service called %s: %s.%s=%s", err, key, KindRoute, key, value)
+	}
+	return override, err
+}
+
+// Value returns the value of an override, and whether the request carries it.
+func (o Overrides) Value(kind Kind, subject string) (string, bool) {
+	if o.bag.Len() == 0 {
+		return "", false
+	}
+	return o.value(keyOf(kind, subject))
+}
+
+func (o Overrides) value(key string) (string, bool) {
+	member := o.bag.Member(key)
+	if member.Key() == "" {
+		return "", false
+	}
+	override, err := readEntry(key, member.Value())
+	if err != nil {
+		tell(problem{key + "=" + member.Value(), err})
+		return "", false
+	}
+	return override.Value, true
+}
+
+// Route returns the deployment that calls to the service go to, and whether it is overridden.
+func (o Overrides) Route(service string) (string, bool) {
+	return o.Value(KindRoute, service)
+}
+
+// All gives every override, in the order of their keys.
+func (o Overrides) All() iter.Seq[Override] {
+	return slices.Values(o.list())
+}
+
+// String returns them as a baggage header has them.
+func (o Overrides) String() string {
+	header, _ := appendToBaggage("", o.list())
+	return header
+}
+
+func (o Overrides) list() []Override {
+	var found []Override
+	for _, member := range o.bag.Members() {
+		if !strings.HasPrefix(member.Key(), prefix) {
+			continue
+		}
+		if override, err := readEntry(member.Key(), member.Value()); err == nil {
+			found = append(found, override)
+		}
+	}
+	slices.SortFunc(found, func(a, b Override) int { return strings.Compare(a.Key(), b.Key()) })
+	return found
+}
+
+// replaced returns the context with these overrides in place of its own.
+func replaced(ctx context.Context, overrides []Override) context.Context {
+	before := baggage.FromContext(ctx)
+	after := before
+	for _, old := range (Overrides{before}).list() {
+		if !slices.ContainsFunc(overrides, func(one Override) bool { return one.Key() == old.Key() }) {
+			after = after.DeleteMember(old.Key())
+		}
+	}
+	return inFlight(baggage.ContextWithBaggage(ctx, added(after, overrides)), overrides)
+}
+
+// added returns the baggage with these overrides too. It copies only for those that are not there yet:
+// OpenTelemetry's own propagator has mostly read the same.
+func added(bag baggage.Baggage, overrides []Override) baggage.Baggage {
+	for _, one := range overrides {
+		if there := bag.Member(one.Key()); there.Key() == "" || there.Value() != one.Value {
+			bag = set(bag, one)
+		}
+	}
+	return bag
+}
+
+// set can't fail: a baggage member may have any key and any value in UTF-8, and an override has.
+func set(bag baggage.Baggage, override Override) baggage.Baggage {
+	member, err := baggage.NewMemberRaw(override.Key(), override.Value)
+	if err != nil {
+		return bag
+	}
+	after, _ := bag.SetMember(member)
+	return after
+}
+
+// without returns the context without these overrides.
+func without(ctx context.Context, overrides []Override) context.Context {
+	bag := baggage.FromContext(ctx)
+	if bag.Len() == len(overrides) {
+		return baggage.ContextWithoutBaggage(ctx)
+	}
+	for _, one := range overrides {
+		bag = bag.DeleteMember(one.Key())
+	}
+	return baggage.ContextWithBaggage(ctx, bag)
+}

@@ -1,0 +1,102 @@
+package detour
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+)
+
+const (
+	baggageHeader     = "baggage"
+	openTracingHeader = "x-ot-span-context"
+)
+
+var installing sync.Mutex
+
+// Install has OpenTelemetry's global propagator carry overrides: it puts one in front that reads and writes them by
+// itself, and has what was configured do the rest. Where nothing was, that is W3C trace context and baggage.
+//
+// Call it behind otel.SetTextMapPropagator, and before instrumentations are made: most keep the propagator that they
+// find. Calling it again does nothing more.
+func Install() {
+	installing.Lock()
+	defer installing.Unlock()
+	configured := otel.GetTextMapPropagator()
+	if _, ok := configured.(*propagator); ok {
+		return
+	}
+	if len(configured.Fields()) == 0 {
+		configured = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+	}
+	otel.SetTextMapPropagator(NewPropagator(configured))
+}
+
+// NewPropagator returns what [Install] installs, for those who hand a propagator to each instrumentation. It carries
+// overrides, and has others carry all else. What a carrier holds makes it neither fail nor write a header of over
+// 8192 bytes.
+func NewPropagator(others propagation.TextMapPropagator) propagation.TextMapPropagator {
+	return &propagator{others}
+}
+
+type propagator struct {
+	others propagation.TextMapPropagator
+}
+
+// Fields returns the headers that may be written.
+func (p *propagator) Fields() []string {
+	fields := append(slices.Clone(p.others.Fields()), baggageHeader, openTracingHeader)
+	slices.Sort(fields)
+	return slices.Compact(fields)
+}
+
+// Extract reads what a carrier holds. Overrides in its baggage count over those in x-ot-span-context.
+func (p *propagator) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
+	ctx = p.others.Extract(ctx, carrier)
+	var overrides []Override
+	openTracing := carrier.Get(openTracingHeader)
+	if openTracing != "" {
+		ctx, overrides = extractOpenTracing(ctx, openTracing)
+	}
+	header := lines(carrier, baggageHeader)
+	if header == "" {
+		return with(ctx, overrides)
+	}
+	own, problems := parseBaggage(header)
+	tell(problems...)
+	// Overrides that only OpenTelemetry's way of reading sees are none: no sidecar sees them either.
+	return replaced(ctx, merged(overrides, own...))
+}
+
+// Inject writes what a context holds; overrides come behind other people's baggage.
+func (p *propagator) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	overrides := Current(ctx).list()
+	if len(overrides) > 0 {
+		p.others.Inject(without(ctx, overrides), carrier)
+		header, problems := appendToBaggage(lines(carrier, baggageHeader), overrides)
+		tell(problems...)
+		carrier.Set(baggageHeader, header)
+	} else {
+		p.others.Inject(ctx, carrier)
+	}
+	injectOpenTracing(ctx, carrier, overrides)
+}
+
+// with returns the context with these overrides beside its own.
+func with(ctx context.Context, overrides []Override) context.Context {
+	if len(overrides) == 0 {
+		return ctx
+	}
+	return replaced(ctx, merged(Current(ctx).list(), overrides...))
+}
+
+// lines returns a header whose lines count as one, if the carrier shows more than the first.
+func lines(carrier propagation.TextMapCarrier, key string) string {
+	if every, ok := carrier.(propagation.ValuesGetter); ok {
+		return strings.Join(every.Values(key), ",")
+	}
+	return carrier.Get(key)
+}

@@ -1,0 +1,55 @@
+package detour
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"go.opentelemetry.io/otel"
+)
+
+// InjectTable writes what a context holds into the headers of a message, such as an amqp.Table, by OpenTelemetry's
+// global propagator. It returns the headers; nil ones are made.
+//
+//	channel.PublishWithContext(ctx, "", queue, false, false, amqp.Publishing{
+//		Headers: detour.InjectTable(ctx, nil),
+//		Body:    body,
+//	})
+func InjectTable(ctx context.Context, headers map[string]any) map[string]any {
+	if headers == nil {
+		headers = map[string]any{}
+	}
+	otel.GetTextMapPropagator().Inject(ctx, table(headers))
+	return headers
+}
+
+// ExtractTable returns a context with what a message's headers hold. Call it for each message, with the consumer's
+// own context, and handle the message under what it returns.
+func ExtractTable(ctx context.Context, headers map[string]any) context.Context {
+	return otel.GetTextMapPropagator().Extract(ctx, table(headers))
+}
+
+// A table is a carrier: headers whose values are texts among others.
+type table map[string]any
+
+// Get returns a header; one that is no text is none. Producers in other languages write texts as bytes.
+func (t table) Get(key string) string {
+	switch value := t[key].(type) {
+	case string:
+		return value
+	case []byte:
+		return string(value)
+	default:
+		return ""
+	}
+}
+
+// Set writes a header.
+func (t table) Set(key, value string) {
+	t[key] = value
+}
+
+// Keys returns the headers' names.
+func (t table) Keys() []string {
+	return slices.Collect(maps.Keys(t))
+}

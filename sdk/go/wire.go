@@ -1,0 +1,105 @@
+package detour
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// As much of protobuf's wire format as OpenTracing's carrier needs (protobuf.dev, "Encoding"), so that this package
+// needs no protobuf library.
+
+const (
+	wireVarint  = 0
+	wireFixed64 = 1
+	wireLength  = 2
+	wireFixed32 = 5
+
+	varintMax = 5 // bytes of a tag or a length: they fit in 32 bits
+)
+
+var errWire = errors.New("it is no protobuf message")
+
+// A field is one of a message: its number, its wire type, and its content, without the length if it has one.
+type field struct {
+	number  uint64
+	kind    byte
+	content []byte
+}
+
+func (f field) is(number uint64) bool {
+	return f.number == number && f.kind == wireLength
+}
+
+// readFields takes a message apart, fields that nobody knows too.
+func readFields(message []byte) ([]field, error) {
+	var fields []field
+	for len(message) > 0 {
+		tag, size := binary.Uvarint(message)
+		if size <= 0 || size > varintMax || tag>>3 == 0 {
+			return nil, errWire
+		}
+		content, rest, ok := cutContent(byte(tag&7), message[size:])
+		if !ok {
+			return nil, errWire
+		}
+		fields = append(fields, field{tag >> 3, byte(tag & 7), content})
+		message = rest
+	}
+	return fields, nil
+}
+
+// cutContent cuts a field's content off a message that begins with it.
+func cutContent(kind byte, message []byte) (content, rest []byte, ok bool) {
+	start, size := contentExtent(kind, message)
+	if start < 0 || size > uint64(len(message)-start) {
+		return nil, nil, false
+	}
+	return message[start:][:size], message[start:][size:], true
+}
+
+// contentExtent returns where a field's content starts, and how many bytes it has; it starts nowhere if it is none.
+func contentExtent(kind byte, message []byte) (start int, size uint64) {
+	number, n := binary.Uvarint(message)
+	switch {
+	case kind == wireFixed64:
+		return 0, 8
+	case kind == wireFixed32:
+		return 0, 4
+	case kind == wireVarint && n > 0:
+		return 0, uint64(n)
+	case kind == wireLength && n > 0 && n <= varintMax:
+		return n, number
+	}
+	return -1, 0
+}
+
+// writeFields puts fields together, the inverse of readFields.
+func writeFields(fields ...field) []byte {
+	var message []byte
+	for _, one := range fields {
+		message = binary.AppendUvarint(message, one.number<<3|uint64(one.kind))
+		if one.kind == wireLength {
+			message = binary.AppendUvarint(message, uint64(len(one.content)))
+		}
+		message = append(message, one.content...)
+	}
+	return message
+}
+
+// mapEntry reads the field as an entry of a map<string, string>.
+func (f field) mapEntry() (key, value string, err error) {
+	fields, err := readFields(f.content)
+	for _, one := range fields {
+		switch {
+		case one.is(1):
+			key = string(one.content)
+		case one.is(2):
+			value = string(one.content)
+		}
+	}
+	return key, value, err
+}
+
+func mapField(number uint64, key, value string) field {
+	return field{number, wireLength, writeFields(field{1, wireLength, []byte(key)}, field{2, wireLength, []byte(value)})}
+}
