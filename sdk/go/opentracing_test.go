@@ -70,20 +70,43 @@ func TestOpenTracingGoesOnOnlyWhereItCameIn(t *testing.T) {
 	}
 }
 
+// carrying returns a header whose item for overrides is this.
+func carrying(item string) string {
+	entry := "\x0a\x09overrides\x12" + string(rune(len(item))) + item
+	inner := "\x22" + string(rune(len(entry))) + entry
+	return base64.StdEncoding.EncodeToString([]byte("\x12" + string(rune(len(inner))) + inner))
+}
+
 func TestWhatIsNoOpenTracingIsIgnored(t *testing.T) {
-	truncated, _ := base64.StdEncoding.DecodeString(idsAndUsers)
-	for _, header := range []string{
-		"!", "AAAA", strings.Repeat("A", 10_000), "EgU=",
-		base64.StdEncoding.EncodeToString(truncated[:len(truncated)-3]),
-		strings.Replace(idsAndUsers, "UlkeXM", "####", 1) + "*",
+	whole, _ := base64.StdEncoding.DecodeString(idsAndUsers)
+	for name, header := range map[string]string{
+		"no base64":                        "!",
+		"no message":                       "AAAA",
+		"too long":                         strings.Repeat("A", 10_000),
+		"ends early":                       base64.StdEncoding.EncodeToString(whole[:len(whole)-3]),
+		"a context that is no message":     base64.StdEncoding.EncodeToString([]byte("\x12\x01\x07")),
+		"an item that is no entry":         base64.StdEncoding.EncodeToString([]byte("\x12\x03\x22\x01\x07")),
+		"overrides that are no base64":     carrying("!"),
+		"overrides that are no message":    carrying("AAAA"),
+		"overrides of which one is none":   carrying("CgEH"),
+		"a length of over 32 bits":         base64.StdEncoding.EncodeToString([]byte("\x12\x80\x80\x80\x80\x80\x01")),
+		"a wire type that nobody writes":   base64.StdEncoding.EncodeToString([]byte("\x0b\x01")),
+		"a number that does not end":       base64.StdEncoding.EncodeToString([]byte("\x08\xff")),
+		"a fixed number that is not whole": base64.StdEncoding.EncodeToString([]byte("\x0d\x01")),
 	} {
 		ctx := openTracing(header, "override.route.rides=pr-7")
 		if got := detour.Current(ctx).String(); got != "override.route.rides=pr-7" {
-			t.Errorf("%.40s: %s", header, got)
+			t.Errorf("%s: %s", name, got)
 		}
 		if got := openTracingSent(ctx); got != "" {
-			t.Errorf("%.40s goes on as %s", header, got)
+			t.Errorf("%s: %s goes on", name, got)
 		}
+	}
+}
+
+func TestAnEmptyItemCarriesNothing(t *testing.T) {
+	if got := detour.Current(openTracing(carrying(""), "")).String(); got != "" {
+		t.Error(got)
 	}
 }
 

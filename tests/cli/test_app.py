@@ -132,3 +132,13 @@ def test_it_is_a_plugin_of_kubectl():
         [*command, "--version"], capture_output=True, text=True, check=False, env=environment(PATH=path), timeout=30
     )
     assert (done.returncode, done.stdout) == (0, f"detour {package.__version__}\n")
+
+
+def test_without_what_commands_need_one_line_says_what_brings_it():
+    """The package alone is for services: it brings no command line."""
+    program = "import sys; sys.modules['typer'] = None; from detour.cli import main; main()"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
+    assert (ran.returncode, ran.stderr) == (
+        2,
+        "detour: typer is not installed: pip install 'detour-mesh[server]'\n",
+    )

@@ -1,5 +1,6 @@
 """Collects what became of each row, and writes docs/propagation.md when all of them have run."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ class _Rows:
 
     def __init__(self) -> None:
         self._verdicts: table.Verdicts = {}
+        self._left_out: dict[str, None] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note what a test recorded."""
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self._left_out[report.longrepr[2].removeprefix("Skipped: ")] = None
         if report.when == "call":
             for name, value in report.user_properties:
                 if name == "row":
@@ -25,6 +29,8 @@ class _Rows:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table, or say why not."""
+        if told := os.environ.get("DETOUR_LEFT_OUT"):
+            Path(told).write_text("; ".join(self._left_out), encoding="utf-8")
         missing = table.missing(self._verdicts)
         if not self._verdicts:
             return

@@ -4,6 +4,16 @@ Invariant: what goes wrong is one line that says what failed and what to do, and
 answer is no (a wrong hop in the demo) exits with 1.
 """
 
-from detour.cli.app import main
+import sys
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; where the package was installed for services alone, say what brings it."""
+    try:
+        from detour.cli.app import main as run  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"detour: {error.name} is not installed: pip install 'detour-mesh[server]'\n")
+        sys.exit(2)
+    run()
