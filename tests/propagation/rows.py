@@ -75,24 +75,72 @@ PYTHON: Final = (
     *(Service(f"gRPC asyncio, {kind}", _python("grpc_aio_service"), _ASYNC, entry=kind) for kind in _GRPC),
 )
 
+
+def _via(producer: str, clients: tuple[str, ...], own: str) -> tuple[str, ...]:
+    """Have a message's handler call on by each client but the one by which it does anyway."""
+    return tuple(f"{producer} > {client}" for client in clients if client != own)
+
+
 PYTHON_QUEUES: Final = (
     Service(
         "Celery",
         _python("queues.celery_service"),
-        ("delay", "countdown", "retry", "chain", "group", "chord"),
+        ("delay", "countdown", "retry", "chain", "group", "chord", *_via("delay", _SYNC, "requests")),
         broker="Redis",
     ),
-    Service("RQ", _python("queues.rq_service"), ("enqueue", "retry"), broker="Redis"),
-    Service("Dramatiq", _python("queues.dramatiq_service"), ("send", "delay", "retry", "pipeline"), broker="Redis"),
-    Service("pika", _python("queues.pika_service"), ("callback", "iterator", "basic_get"), broker="RabbitMQ"),
-    Service("aio-pika", _python("queues.aio_pika_service"), ("callback", "iterator", "get"), broker="RabbitMQ"),
-    Service("kafka-python", _python("queues.kafka_python_service"), ("iterator", "poll"), broker="Kafka"),
-    Service("aiokafka", _python("queues.aiokafka_service"), ("iterator", "getmany"), broker="Kafka"),
-    Service("confluent-kafka", _python("queues.confluent_kafka_service"), ("poll", "consume"), broker="Kafka"),
+    Service(
+        "RQ",
+        _python("queues.rq_service"),
+        ("enqueue", "retry", "enqueue > httpx", "enqueue > grpc-unary"),
+        broker="Redis",
+    ),
+    Service(
+        "Dramatiq",
+        _python("queues.dramatiq_service"),
+        ("send", "delay", "retry", "pipeline", *_via("send", _SYNC, "requests")),
+        broker="Redis",
+    ),
+    Service(
+        "pika",
+        _python("queues.pika_service"),
+        ("callback", "iterator", "basic_get", *_via("iterator", _SYNC, "requests")),
+        broker="RabbitMQ",
+    ),
+    Service(
+        "aio-pika",
+        _python("queues.aio_pika_service"),
+        ("callback", "iterator", "get", *_via("iterator", _ASYNC, "httpx")),
+        broker="RabbitMQ",
+    ),
+    Service(
+        "kafka-python",
+        _python("queues.kafka_python_service"),
+        ("iterator", "poll", *_via("iterator", _SYNC, "requests")),
+        broker="Kafka",
+    ),
+    Service(
+        "aiokafka",
+        _python("queues.aiokafka_service"),
+        ("iterator", "getmany", *_via("iterator", _ASYNC, "httpx")),
+        broker="Kafka",
+    ),
+    Service(
+        "confluent-kafka",
+        _python("queues.confluent_kafka_service"),
+        ("poll", "consume", *_via("poll", _SYNC, "requests")),
+        broker="Kafka",
+    ),
     Service(
         "SQS (boto3)",
         _python("queues.sqs_service"),
-        ("send_message", "send_message_batch", "nine attributes", "ten attributes", "resources"),
+        (
+            "send_message",
+            "send_message_batch",
+            "nine attributes",
+            "ten attributes",
+            "resources",
+            *_via("send_message", _SYNC, "requests"),
+        ),
         broker="ElasticMQ",
     ),
 )

@@ -17,6 +17,12 @@ async def call(client: str, number: str) -> None:
     await CLIENTS[client](number)
 
 
+async def call_on(errand: str) -> None:
+    """Call on as a message says: `httpx/17`."""
+    client, _, number = errand.partition("/")
+    await CLIENTS[client](number)
+
+
 async def by_httpx(number: str) -> None:
     """Call the sink with httpx."""
     (await _httpx().get(f"{_SINK}/{number}")).raise_for_status()

@@ -19,6 +19,12 @@ def call(client: str, number: str) -> None:
     CLIENTS[client](number)
 
 
+def call_on(errand: str) -> None:
+    """Call on as a message says: `httpx/17`."""
+    client, _, number = errand.partition("/")
+    CLIENTS[client](number)
+
+
 def by_requests(number: str) -> None:
     """Call the sink with requests."""
     _session().get(f"{_SINK}/{number}", timeout=30).raise_for_status()

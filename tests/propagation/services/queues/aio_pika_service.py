@@ -10,7 +10,7 @@ import os  # noqa: E402
 import aio_pika  # noqa: E402
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue  # noqa: E402
 
-from propagation.services.async_clients import by_httpx  # noqa: E402
+from propagation.services.async_clients import call_on  # noqa: E402
 from propagation.services.queues import entrance  # noqa: E402
 
 _NO_MESSAGE_SECONDS = 0.01
@@ -19,7 +19,7 @@ _NO_MESSAGE_SECONDS = 0.01
 async def on_message(message: AbstractIncomingMessage) -> None:
     """Be called for a message."""
     async with message.process():
-        await by_httpx(message.body.decode())
+        await call_on(message.body.decode())
 
 
 async def iterate(queue: AbstractQueue) -> None:
@@ -50,10 +50,10 @@ async def main() -> None:
         await queues["callback"].consume(on_message)
         taking = [asyncio.create_task(iterate(queues["iterator"])), asyncio.create_task(get(queues["get"]))]
 
-        async def send(kind: str, number: str) -> None:
-            await channel.default_exchange.publish(aio_pika.Message(number.encode()), queues[kind].name)
+        async def send(kind: str, errand: str) -> None:
+            await channel.default_exchange.publish(aio_pika.Message(errand.encode()), queues[kind].name)
 
-        await entrance.serve_async({kind: lambda number, kind=kind: send(kind, number) for kind in queues})  # type: ignore[misc]
+        await entrance.serve_async({kind: lambda errand, kind=kind: send(kind, errand) for kind in queues})  # type: ignore[misc]
         for each in taking:
             each.cancel()
 

@@ -9,7 +9,7 @@ import os  # noqa: E402
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer  # noqa: E402
 
-from propagation.services.async_clients import by_httpx  # noqa: E402
+from propagation.services.async_clients import call_on  # noqa: E402
 from propagation.services.queues import entrance  # noqa: E402
 
 _SERVERS = os.environ["KAFKA_BOOTSTRAP"]
@@ -26,7 +26,7 @@ async def consumer(topic: str) -> AIOKafkaConsumer:
 async def iterate() -> None:
     """Take one message after the other."""
     async for record in await consumer(_TOPIC):
-        await by_httpx(record.value.decode())
+        await call_on(record.value.decode())
 
 
 async def get_many() -> None:
@@ -35,7 +35,7 @@ async def get_many() -> None:
     while True:
         for records in (await taking.getmany(timeout_ms=500)).values():
             for record in records:
-                await by_httpx(record.value.decode())
+                await call_on(record.value.decode())
 
 
 async def main() -> None:
@@ -43,14 +43,14 @@ async def main() -> None:
     producer = AIOKafkaProducer(bootstrap_servers=_SERVERS)
     await producer.start()
 
-    async def send(topic: str, number: str) -> None:
-        await producer.send_and_wait(topic, number.encode())
+    async def send(topic: str, errand: str) -> None:
+        await producer.send_and_wait(topic, errand.encode())
 
     for each in (_TOPIC, f"{_TOPIC}-many"):
-        await send(each, "tick")
+        await send(each, "httpx/tick")
     consumers = [asyncio.create_task(iterate()), asyncio.create_task(get_many())]
     await entrance.serve_async(
-        {"iterator": lambda number: send(_TOPIC, number), "getmany": lambda number: send(f"{_TOPIC}-many", number)}
+        {"iterator": lambda errand: send(_TOPIC, errand), "getmany": lambda errand: send(f"{_TOPIC}-many", errand)}
     )
     for each in consumers:
         each.cancel()

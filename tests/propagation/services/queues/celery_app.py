@@ -9,7 +9,7 @@ from typing import Any  # noqa: E402
 
 from celery import Celery  # noqa: E402
 
-from propagation.services.sync_clients import by_requests  # noqa: E402
+from propagation.services.sync_clients import call_on  # noqa: E402
 
 app = Celery("relay", broker=os.environ["REDIS_URL"], backend=os.environ["REDIS_URL"])
 app.conf.update(
@@ -21,17 +21,17 @@ app.conf.update(
 
 
 @app.task(name="relay")
-def relay(number: str) -> None:
+def relay(errand: str) -> None:
     """Call on."""
-    by_requests(number)
+    call_on(errand)
 
 
 @app.task(name="relay_again", bind=True, max_retries=2)
-def relay_again(self: Any, number: str) -> None:
+def relay_again(self: Any, errand: str) -> None:
     """Call on at the second try."""
     if not self.request.retries:
         raise self.retry(countdown=0)
-    by_requests(number)
+    call_on(errand)
 
 
 @app.task(name="pause")
@@ -42,4 +42,4 @@ def pause() -> None:
 @app.task(name="tick")
 def tick() -> None:
     """Call on for nobody: what beat sends belongs to no request."""
-    by_requests("tick")
+    call_on("requests/tick")

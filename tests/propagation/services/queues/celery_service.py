@@ -14,10 +14,10 @@ consuming.in_process(*_APP, "beat", "-l", "ERROR", "-s", "schedule")
 entrance.serve(
     {
         "delay": relay.delay,
-        "countdown": lambda number: relay.apply_async((number,), countdown=0.05),
+        "countdown": lambda errand: relay.apply_async((errand,), countdown=0.05),
         "retry": relay_again.delay,
-        "chain": lambda number: chain(pause.si(), relay.si(number)).delay(),
-        "group": lambda number: group(relay.si(number)).delay(),
-        "chord": lambda number: chord([pause.si(), pause.si()], relay.si(number)).delay(),
+        "chain": lambda errand: chain(pause.si(), relay.si(errand)).delay(),
+        "group": lambda errand: group(relay.si(errand)).delay(),
+        "chord": lambda errand: chord([pause.si(), pause.si()], relay.si(errand)).delay(),
     }
 )

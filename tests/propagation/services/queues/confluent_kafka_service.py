@@ -9,7 +9,7 @@ import os  # noqa: E402
 from confluent_kafka import Consumer, Producer  # noqa: E402
 
 from propagation.services.queues import consuming, entrance  # noqa: E402
-from propagation.services.sync_clients import by_requests  # noqa: E402
+from propagation.services.sync_clients import call_on  # noqa: E402
 
 _SERVERS = os.environ["KAFKA_BOOTSTRAP"]
 _TOPIC = os.environ["QUEUE"]
@@ -28,7 +28,7 @@ def poll() -> None:
     while True:
         message = taking.poll(0.5)
         if message is not None and not message.error():
-            by_requests(message.value().decode())
+            call_on(message.value().decode())
 
 
 def consume() -> None:
@@ -37,21 +37,21 @@ def consume() -> None:
     while True:
         for message in taking.consume(10, 0.2):
             if not message.error():
-                by_requests(message.value().decode())
+                call_on(message.value().decode())
 
 
 producer = Producer({"bootstrap.servers": _SERVERS, "linger.ms": 0})
 
 
-def send(topic: str, number: str) -> None:
+def send(topic: str, errand: str) -> None:
     """Send a message, and wait until the broker has it."""
-    producer.produce(topic, number.encode())
+    producer.produce(topic, errand.encode())
     assert producer.flush(30) in {0, None}
 
 
 for each in (_TOPIC, f"{_TOPIC}-many"):
-    send(each, "tick")
+    send(each, "requests/tick")
 consuming.in_threads(poll, consume)
 entrance.serve(
-    {"poll": lambda number: send(_TOPIC, number), "consume": lambda number: send(f"{_TOPIC}-many", number)}
+    {"poll": lambda errand: send(_TOPIC, errand), "consume": lambda errand: send(f"{_TOPIC}-many", errand)}
 )

@@ -11,7 +11,7 @@ from dramatiq.brokers.redis import RedisBroker  # noqa: E402
 from dramatiq.middleware import CurrentMessage  # noqa: E402
 
 from propagation.services.queues import entrance  # noqa: E402
-from propagation.services.sync_clients import by_requests  # noqa: E402
+from propagation.services.sync_clients import call_on  # noqa: E402
 
 broker = RedisBroker(url=os.environ["REDIS_URL"], namespace=os.environ["QUEUE"])
 broker.add_middleware(CurrentMessage())
@@ -19,19 +19,19 @@ dramatiq.set_broker(broker)
 
 
 @dramatiq.actor
-def relay(number: str) -> None:
+def relay(errand: str) -> None:
     """Call on."""
-    by_requests(number)
+    call_on(errand)
 
 
 @dramatiq.actor(min_backoff=1, max_backoff=1)
-def relay_again(number: str) -> None:
+def relay_again(errand: str) -> None:
     """Call on at the second try."""
     message = CurrentMessage.get_current_message()
     assert message
     if not message.options.get("retries"):
         raise RuntimeError("the first try fails")
-    by_requests(number)
+    call_on(errand)
 
 
 @dramatiq.actor
@@ -43,10 +43,10 @@ dramatiq.Worker(broker, worker_timeout=20, worker_threads=8).start()
 entrance.serve(
     {
         "send": relay.send,
-        "delay": lambda number: relay.send_with_options(args=(number,), delay=10),
+        "delay": lambda errand: relay.send_with_options(args=(errand,), delay=10),
         "retry": relay_again.send,
-        "pipeline": lambda number: dramatiq.pipeline(
-            [pause.message(), relay.message_with_options(args=(number,), pipe_ignore=True)]
+        "pipeline": lambda errand: dramatiq.pipeline(
+            [pause.message(), relay.message_with_options(args=(errand,), pipe_ignore=True)]
         ).run(),
     }
 )

@@ -1,14 +1,20 @@
-"""Where requests enter a service that goes on by a queue: Flask for those with threads, Starlette for asyncio."""
+"""Where requests enter a service that goes on by a queue: Flask for those with threads, Starlette for asyncio.
+
+A message says by which client its handler is to call on, and the request's number: `httpx/17`. It comes of the path
+`/{producer}/17` with the client that is the service's own choice, or of `/{producer} > httpx/17`.
+"""
 
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+VIA = " > "
+
 _INTERLEAVING_SECONDS = 0.003
 
 
 def serve(producers: Mapping[str, Callable[[str], object]]) -> None:
-    """Serve HTTP: `/{producer}/{number}` sends the number as a message."""
+    """Serve HTTP: `/{producer}/{number}` sends a message."""
     from flask import Flask
 
     from propagation.services import threaded
@@ -22,7 +28,8 @@ def serve(producers: Mapping[str, Callable[[str], object]]) -> None:
     @app.get("/<producer>/<number>")
     def send(producer: str, number: str) -> str:
         time.sleep(random.uniform(0, _INTERLEAVING_SECONDS))
-        producers[producer](number)
+        name, _, client = producer.partition(VIA)
+        producers[name](f"{client or 'requests'}/{number}")
         return number
 
     threaded.serve(app)
@@ -44,7 +51,8 @@ async def serve_async(producers: Mapping[str, Callable[[str], Awaitable[object]]
 
     async def send(request: Request) -> Response:
         await asyncio.sleep(random.uniform(0, _INTERLEAVING_SECONDS))
-        await producers[request.path_params["producer"]](request.path_params["number"])
+        name, _, client = request.path_params["producer"].partition(VIA)
+        await producers[name](f"{client or 'httpx'}/{request.path_params['number']}")
         return PlainTextResponse("sent")
 
     app = Starlette(routes=[Route("/", ready), Route("/{producer}/{number}", send)])

@@ -9,7 +9,7 @@ import os  # noqa: E402
 from kafka import KafkaConsumer, KafkaProducer  # noqa: E402
 
 from propagation.services.queues import consuming, entrance  # noqa: E402
-from propagation.services.sync_clients import by_requests  # noqa: E402
+from propagation.services.sync_clients import call_on  # noqa: E402
 
 _SERVERS = os.environ["KAFKA_BOOTSTRAP"]
 _TOPIC = os.environ["QUEUE"]
@@ -23,7 +23,7 @@ def consumer(topic: str) -> KafkaConsumer:
 def iterate() -> None:
     """Take one message after the other."""
     for record in consumer(_TOPIC):
-        by_requests(record.value.decode())
+        call_on(record.value.decode())
 
 
 def poll() -> None:
@@ -32,20 +32,20 @@ def poll() -> None:
     while True:
         for records in taking.poll(timeout_ms=500).values():
             for record in records:
-                by_requests(record.value.decode())
+                call_on(record.value.decode())
 
 
 producer = KafkaProducer(bootstrap_servers=_SERVERS)
 
 
-def send(topic: str, number: str) -> None:
+def send(topic: str, errand: str) -> None:
     """Send a message, and wait until the broker has it."""
-    producer.send(topic, number.encode()).get(30)
+    producer.send(topic, errand.encode()).get(30)
 
 
 for each in (_TOPIC, f"{_TOPIC}-polled"):
-    send(each, "tick")
+    send(each, "requests/tick")
 consuming.in_threads(iterate, poll)
 entrance.serve(
-    {"iterator": lambda number: send(_TOPIC, number), "poll": lambda number: send(f"{_TOPIC}-polled", number)}
+    {"iterator": lambda errand: send(_TOPIC, errand), "poll": lambda errand: send(f"{_TOPIC}-polled", errand)}
 )

@@ -12,7 +12,7 @@ from typing import Any  # noqa: E402
 import pika  # noqa: E402
 
 from propagation.services.queues import consuming, entrance  # noqa: E402
-from propagation.services.sync_clients import by_requests  # noqa: E402
+from propagation.services.sync_clients import call_on  # noqa: E402
 
 _KINDS = ("callback", "iterator", "basic_get")
 _NO_MESSAGE_SECONDS = 0.01
@@ -34,14 +34,14 @@ def queue(kind: str) -> str:
 def callback() -> None:
     """Be called for each message."""
     own = channel("callback")
-    own.basic_consume(queue("callback"), lambda *delivery: by_requests(delivery[3].decode()), auto_ack=True)
+    own.basic_consume(queue("callback"), lambda *delivery: call_on(delivery[3].decode()), auto_ack=True)
     own.start_consuming()
 
 
 def iterate() -> None:
     """Take one message after the other."""
     for _method, _properties, body in channel("iterator").consume(queue("iterator"), auto_ack=True):
-        by_requests(body.decode())
+        call_on(body.decode())
 
 
 def get() -> None:
@@ -52,17 +52,17 @@ def get() -> None:
         if method is None:
             time.sleep(_NO_MESSAGE_SECONDS)
         else:
-            by_requests(body.decode())
+            call_on(body.decode())
 
 
-def send(kind: str, number: str) -> None:
+def send(kind: str, errand: str) -> None:
     """Send a message over this thread's own channel."""
     if not hasattr(_local, "channel"):
         _local.channel = channel(kind)
-    _local.channel.basic_publish("", queue(kind), number.encode(), pika.BasicProperties(headers={"own": 1}))
+    _local.channel.basic_publish("", queue(kind), errand.encode(), pika.BasicProperties(headers={"own": 1}))
 
 
 for each in _KINDS:
     channel(each)
 consuming.in_threads(callback, iterate, get)
-entrance.serve({kind: lambda number, kind=kind: send(kind, number) for kind in _KINDS})  # type: ignore[misc]
+entrance.serve({kind: lambda errand, kind=kind: send(kind, errand) for kind in _KINDS})  # type: ignore[misc]

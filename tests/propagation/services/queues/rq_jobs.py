@@ -9,20 +9,20 @@ import os  # noqa: E402
 import rq  # noqa: E402
 from redis import Redis  # noqa: E402
 
-from propagation.services.sync_clients import by_requests  # noqa: E402
+from propagation.services.sync_clients import call_on  # noqa: E402
 
 queue = rq.Queue(os.environ["QUEUE"], connection=Redis.from_url(os.environ["REDIS_URL"]))
 
 
-def relay(number: str) -> None:
+def relay(errand: str) -> None:
     """Call on."""
-    by_requests(number)
+    call_on(errand)
 
 
-def relay_again(number: str) -> None:
+def relay_again(errand: str) -> None:
     """Call on at the second try."""
     job = rq.get_current_job()
     assert job
     if job.retries_left:
         raise RuntimeError("the first try fails")
-    by_requests(number)
+    call_on(errand)

@@ -10,7 +10,7 @@ for _ in range(2):
     consuming.in_process("-m", "propagation.services.queues.rq_worker")
 entrance.serve(
     {
-        "enqueue": lambda number: queue.enqueue(relay, number),
-        "retry": lambda number: queue.enqueue(relay_again, number, retry=Retry(max=1)),
+        "enqueue": lambda errand: queue.enqueue(relay, errand),
+        "retry": lambda errand: queue.enqueue(relay_again, errand, retry=Retry(max=1)),
     }
 )

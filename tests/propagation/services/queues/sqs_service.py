@@ -10,7 +10,7 @@ from typing import Any  # noqa: E402
 import boto3  # noqa: E402
 
 from propagation.services.queues import consuming, entrance  # noqa: E402
-from propagation.services.sync_clients import by_requests  # noqa: E402
+from propagation.services.sync_clients import call_on  # noqa: E402
 
 _SETTINGS: Any = {
     "endpoint_url": os.environ["SQS_ENDPOINT"],
@@ -30,7 +30,7 @@ def consume() -> None:
         taken = own.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
         for message in taken.get("Messages", []):
             own.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            by_requests(message["Body"])
+            call_on(message["Body"])
 
 
 def consume_objects() -> None:
@@ -38,7 +38,7 @@ def consume_objects() -> None:
     queue = boto3.resource("sqs", **_SETTINGS).Queue(other.url)
     while True:
         for message in queue.receive_messages(WaitTimeSeconds=1, MaxNumberOfMessages=10):
-            by_requests(message.body)
+            call_on(message.body)
             message.delete()
 
 
@@ -47,14 +47,14 @@ def attributes(count: int) -> dict[str, Any]:
     return {f"own-{index}": {"StringValue": "x", "DataType": "String"} for index in range(count)}
 
 
-def send(number: str, count: int = 0) -> None:
+def send(errand: str, count: int = 0) -> None:
     """Send one message with so many attributes."""
-    client.send_message(QueueUrl=url, MessageBody=number, MessageAttributes=attributes(count))
+    client.send_message(QueueUrl=url, MessageBody=errand, MessageAttributes=attributes(count))
 
 
-def send_batch(number: str) -> None:
+def send_batch(errand: str) -> None:
     """Send it in a batch."""
-    client.send_message_batch(QueueUrl=url, Entries=[{"Id": "1", "MessageBody": number}])
+    client.send_message_batch(QueueUrl=url, Entries=[{"Id": "1", "MessageBody": errand}])
 
 
 consuming.in_threads(consume, consume, consume_objects)
@@ -62,8 +62,8 @@ entrance.serve(
     {
         "send_message": send,
         "send_message_batch": send_batch,
-        "nine attributes": lambda number: send(number, 9),
-        "ten attributes": lambda number: send(number, 10),
-        "resources": lambda number: other.send_message(MessageBody=number),
+        "nine attributes": lambda errand: send(errand, 9),
+        "ten attributes": lambda errand: send(errand, 10),
+        "resources": lambda errand: other.send_message(MessageBody=errand),
     }
 )
