@@ -26,8 +26,8 @@ of its own and some with none. The conformance suite writes this page: `make tes
 - **lost**: it did not leave. The call reached the baseline, and nobody was told.
 - **LEAKED**: another request's overrides left.
 
-Where a service goes on by a queue, it sends the message and takes it again; `delay > httpx` is a task that was sent by
-`delay`, and whose handler calls on by httpx.
+Where a service goes on by a queue, it sends the message and takes it again; `delay > httpx` is a task that was sent
+by `delay`, and whose handler calls on by httpx.
 
 "OpenTelemetry alone" is what its own instrumentations do, switched on as `opentelemetry-instrument` does it; "with
 Detour" is the same service behind `detour.sdk.install()` and its likes.
