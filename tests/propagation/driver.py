@@ -23,6 +23,7 @@ import aiohttp
 import grpc.aio
 from google.protobuf.wrappers_pb2 import StringValue
 
+from detour.envoy import tied_to_parent
 from detour.overrides import Kind, Override, Overrides, append_to_baggage, parse_baggage
 from propagation.relay import calls
 from propagation.rows import Service
@@ -164,7 +165,7 @@ def running(
     log = folder / f"service-{http}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            service.command,
+            tied_to_parent(service.command),
             env=_environment(sink, sdk=sdk, PORT=str(http), GRPC_PORT=str(by_grpc), **environment),
             cwd=folder,
             stdin=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """Real brokers, each on loopback ports of its own with all data in a given folder.
 
-Invariant: when a broker's context is left, every process that it started has ended.
+Invariant: when a broker's context is left, every process that it started has ended; they end with the tests, too,
+however those end.
 """
 
 from propagation.brokers.broker import Broker, BrokerError

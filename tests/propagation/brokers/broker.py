@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from detour.envoy import tied_to_parent
+
 _READY_SECONDS: Final = 90
 _STOP_SECONDS: Final = 20
 _POLL_SECONDS: Final = 0.05
@@ -49,7 +51,7 @@ def process(
     log = folder / "log"
     with log.open("wb") as output:
         started = subprocess.Popen(
-            command,
+            tied_to_parent(command),
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
