@@ -73,6 +73,7 @@ async def http_instance(name: str) -> AsyncIterator[Endpoint]:
         lifespan="off",
         ws="websockets-sansio",
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=600,  # an Envoy that sends on a connection that is just being closed answers 503
     )
     server = _Quiet(config)
     listening = socket.create_server(("127.0.0.1", 0))

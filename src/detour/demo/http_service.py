@@ -19,6 +19,9 @@ _WELCOME = {
     },
 }
 
+_KEEP_ALIVE_SECONDS = 7200
+"""Longer than an Envoy keeps idle connections: one that sends on a connection that is being closed answers 503."""
+
 
 class _ReadableResponse(JSONResponse):
     """JSON for people with curl: indented, with a newline at the end."""
@@ -35,6 +38,7 @@ async def serve(service: str, answer: Answerer, port: int) -> None:
         lifespan="off",
         log_level="warning",
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
     await uvicorn.Server(config).serve()
 
