@@ -1,10 +1,15 @@
 """SQS: where overrides find room in a message, and how they are found again."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 
 from detour.sdk import using
-from detour.sdk.mends.sqs import _headers, _with_room
+from detour.sdk.mends.sqs import _asking, _headers, _with_room
 from detour.sdk.propagator import OverridesPropagator
 
 HEADER = "override.route.users=pr-42"
@@ -81,3 +86,47 @@ def test_without_overrides_a_message_is_what_it_was() -> None:
 def test_what_cannot_be_read_is_no_override(message: dict) -> None:
     """And raises nothing."""
     assert not _headers(message).get("baggage", "").startswith("override")
+
+
+def client(*, since_2024: bool = True) -> Any:
+    """Return a client as far as it tells what it can ask for; before 2024 that was one name less."""
+    model = Loader().load_service_model("sqs", "service-2")
+    if not since_2024:
+        del model["shapes"]["ReceiveMessageRequest"]["members"]["MessageSystemAttributeNames"]
+    return SimpleNamespace(meta=SimpleNamespace(service_model=ServiceModel(model, "sqs")))
+
+
+@pytest.mark.parametrize(
+    ("request_", "since_2024", "added"),
+    [
+        ({}, True, {"MessageSystemAttributeNames": ["AWSTraceHeader"]}),
+        ({}, False, {"AttributeNames": ["AWSTraceHeader"]}),
+        ({"AttributeNames": ["SenderId"]}, True, {"AttributeNames": ["SenderId", "AWSTraceHeader"]}),
+        (
+            {"MessageSystemAttributeNames": ["SenderId"]},
+            True,
+            {"MessageSystemAttributeNames": ["SenderId", "AWSTraceHeader"]},
+        ),
+        ({"AttributeNames": ["All"]}, True, {}),
+        ({"MessageSystemAttributeNames": ["AWSTraceHeader"]}, True, {}),
+    ],
+)
+def test_system_attributes_are_asked_for_by_the_name_that_the_service_uses(
+    request_: dict, since_2024: bool, added: dict
+) -> None:
+    """Else by one that its boto3 knows: another would be refused."""
+    asked = _asking(client(since_2024=since_2024), request_)
+    assert asked == {"MessageAttributeNames": ["baggage"], **request_, **added}
+
+
+@pytest.mark.parametrize("names", [["All"], [".*"], ["own", "baggage"]])
+def test_attributes_that_the_service_asks_for_are_not_asked_for_twice(names: list[str]) -> None:
+    """And its own list stays what it is."""
+    request = {"MessageAttributeNames": names}
+    assert _asking(client(), request)["MessageAttributeNames"] == names
+    assert _asking(client(), request)["MessageAttributeNames"] is not names
+
+
+def test_attributes_that_the_service_asks_for_are_asked_for_still() -> None:
+    """Beside the overrides' own."""
+    assert _asking(client(), {"MessageAttributeNames": ["own"]})["MessageAttributeNames"] == ["own", "baggage"]

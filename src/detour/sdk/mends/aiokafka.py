@@ -1,4 +1,4 @@
-"""aiokafka's consumer: OpenTelemetry's span of a message ends before the message is handled."""
+"""aiokafka: OpenTelemetry's span of a message ends before the message is handled."""
 
 from collections.abc import Awaitable, Callable
 from types import ModuleType
@@ -7,14 +7,27 @@ from typing import Any
 from wrapt import wrap_function_wrapper
 
 from detour.sdk.carriage import Headers, texts
-from detour.sdk.mends.message import Batch, hold, release
+from detour.sdk.mends.message import Batch, Taking, hold, release, with_own
 
 
 def mend(module: ModuleType) -> None:
     """Have each record handled under its own overrides, iterated over or got; the iterator is made of `getone`."""
+    wrap_function_wrapper(module, "AIOKafkaProducer.send", _send)
+    wrap_function_wrapper(module, "AIOKafkaConsumer.__aiter__", _iterate)
     wrap_function_wrapper(module, "AIOKafkaConsumer.getone", _getone)
     wrap_function_wrapper(module, "AIOKafkaConsumer.getmany", _getmany)
     wrap_function_wrapper(module, "AIOKafkaConsumer.stop", _stop)
+
+
+async def _send(
+    wrapped: Callable[..., Awaitable[Any]], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    args, kwargs = with_own("headers", 5, args, kwargs)
+    return await wrapped(*args, **kwargs)
+
+
+def _iterate(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return Taking(wrapped(*args, **kwargs))
 
 
 async def _getone(

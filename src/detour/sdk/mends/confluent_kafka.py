@@ -1,21 +1,33 @@
-"""confluent-kafka's consumers: OpenTelemetry makes the span of a message current, without the baggage."""
+"""confluent-kafka: OpenTelemetry makes the span of a message current, without the baggage.
 
-from collections.abc import Callable
+Of the classes that serialize it knows nothing. asyncio's producer has no headers, and carries nothing.
+"""
+
+from collections.abc import Awaitable, Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.context import get_current
-from wrapt import wrap_function_wrapper
+from wrapt import register_post_import_hook, wrap_function_wrapper
 
-from detour.sdk.carriage import Headers, texts
-from detour.sdk.mends.message import Batch, hold, release
+from detour.sdk.carriage import Headers, carried, texts
+from detour.sdk.mends.message import Batch, hold, release, with_own
+
+_HEADERS_POSITION: Final = 6
 
 
 def mend(module: ModuleType) -> None:
     """Have each message handled under its own overrides, polled or consumed."""
     module.Consumer = _carrying(module.Consumer)  # type: ignore[attr-defined]
+    module.Producer = _sending(module.Producer)  # type: ignore[attr-defined]
     if hasattr(module, "DeserializingConsumer"):
         wrap_function_wrapper(module, "DeserializingConsumer.poll", _poll)
+        wrap_function_wrapper(module, "SerializingProducer.produce", _produce)
+    register_post_import_hook(_mend_asyncio, f"{module.__name__}.aio")
+
+
+def _mend_asyncio(module: ModuleType) -> None:
+    wrap_function_wrapper(module, "AIOConsumer.poll", _poll_asyncio)
 
 
 def _carrying(own: Any) -> type:
@@ -35,6 +47,37 @@ def _carrying(own: Any) -> type:
 
     Consumer.__module__, Consumer.__doc__ = own.__module__, own.__doc__
     return Consumer
+
+
+def _sending(own: Any) -> type:
+    """Return a producer's class that leaves the service's headers as they are."""
+
+    class Producer(own):  # type: ignore[misc]
+        def produce(self, *args: Any, **kwargs: Any) -> Any:
+            args, kwargs = with_own("headers", _HEADERS_POSITION, args, kwargs)
+            return super().produce(*args, **kwargs)
+
+    Producer.__module__, Producer.__doc__ = own.__module__, own.__doc__
+    return Producer
+
+
+def _produce(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Send overrides with a message whose producer serializes it."""
+    if entries := [(name, value.encode()) for name, value in carried().items()]:
+        given = args[_HEADERS_POSITION] if len(args) > _HEADERS_POSITION else kwargs.get("headers")
+        headers = {**given, **dict(entries)} if isinstance(given, dict) else [*(given or ()), *entries]
+        args, kwargs = args[:_HEADERS_POSITION], {**kwargs, "headers": headers}
+    return wrapped(*args, **kwargs)
+
+
+async def _poll_asyncio(
+    wrapped: Callable[..., Awaitable[Any]], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    release(consumer)
+    message = await wrapped(*args, **kwargs)
+    if message is not None:
+        hold(consumer, _headers(message))
+    return message
 
 
 def _poll(wrapped: Callable[..., Any], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -12,6 +12,7 @@ from detour.sdk.carriage import carried, context_of
 
 _OPTION: Final = "detour"
 
+_added: ContextVar[dict[str, str] | None] = ContextVar("detour-dramatiq-added", default=None)
 _token: ContextVar[Any] = ContextVar("detour-dramatiq-token", default=None)
 
 
@@ -22,8 +23,15 @@ def mend(module: ModuleType) -> None:
         """Puts overrides into messages, and runs actors under them."""
 
         def before_enqueue(self, _broker: object, message: Any, _delay: object) -> None:
-            if headers := carried():
-                message.options.setdefault(_OPTION, headers)
+            if _OPTION not in message.options and (headers := carried()):
+                message.options[_OPTION] = headers
+                _added.set(headers)
+
+        def after_enqueue(self, _broker: object, message: Any, _delay: object) -> None:
+            # Some brokers send the service's own object, which it may send again for another request.
+            if _added.get() is not None and message.options.get(_OPTION) is _added.get():
+                del message.options[_OPTION]
+            _added.set(None)
 
         def before_process_message(self, _broker: object, message: Any) -> None:
             _token.set(attach(context_of(message.options.get(_OPTION) or {})))

@@ -1,4 +1,4 @@
-"""kafka-python's consumer: OpenTelemetry's span of a message ends before the message is handled."""
+"""kafka-python: OpenTelemetry's span of a message ends before the message is handled."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -7,14 +7,25 @@ from typing import Any
 from wrapt import wrap_function_wrapper
 
 from detour.sdk.carriage import Headers, texts
-from detour.sdk.mends.message import Batch, hold, release
+from detour.sdk.mends.message import Batch, Taking, hold, release, with_own
 
 
 def mend(module: ModuleType) -> None:
     """Have each record handled under its own overrides, iterated over or polled."""
+    wrap_function_wrapper(module, "KafkaProducer.send", _send)
+    wrap_function_wrapper(module, "KafkaConsumer.__iter__", _iterate)
     wrap_function_wrapper(module, "KafkaConsumer.__next__", _next)
     wrap_function_wrapper(module, "KafkaConsumer.poll", _poll)
     wrap_function_wrapper(module, "KafkaConsumer.close", _close)
+
+
+def _send(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    args, kwargs = with_own("headers", 3, args, kwargs)
+    return wrapped(*args, **kwargs)
+
+
+def _iterate(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return Taking(wrapped(*args, **kwargs))
 
 
 def _next(wrapped: Callable[..., Any], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -3,11 +3,13 @@
 A message's context is current from when it is taken until the same consumer takes the next one, or ends.
 
 Invariant: what was current before comes back, whatever other people attached and detached in between; the state
-is in the context itself, so a consumer may be used by several threads and tasks.
+is in the context itself, so a consumer may be used by several threads and tasks, and holds one message of each
+consumer at most.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, Generic, SupportsIndex, TypeVar, overload
 
@@ -16,6 +18,8 @@ from opentelemetry.context import Context, attach, create_key, get_current, get_
 from detour.sdk.carriage import Headers, context_of
 
 M = TypeVar("M")
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
 
 _HELD: Final = create_key("detour-held-message")
 
@@ -40,24 +44,95 @@ def hold(consumer: object, headers: Headers, before: Context | None = None) -> N
 
 
 def release(consumer: object) -> None:
-    """Return to what was current before the consumer's last message, if that one is still current here."""
-    held = get_value(_HELD)
-    if isinstance(held, _Held) and held.consumer == id(consumer):
-        attach(held.before)
+    """End the context of the consumer's last message here; one that another consumer took since stays current."""
+    current = get_current()
+    without = _without(id(consumer), current)
+    if without is not current:
+        attach(without)
+
+
+def _without(consumer: int, context: Context) -> Context:
+    """Return the context as if the consumer had taken nothing."""
+    held = get_value(_HELD, context)
+    if not isinstance(held, _Held):
+        return context
+    if held.consumer == consumer:
+        return held.before
+    before = _without(consumer, held.before)
+    return context if before is held.before else set_value(_HELD, _Held(held.consumer, before), context)
 
 
 @contextmanager
-def kept(consumer: object) -> Iterator[None]:
-    """Keep a message's context through the block, in which an instrumentation may end what it takes for its own."""
+def kept() -> Iterator[None]:
+    """Keep what is current through the block, in which an instrumentation may end what it takes for its own."""
     current = get_current()
-    held = get_value(_HELD, current)
-    yield
-    if isinstance(held, _Held) and held.consumer == id(consumer):
-        attach(current)
+    try:
+        yield
+    finally:
+        if get_current() is not current:
+            attach(current)
+
+
+def own_headers(headers: Any) -> Any:
+    """Return a copy of headers, whatever they are made of; what is no container of them stays what it is."""
+    return copy(headers) if isinstance(headers, list | dict) else headers
+
+
+def with_own(
+    name: str, position: int, args: Args, kwargs: Kwargs, own: Callable[[Any], Any] = own_headers
+) -> tuple[Args, Kwargs]:
+    """Return a call's arguments, with a copy of the one whose headers instrumentations write into.
+
+    A service may give the same ones with each message: one request's overrides would go out with the next one's.
+
+    Args:
+        name: The argument's.
+        position: Where it stands when it is given without its name.
+        args: What the call is given.
+        kwargs: The same, by name.
+        own: Copies it.
+    """
+    if len(args) > position:
+        return (*args[:position], own(args[position]), *args[position + 1 :]), kwargs
+    return args, {**kwargs, name: own(kwargs[name])} if name in kwargs else kwargs
+
+
+class Taking(Generic[M]):
+    """Goes through a consumer's messages; the last one's context ends with the loop, also where that is left early.
+
+    Args:
+        consumer: What gives the messages.
+    """
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self._held: object = None
+
+    def __iter__(self) -> Iterator[M]:
+        return self
+
+    def __aiter__(self) -> AsyncIterator[M]:
+        return self
+
+    def __next__(self) -> M:
+        found: M = next(self._consumer)
+        self._held = get_value(_HELD)
+        return found
+
+    async def __anext__(self) -> M:
+        found: M = await anext(self._consumer)
+        self._held = get_value(_HELD)
+        return found
+
+    def __del__(self) -> None:
+        if self._held is not None and get_value(_HELD) is self._held:  # else another loop has it
+            release(self._consumer)
 
 
 class Batch(list[M], Generic[M]):
     """Messages that came together: going through them makes each one's context current in turn.
+
+    It is a list in everything else: the service may change it, and a copy of it is a plain one.
 
     Args:
         messages: They, in a list that may do something of its own when one is taken out of it.
@@ -72,9 +147,11 @@ class Batch(list[M], Generic[M]):
         self._consumer = consumer
 
     def __iter__(self) -> Iterator[M]:
+        index = 0
         try:
-            for index in range(len(self)):
+            while index < len(self):
                 yield self[index]
+                index += 1
         finally:
             release(self._consumer)
 
@@ -85,8 +162,31 @@ class Batch(list[M], Generic[M]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return Batch(super().__getitem__(index), self._headers, self._consumer)
+        found = super().__getitem__(index)
         release(self._consumer)
         before = get_current()
-        found = self._messages[index]
-        hold(self._consumer, self._headers(found), before)
+        self._take(index, found)
+        if (headers := self._headers_of(found)) is not None:
+            hold(self._consumer, headers, before)
         return found
+
+    def pop(self, index: SupportsIndex = -1) -> M:
+        """Take a message out; its context is current until the next one."""
+        found = self[index]
+        super().pop(index)
+        return found
+
+    def __reduce_ex__(self, _: SupportsIndex) -> tuple[type, tuple[list[M]]]:
+        return list, (self.copy(),)
+
+    def _take(self, index: SupportsIndex, found: M) -> None:
+        """Have the list that they came in do what it does, where the service has not changed this one since."""
+        position = range(len(self))[index]
+        if position < len(self._messages) and list.__getitem__(self._messages, position) is found:
+            self._messages[position]
+
+    def _headers_of(self, found: M) -> Headers | None:
+        try:
+            return self._headers(found)
+        except (AttributeError, KeyError, TypeError, ValueError):  # something that the service has put there
+            return None

@@ -1,20 +1,68 @@
-"""pika: callbacks are carried by OpenTelemetry; messages that are pulled from a blocking channel are not."""
+"""pika: OpenTelemetry carries what a blocking channel hands to callbacks.
+
+It does not carry what is pulled from one, nor what the other adapters' channels hand to callbacks.
+"""
 
 from collections.abc import Callable, Iterator
+from copy import copy
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from opentelemetry.context import get_current
 from wrapt import wrap_function_wrapper
 
-from detour.sdk.carriage import Headers, texts
-from detour.sdk.mends.message import hold, release
+from detour.sdk.carriage import Headers, texts, under_carried
+from detour.sdk.mends.message import hold, own_headers, release, with_own
 
 
 def mend(module: ModuleType) -> None:
     """Have each message of `consume` and `basic_get` handled under its own overrides."""
+    for name in ("adapters.blocking_connection.BlockingConnection", "connection.Connection"):
+        wrap_function_wrapper(module, f"{name}.channel", _open)
+    wrap_function_wrapper(module, "channel.Channel.basic_consume", partial(_call_back, "on_message_callback"))
+    wrap_function_wrapper(module, "channel.Channel.basic_get", partial(_call_back, "callback"))
     wrap_function_wrapper(module, "adapters.blocking_connection.BlockingChannel.consume", _consume)
     wrap_function_wrapper(module, "adapters.blocking_connection.BlockingChannel.basic_get", _basic_get)
+
+
+def _open(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Open a channel that leaves the service's properties as they are."""
+    channel = wrapped(*args, **kwargs)
+    publish = channel.basic_publish
+
+    def basic_publish(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = with_own("properties", 3, args, kwargs, _own)
+        return publish(*args, **kwargs)
+
+    channel.basic_publish = basic_publish
+    return channel
+
+
+def _own(properties: Any) -> Any:
+    own = copy(properties)
+    if own is not None:
+        own.headers = own_headers(own.headers)
+    return own
+
+
+def _call_back(
+    name: str, wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Have the callback of that name called under each message's overrides; blocking channels have their own."""
+    args, kwargs = with_own(name, 1, args, kwargs, _carrying)
+    return wrapped(*args, **kwargs)
+
+
+def _carrying(callback: Any) -> Any:
+    if not callable(callback):
+        return callback  # pika says what is wrong with it
+
+    def carrying(channel: Any, method: Any, properties: Any, body: Any) -> Any:
+        with under_carried(_headers(properties)):
+            return callback(channel, method, properties, body)
+
+    return carrying
 
 
 def _consume(

@@ -16,13 +16,22 @@ def mend(module: ModuleType) -> None:
     """Note the overrides of the request in every job that is made, and perform it under them."""
     wrap_function_wrapper(module, "job.Job.create", _create)
     wrap_function_wrapper(module, "job.Job.perform", _perform)
+    worker = next(one for one in module.Worker.__mro__ if "perform_job" in vars(one))
+    wrap_function_wrapper(worker, "perform_job", _perform_job)
 
 
 def _create(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     job = wrapped(*args, **kwargs)
-    if headers := carried():
-        job.meta.setdefault(_META, headers)
+    headers = carried()
+    if headers or _META in job.meta:  # of another job's, or of an earlier one that was given the same object
+        others = {name: value for name, value in job.meta.items() if name != _META}
+        job.meta = {**others, _META: headers} if headers else others
     return job
+
+
+def _perform_job(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Have callbacks, and handlers of exceptions, run under the job's overrides too."""
+    return _perform(wrapped, args[0] if args else kwargs["job"], args, kwargs)
 
 
 def _perform(wrapped: Callable[..., Any], job: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -22,6 +22,8 @@ from detour.sdk.request import current, tell
 _ATTRIBUTES_MAX: Final = 10
 _BAGGAGE: Final = "baggage"
 _TRACE_HEADER: Final = "AWSTraceHeader"
+_SYSTEM_NAMES: Final = "MessageSystemAttributeNames"
+_OLDER_NAMES: Final = "AttributeNames"
 _FIELD: Final = "Detour="
 _FIELD_MAX: Final = 256
 _NO_TRACE: Final = "Root=1-00000000-000000000000000000000000;Sampled=0"
@@ -89,22 +91,34 @@ def _with_room(message: Kwargs) -> Kwargs:
 
 def _receive(wrapped: Wrapped, client: Any, args: Args, kwargs: Kwargs) -> Any:
     release(client)
-    wanted = [*kwargs.get("MessageSystemAttributeNames", ())]
-    if not {"All", _TRACE_HEADER} & {*wanted, *kwargs.get("AttributeNames", ())}:
-        wanted.append(_TRACE_HEADER)
-    names = [*kwargs.get("MessageAttributeNames", ())]
-    if not {"All", ".*", _BAGGAGE} & set(names):
-        names.append(_BAGGAGE)
-    asked = {"MessageAttributeNames": names, **({"MessageSystemAttributeNames": wanted} if wanted else {})}
-    answer = wrapped(*args, **{**kwargs, **asked})
+    answer = wrapped(*args, **_asking(client, kwargs))
     if messages := answer.get("Messages"):
         answer["Messages"] = Batch(messages, _headers, client)
     return answer
 
 
-def _delete(wrapped: Wrapped, client: Any, args: Args, kwargs: Kwargs) -> Any:
+def _asking(client: Any, request: Kwargs) -> Kwargs:
+    """Return a request for messages that asks for what overrides travel in, beside what the service asks for."""
+    names = [*request.get("MessageAttributeNames", ())]
+    if not {"All", ".*", _BAGGAGE} & set(names):
+        names.append(_BAGGAGE)
+    asked = {_SYSTEM_NAMES: [*request.get(_SYSTEM_NAMES, ())], _OLDER_NAMES: [*request.get(_OLDER_NAMES, ())]}
+    if not {"All", _TRACE_HEADER} & {*asked[_SYSTEM_NAMES], *asked[_OLDER_NAMES]}:
+        asked[_system_names(client, request)].append(_TRACE_HEADER)
+    return {**request, "MessageAttributeNames": names, **{name: found for name, found in asked.items() if found}}
+
+
+def _system_names(client: Any, request: Kwargs) -> str:
+    """Return the argument that asks for system attributes: the service's, else the one that its boto3 knows."""
+    known = client.meta.service_model.operation_model("ReceiveMessage").input_shape.members
+    if _OLDER_NAMES in request and _SYSTEM_NAMES not in request:
+        return _OLDER_NAMES
+    return _SYSTEM_NAMES if _SYSTEM_NAMES in known else _OLDER_NAMES
+
+
+def _delete(wrapped: Wrapped, _: object, args: Args, kwargs: Kwargs) -> Any:
     """Delete messages; the instrumentation ends a context here, and the service goes on with the message's."""
-    with kept(client):
+    with kept():
         return wrapped(*args, **kwargs)
 
 

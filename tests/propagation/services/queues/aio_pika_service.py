@@ -6,6 +6,7 @@ set_up()
 
 import asyncio  # noqa: E402
 import os  # noqa: E402
+from typing import Any  # noqa: E402
 
 import aio_pika  # noqa: E402
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue  # noqa: E402
@@ -14,6 +15,7 @@ from propagation.services.async_clients import call_on  # noqa: E402
 from propagation.services.queues import entrance  # noqa: E402
 
 _NO_MESSAGE_SECONDS = 0.01
+_HEADERS: dict[str, Any] = {"own": 1}
 
 
 async def on_message(message: AbstractIncomingMessage) -> None:
@@ -50,10 +52,16 @@ async def main() -> None:
         await queues["callback"].consume(on_message)
         taking = [asyncio.create_task(iterate(queues["iterator"])), asyncio.create_task(get(queues["get"]))]
 
-        async def send(kind: str, errand: str) -> None:
-            await channel.default_exchange.publish(aio_pika.Message(errand.encode()), queues[kind].name)
+        async def send(kind: str, errand: str, headers: dict[str, Any] | None = None) -> None:
+            message = aio_pika.Message(errand.encode(), headers=headers)
+            await channel.default_exchange.publish(message, queues[kind].name)
 
-        await entrance.serve_async({kind: lambda errand, kind=kind: send(kind, errand) for kind in queues})  # type: ignore[misc]
+        await entrance.serve_async(
+            {
+                **{kind: lambda errand, kind=kind: send(kind, errand) for kind in queues},  # type: ignore[misc]
+                "the same headers": lambda errand: send("callback", errand, _HEADERS),
+            }
+        )
         for each in taking:
             each.cancel()
 

@@ -14,6 +14,7 @@ from propagation.services.queues import entrance  # noqa: E402
 
 _SERVERS = os.environ["KAFKA_BOOTSTRAP"]
 _TOPIC = os.environ["QUEUE"]
+_HEADERS = [("own", b"1")]
 
 
 async def consumer(topic: str) -> AIOKafkaConsumer:
@@ -43,14 +44,18 @@ async def main() -> None:
     producer = AIOKafkaProducer(bootstrap_servers=_SERVERS)
     await producer.start()
 
-    async def send(topic: str, errand: str) -> None:
-        await producer.send_and_wait(topic, errand.encode())
+    async def send(topic: str, errand: str, headers: list[tuple[str, bytes]] | None = None) -> None:
+        await producer.send_and_wait(topic, errand.encode(), headers=headers)
 
     for each in (_TOPIC, f"{_TOPIC}-many"):
         await send(each, "httpx/tick")
     consumers = [asyncio.create_task(iterate()), asyncio.create_task(get_many())]
     await entrance.serve_async(
-        {"iterator": lambda errand: send(_TOPIC, errand), "getmany": lambda errand: send(f"{_TOPIC}-many", errand)}
+        {
+            "iterator": lambda errand: send(_TOPIC, errand),
+            "getmany": lambda errand: send(f"{_TOPIC}-many", errand),
+            "the same headers": lambda errand: send(_TOPIC, errand, _HEADERS),
+        }
     )
     for each in consumers:
         each.cancel()

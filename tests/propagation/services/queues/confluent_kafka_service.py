@@ -5,14 +5,16 @@ from propagation.services.setup import set_up
 set_up()
 
 import os  # noqa: E402
+from typing import Any  # noqa: E402
 
-from confluent_kafka import Consumer, Producer  # noqa: E402
+from confluent_kafka import Consumer, Producer, SerializingProducer  # noqa: E402
 
 from propagation.services.queues import consuming, entrance  # noqa: E402
 from propagation.services.sync_clients import call_on  # noqa: E402
 
 _SERVERS = os.environ["KAFKA_BOOTSTRAP"]
 _TOPIC = os.environ["QUEUE"]
+_HEADERS: list[tuple[str, bytes]] = [("own", b"1")]
 
 
 def consumer(topic: str) -> Consumer:
@@ -40,12 +42,14 @@ def consume() -> None:
                 call_on(message.value().decode())
 
 
-producer = Producer({"bootstrap.servers": _SERVERS, "linger.ms": 0})
+_SETTINGS = {"bootstrap.servers": _SERVERS, "linger.ms": 0}
+plain = Producer(_SETTINGS)
+serializing = SerializingProducer(_SETTINGS)
 
 
-def send(topic: str, errand: str) -> None:
+def send(topic: str, errand: str, producer: Any = plain, **headers: Any) -> None:
     """Send a message, and wait until the broker has it."""
-    producer.produce(topic, errand.encode())
+    producer.produce(topic, value=errand.encode(), **headers)
     assert producer.flush(30) in {0, None}
 
 
@@ -53,5 +57,10 @@ for each in (_TOPIC, f"{_TOPIC}-many"):
     send(each, "requests/tick")
 consuming.in_threads(poll, consume)
 entrance.serve(
-    {"poll": lambda errand: send(_TOPIC, errand), "consume": lambda errand: send(f"{_TOPIC}-many", errand)}
+    {
+        "poll": lambda errand: send(_TOPIC, errand),
+        "consume": lambda errand: send(f"{_TOPIC}-many", errand),
+        "the same headers": lambda errand: send(_TOPIC, errand, headers=_HEADERS),
+        "serializing producer": lambda errand: send(_TOPIC, errand, serializing, headers=_HEADERS),
+    }
 )

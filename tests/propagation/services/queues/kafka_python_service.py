@@ -13,6 +13,7 @@ from propagation.services.sync_clients import call_on  # noqa: E402
 
 _SERVERS = os.environ["KAFKA_BOOTSTRAP"]
 _TOPIC = os.environ["QUEUE"]
+_HEADERS = [("own", b"1")]
 
 
 def consumer(topic: str) -> KafkaConsumer:
@@ -38,14 +39,18 @@ def poll() -> None:
 producer = KafkaProducer(bootstrap_servers=_SERVERS)
 
 
-def send(topic: str, errand: str) -> None:
+def send(topic: str, errand: str, headers: list[tuple[str, bytes]] | None = None) -> None:
     """Send a message, and wait until the broker has it."""
-    producer.send(topic, errand.encode()).get(30)
+    producer.send(topic, errand.encode(), headers=headers).get(30)
 
 
 for each in (_TOPIC, f"{_TOPIC}-polled"):
     send(each, "requests/tick")
 consuming.in_threads(iterate, poll)
 entrance.serve(
-    {"iterator": lambda errand: send(_TOPIC, errand), "poll": lambda errand: send(f"{_TOPIC}-polled", errand)}
+    {
+        "iterator": lambda errand: send(_TOPIC, errand),
+        "poll": lambda errand: send(f"{_TOPIC}-polled", errand),
+        "the same headers": lambda errand: send(_TOPIC, errand, _HEADERS),
+    }
 )
