@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -41,7 +42,7 @@ _PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = 
     "kubernetes-isolation": isolation.measure,
     "sdk": sdk.measure,
     "sdk-logs": sdk_logs.measure,
-    "propagation": propagation.measure,
+    **{part: partial(propagation.measure, section) for part, section in propagation.SECTIONS.items()},
 }
 _RESULTS: Final = Path(__file__).parent / "results"
 

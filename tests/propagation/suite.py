@@ -8,7 +8,7 @@ from pathlib import Path
 from propagation.brokers import BROKERS
 from propagation.driver import Outcome, running
 from propagation.rows import LANGUAGES, Service
-from propagation.sink import Sink, running_sink
+from propagation.sink import running_sink
 from propagation.toolchains import TOOLCHAINS
 
 _numbers = count(1)
@@ -39,19 +39,13 @@ class Suite:
             **dict(service.variables),
         }
 
-    async def outcomes(
-        self, service: Service, requests: int, at_once: int, *, sdk: bool = True, sink: Sink | None = None
-    ) -> AsyncIterator[tuple[str, Outcome]]:
-        """Run a service, and send requests to each of its clients in turn; give each one's outcome."""
-        if sink is None:
-            async with running_sink() as own:
-                async for found in self.outcomes(service, requests, at_once, sdk=sdk, sink=own):
-                    yield found
-            return
-        with running(service, sdk=sdk, sink=sink, folder=self._folder, **self.variables(service)) as process:
-            await process.ready()
-            for client in service.clients:
-                yield client, await process.run(service, client, requests, at_once)
+    async def outcomes(self, service: Service, requests: int, at_once: int) -> AsyncIterator[tuple[str, Outcome]]:
+        """Run a service with the SDK, and send requests to each of its clients in turn; give each one's outcome."""
+        async with running_sink() as sink:
+            with running(service, sdk=True, sink=sink, folder=self._folder, **self.variables(service)) as process:
+                await process.ready()
+                for client in service.clients:
+                    yield client, await process.run(service, client, requests, at_once)
 
 
 def services() -> Iterator[Service]:
