@@ -7,12 +7,12 @@ of it takes hours.
 
 import tempfile
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
+from bench.from_tests import from_tests
 from bench.options import Options
 from bench.report import Row, skipped
 
@@ -29,7 +29,7 @@ _AT_ONCE: Final = 32
 
 async def measure(section: str, options: Options) -> list[Row]:
     """Return how many leaked, and how many were lost, in all rows of a section together."""
-    suite = import_module("propagation.suite")
+    suite = from_tests("propagation.suite")
     requests = options.times(10_000, 50)
     console = Console(stderr=True, highlight=False)
     leaked: list[str] = []

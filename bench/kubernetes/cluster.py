@@ -10,10 +10,10 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from bench.from_tests import from_tests
 from bench.kubernetes.api import Api
 from bench.kubernetes.objects import ELSEWHERE, Json
 from bench.mesh import BenchMesh, bench_mesh, free_ports, until
@@ -22,7 +22,6 @@ from detour.envoy.runner import tied_to_parent
 
 NAMESPACE: Final = "shop"
 
-_TESTS: Final = Path(__file__).parents[2] / "tests"
 _ADDRESSES: Final = "10.88.128.0/17"
 """Addresses of instances that the bench plays: pods' ones, which the test kubelet does not come to."""
 
@@ -128,18 +127,12 @@ async def bench_cluster() -> AsyncIterator[BenchCluster]:
     with node():
         async with bench_mesh() as mesh, AsyncExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="detour-bench-")))
-            cluster = import_module("kubernetes.cluster").Cluster(folder)
+            cluster = from_tests("kubernetes.cluster").Cluster(folder)
             stack.callback(cluster.stop)
             bench = BenchCluster(mesh, cluster, folder, stack)
             await bench.make_node()
             await bench.make_namespace()
             yield bench
-
-
-def reach_tests() -> None:
-    """Let modules of the tests be imported."""
-    if str(_TESTS) not in sys.path:
-        sys.path.append(str(_TESTS))
 
 
 def give_addresses() -> None:
@@ -156,7 +149,6 @@ def node() -> Iterator[None]:
     """
     if os.geteuid() != 0:
         raise RuntimeError("the cluster needs a network namespace of its own: run this as root")
-    reach_tests()
-    with import_module("kubernetes.cluster.node").entered():
+    with from_tests("kubernetes.cluster.node").entered():
         give_addresses()
         yield

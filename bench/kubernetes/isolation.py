@@ -14,9 +14,9 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from importlib import import_module
 from typing import Final
 
+from bench.from_tests import from_tests
 from bench.kubernetes.asking import Asking, load
 from bench.kubernetes.cluster import BenchCluster, bench_cluster
 from bench.kubernetes.cycles import IMAGES, USERS, Copies, Played, client_of
@@ -130,7 +130,7 @@ async def _until_served(ports: list[int]) -> None:
 
 
 def _put_images(bench: BenchCluster) -> None:
-    image = import_module("kubernetes.cluster").Image((sys.executable, "-S", "-E", "-c", _APP))
+    image = from_tests("kubernetes.cluster").Image((sys.executable, "-S", "-E", "-c", _APP))
     for name in (_BASELINE_IMAGE, *IMAGES):
         bench.cluster.images[name] = image
 

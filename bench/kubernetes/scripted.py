@@ -13,13 +13,13 @@ import json
 import sys
 import time
 from copy import deepcopy
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from bench.kubernetes.cluster import NAMESPACE, reach_tests
+from bench.from_tests import from_tests
+from bench.kubernetes.cluster import NAMESPACE
 from bench.kubernetes.objects import Json
 from bench.kubernetes.population import PODS_EACH, Population, Restart
 
@@ -120,7 +120,7 @@ class Scripted:
 
 async def _run(examples: dict[str, Json], services: int, per_second: float, result: Path) -> None:
     population = Population(services)
-    async with import_module("scripted_api").scripted_api() as api:
+    async with from_tests("scripted_api").scripted_api() as api:
         scripted = Scripted(api, examples, population)
         await scripted.load()
         # Else it stops every some seconds to look through all of these objects.
@@ -143,6 +143,5 @@ def _write(result: Path, done: Restart, population: Population) -> None:
 
 
 if __name__ == "__main__":
-    reach_tests()
     shown = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     asyncio.run(_run(shown, int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4])))
