@@ -18,7 +18,9 @@ from bench.report import Row, skipped
 
 SECTIONS: Final = {
     "propagation-python": "Python",
-    "propagation-queues": "Python, by queues",
+    "propagation-to-queues": "Python, to queues",
+    "propagation-from-queues": "Python, from queues",
+    "propagation-queue-to-queue": "Python, from queues to queues",
     "propagation-go": "Go",
     "propagation-typescript": "TypeScript",
 }
@@ -38,7 +40,7 @@ async def measure(section: str, options: Options) -> list[Row]:
     absent: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="detour-bench-") as folder:
         async with suite.open_suite(Path(folder)) as opened:
-            for service in suite.LANGUAGES[section]:
+            for service in suite.SECTIONS[section]:
                 if why := suite.why_not(service):
                     absent.append(skipped(f"{service.name}: interleaved requests", why))
                     continue

@@ -34,14 +34,20 @@ type spanContextKey struct{}
 
 // extractOpenTracing returns the overrides of a header, and a context in which it is passed on.
 func extractOpenTracing(ctx context.Context, header string) (context.Context, []Override) {
-	carried, entries, err := parseOpenTracing(header)
+	carried, own, err := parseOpenTracing(header)
+	if err != nil {
+		tell(problem{openTracingHeader + ": " + header, err})
+		return ctx, nil
+	}
+	ctx = context.WithValue(ctx, spanContextKey{}, carried)
+	entries, err := readOwnItem(own)
 	if err != nil {
 		tell(problem{openTracingHeader + ": " + header, err})
 		return ctx, nil
 	}
 	overrides, problems := readEntries(entries)
 	tell(problems...)
-	return context.WithValue(ctx, spanContextKey{}, carried), overrides
+	return ctx, overrides
 }
 
 // injectOpenTracing writes the header with these overrides, if the request came with one.
@@ -59,22 +65,18 @@ func injectOpenTracing(ctx context.Context, carrier propagation.TextMapCarrier, 
 	carrier.Set(openTracingHeader, header)
 }
 
-// parseOpenTracing takes a header apart: into what is passed on, and the entries that may be overrides.
-func parseOpenTracing(header string) (*spanContext, []entry, error) {
+// parseOpenTracing takes a header apart: into what is passed on, and the item that holds overrides.
+func parseOpenTracing(header string) (carried *spanContext, own string, err error) {
 	if len(header) > headerMax {
-		return nil, nil, fmt.Errorf("it has %d bytes, at most %d are read", len(header), headerMax)
+		return nil, "", fmt.Errorf("it has %d bytes, at most %d are read", len(header), headerMax)
 	}
 	outer, err := fieldsOf(header)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
 	}
-	var carried spanContext
-	item, err := carried.readItems(carried.readOuter(outer))
-	if err != nil {
-		return nil, nil, err
-	}
-	entries, err := readOwnItem(item)
-	return &carried, entries, err
+	carried = new(spanContext)
+	own, err = carried.readItems(carried.readOuter(outer))
+	return carried, own, err
 }
 
 // readOuter keeps the fields of the outer message, and returns the inner one.

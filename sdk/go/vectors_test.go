@@ -21,6 +21,14 @@ type baggageVector struct {
 	Overrides map[string]string
 }
 
+type openTracingVector struct {
+	Name        string
+	OpenTracing string
+	Lines       []string
+	Overrides   map[string]string
+	Leaves      string
+}
+
 type flagVector struct {
 	Text  string
 	Type  string
@@ -79,6 +87,20 @@ func TestWhatIsReadIsWrittenAgain(t *testing.T) {
 			detour.NewPropagator(w3c()).Inject(extracted(http.Header{"Baggage": vector.Lines}), propagation.HeaderCarrier(sent))
 			if got := byKey(detour.Current(extracted(sent))); !maps.Equal(got, vector.Overrides) {
 				t.Errorf("%q\nleft as  %q\nexpected %v", vector.Lines, sent["Baggage"], vector.Overrides)
+			}
+		})
+	}
+}
+
+func TestBothHeadersAreCarriedAsInEveryLanguage(t *testing.T) {
+	for _, vector := range vectors[openTracingVector](t, "opentracing.json") {
+		t.Run(vector.Name, func(t *testing.T) {
+			ctx := extracted(http.Header{"X-Ot-Span-Context": {vector.OpenTracing}, "Baggage": vector.Lines})
+			if got := byKey(detour.Current(ctx)); !maps.Equal(got, vector.Overrides) {
+				t.Errorf("carries  %v\nexpected %v", got, vector.Overrides)
+			}
+			if got := openTracingSent(ctx); got != vector.Leaves {
+				t.Errorf("leaves as %q\nexpected  %q", got, vector.Leaves)
 			}
 		})
 	}

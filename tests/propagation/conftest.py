@@ -1,11 +1,14 @@
 """Collects what became of each row, and writes docs/propagation.md when all of them have run."""
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from propagation import table
+from propagation.suite import Suite, open_suite
 
 _PAGE = Path(__file__).parents[2] / "docs" / "propagation.md"
 
@@ -41,6 +44,13 @@ class _Rows:
         else:
             _PAGE.write_text(table.page(self._verdicts), encoding="utf-8")
             terminalreporter.write_line("docs/propagation.md is written")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def suite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
+    """Give the suite; what services share runs from the first test that needs it to the last."""
+    async with open_suite(tmp_path_factory.mktemp("propagation")) as opened:
+        yield opened
 
 
 def pytest_configure(config: pytest.Config) -> None:

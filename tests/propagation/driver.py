@@ -1,9 +1,13 @@
 """Sends requests with overrides into a service, and tells what left it.
 
 A service is one process. It finds in its environment `PORT` (where it serves HTTP) or `GRPC_PORT`, `SINK_HTTP` and
-`SINK_GRPC` (where it is to call on to), `DETOUR_SDK` (`on` or `off`), what its broker is called by, and `QUEUE`.
-`GET /{client}/{number}` has it call on by that client; a gRPC service takes `{client}/{number}` as the value of
-`detour.test.Relay`'s messages.
+`SINK_GRPC` (where it is to call on to), `DETOUR_SDK` (`on` or `off`), what its brokers are called by, `QUEUE` and
+`HANDLERS` (the names of its own queues, and of those whose handlers all services share).
+
+`GET /{clients}/{number}` has it call on by each of these clients, whose names have commas between them; a gRPC
+service takes `{clients}/{number}` as the value of `detour.test.Relay`'s messages. The sink is told the number, with
+the client's place behind it if there are several: `/17.1`. `{producer} > {clients}` has a service send a message by
+its own queue, and the message's handler call on by the clients.
 """
 
 import asyncio
@@ -11,7 +15,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -26,11 +30,12 @@ from google.protobuf.wrappers_pb2 import StringValue
 from detour.envoy import tied_to_parent
 from detour.overrides import Kind, Override, Overrides, append_to_baggage, parse_baggage
 from propagation.relay import calls
-from propagation.rows import Service
+from propagation.rows import VIA, Service
 from propagation.sink import Sink
 
 _TESTS: Final = Path(__file__).parents[1]
 _READY_SECONDS: Final = 60
+_ANSWER_SECONDS: Final = 30
 _ARRIVAL_SECONDS: Final = 30
 """The longest that nothing may come out of a service which has not called on for every request."""
 
@@ -61,6 +66,29 @@ class Outcome:
     lost: int = 0
     leaked: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+    def and_those(self, others: "Outcome") -> "Outcome":
+        """Return what became of these requests and of others."""
+        return Outcome(
+            self.kept + others.kept,
+            self.altered + others.altered,
+            self.lost + others.lost,
+            self.leaked + others.leaked,
+            self.failed + others.failed,
+        )
+
+    def judge(self, expected: Overrides, seen: list[str]) -> None:
+        """Compare what left with what entered."""
+        for baggage in seen:
+            left = parse_baggage([baggage]).overrides
+            if left == expected:
+                self.kept += 1
+            elif left.route("users") not in {None, expected.route("users")}:
+                self.leaked.append(f"{baggage!r} instead of {[*expected]}")
+            elif len(left) == len(expected):
+                self.altered += 1
+            else:
+                self.lost += 1
 
     @property
     def verdict(self) -> str:
@@ -113,32 +141,41 @@ class RunningService:
         async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{self.port}/") as answer:
             return answer.status == 200
 
-    async def run(self, service: Service, client: str, requests: int, at_once: int) -> Outcome:
+    async def run(
+        self, service: Service, clients: Sequence[str], requests: int, at_once: int
+    ) -> dict[str, Outcome]:
         """Send so many requests, each with overrides of its own, so many of them at the same time.
 
         Args:
             service: The way of serving; of the same process.
-            client: What it is to call on by.
+            clients: What it is to call on by, for each request by one after the other; behind a producer of its
+                own, all behind the same one.
             requests: How many in all.
             at_once: How many at a time.
         """
-        outcome = Outcome()
-        expected = dict(_request() for _ in range(requests))
-        waiting = iter(list(expected.items()))
+        sent = dict(_request() for _ in range(requests))
+        failed: list[str] = []
+        waiting = iter(list(sent.items()))
         async with _caller(service, self.port) as call:
 
             async def work() -> None:
                 for number, overrides in waiting:
-                    if failure := await call(f"{service.prefix}{client}", number, overrides):
-                        outcome.failed.append(f"{failure} {self._last_words()}")
+                    if failed:
+                        return
+                    if failure := await call(_path(service, clients), number, overrides):
+                        failed.append(f"{failure} {self._last_words()}")
 
             await asyncio.gather(*(work() for _ in range(at_once)))
-        await self._arrived(expected, outcome)
-        for number, overrides in expected.items():
-            _judge(outcome, overrides, self._sink.seen.pop(number, []))
-        return outcome
+        outcomes = {client: Outcome(failed=list(failed)) for client in clients}
+        await self._arrived(
+            {f"{number}{label}" for number in sent for label in _labels(clients).values()}, outcomes
+        )
+        for client, label in _labels(clients).items():
+            for number, overrides in sent.items():
+                outcomes[client].judge(overrides, self._sink.seen.pop(f"{number}{label}", []))
+        return outcomes
 
-    async def _arrived(self, expected: Mapping[str, Overrides], outcome: Outcome) -> None:
+    async def _arrived(self, expected: set[str], outcomes: Mapping[str, Outcome]) -> None:
         """Wait until every request has come out again: some do so after they were answered."""
         missing = set(expected)
         deadline = time.monotonic() + _ARRIVAL_SECONDS
@@ -147,8 +184,11 @@ class RunningService:
             if arrived:
                 missing -= arrived
                 deadline = time.monotonic() + _ARRIVAL_SECONDS
-            elif outcome.failed or time.monotonic() > deadline:
-                outcome.failed.append(f"{len(missing)} requests did not call on. {self._last_words()}")
+            elif any(one.failed for one in outcomes.values()) or time.monotonic() > deadline:
+                for one in outcomes.values():
+                    one.failed.append(
+                        f"{len(missing)} calls did not come, {min(missing)} first. {self._last_words()}"
+                    )
                 return
             await asyncio.sleep(0.02)
 
@@ -218,18 +258,14 @@ def _request() -> tuple[str, Overrides]:
     )
 
 
-def _judge(outcome: Outcome, expected: Overrides, seen: list[str]) -> None:
-    """Compare what left with what entered."""
-    for baggage in seen:
-        left = parse_baggage([baggage]).overrides
-        if left == expected:
-            outcome.kept += 1
-        elif left.route("users") not in {None, expected.route("users")}:
-            outcome.leaked.append(f"{baggage!r} instead of {[*expected]}")
-        elif len(left) == len(expected):
-            outcome.altered += 1
-        else:
-            outcome.lost += 1
+def _path(service: Service, clients: Sequence[str]) -> str:
+    producer, via, _ = clients[0].rpartition(VIA)
+    return f"{service.prefix}{producer}{via}{','.join(client.rpartition(VIA)[2] for client in clients)}"
+
+
+def _labels(clients: Sequence[str]) -> dict[str, str]:
+    """Return what each client's calls have behind the request's number: its place, if there are several."""
+    return {client: f".{place}" if len(clients) > 1 else "" for place, client in enumerate(clients)}
 
 
 class _caller:  # noqa: N801  a context manager that is used like a function
@@ -245,7 +281,7 @@ class _caller:  # noqa: N801  a context manager that is used like a function
                 f"127.0.0.1:{self._port}", [("grpc.enable_http_proxy", 0)]
             )
             return self._by_grpc
-        self._closing = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60))
+        self._closing = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_ANSWER_SECONDS))
         return self._by_http
 
     async def __aexit__(self, *_: object) -> None:
@@ -262,7 +298,7 @@ class _caller:  # noqa: N801  a context manager that is used like a function
         sent = StringValue(value=f"{client}/{number}")
         request: Any = iter([sent]) if entry in {"grpc-client-stream", "grpc-bidi-stream"} else sent
         metadata = tuple(_headers(number, overrides).items())
-        answer = calls(self._closing)[entry](request, metadata=metadata, timeout=60)
+        answer = calls(self._closing)[entry](request, metadata=metadata, timeout=_ANSWER_SECONDS)
         try:
             if entry in {"grpc-server-stream", "grpc-bidi-stream"}:
                 return "" if [one async for one in answer] else "no answer"

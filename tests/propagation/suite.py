@@ -1,75 +1,100 @@
-"""The whole suite as the tests and the benchmark use it: sink, brokers, services."""
+"""The whole suite as the tests and the benchmark use it: the sink, brokers, and services beside their handlers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
 from propagation.brokers import BROKERS
-from propagation.driver import Outcome, running
-from propagation.rows import LANGUAGES, Service
-from propagation.sink import running_sink
+from propagation.driver import Outcome, RunningService, running
+from propagation.rows import SECTIONS, Service, handlers, together
+from propagation.sink import Sink, running_sink
 from propagation.toolchains import TOOLCHAINS
 
 _numbers = count(1)
 
 
 class Suite:
-    """Runs services on brokers that are started when the first service needs them.
+    """Runs services. What several need, brokers and handlers, starts with the first and stays.
 
     Args:
         folder: Where brokers have their data, and logs go.
+        sink: Where services call on to.
+        shared: What ends brokers and handlers.
     """
 
-    def __init__(self, folder: Path, brokers: ExitStack) -> None:
+    def __init__(self, folder: Path, sink: Sink, shared: ExitStack) -> None:
+        self.sink = sink
         self._folder = folder
-        self._brokers = brokers
+        self._shared = shared
         self._variables: dict[str, Mapping[str, str]] = {}
+        self._handlers: dict[tuple[str, bool], RunningService] = {}
 
-    def variables(self, service: Service) -> Mapping[str, str]:
-        """Return what a service is told of its broker, which runs from here on, and a name for its queues."""
-        name = service.broker
-        if name and name not in self._variables:
+    @asynccontextmanager
+    async def running(self, service: Service, *, sdk: bool) -> AsyncIterator[RunningService]:
+        """Run a service, with or without Detour's SDK, beside what takes its messages."""
+        started = [self._handler(handler, sdk=sdk) for handler in handlers(service)]
+        await asyncio.gather(*(handler.ready() for handler in started))
+        told = {**self._told(service, sdk), "QUEUE": f"relay-{next(_numbers)}"}
+        with running(service, sdk=sdk, sink=self.sink, folder=self._folder, **told) as process:
+            await process.ready()
+            yield process
+
+    def _handler(self, handler: Service, *, sdk: bool) -> RunningService:
+        """Start what takes messages, unless it runs."""
+        key = handler.name, sdk
+        if key not in self._handlers:
+            context = running(handler, sdk=sdk, sink=self.sink, folder=self._folder, **self._told(handler, sdk))
+            self._handlers[key] = self._shared.enter_context(context)
+        return self._handlers[key]
+
+    def _told(self, service: Service, sdk: bool) -> Mapping[str, str]:
+        """Return what a service is told of its brokers, which run from here on, and the names of queues."""
+        queues = f"handlers-{'on' if sdk else 'off'}"
+        found = {"QUEUE": queues, "HANDLERS": queues, **dict(service.variables)}
+        for name in service.brokers:
+            found.update(self._broker(name))
+        return found
+
+    def _broker(self, name: str) -> Mapping[str, str]:
+        if name not in self._variables:
             folder = self._folder / name
             folder.mkdir()
-            self._variables[name] = self._brokers.enter_context(BROKERS[name].running(folder))
-        return {
-            **self._variables.get(name, {}),
-            "QUEUE": f"relay-{next(_numbers)}",
-            **dict(service.variables),
-        }
+            self._variables[name] = self._shared.enter_context(BROKERS[name].running(folder))
+        return self._variables[name]
 
     async def outcomes(self, service: Service, requests: int, at_once: int) -> AsyncIterator[tuple[str, Outcome]]:
-        """Run a service with the SDK, and send requests to each of its clients in turn; give each one's outcome."""
-        async with running_sink() as sink:
-            with running(service, sdk=True, sink=sink, folder=self._folder, **self.variables(service)) as process:
-                await process.ready()
-                for client in service.clients:
-                    yield client, await process.run(service, client, requests, at_once)
+        """Run a service with the SDK, and send it requests for all its clients; give each one's outcome."""
+        async with self.running(service, sdk=True) as process:
+            for clients in together(service):
+                for client, outcome in (await process.run(service, clients, requests, at_once)).items():
+                    yield client, outcome
 
 
-def services() -> Iterator[Service]:
-    """Give every service of the table."""
-    for found in LANGUAGES.values():
-        yield from found
+def services() -> Iterator[tuple[str, Service]]:
+    """Give every service of the table, each with its section."""
+    for section, found in SECTIONS.items():
+        for service in found:
+            yield section, service
 
 
 def why_not(service: Service) -> str:
     """Say why a service can't run on this machine; "" if it can, and is built."""
-    return (service.broker and BROKERS[service.broker].why_not()) or (
-        service.toolchain and TOOLCHAINS[service.toolchain].why_not()
-    )
+    reasons = (BROKERS[name].why_not() for name in service.brokers)
+    return next(filter(None, reasons), "") or (service.toolchain and TOOLCHAINS[service.toolchain].why_not())
 
 
 def is_packaged(service: Service) -> bool:
     """Say whether PyPI, npm and Debian are enough to run a service."""
-    return (not service.broker or BROKERS[service.broker].is_packaged) and (
+    return all(BROKERS[name].is_packaged for name in service.brokers) and (
         not service.toolchain or TOOLCHAINS[service.toolchain].is_packaged
     )
 
 
 @asynccontextmanager
 async def open_suite(folder: Path) -> AsyncIterator[Suite]:
-    """Give the suite, and end all brokers behind it."""
-    with ExitStack() as brokers:
-        yield Suite(folder, brokers)
+    """Give the suite, and end behind it all that it started."""
+    async with running_sink() as sink:
+        with ExitStack() as shared:
+            yield Suite(folder, sink, shared)

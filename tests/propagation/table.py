@@ -3,34 +3,39 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from propagation.rows import LANGUAGES, Service
+from propagation.rows import SECTIONS, VIA, Service
 
 Verdicts = dict[tuple[str, str, str], str]
 """Service, client and column (`with` or `without`) to one of `propagation.driver.VERDICTS`."""
+
+_COLUMNS: Final = ("without", "with")
 
 _SAYS: Final[Mapping[str, str]] = {
     "kept": "kept",
     "altered": "text altered",
     "lost": "**lost**",
     "leaked": "**LEAKED**",
+    "failed": "**fails**",
 }
 
 _HEAD: Final = """# Context propagation, library by library
 
-An override enters a service; does it leave again with the calls that the service makes? Each row is a real service,
-with a real broker where there is one, that was sent requests one by one, and a hundred at once, each with overrides
-of its own and some with none. The conformance suite writes this page: `make test-propagation`.
+An override enters a service; does it leave again with the calls that the service makes? Each pair of a service and
+a client is a real one, with a real broker where there is a queue. It was sent requests one by one, and a hundred
+that interleave (25 for OpenTelemetry alone), each with overrides of its own and some with none. The conformance
+suite writes this page: `make test-propagation`.
 
 - **kept**: every override left with the call that it belonged to, and with no other.
 - **text altered**: it left, but a flag's text came out otherwise (`1+1 and more` as `1 1+and+more`).
 - **lost**: it did not leave. The call reached the baseline, and nobody was told.
 - **LEAKED**: another request's overrides left.
+- **fails**: the request is not answered, or nothing leaves: the instrumentation breaks the library.
 
-Where a service goes on by a queue, it sends the message and takes it again; `delay > httpx` is a task that was sent
-by `delay`, and whose handler calls on by httpx.
+A service that calls on by a queue sends a message, and whoever takes it calls on in turn: what is told is what
+arrived in the end. `delay > httpx` is a task that was sent by `delay`, and whose handler calls on by httpx.
 
 "OpenTelemetry alone" is what its own instrumentations do, switched on as `opentelemetry-instrument` does it; "with
-Detour" is the same service behind `detour.sdk.install()` and its likes.
+Detour" is the same service behind `detour.sdk.install()` and its likes. {count} pairs:
 """
 
 
@@ -41,10 +46,10 @@ def missing(verdicts: Verdicts) -> list[str]:
 
 def page(verdicts: Verdicts) -> str:
     """Write the page; every row must be there."""
-    parts = [_HEAD]
-    for language, services in LANGUAGES.items():
+    parts = [_HEAD.format(count=len(verdicts) // len(_COLUMNS))]
+    for section, services in SECTIONS.items():
         parts += [
-            f"\n## {language}\n",
+            f"\n## {section}\n",
             "\n| service | calls on by | OpenTelemetry alone | with Detour |\n|---|---|---|---|\n",
         ]
         parts += [line for service in services for line in _lines(service, verdicts)]
@@ -52,14 +57,27 @@ def page(verdicts: Verdicts) -> str:
 
 
 def _lines(service: Service, verdicts: Verdicts) -> Iterator[str]:
+    """Give a line for all clients that fare alike."""
+    alike: dict[tuple[str, ...], list[str]] = {}
     for client in service.clients:
-        alone, with_detour = (_SAYS[verdicts[service.name, client, column]] for column in ("without", "with"))
-        yield f"| {service.name} | {client} | {alone} | {with_detour} |\n"
+        fared = tuple(_SAYS[verdicts[service.name, client, column]] for column in _COLUMNS)
+        alike.setdefault(fared, []).append(client)
+    for fared, clients in alike.items():
+        yield f"| {service.name} | {_shown(clients)} | {' | '.join(fared)} |\n"
+
+
+def _shown(clients: list[str]) -> str:
+    """Name clients; those behind one producer together, as `delay > requests, httpx`."""
+    behind: dict[str, list[str]] = {}
+    for client in clients:
+        before, via, last = client.rpartition(VIA)
+        behind.setdefault(before + via, []).append(last)
+    return "; ".join(f"{before}{', '.join(names)}" for before, names in behind.items())
 
 
 def _expected() -> Iterator[tuple[str, str, str]]:
-    for services in LANGUAGES.values():
+    for services in SECTIONS.values():
         for service in services:
             for client in service.clients:
-                for column in ("without", "with"):
+                for column in _COLUMNS:
                     yield service.name, client, column

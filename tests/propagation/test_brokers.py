@@ -5,19 +5,16 @@ another's message, or get lost behind the handler. Requests without overrides ha
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from itertools import count
 
 import aiohttp
 import pytest
 
-from propagation.driver import running
-from propagation.rows import PYTHON_QUEUES, Service
-from propagation.sink import Sink, running_sink
+from propagation.rows import HANDLERS, Service
+from propagation.sink import Sink
 from propagation.suite import Suite, is_packaged, why_not
 
-ROUNDS = 20
+ROUNDS = 40
 ARRIVAL_SECONDS = 30
 
 USES = [
@@ -31,43 +28,40 @@ USES = [
     ("confluent-kafka", "the same headers"),
     ("confluent-kafka", "serializing producer"),
 ]
-SERVICES = {one.name: one for one in PYTHON_QUEUES}
+
+_numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    """Give the suite, whose brokers run from the first test that needs them to the last."""
-    with ExitStack() as brokers:
-        yield Suite(tmp_path_factory.mktemp("brokers"), brokers)
-
-
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(
     ("service", "client"),
     [
         pytest.param(
-            SERVICES[name],
+            HANDLERS[name],
             client,
             id=f"{name}, {client}",
-            marks=[] if is_packaged(SERVICES[name]) else [pytest.mark.more],
+            marks=[] if is_packaged(HANDLERS[name]) else [pytest.mark.more],
         )
         for name, client in USES
     ],
 )
-async def test_a_message_carries_what_its_own_request_carried(
-    suite: Suite, service: Service, client: str, tmp_path: Path
-) -> None:
+async def test_a_message_carries_what_its_own_request_carried(suite: Suite, service: Service, client: str) -> None:
     """Though the service gives one object with all its messages, whichever of its callbacks calls on."""
     if missing := why_not(service):
         pytest.skip(missing)
-    sent = {str(number): f"override.route.users=pr-{number}" if number % 2 else "" for number in range(2 * ROUNDS)}
-    async with running_sink() as sink:
-        with running(service, sdk=True, sink=sink, folder=tmp_path, **suite.variables(service)) as process:
-            await process.ready()
-            await send(process.port, client, sent)
-            await arrived(sink, sent)
-            assert {number: sink.seen[number] for number in sent} == {
-                number: [baggage] for number, baggage in sent.items()
-            }
+    sent = dict(request() for _ in range(ROUNDS))
+    async with suite.running(service, sdk=True) as process:
+        await send(process.port, client, sent)
+        await arrived(suite.sink, sent)
+        assert {number: suite.sink.seen[number] for number in sent} == {
+            number: [baggage] for number, baggage in sent.items()
+        }
+
+
+def request() -> tuple[str, str]:
+    """Return a number that no other request has, and baggage of which the same is true, or none."""
+    number = next(_numbers)
+    return f"own-{number}", f"override.route.users=pr-{number}" if number % 2 else ""
 
 
 async def send(port: int, client: str, sent: dict[str, str]) -> None:

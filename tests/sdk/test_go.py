@@ -25,7 +25,7 @@ def go(*arguments: str, module: Path) -> str:
 def test_its_own_tests_pass(module: Path) -> None:
     """And vet finds nothing, in each of its modules."""
     go("vet", "./...", module=module.parent)
-    go("test", "./...", module=module.parent)
+    go("test", "-count=1", "./...", module=module.parent)  # vectors lie outside: no cache knows of them
 
 
 def test_it_is_formatted() -> None:

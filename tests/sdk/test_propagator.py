@@ -1,6 +1,8 @@
 """Carrying overrides in and out, in front of OpenTelemetry's own propagators."""
 
+import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,3 +236,14 @@ def test_a_span_is_no_matter() -> None:
     headers: dict[str, str] = {}
     PROPAGATOR.inject(headers, context)
     assert set(headers) == {"traceparent", "baggage"}
+
+
+VECTORS = json.loads((Path(__file__).parents[2] / "sdk/vectors/opentracing.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["name"])
+def test_both_headers_are_carried_as_every_language_does(case: dict[str, Any]) -> None:
+    """The vectors that all SDKs share."""
+    headers = {"x-ot-span-context": [case["opentracing"]], "baggage": case["lines"]}
+    assert {one.key: one.value for one in carried_in(PROPAGATOR.extract(headers, Context()))} == case["overrides"]
+    assert through(headers).get("x-ot-span-context") == case["leaves"]

@@ -3,11 +3,27 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { current, install, parseWords, using } from "../src/index";
 import { parseOpentracing, writeOpentracing } from "../src/opentracing";
-import { entered, leaving, plain } from "./setup";
+import { entered, leaving, plain, vectors } from "./setup";
 
 install();
 
 const HEADER = "x-ot-span-context";
+
+interface Vector {
+  readonly name: string;
+  readonly opentracing: string;
+  readonly lines: string[];
+  readonly overrides: Record<string, string>;
+  readonly leaves: string | null;
+}
+
+for (const { name, opentracing, lines, overrides, leaves } of vectors<Vector>("opentracing.json")) {
+  test(`carries: ${name}`, () => {
+    const context = entered({ [HEADER]: opentracing, baggage: lines });
+    assert.deepEqual(plain(current(context)), overrides);
+    assert.equal(leaving(context)[HEADER] ?? null, leaves);
+  });
+}
 
 /** What Python's `write_opentracing(None, Overrides)` makes of `override.route.users=pr-42`. */
 const FROM_PYTHON = "EkMJAAAAAAAAAAARAAAAAAAAAAAYACItCglvdmVycmlkZXMSIENoUUtDM0p2ZFhSbExuVnpaWEp6RWdWd2NpMDBNZz09";

@@ -62,18 +62,20 @@ def write_opentracing(header: str | None, overrides: Overrides) -> str:
     if len(entries) > ENTRIES_MAX:
         raise ValueError(f"{len(entries)} overrides in one request, at most {ENTRIES_MAX} are possible")
     ours = write_fields(map_entry(_ENTRIES, key, value) for key, value in entries)
-    item = map_entry(_BAGGAGE_ITEMS, _ITEM, b64encode(ours).decode())
-    made = _encoded(message, [*kept, item])
+    items = [map_entry(_BAGGAGE_ITEMS, _ITEM, b64encode(ours).decode())] if entries else []
+    made = _encoded(message, [*kept, *items])
     if len(made) > HEADER_MAX:
         raise ValueError(f"x-ot-span-context would have {len(made)} bytes, at most {HEADER_MAX} are possible")
     return made
 
 
 def strip_opentracing(header: str) -> str | None:
-    """Return the header without any override, None if it is not of this form.
+    """Return the header without any override, None if it is not of this form, or is too long to be read.
 
     Trace and span ids, and other people's baggage items, stay as they are.
     """
+    if len(header) > HEADER_MAX:
+        return None
     try:
         message = _decoded(header)
         kept = [field for field in read_fields(_context(message)) if not _is_ours(field)]

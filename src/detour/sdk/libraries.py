@@ -62,7 +62,7 @@ LIBRARIES: Final = (
     Library("rq", "rq", mend="rq"),
     Library("dramatiq", "dramatiq", mend="dramatiq"),
     # What runs beside a request.
-    Library("threading", "threading", ("threading",)),
+    Library("threading", "threading", ("threading",), mend="threading"),
     Library("greenlet", "greenlet", mend="greenlets"),
     Library("gevent", "gevent", mend="gevent"),
 )

@@ -1,5 +1,5 @@
-// A service that overrides enter, and that calls on. Its argument is how it serves: net/http, grpc-go, or amqp091,
-// which is net/http with a queue behind it.
+// A service that overrides enter, and that calls on. Its argument is how it serves: net/http or grpc-go. With
+// AMQP_URL there is a queue, too, whose handler is this service again.
 //
 // PORT, GRPC_PORT, SINK_HTTP, SINK_GRPC, AMQP_URL, QUEUE and DETOUR_SDK are as the suite's driver says.
 package main
@@ -14,9 +14,6 @@ import (
 	"syscall"
 )
 
-// A call calls on, by one client, with a request's number.
-type call func(ctx context.Context, number string) error
-
 func main() {
 	log.SetFlags(0)
 	setUp()
@@ -24,28 +21,27 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	go func() { log.Fatal(serve(os.Args[1:], clients)) }()
+	relay := &relay{clients: clients}
+	if os.Getenv("AMQP_URL") != "" {
+		if err := relay.addQueue(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	go func() { log.Fatal(serve(os.Args[1:], relay)) }()
 	awaitEnd()
 }
 
-func serve(arguments []string, clients map[string]call) error {
+func serve(arguments []string, relay *relay) error {
 	if len(arguments) != 1 {
-		return fmt.Errorf("expected one argument: net/http, grpc-go, or amqp091")
+		return fmt.Errorf("expected one argument: net/http or grpc-go")
 	}
 	switch arguments[0] {
 	case "net/http":
-		return serveHTTP(clients)
+		return serveHTTP(relay)
 	case "grpc-go":
-		return serveGRPC(clients)
-	case "amqp091":
-		publish, err := newQueue(clients["net-http"])
-		if err != nil {
-			return err
-		}
-		clients["amqp091"] = publish
-		return serveHTTP(clients)
+		return serveGRPC(relay)
 	}
-	return fmt.Errorf("%s is no way of serving: expected net/http, grpc-go, or amqp091", arguments[0])
+	return fmt.Errorf("%s is no way of serving: expected net/http or grpc-go", arguments[0])
 }
 
 // awaitEnd returns when the process is told to end, or whoever started it is gone.

@@ -13,25 +13,31 @@ import (
 
 const atOnce = 64
 
-// newQueue consumes the queue, and calls on for each message; it returns what sends one, and waits until the broker
-// has it. OpenTelemetry has no instrumentation of amqp091, so with it alone nobody writes headers or reads them.
-func newQueue(callOn call) (call, error) {
+// addQueue consumes the queue, does the errand of each message, and adds the client that sends one, whose errand is
+// to call on by net/http. OpenTelemetry has no instrumentation of amqp091, so with it alone nobody writes headers or
+// reads them.
+func (r *relay) addQueue() error {
 	connection, err := amqp.Dial(os.Getenv("AMQP_URL"))
 	if err != nil {
-		return nil, fmt.Errorf("AMQP_URL: %w", err)
+		return fmt.Errorf("AMQP_URL: %w", err)
 	}
 	queue := os.Getenv("QUEUE")
 	deliveries, err := consumed(connection, queue)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	r.send, err = publisher(connection, queue)
+	if err != nil {
+		return err
+	}
+	r.clients["amqp091"] = func(ctx context.Context, number string) error { return r.send(ctx, "net-http/"+number) }
 	go func() {
 		for delivery := range deliveries {
-			go handle(delivery, callOn)
+			go r.handle(delivery)
 		}
 		log.Fatal("RabbitMQ has closed the connection")
 	}()
-	return publisher(connection, queue)
+	return nil
 }
 
 func consumed(connection *amqp.Connection, queue string) (<-chan amqp.Delivery, error) {
@@ -48,12 +54,12 @@ func consumed(connection *amqp.Connection, queue string) (<-chan amqp.Delivery, 
 	return channel.Consume(queue, "", false, false, false, false, nil)
 }
 
-func handle(delivery amqp.Delivery, callOn call) {
+func (r *relay) handle(delivery amqp.Delivery) {
 	ctx := context.Background()
 	if hasSDK() {
 		ctx = detour.ExtractTable(ctx, delivery.Headers)
 	}
-	if err := callOn(ctx, string(delivery.Body)); err != nil {
+	if err := r.errand(ctx, string(delivery.Body)); err != nil {
 		log.Print(err)
 	}
 	if err := delivery.Ack(false); err != nil {
@@ -61,7 +67,8 @@ func handle(delivery amqp.Delivery, callOn call) {
 	}
 }
 
-func publisher(connection *amqp.Connection, queue string) (call, error) {
+// publisher returns what sends an errand, and waits until the broker has it.
+func publisher(connection *amqp.Connection, queue string) (func(context.Context, string) error, error) {
 	channel, err := connection.Channel()
 	if err != nil {
 		return nil, err
@@ -69,8 +76,8 @@ func publisher(connection *amqp.Connection, queue string) (call, error) {
 	if err := channel.Confirm(false); err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, number string) error {
-		message := amqp.Publishing{Body: []byte(number)}
+	return func(ctx context.Context, errand string) error {
+		message := amqp.Publishing{Body: []byte(errand)}
 		if hasSDK() {
 			message.Headers = detour.InjectTable(ctx, nil)
 		}
@@ -80,7 +87,7 @@ func publisher(connection *amqp.Connection, queue string) (call, error) {
 		}
 		confirmed, err := confirmation.WaitContext(ctx)
 		if err == nil && !confirmed {
-			return fmt.Errorf("RabbitMQ has refused message %s", number)
+			return fmt.Errorf("RabbitMQ has refused %s", errand)
 		}
 		return err
 	}, nil

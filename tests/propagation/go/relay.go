@@ -17,7 +17,7 @@ var streams = map[string]*grpc.StreamDesc{
 	"grpc-bidi-stream":   stream("BidiStream", true, true),
 }
 
-var relay = grpc.ServiceDesc{
+var service = grpc.ServiceDesc{
 	ServiceName: relayName,
 	HandlerType: (*any)(nil),
 	Methods:     []grpc.MethodDesc{{MethodName: "Unary", Handler: handleUnary}},

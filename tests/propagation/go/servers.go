@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -16,47 +14,35 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-const interleaving = 3 * time.Millisecond
-
-// callOn waits a moment, so that requests interleave, and calls on.
-func callOn(ctx context.Context, clients map[string]call, client, number string) error {
-	call, ok := clients[client]
-	if !ok {
-		return fmt.Errorf("%q is no client here", client)
-	}
-	time.Sleep(rand.N(interleaving))
-	return call(ctx, number)
-}
-
-func serveHTTP(clients map[string]call) error {
+func serveHTTP(relay *relay) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
-	mux.HandleFunc("GET /{client}/{number}", func(w http.ResponseWriter, r *http.Request) {
-		if err := callOn(r.Context(), clients, r.PathValue("client"), r.PathValue("number")); err != nil {
+	mux.HandleFunc("GET /{clients}/{number}", func(w http.ResponseWriter, r *http.Request) {
+		if err := relay.request(r.Context(), r.PathValue("clients"), r.PathValue("number")); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
 	return http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), otelhttp.NewHandler(mux, "relay"))
 }
 
-func serveGRPC(clients map[string]call) error {
+func serveGRPC(relay *relay) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("GRPC_PORT"))
 	if err != nil {
 		return err
 	}
 	server := grpc.NewServer(grpc.StatsHandler(otelgrpc.NewServerHandler()))
-	server.RegisterService(&relay, &relayServer{clients})
+	server.RegisterService(&service, &relayServer{relay})
 	return server.Serve(listener)
 }
 
 type relayServer struct {
-	clients map[string]call
+	relay *relay
 }
 
-// handle calls on for one message, whose value is client/number.
+// handle calls on for one message, whose value is clients/number.
 func (s *relayServer) handle(ctx context.Context, message *wrapperspb.StringValue) error {
-	client, number, _ := strings.Cut(message.GetValue(), "/")
-	return callOn(ctx, s.clients, client, number)
+	clients, number, _ := strings.Cut(message.GetValue(), "/")
+	return s.relay.request(ctx, clients, number)
 }
 
 func (s *relayServer) unary(ctx context.Context, message *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {

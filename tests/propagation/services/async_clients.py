@@ -5,22 +5,26 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from functools import cache
+from importlib import import_module
 from typing import Any
+
+from propagation.services.errands import errands, read
 
 _SINK = os.environ["SINK_HTTP"]
 _INTERLEAVING_SECONDS = 0.003
 
 
-async def call(client: str, number: str) -> None:
-    """Wait a moment, so that requests interleave, and call on."""
+async def call(clients: str, number: str) -> None:
+    """Wait a moment, so that requests interleave, and call on by each client."""
     await asyncio.sleep(random.uniform(0, _INTERLEAVING_SECONDS))
-    await CLIENTS[client](number)
+    for client, told in errands(clients, number):
+        await CLIENTS[client](told)
 
 
 async def call_on(errand: str) -> None:
-    """Call on as a message says: `httpx/17`."""
-    client, _, number = errand.partition("/")
-    await CLIENTS[client](number)
+    """Call on as a message says."""
+    for client, told in read(errand):
+        await CLIENTS[client](told)
 
 
 async def by_httpx(number: str) -> None:
@@ -63,6 +67,24 @@ async def _to_thread(number: str) -> None:
     await asyncio.to_thread(by_requests, number)
 
 
+def _by_queue(module: str) -> Callable[[str], Awaitable[None]]:
+    async def by_queue(number: str) -> None:
+        await import_module(f"propagation.services.queues.{module}").send_on(f"httpx/{number}")
+
+    return by_queue
+
+
+def _blocking(name: str) -> Callable[[str], Awaitable[None]]:
+    """Send from the coroutine by a library that is none of asyncio's, as services do with quick calls."""
+
+    async def blocking(number: str) -> None:
+        from propagation.services import sync_clients
+
+        sync_clients.CLIENTS[name](number)
+
+    return blocking
+
+
 CLIENTS: dict[str, Callable[[str], Awaitable[None]]] = {
     "httpx": by_httpx,
     "aiohttp": _by_aiohttp,
@@ -72,6 +94,12 @@ CLIENTS: dict[str, Callable[[str], Awaitable[None]]] = {
     **{
         name: _by_grpc(name)
         for name in ("grpc-unary", "grpc-client-stream", "grpc-server-stream", "grpc-bidi-stream")
+    },
+    "aio-pika": _by_queue("aio_pika_producer"),
+    "aiokafka": _by_queue("aiokafka_producer"),
+    **{
+        name: _blocking(name)
+        for name in ("Celery", "RQ", "Dramatiq", "pika", "kafka-python", "confluent-kafka", "SQS (boto3)")
     },
 }
 

@@ -64,6 +64,7 @@ SPAWNING: dict[str, Callable[[str], object]] = {
     "gevent thread pool": in_thread_pool,
     "raw greenlet": in_raw_greenlet,
 }
+sync_clients.CLIENTS.update(SPAWNING)
 
 
 @app.get("/")
@@ -74,11 +75,8 @@ def ready() -> str:
 
 @app.get("/<client>/<number>")
 def call(client: str, number: str) -> str:
-    """Call on: from this greenlet, or from one that is started for it."""
-    if client in SPAWNING:
-        SPAWNING[client](number)
-    else:
-        sync_clients.call(client, number)
+    """Call on, from this greenlet or from one that is started for it."""
+    sync_clients.call(client, number)
     return number
 
 

@@ -1,11 +1,13 @@
 """What every service does first: OpenTelemetry as its documentation says, with or without Detour's SDK."""
 
 import os
+from functools import cache
 from importlib.metadata import entry_points
 
 
+@cache
 def set_up() -> None:
-    """Set up tracing and propagation, before any library is imported."""
+    """Set up tracing and propagation, once, before any library is imported."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
 

@@ -12,6 +12,8 @@ from starlette.routing import Route  # noqa: E402
 
 from propagation.services import asgi, async_clients, sync_clients  # noqa: E402
 
+BEHIND = {"coroutine": async_clients.call, "function": sync_clients.call}
+
 
 async def ready(_: Request) -> Response:
     """Say that it serves."""
@@ -20,11 +22,10 @@ async def ready(_: Request) -> Response:
 
 async def call(request: Request) -> Response:
     """Call on: at once, or when the answer has been sent."""
-    client, number = request.path_params["client"], request.path_params["number"]
-    if client == "background requests":
-        return PlainTextResponse(number, background=BackgroundTask(sync_clients.call, "requests", number))
-    if client == "background httpx":
-        return PlainTextResponse(number, background=BackgroundTask(async_clients.call, "httpx", number))
+    way, number = request.path_params["client"], request.path_params["number"]
+    behind, _, client = way.rpartition(": ")
+    if behind:
+        return PlainTextResponse(number, background=BackgroundTask(BEHIND[behind], client, number))
     await async_clients.call(client, number)
     return PlainTextResponse(number)
 

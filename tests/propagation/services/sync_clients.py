@@ -1,4 +1,7 @@
-"""Calling on from services that have a thread, or a greenlet, for each request."""
+"""Calling on from services that have a thread, or a greenlet, for each request.
+
+By a queue they call on in two steps: the message's handler, in a process that all services share, calls the sink.
+"""
 
 import os
 import random
@@ -7,22 +10,26 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib import import_module
 from typing import Any
+
+from propagation.services.errands import errands, read
 
 _SINK = os.environ["SINK_HTTP"]
 _INTERLEAVING_SECONDS = 0.003
 
 
-def call(client: str, number: str) -> None:
-    """Wait a moment, so that requests interleave, and call on."""
+def call(clients: str, number: str) -> None:
+    """Wait a moment, so that requests interleave, and call on by each client."""
     time.sleep(random.uniform(0, _INTERLEAVING_SECONDS))
-    CLIENTS[client](number)
+    for client, told in errands(clients, number):
+        CLIENTS[client](told)
 
 
 def call_on(errand: str) -> None:
-    """Call on as a message says: `httpx/17`."""
-    client, _, number = errand.partition("/")
-    CLIENTS[client](number)
+    """Call on as a message says."""
+    for client, told in read(errand):
+        CLIENTS[client](told)
 
 
 def by_requests(number: str) -> None:
@@ -80,7 +87,14 @@ def _in_timer(number: str) -> None:
     timer.join()
 
 
-CLIENTS: dict[str, Callable[[str], None]] = {
+def _by_queue(module: str) -> Callable[[str], None]:
+    def by_queue(number: str) -> None:
+        import_module(f"propagation.services.queues.{module}").send_on(f"urllib3/{number}")
+
+    return by_queue
+
+
+CLIENTS: dict[str, Callable[[str], object]] = {
     "requests": by_requests,
     "httpx": _by_httpx,
     "urllib3": _by_urllib3,
@@ -92,6 +106,13 @@ CLIENTS: dict[str, Callable[[str], None]] = {
         name: _by_grpc(name)
         for name in ("grpc-unary", "grpc-client-stream", "grpc-server-stream", "grpc-bidi-stream")
     },
+    "Celery": _by_queue("celery_app"),
+    "RQ": _by_queue("rq_jobs"),
+    "Dramatiq": _by_queue("dramatiq_actors"),
+    "pika": _by_queue("pika_producer"),
+    "kafka-python": _by_queue("kafka_python_producer"),
+    "confluent-kafka": _by_queue("confluent_kafka_producer"),
+    "SQS (boto3)": _by_queue("sqs_producer"),
 }
 
 

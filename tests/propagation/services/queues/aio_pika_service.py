@@ -1,20 +1,17 @@
 """aio-pika: a callback, an iterator, and one message at a time."""
 
-from propagation.services.setup import set_up
+from propagation.services.queues.aio_pika_producer import opened, queue, send  # sets up first
 
-set_up()
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue  # isort: skip
 
-import asyncio  # noqa: E402
-import os  # noqa: E402
-from typing import Any  # noqa: E402
+import asyncio
+from typing import Any
 
-import aio_pika  # noqa: E402
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue  # noqa: E402
+from propagation.services.async_clients import call_on
+from propagation.services.queues import entrance
 
-from propagation.services.async_clients import call_on  # noqa: E402
-from propagation.services.queues import entrance  # noqa: E402
-
-_NO_MESSAGE_SECONDS = 0.01
+_KINDS = ("callback", "iterator", "get")
+_NO_MESSAGE_SECONDS = 0.02
 _HEADERS: dict[str, Any] = {"own": 1}
 
 
@@ -43,27 +40,18 @@ async def get(queue: AbstractQueue) -> None:
 
 async def main() -> None:
     """Serve until the process is ended."""
-    async with await aio_pika.connect_robust(os.environ["AMQP_URL"]) as connection:
-        channel = await connection.channel()
-        queues = {
-            kind: await channel.declare_queue(f"{os.environ['QUEUE']}-{kind}")
-            for kind in ("callback", "iterator", "get")
+    channel = await opened()
+    queues = {kind: await channel.declare_queue(queue(kind)) for kind in _KINDS}
+    await queues["callback"].consume(on_message)
+    taking = [asyncio.create_task(iterate(queues["iterator"])), asyncio.create_task(get(queues["get"]))]
+    await entrance.serve_async(
+        {
+            **{kind: lambda errand, kind=kind: send(kind, errand) for kind in _KINDS},  # type: ignore[misc]
+            "the same headers": lambda errand: send("callback", errand, _HEADERS),
         }
-        await queues["callback"].consume(on_message)
-        taking = [asyncio.create_task(iterate(queues["iterator"])), asyncio.create_task(get(queues["get"]))]
-
-        async def send(kind: str, errand: str, headers: dict[str, Any] | None = None) -> None:
-            message = aio_pika.Message(errand.encode(), headers=headers)
-            await channel.default_exchange.publish(message, queues[kind].name)
-
-        await entrance.serve_async(
-            {
-                **{kind: lambda errand, kind=kind: send(kind, errand) for kind in queues},  # type: ignore[misc]
-                "the same headers": lambda errand: send("callback", errand, _HEADERS),
-            }
-        )
-        for each in taking:
-            each.cancel()
+    )
+    for each in taking:
+        each.cancel()
 
 
 asyncio.run(main())

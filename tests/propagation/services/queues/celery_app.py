@@ -9,14 +9,16 @@ from typing import Any  # noqa: E402
 
 from celery import Celery  # noqa: E402
 
+from propagation.services.queues.consuming import TICK  # noqa: E402
 from propagation.services.sync_clients import call_on  # noqa: E402
 
 app = Celery("relay", broker=os.environ["REDIS_URL"], backend=os.environ["REDIS_URL"])
 app.conf.update(
+    task_default_queue=os.environ["QUEUE"],
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
     result_chord_join_timeout=30,
-    beat_schedule={"tick": {"task": "tick", "schedule": 0.5}},
+    beat_schedule={"tick": {"task": "tick", "schedule": 0.5, "options": {"expires": 5}}},
 )
 
 
@@ -42,4 +44,9 @@ def pause() -> None:
 @app.task(name="tick")
 def tick() -> None:
     """Call on for nobody: what beat sends belongs to no request."""
-    call_on("requests/tick")
+    call_on(f"requests/{TICK}")
+
+
+def send_on(errand: str) -> None:
+    """Send a task to the worker that all services share."""
+    relay.apply_async((errand,), queue=os.environ["HANDLERS"])

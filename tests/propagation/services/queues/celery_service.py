@@ -4,13 +4,17 @@ from propagation.services.queues.celery_app import pause, relay, relay_again  # 
 
 from celery import chain, chord, group  # isort: skip
 
+import os
+
 from propagation.services.queues import consuming, entrance
 
 _APP = ("-m", "celery", "-A", "propagation.services.queues.celery_app")
+_QUEUE = os.environ["QUEUE"]
+
 consuming.in_process(
-    *_APP, "worker", "-P", "prefork", "-c", "4", "-l", "ERROR", "--without-mingle", "--without-gossip"
+    *_APP, "worker", "-P", "prefork", "-c", "4", "-l", "ERROR", "--without-mingle", "--without-gossip", "-n", _QUEUE
 )
-consuming.in_process(*_APP, "beat", "-l", "ERROR", "-s", "schedule")
+consuming.in_process(*_APP, "beat", "-l", "ERROR", "-s", f"{_QUEUE}-schedule")
 entrance.serve(
     {
         "delay": relay.delay,

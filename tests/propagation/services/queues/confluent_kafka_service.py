@@ -1,32 +1,26 @@
 """confluent-kafka: a consumer that is polled, and one that consumes several messages at a time."""
 
-from propagation.services.setup import set_up
+from propagation.services.queues.confluent_kafka_producer import SERVERS, send, serializing, topic  # sets up first
 
-set_up()
+from confluent_kafka import Consumer  # isort: skip
 
-import os  # noqa: E402
-from typing import Any  # noqa: E402
+from propagation.services.queues import consuming, entrance
+from propagation.services.sync_clients import call_on
 
-from confluent_kafka import Consumer, Producer, SerializingProducer  # noqa: E402
-
-from propagation.services.queues import consuming, entrance  # noqa: E402
-from propagation.services.sync_clients import call_on  # noqa: E402
-
-_SERVERS = os.environ["KAFKA_BOOTSTRAP"]
-_TOPIC = os.environ["QUEUE"]
 _HEADERS: list[tuple[str, bytes]] = [("own", b"1")]
+_POLL, _CONSUME = topic("poll"), topic("consume")
 
 
-def consumer(topic: str) -> Consumer:
+def consumer(name: str) -> Consumer:
     """Return one that begins with the first message."""
-    made = Consumer({"bootstrap.servers": _SERVERS, "group.id": topic, "auto.offset.reset": "earliest"})
-    made.subscribe([topic])
+    made = Consumer({"bootstrap.servers": SERVERS, "group.id": name, "auto.offset.reset": "earliest"})
+    made.subscribe([name])
     return made
 
 
 def poll() -> None:
     """Take one message after the other."""
-    taking = consumer(_TOPIC)
+    taking = consumer(_POLL)
     while True:
         message = taking.poll(0.5)
         if message is not None and not message.error():
@@ -35,32 +29,21 @@ def poll() -> None:
 
 def consume() -> None:
     """Take several at a time."""
-    taking = consumer(f"{_TOPIC}-many")
+    taking = consumer(_CONSUME)
     while True:
         for message in taking.consume(10, 0.2):
             if not message.error():
                 call_on(message.value().decode())
 
 
-_SETTINGS = {"bootstrap.servers": _SERVERS, "linger.ms": 0}
-plain = Producer(_SETTINGS)
-serializing = SerializingProducer(_SETTINGS)
-
-
-def send(topic: str, errand: str, producer: Any = plain, **headers: Any) -> None:
-    """Send a message, and wait until the broker has it."""
-    producer.produce(topic, value=errand.encode(), **headers)
-    assert producer.flush(30) in {0, None}
-
-
-for each in (_TOPIC, f"{_TOPIC}-many"):
-    send(each, "requests/tick")
+for each in (_POLL, _CONSUME):
+    send(each, f"requests/{consuming.TICK}")
 consuming.in_threads(poll, consume)
 entrance.serve(
     {
-        "poll": lambda errand: send(_TOPIC, errand),
-        "consume": lambda errand: send(f"{_TOPIC}-many", errand),
-        "the same headers": lambda errand: send(_TOPIC, errand, headers=_HEADERS),
-        "serializing producer": lambda errand: send(_TOPIC, errand, serializing, headers=_HEADERS),
+        "poll": lambda errand: send(_POLL, errand),
+        "consume": lambda errand: send(_CONSUME, errand),
+        "the same headers": lambda errand: send(_POLL, errand, headers=_HEADERS),
+        "serializing producer": lambda errand: send(_POLL, errand, serializing, headers=_HEADERS),
     }
 )

@@ -1,11 +1,16 @@
 """Running what takes messages: in threads, and in processes that end with the one that started them."""
 
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from detour.envoy import tied_to_parent
+
+TICK: Final = f"tick-{os.environ['DETOUR_SDK']}"
+"""The number of a message that belongs to no request."""
 
 
 def in_threads(*consumers: Callable[[], None]) -> None:

@@ -1,43 +1,10 @@
-"""Dramatiq on Redis: a worker with threads."""
+"""Dramatiq: a worker with threads."""
 
-from propagation.services.setup import set_up
+from propagation.services.queues.dramatiq_actors import broker, pause, relay, relay_again  # sets up first
 
-set_up()
+import dramatiq  # isort: skip
 
-import os  # noqa: E402
-
-import dramatiq  # noqa: E402
-from dramatiq.brokers.redis import RedisBroker  # noqa: E402
-from dramatiq.middleware import CurrentMessage  # noqa: E402
-
-from propagation.services.queues import entrance  # noqa: E402
-from propagation.services.sync_clients import call_on  # noqa: E402
-
-broker = RedisBroker(url=os.environ["REDIS_URL"], namespace=os.environ["QUEUE"])
-broker.add_middleware(CurrentMessage())
-dramatiq.set_broker(broker)
-
-
-@dramatiq.actor
-def relay(errand: str) -> None:
-    """Call on."""
-    call_on(errand)
-
-
-@dramatiq.actor(min_backoff=1, max_backoff=1)
-def relay_again(errand: str) -> None:
-    """Call on at the second try."""
-    message = CurrentMessage.get_current_message()
-    assert message
-    if not message.options.get("retries"):
-        raise RuntimeError("the first try fails")
-    call_on(errand)
-
-
-@dramatiq.actor
-def pause() -> None:
-    """Do nothing; something comes behind it."""
-
+from propagation.services.queues import entrance
 
 dramatiq.Worker(broker, worker_timeout=20, worker_threads=8).start()
 entrance.serve(

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-VIA = " > "
+from propagation.rows import VIA
 
 _INTERLEAVING_SECONDS = 0.003
 

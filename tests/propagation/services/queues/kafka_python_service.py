@@ -1,56 +1,43 @@
 """kafka-python: a consumer that is iterated over, and one that is polled."""
 
-from propagation.services.setup import set_up
+from propagation.services.queues.kafka_python_producer import SERVERS, send, topic  # sets up first
 
-set_up()
+from kafka import KafkaConsumer  # isort: skip
 
-import os  # noqa: E402
+from propagation.services.queues import consuming, entrance
+from propagation.services.sync_clients import call_on
 
-from kafka import KafkaConsumer, KafkaProducer  # noqa: E402
-
-from propagation.services.queues import consuming, entrance  # noqa: E402
-from propagation.services.sync_clients import call_on  # noqa: E402
-
-_SERVERS = os.environ["KAFKA_BOOTSTRAP"]
-_TOPIC = os.environ["QUEUE"]
 _HEADERS = [("own", b"1")]
 
 
-def consumer(topic: str) -> KafkaConsumer:
+def consumer(kind: str) -> KafkaConsumer:
     """Return one that begins with the first message."""
-    return KafkaConsumer(topic, bootstrap_servers=_SERVERS, group_id=topic, auto_offset_reset="earliest")
+    name = topic(kind)
+    return KafkaConsumer(name, bootstrap_servers=SERVERS, group_id=name, auto_offset_reset="earliest")
 
 
 def iterate() -> None:
     """Take one message after the other."""
-    for record in consumer(_TOPIC):
+    for record in consumer("iterator"):
         call_on(record.value.decode())
 
 
 def poll() -> None:
     """Take several at a time."""
-    taking = consumer(f"{_TOPIC}-polled")
+    taking = consumer("poll")
     while True:
         for records in taking.poll(timeout_ms=500).values():
             for record in records:
                 call_on(record.value.decode())
 
 
-producer = KafkaProducer(bootstrap_servers=_SERVERS)
-
-
-def send(topic: str, errand: str, headers: list[tuple[str, bytes]] | None = None) -> None:
-    """Send a message, and wait until the broker has it."""
-    producer.send(topic, errand.encode(), headers=headers).get(30)
-
-
-for each in (_TOPIC, f"{_TOPIC}-polled"):
-    send(each, "requests/tick")
+for each in ("iterator", "poll"):
+    send(each, f"requests/{consuming.TICK}")
 consuming.in_threads(iterate, poll)
 entrance.serve(
     {
-        "iterator": lambda errand: send(_TOPIC, errand),
-        "poll": lambda errand: send(f"{_TOPIC}-polled", errand),
-        "the same headers": lambda errand: send(_TOPIC, errand, _HEADERS),
+        "iterator": lambda errand: send("iterator", errand),
+        "poll": lambda errand: send("poll", errand),
+        "the same headers": lambda errand: send("iterator", errand, _HEADERS),
     }
 )

@@ -1,35 +1,25 @@
 """pika: a callback, also of a connection with a loop of its own, an iterator, and one message at a time."""
 
-from propagation.services.setup import set_up
+from propagation.services.queues.pika_producer import OWN, parameters, queue, send  # sets up first
 
-set_up()
+import pika  # isort: skip
 
-import os  # noqa: E402
-import threading  # noqa: E402
-import time  # noqa: E402
-from typing import Any  # noqa: E402
+import time
+from typing import Any
 
-import pika  # noqa: E402
-
-from propagation.services.queues import consuming, entrance  # noqa: E402
-from propagation.services.sync_clients import call_on  # noqa: E402
+from propagation.services.queues import consuming, entrance
+from propagation.services.sync_clients import call_on
 
 _KINDS = ("callback", "iterator", "basic_get", "asynchronous callback")
-_PROPERTIES = pika.BasicProperties(headers={"own": 1})
-_NO_MESSAGE_SECONDS = 0.01
-_local = threading.local()
+_PROPERTIES = pika.BasicProperties(**OWN)
+_NO_MESSAGE_SECONDS = 0.02
 
 
 def channel(kind: str) -> Any:
     """Return a channel of its own, with a queue for the kind."""
-    made = pika.BlockingConnection(pika.URLParameters(os.environ["AMQP_URL"])).channel()
+    made = pika.BlockingConnection(parameters()).channel()
     made.queue_declare(queue(kind))
     return made
-
-
-def queue(kind: str) -> str:
-    """Return the name of a kind's queue."""
-    return f"{os.environ['QUEUE']}-{kind}"
 
 
 def callback() -> None:
@@ -46,8 +36,9 @@ def call_back_asynchronously() -> None:
         on_message = lambda *delivery: call_on(delivery[3].decode())  # noqa: E731
         own.basic_consume(queue("asynchronous callback"), on_message, auto_ack=True)
 
-    parameters = pika.URLParameters(os.environ["AMQP_URL"])
-    pika.SelectConnection(parameters, lambda connection: connection.channel(on_open_callback=opened)).ioloop.start()
+    pika.SelectConnection(
+        parameters(), lambda connection: connection.channel(on_open_callback=opened)
+    ).ioloop.start()
 
 
 def iterate() -> None:
@@ -65,15 +56,6 @@ def get() -> None:
             time.sleep(_NO_MESSAGE_SECONDS)
         else:
             call_on(body.decode())
-
-
-def send(kind: str, errand: str, properties: pika.BasicProperties | None = None) -> None:
-    """Send a message over this thread's own channel."""
-    if not hasattr(_local, "channel"):
-        _local.channel = channel(kind)
-    _local.channel.basic_publish(
-        "", queue(kind), errand.encode(), properties or pika.BasicProperties(headers={"own": 1})
-    )
 
 
 for each in _KINDS:

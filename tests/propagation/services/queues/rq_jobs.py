@@ -1,4 +1,7 @@
-"""RQ's jobs; imported by who enqueues them, and by the worker."""
+"""RQ's jobs; imported by who enqueues them, and by the workers.
+
+`queue` is for workers that have a process for each job; the one that is called by `WITHIN` for those that have not.
+"""
 
 from propagation.services.setup import set_up
 
@@ -11,7 +14,12 @@ from redis import Redis  # noqa: E402
 
 from propagation.services.sync_clients import call_on  # noqa: E402
 
-queue = rq.Queue(os.environ["QUEUE"], connection=Redis.from_url(os.environ["REDIS_URL"]))
+WITHIN = "-within"
+
+_redis = Redis.from_url(os.environ["REDIS_URL"])
+queue = rq.Queue(os.environ["QUEUE"], connection=_redis)
+queue_within = rq.Queue(os.environ["QUEUE"] + WITHIN, connection=_redis)
+_handlers = rq.Queue(os.environ["HANDLERS"] + WITHIN, connection=_redis)
 
 
 def relay(errand: str) -> None:
@@ -36,3 +44,8 @@ def succeed(errand: str) -> str:
 def relay_behind(_job: object, _connection: object, errand: str) -> None:
     """Call on when a job has succeeded."""
     call_on(errand)
+
+
+def send_on(errand: str) -> None:
+    """Enqueue a job for the worker that all services share."""
+    _handlers.enqueue(relay, errand)

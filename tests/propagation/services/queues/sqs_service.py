@@ -1,41 +1,33 @@
 """SQS by boto3: clients and resources, one message and batches, with and without room for attributes."""
 
-from propagation.services.setup import set_up
+from propagation.services.queues.sqs_producer import SETTINGS, client, url  # sets up first
 
-set_up()
+import boto3  # isort: skip
 
-import os  # noqa: E402
-from typing import Any  # noqa: E402
+import os
+from typing import Any
 
-import boto3  # noqa: E402
+from propagation.services.queues import consuming, entrance
+from propagation.services.sync_clients import call_on
 
-from propagation.services.queues import consuming, entrance  # noqa: E402
-from propagation.services.sync_clients import call_on  # noqa: E402
-
-_SETTINGS: Any = {
-    "endpoint_url": os.environ["SQS_ENDPOINT"],
-    "region_name": "eu-test-1",
-    "aws_access_key_id": "test",
-    "aws_secret_access_key": "test",
-}
-client = boto3.client("sqs", **_SETTINGS)
-url = client.create_queue(QueueName=os.environ["QUEUE"])["QueueUrl"]
-other = boto3.resource("sqs", **_SETTINGS).create_queue(QueueName=f"{os.environ['QUEUE']}-other")
+_QUEUE = url(os.environ["QUEUE"])
+_OTHER = url(f"{os.environ['QUEUE']}-other")
+_resource = boto3.resource("sqs", **SETTINGS).Queue(_OTHER)
 
 
 def consume() -> None:
     """Take up to ten messages at a time, delete each before it is handled, and call on."""
-    own = boto3.client("sqs", **_SETTINGS)
+    own = boto3.session.Session().client("sqs", **SETTINGS)
     while True:
-        taken = own.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        taken = own.receive_message(QueueUrl=_QUEUE, WaitTimeSeconds=1, MaxNumberOfMessages=10)
         for message in taken.get("Messages", []):
-            own.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            own.delete_message(QueueUrl=_QUEUE, ReceiptHandle=message["ReceiptHandle"])
             call_on(message["Body"])
 
 
 def consume_objects() -> None:
     """The same with boto3's resources."""
-    queue = boto3.resource("sqs", **_SETTINGS).Queue(other.url)
+    queue = boto3.session.Session().resource("sqs", **SETTINGS).Queue(_OTHER)
     while True:
         for message in queue.receive_messages(WaitTimeSeconds=1, MaxNumberOfMessages=10):
             call_on(message.body)
@@ -49,12 +41,12 @@ def attributes(count: int) -> dict[str, Any]:
 
 def send(errand: str, count: int = 0) -> None:
     """Send one message with so many attributes."""
-    client.send_message(QueueUrl=url, MessageBody=errand, MessageAttributes=attributes(count))
+    client.send_message(QueueUrl=_QUEUE, MessageBody=errand, MessageAttributes=attributes(count))
 
 
 def send_batch(errand: str) -> None:
     """Send it in a batch."""
-    client.send_message_batch(QueueUrl=url, Entries=[{"Id": "1", "MessageBody": errand}])
+    client.send_message_batch(QueueUrl=_QUEUE, Entries=[{"Id": "1", "MessageBody": errand}])
 
 
 consuming.in_threads(consume, consume, consume_objects)
@@ -64,6 +56,6 @@ entrance.serve(
         "send_message_batch": send_batch,
         "nine attributes": lambda errand: send(errand, 9),
         "ten attributes": lambda errand: send(errand, 10),
-        "resources": lambda errand: other.send_message(MessageBody=errand),
+        "resources": lambda errand: _resource.send_message(MessageBody=errand),
     }
 )

@@ -9,11 +9,11 @@ import {
 import axios from "axios";
 import { setTimeout as wait } from "node:timers/promises";
 import { RelayClient } from "./relay";
-import { send, sendToPolled } from "./queue";
+import { type Producer, producers } from "./queue";
 import { SINK, byFetch } from "./sink";
 import { byPosting } from "./threads";
 
-type Call = (id: string) => Promise<unknown>;
+export type Call = (id: string) => Promise<unknown>;
 type Answered = (error: Error | null) => void;
 
 interface Relay {
@@ -24,6 +24,7 @@ interface Relay {
 }
 
 const DELAY_MAX_MS = 3;
+const VIA = " > ";
 
 const grpc = new RelayClient(process.env.SINK_GRPC ?? "127.0.0.1:1", credentials.createInsecure(), {
   "grpc.enable_http_proxy": 0,
@@ -40,17 +41,31 @@ const clients: Readonly<Record<string, Call>> = {
     stream.end(id);
     return ended(stream);
   },
-  amqplib: send,
-  "amqplib get": sendToPolled,
+  amqplib: (id) => producers.amqplib(`fetch/${id}`),
+  "amqplib get": (id) => producers["amqplib get"](`fetch/${id}`),
   "worker thread": byPosting,
 };
 
-/** Calls on by the client of that name, after a moment in which other requests come between. */
-export async function callOn(client: string, id: string): Promise<void> {
+/**
+ * Calls on for a request, after a moment in which other requests come between: by each of the clients, or
+ * `amqplib > clients` by those behind the queue.
+ */
+export async function callOn(asked: string, id: string): Promise<void> {
   await wait(Math.random() * DELAY_MAX_MS);
-  const call = clients[client];
-  if (!call) throw new Error(`there is no client ${client}, but ${Object.keys(clients).join(", ")}`);
-  await call(id);
+  const [producer = "", behind] = asked.split(VIA);
+  if (behind === undefined) await run(`${asked}/${id}`);
+  else await producers[producer as Producer](`${behind}/${id}`);
+}
+
+/** Calls on by each client of an errand, `fetch,axios/17`; of several each is told the id with its place behind it. */
+export async function run(errand: string): Promise<void> {
+  const [asked = "", id = ""] = errand.split("/");
+  const names = asked.split(",");
+  for (const [place, name] of names.entries()) {
+    const call = clients[name];
+    if (!call) throw new Error(`there is no client ${name}, but ${Object.keys(clients).join(", ")}`);
+    await call(names.length > 1 ? `${id}.${place}` : id);
+  }
 }
 
 function answered(call: (done: Answered) => unknown): Promise<void> {

@@ -1,11 +1,13 @@
 /**
- * A service that overrides enter, and that calls on: `SERVER` is `express`, `fastify`, `grpc-js`, or `amqplib`.
+ * A service that overrides enter, and that calls on: `SERVER` is `express`, `fastify`, `grpc-js`, or `node:http`.
  *
  * `PORT`, `GRPC_PORT`, `SINK_HTTP`, `SINK_GRPC`, `AMQP_URL`, `QUEUE` and `DETOUR_SDK` are as the suite's driver
  * says.
  */
 
 import "./setup"; // Before any library that is instrumented.
+import { run } from "./clients";
+import { connect } from "./queue";
 import { servers } from "./servers";
 
 const name = process.env.SERVER ?? "";
@@ -15,4 +17,4 @@ process.on("SIGTERM", () => process.exit(0));
 process.stdin.on("end", () => process.exit(0)).resume();
 
 if (!serve) throw new Error(`SERVER=${name} is none of ${Object.keys(servers).join(", ")}`);
-void serve();
+void connect(run).then(serve);

@@ -13,7 +13,6 @@ import express from "express";
 import fastify from "fastify";
 import { createServer } from "node:http";
 import { callOn } from "./clients";
-import { connect } from "./queue";
 import { relay } from "./relay";
 
 const HOST = "127.0.0.1";
@@ -23,11 +22,10 @@ export const servers: Readonly<Record<string, () => Promise<unknown>>> = {
   express: byExpress,
   fastify: byFastify,
   "grpc-js": byGrpc,
-  amqplib: byNode,
+  "node:http": byNode,
 };
 
 async function byExpress(): Promise<void> {
-  await connect();
   const app = express();
   app.get("/", (_request, response) => void response.send("ready"));
   app.get("/:client/:id", async (request, response) => {
@@ -41,7 +39,6 @@ async function byExpress(): Promise<void> {
 }
 
 async function byFastify(): Promise<void> {
-  await connect();
   const app = fastify();
   app.get("/", async () => "ready");
   app.get<{ Params: { client: string; id: string } }>("/:client/:id", async ({ params }) => {
@@ -51,9 +48,8 @@ async function byFastify(): Promise<void> {
   await app.listen({ port: PORT, host: HOST });
 }
 
-/** What serves is the queue's consumer; messages are asked for by plain HTTP. */
+/** Plain HTTP: what is put to the proof is the queue behind it. */
 async function byNode(): Promise<void> {
-  await connect();
   createServer(async ({ url = "" }, response) => {
     const [, client = "", id = ""] = decodeURIComponent(url).split("/");
     try {
@@ -79,8 +75,8 @@ async function byGrpc(): Promise<void> {
 }
 
 async function handled(value: string): Promise<string> {
-  const [client = "", id = ""] = value.split("/");
-  await callOn(client, id);
+  const [clients = "", id = ""] = value.split("/");
+  await callOn(clients, id);
   return value;
 }
 
