@@ -42,7 +42,8 @@ _PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = 
     "kubernetes-isolation": isolation.measure,
     "sdk": sdk.measure,
     "sdk-logs": sdk_logs.measure,
-    **{part: partial(propagation.measure, section) for part, section in propagation.SECTIONS.items()},
+    "propagation": partial(propagation.measure, queues=False),
+    "propagation-queues": partial(propagation.measure, queues=True),
 }
 _RESULTS: Final = Path(__file__).parent / "results"
 

@@ -26,7 +26,9 @@ class _Rows:
             self._left_out[report.longrepr[2].removeprefix("Skipped: ")] = None
         if report.when == "call":
             for name, value in report.user_properties:
-                if name == "row":
+                if name == "left out":
+                    self._left_out[value] = None
+                elif name == "row":
                     service, client, column, verdict = value
                     self._verdicts[service, client, column] = verdict
 

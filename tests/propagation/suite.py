@@ -1,14 +1,14 @@
 """The whole suite as the tests and the benchmark use it: the sink, brokers, and services beside their handlers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
 from propagation.brokers import BROKERS
 from propagation.driver import Outcome, RunningService, running
-from propagation.rows import SECTIONS, Service, handlers, together
+from propagation.rows import SECTIONS, Service, brokers, handlers, together
 from propagation.sink import Sink, running_sink
 from propagation.toolchains import TOOLCHAINS
 
@@ -32,11 +32,13 @@ class Suite:
         self._handlers: dict[tuple[str, bool], RunningService] = {}
 
     @asynccontextmanager
-    async def running(self, service: Service, *, sdk: bool) -> AsyncIterator[RunningService]:
-        """Run a service, with or without Detour's SDK, beside what takes its messages."""
-        started = [self._handler(handler, sdk=sdk) for handler in handlers(service)]
+    async def running(
+        self, service: Service, clients: Collection[str], *, sdk: bool
+    ) -> AsyncIterator[RunningService]:
+        """Run a service that is to call on by these clients, with or without the SDK, beside their handlers."""
+        started = [self._handler(handler, sdk=sdk) for handler in handlers(clients)]
         await asyncio.gather(*(handler.ready() for handler in started))
-        told = {**self._told(service, sdk), "QUEUE": f"relay-{next(_numbers)}"}
+        told = {**self._told(service, clients, sdk=sdk), "QUEUE": f"relay-{next(_numbers)}"}
         with running(service, sdk=sdk, sink=self.sink, folder=self._folder, **told) as process:
             await process.ready()
             yield process
@@ -45,15 +47,16 @@ class Suite:
         """Start what takes messages, unless it runs."""
         key = handler.name, sdk
         if key not in self._handlers:
-            context = running(handler, sdk=sdk, sink=self.sink, folder=self._folder, **self._told(handler, sdk))
+            told = self._told(handler, (), sdk=sdk)
+            context = running(handler, sdk=sdk, sink=self.sink, folder=self._folder, **told)
             self._handlers[key] = self._shared.enter_context(context)
         return self._handlers[key]
 
-    def _told(self, service: Service, sdk: bool) -> Mapping[str, str]:
+    def _told(self, service: Service, clients: Iterable[str], *, sdk: bool) -> Mapping[str, str]:
         """Return what a service is told of its brokers, which run from here on, and the names of queues."""
         queues = f"handlers-{'on' if sdk else 'off'}"
         found = {"QUEUE": queues, "HANDLERS": queues, **dict(service.variables)}
-        for name in service.brokers:
+        for name in sorted(brokers(service, clients)):
             found.update(self._broker(name))
         return found
 
@@ -64,11 +67,13 @@ class Suite:
             self._variables[name] = self._shared.enter_context(BROKERS[name].running(folder))
         return self._variables[name]
 
-    async def outcomes(self, service: Service, requests: int, at_once: int) -> AsyncIterator[tuple[str, Outcome]]:
-        """Run a service with the SDK, and send it requests for all its clients; give each one's outcome."""
-        async with self.running(service, sdk=True) as process:
-            for clients in together(service):
-                for client, outcome in (await process.run(service, clients, requests, at_once)).items():
+    async def outcomes(
+        self, service: Service, clients: Collection[str], requests: int, at_once: int
+    ) -> AsyncIterator[tuple[str, Outcome]]:
+        """Run a service with the SDK, and send it requests for these of its clients; give each one's outcome."""
+        async with self.running(service, clients, sdk=True) as process:
+            for group in together(service, clients):
+                for client, outcome in (await process.run(service, group, requests, at_once)).items():
                     yield client, outcome
 
 
@@ -79,15 +84,17 @@ def services() -> Iterator[tuple[str, Service]]:
             yield section, service
 
 
-def why_not(service: Service) -> str:
-    """Say why a service can't run on this machine; "" if it can, and is built."""
-    reasons = (BROKERS[name].why_not() for name in service.brokers)
-    return next(filter(None, reasons), "") or (service.toolchain and TOOLCHAINS[service.toolchain].why_not())
+def why_not(service: Service, client: str) -> str:
+    """Say why a service can't call on by a client on this machine; "" if it can, and is built."""
+    reasons = [BROKERS[name].why_not() for name in sorted(brokers(service, [client]))]
+    if service.toolchain:
+        reasons.append(TOOLCHAINS[service.toolchain].why_not())
+    return next(filter(None, reasons), "")
 
 
-def is_packaged(service: Service) -> bool:
-    """Say whether PyPI, npm and Debian are enough to run a service."""
-    return all(BROKERS[name].is_packaged for name in service.brokers) and (
+def is_packaged(service: Service, client: str) -> bool:
+    """Say whether PyPI, npm and Debian are enough for a service that calls on by a client."""
+    return all(BROKERS[name].is_packaged for name in brokers(service, [client])) and (
         not service.toolchain or TOOLCHAINS[service.toolchain].is_packaged
     )
 

@@ -14,7 +14,7 @@ from propagation.rows import HANDLERS, Service
 from propagation.sink import Sink
 from propagation.suite import Suite, is_packaged, why_not
 
-ROUNDS = 40
+ROUNDS = 20
 ARRIVAL_SECONDS = 30
 
 USES = [
@@ -40,17 +40,17 @@ _numbers = count(1)
             HANDLERS[name],
             client,
             id=f"{name}, {client}",
-            marks=[] if is_packaged(HANDLERS[name]) else [pytest.mark.more],
+            marks=[] if is_packaged(HANDLERS[name], client) else [pytest.mark.more],
         )
         for name, client in USES
     ],
 )
 async def test_a_message_carries_what_its_own_request_carried(suite: Suite, service: Service, client: str) -> None:
     """Though the service gives one object with all its messages, whichever of its callbacks calls on."""
-    if missing := why_not(service):
+    if missing := why_not(service, client):
         pytest.skip(missing)
     sent = dict(request() for _ in range(ROUNDS))
-    async with suite.running(service, sdk=True) as process:
+    async with suite.running(service, [client], sdk=True) as process:
         await send(process.port, client, sent)
         await arrived(suite.sink, sent)
         assert {number: suite.sink.seen[number] for number in sent} == {

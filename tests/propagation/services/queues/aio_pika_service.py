@@ -8,10 +8,10 @@ import asyncio
 from typing import Any
 
 from propagation.services.async_clients import call_on
-from propagation.services.queues import entrance
+from propagation.services.queues import consuming, entrance
 
 _KINDS = ("callback", "iterator", "get")
-_NO_MESSAGE_SECONDS = 0.02
+_NO_MESSAGE_SECONDS = 0.05
 _HEADERS: dict[str, Any] = {"own": 1}
 
 
@@ -43,7 +43,8 @@ async def main() -> None:
     channel = await opened()
     queues = {kind: await channel.declare_queue(queue(kind)) for kind in _KINDS}
     await queues["callback"].consume(on_message)
-    taking = [asyncio.create_task(iterate(queues["iterator"])), asyncio.create_task(get(queues["get"]))]
+    others = () if consuming.IS_SHARED else (iterate(queues["iterator"]), get(queues["get"]))
+    taking = [asyncio.create_task(other) for other in others]
     await entrance.serve_async(
         {
             **{kind: lambda errand, kind=kind: send(kind, errand) for kind in _KINDS},  # type: ignore[misc]

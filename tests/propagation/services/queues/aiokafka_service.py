@@ -37,9 +37,11 @@ async def get_many() -> None:
 
 async def main() -> None:
     """Serve until the process is ended."""
-    for each in ("iterator", "getmany"):
-        await send(each, f"httpx/{consuming.TICK}")
-    consumers = [asyncio.create_task(iterate()), asyncio.create_task(get_many())]
+    await send("iterator", f"httpx/{consuming.TICK}")
+    consumers = [asyncio.create_task(iterate())]
+    if not consuming.IS_SHARED:
+        await send("getmany", f"httpx/{consuming.TICK}")
+        consumers.append(asyncio.create_task(get_many()))
     await entrance.serve_async(
         {
             "iterator": lambda errand: send("iterator", errand),

@@ -18,7 +18,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
     result_chord_join_timeout=30,
-    beat_schedule={"tick": {"task": "tick", "schedule": 0.5, "options": {"expires": 5}}},
+    beat_schedule={"tick": {"task": "tick", "schedule": 0.5}},
 )
 
 

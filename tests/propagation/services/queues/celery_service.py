@@ -14,7 +14,8 @@ _QUEUE = os.environ["QUEUE"]
 consuming.in_process(
     *_APP, "worker", "-P", "prefork", "-c", "4", "-l", "ERROR", "--without-mingle", "--without-gossip", "-n", _QUEUE
 )
-consuming.in_process(*_APP, "beat", "-l", "ERROR", "-s", f"{_QUEUE}-schedule")
+if not consuming.IS_SHARED:
+    consuming.in_process(*_APP, "beat", "-l", "ERROR", "-s", f"{_QUEUE}-schedule")
 entrance.serve(
     {
         "delay": relay.delay,

@@ -36,9 +36,11 @@ def consume() -> None:
                 call_on(message.value().decode())
 
 
-for each in (_POLL, _CONSUME):
-    send(each, f"requests/{consuming.TICK}")
-consuming.in_threads(poll, consume)
+send(_POLL, f"requests/{consuming.TICK}")
+consuming.in_threads(poll)
+if not consuming.IS_SHARED:
+    send(_CONSUME, f"requests/{consuming.TICK}")
+    consuming.in_threads(consume)
 entrance.serve(
     {
         "poll": lambda errand: send(_POLL, errand),

@@ -9,6 +9,9 @@ from typing import Final
 
 from detour.envoy import tied_to_parent
 
+IS_SHARED: Final = os.environ["QUEUE"] == os.environ["HANDLERS"]
+"""Whether this process takes the messages of other services, which send them in one way only."""
+
 TICK: Final = f"tick-{os.environ['DETOUR_SDK']}"
 """The number of a message that belongs to no request."""
 

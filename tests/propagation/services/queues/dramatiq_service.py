@@ -6,7 +6,7 @@ import dramatiq  # isort: skip
 
 from propagation.services.queues import entrance
 
-dramatiq.Worker(broker, worker_timeout=20, worker_threads=8).start()
+dramatiq.Worker(broker, worker_timeout=100, worker_threads=8).start()
 entrance.serve(
     {
         "send": relay.send,

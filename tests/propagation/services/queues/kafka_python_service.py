@@ -31,9 +31,11 @@ def poll() -> None:
                 call_on(record.value.decode())
 
 
-for each in ("iterator", "poll"):
-    send(each, f"requests/{consuming.TICK}")
-consuming.in_threads(iterate, poll)
+send("iterator", f"requests/{consuming.TICK}")
+consuming.in_threads(iterate)
+if not consuming.IS_SHARED:
+    send("poll", f"requests/{consuming.TICK}")
+    consuming.in_threads(poll)
 entrance.serve(
     {
         "iterator": lambda errand: send("iterator", errand),

@@ -12,7 +12,7 @@ from propagation.services.sync_clients import call_on
 
 _KINDS = ("callback", "iterator", "basic_get", "asynchronous callback")
 _PROPERTIES = pika.BasicProperties(**OWN)
-_NO_MESSAGE_SECONDS = 0.02
+_NO_MESSAGE_SECONDS = 0.05
 
 
 def channel(kind: str) -> Any:
@@ -60,7 +60,9 @@ def get() -> None:
 
 for each in _KINDS:
     channel(each)
-consuming.in_threads(callback, call_back_asynchronously, iterate, get)
+consuming.in_threads(callback)
+if not consuming.IS_SHARED:
+    consuming.in_threads(call_back_asynchronously, iterate, get)
 entrance.serve(
     {
         **{kind: lambda errand, kind=kind: send(kind, errand) for kind in _KINDS},  # type: ignore[misc]

@@ -16,8 +16,10 @@ from propagation.services.queues import consuming, entrance
 _WORKER = ("-m", "propagation.services.queues.rq_worker")
 _META = {"own": 1}
 
-for arguments in ((), (), ("within",)):
-    consuming.in_process(*_WORKER, *arguments)
+consuming.in_process(*_WORKER, "within")
+if not consuming.IS_SHARED:
+    consuming.in_process(*_WORKER)
+    consuming.in_process(*_WORKER)
 entrance.serve(
     {
         "enqueue": lambda errand: queue.enqueue(relay, errand),

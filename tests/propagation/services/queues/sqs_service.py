@@ -49,7 +49,9 @@ def send_batch(errand: str) -> None:
     client.send_message_batch(QueueUrl=_QUEUE, Entries=[{"Id": "1", "MessageBody": errand}])
 
 
-consuming.in_threads(consume, consume, consume_objects)
+consuming.in_threads(consume, consume)
+if not consuming.IS_SHARED:
+    consuming.in_threads(consume_objects)
 entrance.serve(
     {
         "send_message": send,

@@ -17,6 +17,7 @@ import { relay } from "./relay";
 
 const HOST = "127.0.0.1";
 const PORT = Number(process.env.PORT);
+const CLIENTS_LENGTH_MAX = 500; // Fastify takes 100 characters of a path's part.
 
 export const servers: Readonly<Record<string, () => Promise<unknown>>> = {
   express: byExpress,
@@ -39,7 +40,7 @@ async function byExpress(): Promise<void> {
 }
 
 async function byFastify(): Promise<void> {
-  const app = fastify();
+  const app = fastify({ routerOptions: { maxParamLength: CLIENTS_LENGTH_MAX } });
   app.get("/", async () => "ready");
   app.get<{ Params: { client: string; id: string } }>("/:client/:id", async ({ params }) => {
     await callOn(params.client, params.id);
