@@ -53,13 +53,14 @@ _Parts = Annotated[list[str] | None, typer.Argument(help=f"What to measure: {', 
 def bench(
     parts: _Parts = None,
     rounds: Annotated[int, typer.Option(help="Rounds of the CPU comparisons.", min=1)] = 240,
+    requests: Annotated[int, typer.Option(help="Requests of each row of the propagation parts.", min=1)] = 10_000,
     quick: Annotated[bool, typer.Option("--quick", help="Less of everything, to see that it works.")] = False,
 ) -> None:
     """Measure what Detour costs and how fast it is; the results stand in bench/results/ as JSON as well."""
     chosen = parts or list(_PARTS)
     if unknown := [part for part in chosen if part not in _PARTS]:
         raise ValueError(f"there is no part {unknown[0]}; there are {', '.join(_PARTS)}")
-    options = Options(rounds=min(rounds, 20) if quick else rounds, quick=quick)
+    options = Options(min(rounds, 20) if quick else rounds, requests, quick)
     rows = [row for part in chosen for row in _measured(part, options)]
     show(rows)
 

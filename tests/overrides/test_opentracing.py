@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detour.overrides import (
+    HEADER_MAX,
     Kind,
     Override,
     Overrides,
@@ -172,3 +173,18 @@ def test_stripping_leaves_what_is_others(carrier: type) -> None:
 def test_what_is_no_carrier_cannot_be_stripped(header: str) -> None:
     """There is nothing to pass on; an empty header is an empty carrier."""
     assert strip_opentracing(header) == (None if header else "EgA=")
+
+
+def test_what_is_too_long_to_be_read_is_not_passed_on_either(carrier: type) -> None:
+    """No header that is written is longer than one that is read."""
+    message = carrier()
+    message.basic_ctx.baggage_items["theirs"] = "x" * HEADER_MAX
+    assert strip_opentracing(b64encode(message.SerializeToString()).decode()) is None
+
+
+def test_without_overrides_no_item_is_written(carrier: type) -> None:
+    """A carrier of others stays what it was."""
+    message = carrier()
+    message.basic_ctx.baggage_items["theirs"] = "7"
+    header = b64encode(message.SerializeToString()).decode()
+    assert write_opentracing(header, Overrides()) == header
