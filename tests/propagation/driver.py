@@ -288,10 +288,12 @@ class _caller:  # noqa: N801  a context manager that is used like a function
         await self._closing.close()
 
     async def _by_http(self, client: str, number: str, overrides: Overrides) -> str:
-        async with self._closing.get(
-            f"http://127.0.0.1:{self._port}/{quote(client)}/{number}", headers=_headers(number, overrides)
-        ) as got:
-            return "" if got.status == 200 else f"{got.status}: {(await got.text())[:300]}"
+        url = f"http://127.0.0.1:{self._port}/{quote(client)}/{number}"
+        try:
+            async with self._closing.get(url, headers=_headers(number, overrides)) as got:
+                return "" if got.status == 200 else f"{got.status}: {(await got.text())[:300]}"
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return repr(error)
 
     async def _by_grpc(self, client: str, number: str, overrides: Overrides) -> str:
         entry = self._service.entry
