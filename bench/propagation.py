@@ -59,7 +59,7 @@ async def measure(options: Options, *, queues: bool) -> list[Row]:
     turns = asyncio.Semaphore(_SERVICES_AT_ONCE)
     with tempfile.TemporaryDirectory(prefix="detour-bench-") as folder:
         async with suite.open_suite(Path(folder)) as opened, asyncio.TaskGroup() as tasks:
-            for _, service in suite.services():
+            for service in suite.services():
                 clients = [one for one in service.clients if bool(suite.brokers(service, [one])) == queues]
                 tasks.create_task(_measure(tally, opened, service, clients, turns))
     what = f"Overrides that leaked into another of {tally.requests:,} interleaved requests a row, {_ROWS[queues]}"

@@ -18,9 +18,7 @@ def packaged(service: Service) -> list[str]:
     return [client for client in service.clients if is_packaged(service, client)]
 
 
-SERVICES = [
-    pytest.param(one, id=one.name, marks=[] if packaged(one) else [pytest.mark.more]) for _, one in services()
-]
+SERVICES = [pytest.param(one, id=one.name, marks=[] if packaged(one) else [pytest.mark.more]) for one in services()]
 
 SDK = [
     pytest.param(True, id="with Detour"),
