@@ -141,10 +141,10 @@ func (s *spanContext) header(overrides []Override) string {
 	return base64.StdEncoding.EncodeToString(message)
 }
 
-// fieldsOf reads a message in standard base64, padded or not.
+// fieldsOf reads a message in standard base64, padded or not; Go's own decoder passes over line breaks.
 func fieldsOf(text string) ([]field, error) {
 	message, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
-	if err != nil {
+	if err != nil || strings.ContainsAny(text, "\r\n") {
 		return nil, errors.New("it is no base64")
 	}
 	return readFields(message)

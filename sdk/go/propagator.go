@@ -68,7 +68,9 @@ func (p *propagator) Extract(ctx context.Context, carrier propagation.TextMapCar
 	own, problems := parseBaggage(header)
 	tell(problems...)
 	// Overrides that only OpenTelemetry's way of reading sees are none: no sidecar sees them either.
-	return replaced(ctx, merged(overrides, own...))
+	// Of more than one request may carry, the baggage's are kept.
+	both := merged(merged(slices.Clone(own), overrides...), own...)
+	return replaced(ctx, both[:min(len(both), entriesMax)])
 }
 
 // Inject writes what a context holds; overrides come behind other people's baggage.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/open-feature/go-sdk/openfeature"
@@ -26,7 +28,8 @@ type openTracingVector struct {
 	OpenTracing string
 	Lines       []string
 	Overrides   map[string]string
-	Leaves      string
+	Leaves      []string // "" where it does not leave
+	Members     []string
 }
 
 type flagVector struct {
@@ -99,8 +102,15 @@ func TestBothHeadersAreCarriedAsInEveryLanguage(t *testing.T) {
 			if got := byKey(detour.Current(ctx)); !maps.Equal(got, vector.Overrides) {
 				t.Errorf("carries  %v\nexpected %v", got, vector.Overrides)
 			}
-			if got := openTracingSent(ctx); got != vector.Leaves {
+			sent := http.Header{}
+			detour.NewPropagator(w3c()).Inject(ctx, propagation.HeaderCarrier(sent))
+			if got := sent.Get("x-ot-span-context"); !slices.Contains(vector.Leaves, got) {
 				t.Errorf("leaves as %q\nexpected  %q", got, vector.Leaves)
+			}
+			members := strings.Split(sent.Get("baggage"), ",")
+			slices.Sort(members)
+			if got, expected := strings.Join(members, ","), strings.Join(vector.Members, ","); got != expected {
+				t.Errorf("baggage leaves as %q\nexpected          %q", got, expected)
 			}
 		})
 	}

@@ -65,8 +65,8 @@ func contentExtent(kind byte, message []byte) (start int, size uint64) {
 		return 0, 8
 	case kind == wireFixed32:
 		return 0, 4
-	case kind == wireVarint && n > 0:
-		return 0, uint64(n)
+	case kind == wireVarint && n != 0 && n >= -binary.MaxVarintLen64: // negative where it does not fit in 64 bits
+		return 0, uint64(max(n, -n))
 	case kind == wireLength && n > 0 && n <= varintMax:
 		return n, number
 	}

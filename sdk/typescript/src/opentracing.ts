@@ -52,14 +52,9 @@ export function parseOpentracing(header: string): Parsed & { carrier?: Carrier }
     return ignored(header, `it has ${header.length} bytes, at most ${HEADER_MAX} are read`);
   try {
     const message = readFields(base64(header));
-    const context = readFields(
-      last(
-        message.filter((field) => field.type === LENGTH),
-        BASIC_CONTEXT,
-      ),
-    );
+    const context = readFields(last(message.filter(isContext), BASIC_CONTEXT));
     const carrier = {
-      message: message.filter((field) => field.number !== BASIC_CONTEXT),
+      message: message.filter((field) => !isContext(field)),
       context: context.filter((field) => !isOurs(field)),
     };
     return { ...readItem(header, context), carrier };
@@ -103,14 +98,18 @@ function readItem(header: string, context: readonly Field[]): Parsed {
   }
 }
 
+function isContext({ number, type }: Field): boolean {
+  return number === BASIC_CONTEXT && type === LENGTH;
+}
+
 function isOurs(field: Field): boolean {
   return readMap([field], BAGGAGE_ITEMS).some(([key]) => utf8(key) === ITEM);
 }
 
 /** Decodes standard base64, padded or not; Node's own decoder takes anything. */
 function base64(text: string): Uint8Array {
-  const digits = text.slice(0, text.length - (/={0,2}$/.exec(text)?.[0].length ?? 0));
-  if (!/^[A-Za-z0-9+/]*$/.test(digits) || digits.length % 4 === 1) throw new WireError("it is no base64");
+  const digits = /^([A-Za-z0-9+/]*)=*$/.exec(text)?.[1];
+  if (digits === undefined || digits.length % 4 === 1) throw new WireError("it is no base64");
   return Buffer.from(digits, "base64");
 }
 

@@ -15,7 +15,7 @@ import {
 } from "@opentelemetry/api";
 import { appendToBaggage, parseBaggage } from "./baggage";
 import { OPENTRACING, carrierOf, parseOpentracing, withCarrier, writeOpentracing } from "./opentracing";
-import { Overrides, type Parsed, type Problem } from "./overrides";
+import { ENTRIES_MAX, Overrides, type Parsed, type Problem } from "./overrides";
 import { type Headers, current, withOverrides, without, withoutAny } from "./request";
 import { tell, tellOnce } from "./telling";
 
@@ -57,12 +57,17 @@ export class OverridesPropagator implements TextMapPropagator {
 function read(context: Context, carrier: unknown, getter: TextMapGetter): Context {
   const baggage = lines(getter.get(carrier, BAGGAGE));
   const [header] = lines(getter.get(carrier, OPENTRACING));
-  const opentracing = header === undefined ? undefined : parseOpentracing(header);
+  const opentracing = header ? parseOpentracing(header) : undefined;
   const carrying = opentracing ? withCarrier(context, opentracing.carrier) : context;
   const before = opentracing ? told(opentracing) : Overrides.none;
   if (baggage.length === 0) return withOverrides(carrying, before);
   // What the others alone decoded to an override is none: the sidecar does not see it either.
-  return withOverrides(withoutAny(carrying), told(parseBaggage(baggage.join(","))).over(before));
+  return withOverrides(withoutAny(carrying), bounded(told(parseBaggage(baggage.join(","))), before));
+}
+
+/** Returns both, as many as one request may carry: of one key the first's, of too many the first's too. */
+function bounded(own: Overrides, others: Overrides): Overrides {
+  return new Overrides([...own.over(others.over(own))].slice(0, ENTRIES_MAX));
 }
 
 /** Does a step that fails by itself: neither the service nor the other step may suffer. */

@@ -86,7 +86,7 @@ def strip_opentracing(header: str) -> str | None:
 
 def _encoded(message: bytes, context: list[Field]) -> str:
     """Encode a carrier, with this context in place of its own."""
-    others = [field for field in read_fields(message) if field[0] != _BASIC_CONTEXT]
+    others = [field for field in read_fields(message) if field[:2] != (_BASIC_CONTEXT, LENGTH)]
     return b64encode(write_fields([*others, (_BASIC_CONTEXT, LENGTH, write_fields(context))])).decode()
 
 

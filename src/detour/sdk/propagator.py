@@ -10,6 +10,7 @@ Invariant: nothing that a carrier holds raises, and no header that is written is
 
 import logging
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from opentelemetry import baggage
@@ -24,7 +25,9 @@ from opentelemetry.propagators.textmap import (
 )
 
 from detour.overrides import (
+    ENTRIES_MAX,
     HEADER_MAX,
+    PREFIX,
     Override,
     Overrides,
     Parsed,
@@ -32,6 +35,7 @@ from detour.overrides import (
     append_to_baggage,
     parse_baggage,
     parse_opentracing,
+    read_entries,
     strip_opentracing,
     write_opentracing,
 )
@@ -75,10 +79,10 @@ class OverridesPropagator(TextMapPropagator):
         found = carried_in(context)
         context = self.others.extract(carrier, context, getter)
         if header := getter.line(carrier, OPENTRACING):
-            found = _told(parse_opentracing(header)).over(found)
+            found = _over(_told(parse_opentracing(header)), found)
             context = set_value(_CARRIER, strip_opentracing(header), context)
         if header := getter.line(carrier, BAGGAGE):
-            found = _told(parse_baggage([header])).over(found)
+            found = _over(_told(parse_baggage([header])), found)
         return _agreed(context, found)
 
     def inject(
@@ -112,8 +116,19 @@ def _agreed(context: Context, overrides: Overrides) -> Context:
 
     What is no override to either, such as a kind that is younger than this, goes on as other people's baggage does.
     """
-    others = [one for one in carried_in(context) if one.key not in overrides.by_key]
-    return added(_without(context, others), overrides)
+    for key, value in baggage.get_all(context).items():
+        if key not in overrides.by_key and key.startswith(PREFIX) and _is_override(key, value):
+            context = baggage.remove_baggage(key, context)
+    return added(context, overrides)
+
+
+def _is_override(key: str, value: object) -> bool:
+    return isinstance(value, str) and len(read_entries([(key, value)]).overrides) > 0
+
+
+def _over(own: Overrides, others: Overrides) -> Overrides:
+    """Return both, as many as one request may carry: of one key `own`, of too many its own too."""
+    return Overrides.collect(islice(own.over(others.over(own)), ENTRIES_MAX)) if others else own
 
 
 def _without(context: Context, overrides: Iterable[Override]) -> Context:
