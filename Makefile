@@ -4,6 +4,7 @@
 .PHONY: menu demo demo-once test test-propagation test-kubernetes test-all lint format bench lock clean setup
 
 PYTHON_IN := .venv/bin/python
+AT_ONCE := -n 3 --dist worksteal  # on two cores: many a test waits
 LESS :=  # what of `make test` another suite runs as well
 
 menu:
@@ -24,11 +25,11 @@ test: lint ## the test suite, in some minutes
 	@setup/environment.sh tests
 	@$(PYTHON_IN) -m coverage run -m pytest -q tests/overrides tests/mesh
 	@$(PYTHON_IN) -m coverage report --fail-under=100 --show-missing --skip-covered
-	@$(PYTHON_IN) -m pytest -n 2 -m "not more" --ignore tests/overrides --ignore tests/mesh --ignore tests/kubernetes $(LESS)
+	@$(PYTHON_IN) -m pytest $(AT_ONCE) -m "not more" --ignore tests/overrides --ignore tests/mesh --ignore tests/kubernetes $(LESS)
 
 test-propagation: setup ## every server, client and queue; writes docs/propagation.md where all could run
 	@setup/environment.sh tests
-	@$(PYTHON_IN) -m pytest -n 2 tests/propagation
+	@$(PYTHON_IN) -m pytest $(AT_ONCE) tests/propagation
 	@$(PYTHON_IN) -m pytest -m more tests/sdk
 
 test-kubernetes: setup ## the suite on a real Kubernetes cluster; needs root, and Go once

@@ -15,7 +15,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -37,7 +37,7 @@ _TESTS: Final = Path(__file__).parents[1]
 _READY_SECONDS: Final = 60
 _ANSWER_SECONDS: Final = 30
 _ARRIVAL_SECONDS: Final = 30
-"""The longest that nothing may come out of a service which has not called on for every request."""
+"""The longest from a request's answer to its last call."""
 
 _STOP_SECONDS: Final = 10
 _WITHOUT_EVERY: Final = 5
@@ -151,9 +151,10 @@ class RunningService:
             clients: What it is to call on by, for each request by one after the other; behind a producer of its
                 own, all behind the same one.
             requests: How many in all.
-            at_once: How many at a time.
+            at_once: How many at a time: from sending one until all its calls have come out of the service.
         """
         sent = dict(_request() for _ in range(requests))
+        labels = _labels(clients)
         failed: list[str] = []
         waiting = iter(list(sent.items()))
         async with _caller(service, self.port) as call:
@@ -162,35 +163,25 @@ class RunningService:
                 for number, overrides in waiting:
                     if failed:
                         return
-                    if failure := await call(_path(service, clients), number, overrides):
+                    failure = await call(_path(service, clients), number, overrides)
+                    if failure := failure or await self._came({f"{number}{label}" for label in labels.values()}):
                         failed.append(f"{failure} {self._last_words()}")
 
             await asyncio.gather(*(work() for _ in range(at_once)))
         outcomes = {client: Outcome(failed=list(failed)) for client in clients}
-        await self._arrived(
-            {f"{number}{label}" for number in sent for label in _labels(clients).values()}, outcomes
-        )
-        for client, label in _labels(clients).items():
+        for client, label in labels.items():
             for number, overrides in sent.items():
                 outcomes[client].judge(overrides, self._sink.seen.pop(f"{number}{label}", []))
         return outcomes
 
-    async def _arrived(self, expected: set[str], outcomes: Mapping[str, Outcome]) -> None:
-        """Wait until every request has come out again: some do so after they were answered."""
-        missing = set(expected)
+    async def _came(self, calls: set[str]) -> str:
+        """Wait until a request has come out by all its calls, some after it was answered; say which did not."""
         deadline = time.monotonic() + _ARRIVAL_SECONDS
-        while missing:
-            arrived = missing & self._sink.seen.keys()
-            if arrived:
-                missing -= arrived
-                deadline = time.monotonic() + _ARRIVAL_SECONDS
-            elif any(one.failed for one in outcomes.values()) or time.monotonic() > deadline:
-                for one in outcomes.values():
-                    one.failed.append(
-                        f"{len(missing)} calls did not come, {min(missing)} first. {self._last_words()}"
-                    )
-                return
+        while missing := calls - self._sink.seen.keys():
+            if time.monotonic() > deadline:
+                return f"{', '.join(sorted(missing))} did not come."
             await asyncio.sleep(0.02)
+        return ""
 
     def _last_words(self) -> str:
         return self._log.read_text(errors="replace").strip()[-2000:]
