@@ -164,7 +164,7 @@ class RunningService:
                     if failed:
                         return
                     failure = await call(_path(service, clients), number, overrides)
-                    if failure := failure or await self._came({f"{number}{label}" for label in labels.values()}):
+                    if failure := failure or await self._came([f"{number}{label}" for label in labels.values()]):
                         failed.append(f"{failure} {self._last_words()}")
 
             await asyncio.gather(*(work() for _ in range(at_once)))
@@ -174,12 +174,12 @@ class RunningService:
                 outcomes[client].judge(overrides, self._sink.seen.pop(f"{number}{label}", []))
         return outcomes
 
-    async def _came(self, calls: set[str]) -> str:
+    async def _came(self, calls: list[str]) -> str:
         """Wait until a request has come out by all its calls, some after it was answered; say which did not."""
         deadline = time.monotonic() + _ARRIVAL_SECONDS
-        while missing := calls - self._sink.seen.keys():
+        while missing := [one for one in calls if one not in self._sink.seen]:
             if time.monotonic() > deadline:
-                return f"{', '.join(sorted(missing))} did not come."
+                return f"{', '.join(missing)} did not come."
             await asyncio.sleep(0.02)
         return ""
 
