@@ -11,7 +11,11 @@ import (
 // configuration lists. The ordinary one is for requests that choose none, and for those that name one that is not
 // listed: that is refused, and logged once. Without a service it is the one that OTEL_SERVICE_NAME says.
 func Database(ctx context.Context, service, ordinary string, others ...string) string {
-	key := keyOf(KindDB, cmp.Or(service, serviceName()))
+	service = cmp.Or(service, serviceName())
+	if service == "" {
+		tellOnce("requests' databases are ignored: this service does not know what the mesh calls it; set OTEL_SERVICE_NAME")
+	}
+	key := keyOf(KindDB, service)
 	name, ok := Current(ctx).value(key)
 	if !ok || name == ordinary {
 		return ordinary

@@ -32,3 +32,16 @@ func TestAnotherDatabaseIsRefusedAndTold(t *testing.T) {
 		t.Error(log)
 	}
 }
+
+func TestAServiceThatNobodyNamesIsTold(t *testing.T) {
+	t.Setenv("OTEL_SERVICE_NAME", "")
+	ctx := detour.With(context.Background(), parsed(t, "db.rides=copy"))
+	log := logged(t, func() {
+		if got := detour.Database(ctx, "", "main", "copy"); got != "main" {
+			t.Error(got)
+		}
+	})
+	if !strings.Contains(log, "OTEL_SERVICE_NAME") {
+		t.Error(log)
+	}
+}

@@ -9,8 +9,10 @@
  * Nothing that a request carries throws into the service that serves it.
  */
 
+export { database } from "./database";
 export { flag } from "./flags";
 export { type InstallOptions, install } from "./install";
 export { type Kind, type Override, Overrides } from "./overrides";
 export { type Headers, carried, current, underCarried, using } from "./request";
+export type { ServiceOptions } from "./service";
 export { parseWords } from "./words";

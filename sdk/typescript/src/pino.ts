@@ -7,7 +7,8 @@
 
 import type { Logger } from "pino";
 import { anyInFlight } from "./flights";
-import { type LevelOptions, askedLevel } from "./levels";
+import { askedLevel } from "./levels";
+import type { ServiceOptions } from "./service";
 
 type Methods = Record<string, (...args: unknown[]) => void>;
 
@@ -19,7 +20,7 @@ const lowered = new WeakMap<Logger, Map<string, Logger>>();
  *
  * The levels of single transports (`pino.transport({ targets })`, `pino.multistream`) count as ever.
  */
-export function followOverrides<L extends Logger>(logger: L, { service }: LevelOptions = {}): L {
+export function followOverrides<L extends Logger>(logger: L, { service }: ServiceOptions = {}): L {
   const { isLevelEnabled } = logger;
   const asked = (one: Logger): Logger | undefined => {
     const level = anyInFlight() && askedLevel(service, one.levels.values);

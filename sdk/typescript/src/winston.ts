@@ -8,7 +8,8 @@
 
 import type { Logger } from "winston";
 import { anyInFlight } from "./flights";
-import { type LevelOptions, askedLevel } from "./levels";
+import { askedLevel } from "./levels";
+import type { ServiceOptions } from "./service";
 
 const LEVEL = Symbol.for("level");
 
@@ -22,7 +23,7 @@ interface Line {
  * A line that only passes by an override reaches the transports that get the logger's least severe ordinary lines;
  * one for alarms alone stays one.
  */
-export function followOverrides<L extends Logger>(logger: L, { service }: LevelOptions = {}): L {
+export function followOverrides<L extends Logger>(logger: L, { service }: ServiceOptions = {}): L {
   const { isLevelEnabled } = logger;
   const write = logger.write as (...args: unknown[]) => boolean;
   const rank = (level: string | undefined): number => logger.levels[level ?? ""] ?? -1;
