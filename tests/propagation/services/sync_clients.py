@@ -131,7 +131,10 @@ def _session() -> Any:
 def _httpx() -> Any:
     import httpx
 
-    return httpx.Client(trust_env=False, timeout=30)
+    # Between threads, httpcore 1.0 may close an idle connection beyond its limit that another has just taken, which
+    # then fails with EBADF: so none is beyond the limit.
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=None)
+    return httpx.Client(trust_env=False, timeout=30, limits=limits)
 
 
 @cache
