@@ -16,6 +16,7 @@ wished_packages() {
   command -v redis-server >/dev/null || echo redis-server
   [ "$purpose" = tests ] || return 0
   [ -x /usr/sbin/rabbitmq-server ] || echo rabbitmq-server
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql
 }
 
 # Needed beside Python: a package's program, or a test for it, and the Debian package that brings it.

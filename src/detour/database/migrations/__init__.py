@@ -1,0 +1,54 @@
+"""The schema's history, for Alembic: each file of `versions/` makes of its predecessor's tables its own.
+
+Invariant: a database is brought up to date in one transaction, by one server at a time.
+"""
+
+import threading
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+_LOCK: Final = 0x6465746F7572
+"""PostgreSQL's advisory lock for migrations: `detour`, in ASCII."""
+
+# Alembic's commands find what they work on in global variables.
+_migrating = threading.Lock()
+
+
+class NewerSchemaError(Exception):
+    """The database has been migrated by a newer version, whose tables this one does not know."""
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring a database up to date, within the connection's transaction.
+
+    Raises:
+        NewerSchemaError: It is ahead of this version.
+    """
+    config = configured(connection)
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    found = MigrationContext.configure(connection).get_current_revision()
+    script = ScriptDirectory.from_config(config)
+    if found == script.get_current_head():
+        return
+    if found is not None and found not in {one.revision for one in script.walk_revisions()}:
+        raise NewerSchemaError(
+            f"was written by a newer Detour, with schema {found} where this one knows {script.get_current_head()}:"
+            " upgrade Detour, or use another database"
+        )
+    with _migrating:
+        command.upgrade(config, "head")
+
+
+def configured(connection: Connection) -> Config:
+    """Return Alembic's configuration for a connection that is open."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,24 @@
+"""Scenarios: named, stored, shareable sets of overrides, each change of which is a version of its own."""
+
+from detour.scenarios.model import (
+    Draft,
+    NoScenarioError,
+    OutdatedError,
+    Scenario,
+    ScenarioExistsError,
+    State,
+    is_scenario_name,
+)
+from detour.scenarios.store import Filter, ScenarioStore
+
+__all__ = [
+    "Draft",
+    "Filter",
+    "NoScenarioError",
+    "OutdatedError",
+    "Scenario",
+    "ScenarioExistsError",
+    "ScenarioStore",
+    "State",
+    "is_scenario_name",
+]

@@ -1,0 +1,227 @@
+"""Scenarios in a database.
+
+Invariant: a write says which version it was made from, and is refused if that is no longer the last one, so that of
+two people who edit at the same time neither loses anything. Old versions stay as they were.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, update
+
+from detour.database import Change, Database
+from detour.database.log import lock, note
+from detour.database.tables import scenario_versions, scenarios
+from detour.overrides import append_to_baggage, parse_baggage
+from detour.scenarios.model import Draft, NoScenarioError, OutdatedError, Scenario, ScenarioExistsError, State
+
+KIND = "scenario"
+"""What the log of changes calls one."""
+
+_current = select(scenario_versions).join(
+    scenarios,
+    and_(scenarios.c.name == scenario_versions.c.name, scenarios.c.version == scenario_versions.c.version),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which scenarios are wanted.
+
+    Args:
+        state: In which state at `now`; None for all.
+        owner: Whose; "" for everybody's.
+    """
+
+    now: datetime
+    state: State | None = State.LIVE
+    owner: str = ""
+
+
+class ScenarioStore:
+    """The scenarios of a database.
+
+    Methods block; any thread may call them. Every method that writes returns the change that the log has of it.
+
+    Raises:
+        OSError: From any method: the database does not answer, or refuses.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, name: str, draft: Draft, by: str) -> tuple[Scenario, Change]:
+        """Make a scenario; one that was removed is made anew, with the next version.
+
+        Raises:
+            ScenarioExistsError: There is one of that name, also if it has expired.
+        """
+        with self._database.writing() as connection:
+            lock(connection)
+            version = _next_version(connection, name)
+            change = note(connection, by, "created", KIND, subject=name, version=version)
+            return _add(connection, name, draft, change), change
+
+    def change(self, name: str, draft: Draft, by: str, version: int) -> tuple[Scenario, Change]:
+        """Make the next version of a scenario.
+
+        Args:
+            name: Which.
+            draft: What it says from then on.
+            by: Who asks.
+            version: The one that the change was made from.
+
+        Raises:
+            NoScenarioError: There is none of that name.
+            OutdatedError: That is no longer its version.
+        """
+        with self._database.writing() as connection:
+            lock(connection)
+            _expect(connection, name, version)
+            change = note(connection, by, "changed", KIND, subject=name, version=version + 1)
+            return _add(connection, name, draft, change), change
+
+    def remove(self, name: str, by: str, version: int) -> Change:
+        """Remove a scenario; its versions can still be read.
+
+        Raises:
+            NoScenarioError: There is none of that name.
+            OutdatedError: That is no longer its version.
+        """
+        with self._database.writing() as connection:
+            lock(connection)
+            last = _expect(connection, name, version)
+            draft = Draft(last.overrides, last.owner, last.description, last.expires)
+            change = note(connection, by, "removed", KIND, subject=name, version=version + 1)
+            _add(connection, name, draft, change, is_removed=True)
+            return change
+
+    def get(self, name: str) -> Scenario:
+        """Return the last version of a scenario, also of one that has expired or was removed.
+
+        Raises:
+            NoScenarioError: There never was one of that name.
+        """
+        with self._database.reading() as connection:
+            return _get(connection, name)
+
+    def version(self, name: str, version: int) -> Scenario:
+        """Return a version of a scenario.
+
+        Raises:
+            NoScenarioError: There is no such scenario, or no such version of it.
+        """
+        query = select(scenario_versions).where(
+            scenario_versions.c.name == name, scenario_versions.c.version == version
+        )
+        with self._database.reading() as connection:
+            last = _get(connection, name)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NoScenarioError(f"scenario {name} has no version {version}; its last one is {last.version}")
+        return _scenario(row)
+
+    def versions(self, name: str, before: int | None, limit: int) -> Sequence[Scenario]:
+        """Return versions of a scenario, newest first.
+
+        Args:
+            name: Which.
+            before: The version before which to begin; None begins with the last.
+            limit: How many at most.
+
+        Raises:
+            NoScenarioError: There never was one of that name.
+        """
+        query = select(scenario_versions).where(scenario_versions.c.name == name)
+        if before is not None:
+            query = query.where(scenario_versions.c.version < before)
+        query = query.order_by(scenario_versions.c.version.desc()).limit(limit)
+        with self._database.reading() as connection:
+            _get(connection, name)
+            return [_scenario(row) for row in connection.execute(query)]
+
+    def all(self, wanted: Filter, after: str, limit: int) -> Sequence[Scenario]:
+        """Return scenarios, by name.
+
+        Args:
+            wanted: Which.
+            after: The name behind which to begin.
+            limit: How many at most.
+        """
+        query = _filtered(_current.where(scenarios.c.name > after), wanted).order_by(scenarios.c.name).limit(limit)
+        with self._database.reading() as connection:
+            return [_scenario(row) for row in connection.execute(query)]
+
+
+def _filtered(query: Select[tuple[object, ...]], wanted: Filter) -> Select[tuple[object, ...]]:
+    columns = scenario_versions.c
+    if wanted.owner:
+        query = query.where(columns.owner == wanted.owner)
+    match wanted.state:
+        case State.LIVE:
+            query = query.where(~columns.is_removed, or_(columns.expires.is_(None), columns.expires > wanted.now))
+        case State.EXPIRED:
+            query = query.where(~columns.is_removed, columns.expires <= wanted.now)
+        case State.REMOVED:
+            query = query.where(columns.is_removed)
+    return query
+
+
+def _find(connection: Connection, name: str) -> Scenario | None:
+    row = connection.execute(_current.where(scenarios.c.name == name)).one_or_none()
+    return _scenario(row) if row else None
+
+
+def _get(connection: Connection, name: str) -> Scenario:
+    found = _find(connection, name)
+    if found is None:
+        raise NoScenarioError(f"there is no scenario {name}")
+    return found
+
+
+def _expect(connection: Connection, name: str, version: int) -> Scenario:
+    last = _get(connection, name)
+    if last.version != version:
+        raise OutdatedError(last)
+    if last.is_removed:
+        raise NoScenarioError(f"scenario {name} was removed, by {last.changed_by or 'somebody'}")
+    return last
+
+
+def _next_version(connection: Connection, name: str) -> int:
+    last = _find(connection, name)
+    if last and not last.is_removed:
+        raise ScenarioExistsError(
+            f"there is a scenario {name} already, of {last.owner or 'nobody'}: change that, or choose another name"
+        )
+    return last.version + 1 if last else 1
+
+
+def _add(connection: Connection, name: str, draft: Draft, change: Change, *, is_removed: bool = False) -> Scenario:
+    made = Scenario(
+        name,
+        change.version or 1,
+        draft.overrides,
+        draft.owner,
+        draft.description,
+        draft.expires,
+        changed=change.at,
+        changed_by=change.who,
+        is_removed=is_removed,
+    )
+    head = (
+        insert(scenarios).values(name=name)
+        if made.version == 1
+        else update(scenarios).where(scenarios.c.name == name)
+    )
+    connection.execute(head.values(version=made.version))
+    row = {one.name: getattr(made, one.name) for one in fields(made)}
+    row["overrides"] = append_to_baggage(None, made.overrides)
+    connection.execute(insert(scenario_versions).values(row))
+    return made
+
+
+def _scenario(row: Row[tuple[object, ...]]) -> Scenario:
+    values = row._asdict()
+    return Scenario(**{**values, "overrides": parse_baggage([values["overrides"]]).overrides})
