@@ -1,6 +1,6 @@
 """Empty databases for tests, of each kind that Detour works on."""
 
-import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,16 +14,15 @@ KINDS = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """Run a PostgreSQL, and give its URL."""
     if why := postgresql.why_not():
         pytest.skip(why)
-    # Its user is another one where tests run as root, and has to get there.
-    folder = tmp_path_factory.mktemp("postgresql")
-    if not os.getuid():
-        for parent in (folder, *folder.parents[:2]):
-            parent.chmod(0o755)
-    with postgresql.running(folder) as url:
+    # Not below pytest's own folder: where tests run as root it is closed to PostgreSQL's user.
+    with (
+        tempfile.TemporaryDirectory(prefix="detour-postgresql-") as folder,
+        postgresql.running(Path(folder)) as url,
+    ):
         yield url
 
 

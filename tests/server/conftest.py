@@ -8,10 +8,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from detour.database import Database
 from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server import ControlPlane
 from detour.server.api import api
+from detour.server.book import ScenarioBook
 from detour.server.sources import MeshFile, Registered
 
 MESH = """\
@@ -48,16 +50,24 @@ def registry(state: Path) -> Iterator[Registry]:
         yield opened
 
 
-def control_plane(mesh_file: Path, registry: Registry) -> ControlPlane:
-    """Return a control plane as the server makes it of a file and a registry."""
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Return an empty database."""
+    with Database(f"sqlite:///{tmp_path}/scenarios.db") as opened:
+        yield opened
+
+
+def control_plane(mesh_file: Path, registry: Registry, database: Database | None = None) -> ControlPlane:
+    """Return a control plane as the server makes it of a file, a registry and a database."""
     registered = Registered(registry)
-    return ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered], registered)
+    book = ScenarioBook(database) if database else None
+    return ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered], registered, book=book)
 
 
 @pytest.fixture
-async def plane(mesh_file: Path, registry: Registry) -> AsyncIterator[ControlPlane]:
+async def plane(mesh_file: Path, registry: Registry, database: Database) -> AsyncIterator[ControlPlane]:
     """Return a control plane whose tasks do not run."""
-    made = control_plane(mesh_file, registry)
+    made = control_plane(mesh_file, registry, database)
     yield made
     await made.ads.stop()
 

@@ -23,6 +23,17 @@ State = Annotated[
         show_default=False,
     ),
 ]
+Database = Annotated[
+    str,
+    typer.Option(
+        envvar="DETOUR_DATABASE",
+        help="Where scenarios and the log of changes are kept: sqlite:///FILE or postgresql://HOST/NAME  "
+        "[default: beside the mesh file, as .scenarios.db]",
+        metavar="URL",
+        show_default=False,
+        show_envvar=True,
+    ),
+]
 
 
 def serve(
@@ -32,6 +43,7 @@ def serve(
     xds: Xds = "127.0.0.1:15010",
     api: Api = "127.0.0.1:15020",
     state: State = None,
+    database: Database = "",
     kubernetes: options.Kubernetes = False,
     namespace: options.Namespace = [],  # noqa: B006  Typer's default
     all_namespaces: options.AllNamespaces = False,
@@ -77,8 +89,11 @@ def serve(
             typer.echo(f"Its webhook for sidecars is at https://{at.webhook}/inject", err=True)
 
     _log_to_stderr()
-    state = None if cluster else state or _beside(mesh)
-    asyncio.run(run(mesh, state, Addresses(xds, api, webhook), ready, cluster=cluster, installed=installed))
+    state = None if cluster else state or (_beside(mesh, "state") if mesh else None)
+    if not database and mesh and not cluster:
+        database = f"sqlite:///{_beside(mesh, 'scenarios')}"
+    addresses = Addresses(xds, api, webhook)
+    asyncio.run(run(mesh, state, addresses, ready, database=database, cluster=cluster, installed=installed))
 
 
 def _one_file(mesh: Path | None, others: list[str], *, is_needed: bool) -> Path | None:
@@ -89,8 +104,8 @@ def _one_file(mesh: Path | None, others: list[str], *, is_needed: bool) -> Path 
     return mesh
 
 
-def _beside(mesh: Path | None) -> Path | None:
-    return mesh.parent / f"{mesh.stem}.state.db" if mesh else None
+def _beside(mesh: Path, what: str) -> Path:
+    return mesh.parent / f"{mesh.stem}.{what}.db"
 
 
 def _expect_kubernetes(kubernetes: bool, others: dict[str, object]) -> None:

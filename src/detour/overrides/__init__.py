@@ -14,6 +14,7 @@ from detour.overrides.model import (
     Overrides,
     Parsed,
     Problem,
+    read_entry,
 )
 from detour.overrides.opentracing import parse_opentracing, strip_opentracing, write_opentracing
 from detour.overrides.words import parse_words
@@ -32,6 +33,7 @@ __all__ = [
     "parse_opentracing",
     "parse_words",
     "read_entries",
+    "read_entry",
     "strip_baggage",
     "strip_opentracing",
     "write_opentracing",

@@ -1,6 +1,8 @@
 """Scenarios: named, stored, shareable sets of overrides, each change of which is a version of its own."""
 
 from detour.scenarios.model import (
+    DESCRIPTION_MAX,
+    OWNER_MAX,
     Draft,
     NoScenarioError,
     OutdatedError,
@@ -12,6 +14,8 @@ from detour.scenarios.model import (
 from detour.scenarios.store import Filter, ScenarioStore
 
 __all__ = [
+    "DESCRIPTION_MAX",
+    "OWNER_MAX",
     "Draft",
     "Filter",
     "NoScenarioError",

@@ -7,6 +7,7 @@ two people who edit at the same time neither loses anything. Old versions stay a
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, update
 
@@ -15,9 +16,6 @@ from detour.database.log import lock, note
 from detour.database.tables import scenario_versions, scenarios
 from detour.overrides import append_to_baggage, parse_baggage
 from detour.scenarios.model import Draft, NoScenarioError, OutdatedError, Scenario, ScenarioExistsError, State
-
-KIND = "scenario"
-"""What the log of changes calls one."""
 
 _current = select(scenario_versions).join(
     scenarios,
@@ -48,6 +46,9 @@ class ScenarioStore:
         OSError: From any method: the database does not answer, or refuses.
     """
 
+    KIND: Final = "scenario"
+    """What the log of changes calls one."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -60,7 +61,7 @@ class ScenarioStore:
         with self._database.writing() as connection:
             lock(connection)
             version = _next_version(connection, name)
-            change = note(connection, by, "created", KIND, subject=name, version=version)
+            change = note(connection, by, "created", self.KIND, subject=name, version=version)
             return _add(connection, name, draft, change), change
 
     def change(self, name: str, draft: Draft, by: str, version: int) -> tuple[Scenario, Change]:
@@ -79,7 +80,7 @@ class ScenarioStore:
         with self._database.writing() as connection:
             lock(connection)
             _expect(connection, name, version)
-            change = note(connection, by, "changed", KIND, subject=name, version=version + 1)
+            change = note(connection, by, "changed", self.KIND, subject=name, version=version + 1)
             return _add(connection, name, draft, change), change
 
     def remove(self, name: str, by: str, version: int) -> Change:
@@ -93,7 +94,7 @@ class ScenarioStore:
             lock(connection)
             last = _expect(connection, name, version)
             draft = Draft(last.overrides, last.owner, last.description, last.expires)
-            change = note(connection, by, "removed", KIND, subject=name, version=version + 1)
+            change = note(connection, by, "removed", self.KIND, subject=name, version=version + 1)
             _add(connection, name, draft, change, is_removed=True)
             return change
 

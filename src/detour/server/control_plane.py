@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
 
+from detour.database import Change
 from detour.mesh import Mesh, Naming, OffloadedDeployment, SettingsApplied, difference, merge, touched
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
 from detour.offload.ownership import expect_owner
+from detour.server.book import ScenarioBook
+from detour.server.events import Event, Events
 from detour.server.sources import Source
 from detour.xds.server import AdsServer, NamespaceOf
 
@@ -94,23 +97,31 @@ class ControlPlane:
         copies: What makes deployments of images; None if there is no cluster.
         naming: Which service a host name means.
         namespace_of: Which namespace an Envoy is in, by what has been verified of it.
+        book: The scenarios, and the log of changes; None if there is no database.
     """
 
     def __init__(
         self,
         sources: Sequence[Source],
         keeper: Keeper,
+        *,
         copies: Copies | None = None,
         naming: Naming | None = None,
         namespace_of: NamespaceOf | None = None,
+        book: ScenarioBook | None = None,
     ) -> None:
         self.sources = tuple(sources)
         self.copies = copies
+        self.book = book
+        self.events = Events()
+        """What changes, for those who listen."""
         self._keeper = keeper
         self._naming = naming or Naming()
         self.is_ready = False
         """Whether Envoys are served."""
         self.ads = AdsServer(self._in_force(), namespace_of)
+        if book:
+            book.listen(self._tell)
 
     @property
     def mesh(self) -> Mesh:
@@ -129,6 +140,7 @@ class ControlPlane:
                 if source.name not in told_elsewhere
                 for problem in source.problems
             ),
+            *(self.book.problems if self.book else ()),
             *(f"{key.name} could not be built, and stays as it was: {message}" for key, message in built),
         ]
 
@@ -145,8 +157,12 @@ class ControlPlane:
         if name not in self.mesh.services:
             raise UnknownServiceError(f"the mesh has no service {name}; {_hint(name, self.mesh.services)}")
 
-    async def register(self, deployment: OffloadedDeployment) -> None:
+    async def register(self, deployment: OffloadedDeployment, by: str = "") -> None:
         """Serve a deployment, also after a restart.
+
+        Args:
+            deployment: Which.
+            by: Who asks, for the log of changes.
 
         Raises:
             UnknownServiceError: The mesh has no such service.
@@ -158,9 +174,15 @@ class ControlPlane:
         self._expect_kept(deployment.service, deployment.name)
         await self._keeper.add(deployment)
         self.publish()
+        await self._note(by, "registered", deployment.service, deployment.name)
 
-    async def create(self, copies: Copies, wanted: Wanted) -> None:
+    async def create(self, copies: Copies, wanted: Wanted, by: str = "") -> None:
         """Have a copy made; it is in the mesh from then on, and serves once it is Ready.
+
+        Args:
+            copies: What makes it.
+            wanted: Which.
+            by: Who asks, for the log of changes.
 
         Raises:
             UnknownServiceError: The mesh has no such service.
@@ -173,9 +195,25 @@ class ControlPlane:
         self._expect_kept(wanted.service, wanted.name)
         await copies.create(wanted)
         self.publish()
+        await self._note(by, "created", wanted.service, wanted.name)
 
-    async def extend(self, service: str, name: str, expires: datetime, owner: str | None = None) -> bool:
+    async def undo(self, copies: Copies, service: str, name: str, by: str = "") -> str:
+        """Take back what came to nothing, as `Copies.undo` does; say what was done."""
+        done = await copies.undo(service, name)
+        await self._note(by, "undone", service, name)
+        return done
+
+    async def extend(
+        self, service: str, name: str, expires: datetime, *, owner: str | None = None, by: str = ""
+    ) -> bool:
         """Let a deployment live until another moment; False if there is none.
+
+        Args:
+            service: Of which service.
+            name: Which.
+            expires: Until when.
+            owner: Who asks; None extends it whosever it is.
+            by: The same, for the log of changes.
 
         Raises:
             DeploymentConflictError: Another source names the deployment.
@@ -186,15 +224,18 @@ class ControlPlane:
         self._expect_owner(service, name, owner)
         found = await self._keeper.extend(service, name, expires)
         self.publish()
+        if found:
+            await self._note(by, "extended", service, name)
         return found
 
-    async def remove(self, service: str, name: str, owner: str | None = None) -> bool:
+    async def remove(self, service: str, name: str, *, owner: str | None = None, by: str = "") -> bool:
         """Take a deployment away; False if there is none.
 
         Args:
             service: Of which service.
             name: Which.
             owner: Who asks; None takes it away whosever it is.
+            by: The same, for the log of changes.
 
         Raises:
             DeploymentConflictError: Another source names the deployment.
@@ -205,6 +246,8 @@ class ControlPlane:
         self._expect_owner(service, name, owner)
         removed = await self._keeper.remove(service, name)
         self.publish()
+        if removed:
+            await self._note(by, "removed", service, name)
         return removed
 
     async def follow(self) -> None:
@@ -213,6 +256,8 @@ class ControlPlane:
             for source in self.sources:
                 tasks.create_task(source.follow(self.publish))
             tasks.create_task(self._expire())
+            if self.book:
+                tasks.create_task(self.book.follow())
 
     def publish(self) -> None:
         """Serve the mesh as the sources have it."""
@@ -220,11 +265,32 @@ class ControlPlane:
         if events := difference(self.mesh, mesh):
             has_settings = any(isinstance(event, SettingsApplied) for event in events)
             self.ads.update(mesh, touched(events) | ({""} if has_settings else set()))
+            for service in sorted(touched(events)):
+                self.events.tell(Event("mesh", service))
 
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
             self.publish()
+
+    async def _note(self, by: str, action: str, service: str, name: str) -> None:
+        """Put what has been done to a deployment into the log of changes.
+
+        Raises:
+            OSError: It could not be; the message says that the rest has been done.
+        """
+        if self.book is None:
+            return
+        try:
+            await self.book.note(by, action, "deployment", f"{service}@{name}")
+        except OSError as error:
+            raise OSError(
+                f"{service}@{name} was {action}, but the log of changes has no entry of it: {error}"
+            ) from error
+
+    def _tell(self, changes: Sequence[Change]) -> None:
+        for one in changes:
+            self.events.tell(Event(one.kind, one.subject))
 
     def _in_force(self) -> Mesh:
         merged = merge(*(source.mesh for source in self.sources))

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from detour.database import Database
 from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server.api import api
+from detour.server.book import ScenarioBook
 from detour.server.control_plane import ControlPlane
 from detour.server.sources import MeshFile, Registered, Source
 from detour.server.webhook import webhook as webhook_app
@@ -67,6 +69,7 @@ async def serve(
     addresses: Addresses,
     ready: Callable[[Addresses], None],
     *,
+    database: str = "",
     cluster: "Cluster | None" = None,
     installed: "Installed | None" = None,
 ) -> None:
@@ -76,20 +79,22 @@ async def serve(
         mesh_file: Read now, and again whenever it changes; none is needed beside a cluster.
         state: The database of deployments registered at run time, made if it is missing; none beside a cluster.
         addresses: Where to listen.
+        database: The URL of the database of scenarios, as `Database` takes it; empty for none.
         ready: Called with the addresses in use once everything is served.
         cluster: The Kubernetes cluster whose Services make the mesh.
         installed: Who this server is among the replicas there.
 
     Raises:
         MeshFileError: The mesh file has a mistake.
-        OSError: An address can't be had, or the state can't be opened.
+        OSError: An address can't be had, or the state or the database can't be opened.
+        ValueError: The database's URL is none.
     """
     with ExitStack() as held:
         listening = held.enter_context(_bind(addresses.api, "the API"))
         webhook = held.enter_context(_bind(addresses.webhook, "the webhook")) if addresses.webhook else None
         # gRPC tells of a busy port in lines of its own, and not the reason.
         _bind(addresses.xds, "xDS").close()
-        plane = await _plane(mesh_file, state, cluster, installed, held)
+        plane = await _plane(mesh_file, state, database, cluster=cluster, installed=installed, held=held)
         http = _Http(_config(api(plane)))
         running: list[asyncio.Task[None]] = []
         admission: list[_Http] = []
@@ -141,6 +146,8 @@ def _bound(
 async def _plane(
     mesh_file: Path | None,
     state: Path | None,
+    database: str,
+    *,
     cluster: "Cluster | None",
     installed: "Installed | None",
     held: ExitStack,
@@ -148,13 +155,25 @@ async def _plane(
     sources: list[Source] = []
     if mesh_file:
         sources.append(MeshFile(mesh_file, await asyncio.to_thread(read, mesh_file)))
+    book = await asyncio.to_thread(_book, database, held) if database else None
     if cluster:
         namespace_of = installed.namespace_of if installed and installed.replica.tls else None
-        return ControlPlane([*sources, cluster], cluster, cluster, cluster.naming, namespace_of)
+        return ControlPlane(
+            [*sources, cluster],
+            cluster,
+            copies=cluster,
+            naming=cluster.naming,
+            namespace_of=namespace_of,
+            book=book,
+        )
     if state is None:
         raise ValueError("there is no cluster, and no state for deployments registered at run time")
     registered = Registered(held.enter_context(Registry(state)))
-    return ControlPlane([*sources, registered], registered)
+    return ControlPlane([*sources, registered], registered, book=book)
+
+
+def _book(database: str, held: ExitStack) -> ScenarioBook:
+    return ScenarioBook(held.enter_context(Database(database)))
 
 
 def _config(app: FastAPI, tls: ssl.SSLContext | None = None) -> uvicorn.Config:

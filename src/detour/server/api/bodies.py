@@ -1,13 +1,16 @@
 """What the API takes and gives, as JSON."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
 
 from detour.mesh import Endpoint, OffloadedDeployment, Protocol, is_name, parse_duration
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import State
+from detour.overrides import PREFIX, Override, Overrides, append_to_baggage, read_entry
+from detour.scenarios import DESCRIPTION_MAX, OWNER_MAX, Draft, Scenario, is_scenario_name
+from detour.scenarios import State as ScenarioState
 
 _DEFAULT_TTL = "24h"
 _QUOTED_MAX = 60
@@ -35,7 +38,15 @@ def _printable(text: str) -> str:
     return text
 
 
+def _scenario_name(text: str) -> str:
+    if not is_scenario_name(text):
+        known = "at most 63 small letters, digits and dashes, the first and the last no dash"
+        raise ValueError(f"expected a name of {known}, got {text[:_QUOTED_MAX]!r}")
+    return text
+
+
 Name = Annotated[str, AfterValidator(_name)]
+ScenarioName = Annotated[str, AfterValidator(_scenario_name)]
 EndpointText = Annotated[str, AfterValidator(_endpoint)]
 
 
@@ -193,3 +204,89 @@ class HealthOut(BaseModel):
     """That the server answers."""
 
     status: str = "ok"
+
+
+class ScenarioIn(BaseModel, extra="forbid"):
+    """What a person decides about a scenario."""
+
+    overrides: Annotated[
+        dict[str, str],
+        Field(
+            description="key and value of each, as in the baggage but without `override.` in front",
+            examples=[{"route.users": "pr-42", "delay.payments": "300ms", "config.new-checkout": "on"}],
+            min_length=1,
+            max_length=64,
+        ),
+    ]
+    owner: Annotated[str | None, Field(max_length=OWNER_MAX, description="by default who makes it")] = None
+    description: Annotated[str, Field(max_length=DESCRIPTION_MAX)] = ""
+    expires: Annotated[AwareDatetime | None, Field(description="when it can't be entered any more")] = None
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        self.draft(owner="")
+        return self
+
+    def draft(self, owner: str) -> Draft:
+        """Return the value that it stands for; the owner is this one if it does not say."""
+        overrides = Overrides.collect(_override(key, value) for key, value in self.overrides.items())
+        return Draft(overrides, owner if self.owner is None else self.owner, self.description, self.expires)
+
+
+def _override(key: str, value: str) -> Override:
+    read = read_entry(PREFIX + key, value)
+    if isinstance(read, Override):
+        return read
+    raise ValueError(f"overrides.{key}: {read.why}")
+
+
+class ScenarioOut(BaseModel):
+    """One version of a scenario."""
+
+    name: str
+    version: int
+    overrides: dict[str, str]
+    baggage: Annotated[str, Field(description="the header that puts a request into it")]
+    owner: str
+    description: str
+    expires: datetime | None
+    state: ScenarioState
+    changed: datetime
+    changed_by: str
+
+    @staticmethod
+    def of(scenario: Scenario, now: datetime) -> "ScenarioOut":
+        """Return a scenario as it is at a moment."""
+        return ScenarioOut(
+            name=scenario.name,
+            version=scenario.version,
+            overrides={one.key.removeprefix(PREFIX): one.value for one in scenario.overrides},
+            baggage=append_to_baggage(None, scenario.overrides),
+            owner=scenario.owner,
+            description=scenario.description,
+            expires=scenario.expires,
+            state=scenario.state(now),
+            changed=scenario.changed,
+            changed_by=scenario.changed_by,
+        )
+
+
+class ResolvedOut(BaseModel):
+    """The header that puts a request into a scenario."""
+
+    name: str
+    version: int
+    header: str = "baggage"
+    value: str
+
+
+class ChangeOut(BaseModel):
+    """Who changed what, and when."""
+
+    revision: int
+    at: datetime
+    who: str
+    action: str
+    kind: str
+    subject: str
+    version: int | None

@@ -18,6 +18,7 @@ from starlette.routing import Match
 
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.ownership import OwnedByAnotherError
+from detour.scenarios import NoScenarioError, OutdatedError, ScenarioExistsError
 from detour.server.control_plane import DeploymentConflictError, UnknownServiceError
 
 _MEDIA_TYPE = "application/problem+json"
@@ -53,6 +54,9 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(UnknownServiceError, _missing)
     app.add_exception_handler(ClusterError, _cluster_refused)
     app.add_exception_handler(CannotCopyError, _impossible)
+    app.add_exception_handler(NoScenarioError, _no_scenario)
+    app.add_exception_handler(OutdatedError, _outdated)
+    app.add_exception_handler(ScenarioExistsError, _exists)
     for kind in (DeploymentConflictError, OwnedByAnotherError):
         app.add_exception_handler(kind, _conflict)
 
@@ -69,6 +73,19 @@ async def _missing(_request: Request, error: Exception) -> JSONResponse:
 
 async def _conflict(_request: Request, error: Exception) -> JSONResponse:
     return problem(HTTPStatus.CONFLICT, str(error))
+
+
+async def _no_scenario(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.NOT_FOUND, f"{error}; GET /v1/scenarios (detour scenario ls) lists what there is")
+
+
+async def _outdated(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OutdatedError)  # noqa: S101  handlers are registered by type
+    return problem(HTTPStatus.PRECONDITION_FAILED, str(error), {"ETag": f'"{error.current.version}"'})
+
+
+async def _exists(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.PRECONDITION_FAILED, str(error))
 
 
 async def _impossible(_request: Request, error: Exception) -> JSONResponse:

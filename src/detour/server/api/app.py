@@ -1,0 +1,93 @@
+"""The API put together, and what every server tells: its health, and its state."""
+
+from http import HTTPStatus
+
+from fastapi import FastAPI, HTTPException
+
+from detour import __version__
+from detour.server.api.bodies import ClusterOut, EnvoyOut, HealthOut, MeshFileOut, RejectionOut, StatusOut
+from detour.server.api.changes import add_changes
+from detour.server.api.copies import add_copies
+from detour.server.api.deployments import add_deployments
+from detour.server.api.problems import add_problems, documented
+from detour.server.api.scenarios import add_scenarios
+from detour.server.control_plane import ControlPlane
+from detour.server.sources import MeshFile
+from detour.xds.server import Connection
+
+
+def api(plane: ControlPlane) -> FastAPI:
+    """Return the API of a control plane."""
+    app = FastAPI(title="Detour", version=__version__, responses=documented(HTTPStatus.INTERNAL_SERVER_ERROR))
+    add_problems(app)
+    _add_health(app, plane)
+    add_deployments(app, plane)
+    add_copies(app, plane)
+    add_scenarios(app, plane)
+    add_changes(app, plane)
+    return app
+
+
+def _add_health(app: FastAPI, plane: ControlPlane) -> None:
+    @app.get("/healthz")
+    async def healthz() -> HealthOut:
+        """Say that the server runs."""
+        return HealthOut()
+
+    @app.get("/readyz", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+    async def readyz() -> HealthOut:
+        """Say that Envoys are served: the whole mesh has been read."""
+        if not plane.is_ready:
+            waiting = "; ".join(plane.failures) or "the mesh is being read"
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, f"Envoys are not served yet: {waiting}")
+        return HealthOut()
+
+    @app.get("/v1/status")
+    async def status() -> StatusOut:
+        """Say what is connected, what each Envoy has acknowledged, and what it refused."""
+        return _status(plane)
+
+
+def _status(plane: ControlPlane) -> StatusOut:
+    return StatusOut(
+        version=__version__,
+        mesh_file=_mesh_file(plane),
+        cluster=_cluster(plane),
+        services=len(plane.mesh.services),
+        deployments=len(plane.mesh.deployments),
+        failures=plane.failures,
+        envoys=[_envoy(one) for one in sorted(plane.ads.connections, key=lambda one: one.node)],
+    )
+
+
+def _mesh_file(plane: ControlPlane) -> MeshFileOut | None:
+    found = next((source for source in plane.sources if isinstance(source, MeshFile)), None)
+    return (
+        MeshFileOut(path=str(found.path), problem=str(found.problem) if found.problem else None) if found else None
+    )
+
+
+def _cluster(plane: ControlPlane) -> ClusterOut | None:
+    found = next((source for source in plane.sources if source.name == "cluster"), None)
+    return ClusterOut(namespaces=found.what, problems=list(found.problems)) if found else None
+
+
+def _envoy(connection: Connection) -> EnvoyOut:
+    session = connection.session
+    return EnvoyOut(
+        node=connection.node,
+        service=connection.service,
+        role=connection.role,
+        since=connection.since,
+        sent_bytes=connection.sent_bytes,
+        pending=session.pending,
+        acknowledged={_short(type_url): names for type_url, names in session.acknowledged.items()},
+        rejections=[
+            RejectionOut(type=_short(one.type_url), names=list(one.names), message=one.message)
+            for one in session.rejections
+        ],
+    )
+
+
+def _short(type_url: str) -> str:
+    return type_url.rpartition(".")[2]

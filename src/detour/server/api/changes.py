@@ -1,0 +1,69 @@
+"""Who changed what, and a stream that says when something changes."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from detour.server.api.bodies import ChangeOut
+from detour.server.api.pages import LINK, PAGE, Limit, Number, page
+from detour.server.api.problems import documented
+from detour.server.api.scenarios import NO_DATABASE, expect_book
+from detour.server.control_plane import ControlPlane
+from detour.server.events import Event, Events
+
+_PAUSE_SECONDS: Final = 15.0
+"""After so much silence a comment is sent, so that nothing in between takes the stream for dead."""
+
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "`event:` is the kind of what changed, `data:` a JSON object with its `subject`",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+Kinds = Annotated[list[str] | None, Query(alias="kind", description="only these kinds of events", max_length=10)]
+
+
+def add_changes(app: FastAPI, plane: ControlPlane) -> None:
+    """Add them to an API."""
+
+    @app.get("/v1/changes", responses={200: LINK, **documented(NO_DATABASE, HTTPStatus.UNPROCESSABLE_ENTITY)})
+    async def changes(
+        request: Request, response: Response, place: Number = None, limit: Limit = PAGE
+    ) -> Sequence[ChangeOut]:
+        """List who changed what, newest first."""
+        found = await expect_book(plane).changes(place, limit + 1)
+        shown = page(request, response, found, limit, str(found[limit - 1].revision) if len(found) > limit else "")
+        return [ChangeOut.model_validate(one, from_attributes=True) for one in shown]
+
+    @app.get(
+        "/v1/events",
+        response_class=StreamingResponse,
+        responses={**_STREAM, **documented(HTTPStatus.UNPROCESSABLE_ENTITY)},
+    )
+    async def events(kind: Kinds = None) -> StreamingResponse:
+        """Tell when something changes, until the client goes (HTML, section 9.2, "Server-sent events").
+
+        Kinds are `scenario`, `deployment`, `mesh` and `envoys`. An event says that something changed, not what it
+        is: fetch that anew. A client that connects again fetches everything.
+        """
+        stream = _stream(plane.events, frozenset(kind) if kind else None)
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+async def _stream(events: Events, kinds: frozenset[str] | None) -> AsyncIterator[str]:
+    with events.listening() as listening:
+        yield ": connected\n\n"
+        async for event in listening.events(_PAUSE_SECONDS):
+            if event is None:
+                yield ":\n\n"
+            elif kinds is None or event.kind in kinds:
+                yield _written(event)
+
+
+def _written(event: Event) -> str:
+    return f"event: {event.kind}\ndata: {json.dumps({'subject': event.subject})}\n\n"

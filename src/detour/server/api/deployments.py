@@ -1,0 +1,108 @@
+"""Services, and their offloaded deployments."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import FastAPI, Query, Response
+from fastapi.responses import JSONResponse
+
+from detour.mesh import Endpoint, OffloadedDeployment, Service, parse_duration
+from detour.server.api.bodies import DeploymentIn, DeploymentOut, ExtensionIn, ServiceOut
+from detour.server.api.callers import Caller
+from detour.server.api.problems import documented, problem
+from detour.server.control_plane import ControlPlane
+
+CLUSTERS: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY)
+"""What a Kubernetes cluster may answer."""
+
+Asker = Annotated[str | None, Query(description="who asks; refused if it is somebody else's")]
+
+
+def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
+    """Add them to an API."""
+
+    @app.get("/v1/services")
+    async def services() -> list[ServiceOut]:
+        """List the services of the mesh."""
+        deployments: dict[str, list[str]] = {}
+        for service, name in sorted(plane.mesh.deployments):
+            deployments.setdefault(service, []).append(name)
+        return [_service(one, deployments.get(name, [])) for name, one in sorted(plane.mesh.services.items())]
+
+    @app.get("/v1/deployments")
+    async def deployments() -> list[DeploymentOut]:
+        """List the offloaded deployments."""
+        return [deployment_out(plane, one) for _, one in sorted(plane.mesh.deployments.items())]
+
+    @app.post(
+        "/v1/deployments",
+        status_code=HTTPStatus.CREATED,
+        responses=documented(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONFLICT,
+            *CLUSTERS,
+        ),
+    )
+    async def register(body: DeploymentIn, caller: Caller) -> DeploymentOut:
+        """Register an offloaded deployment, or replace one's own."""
+        deployment = body.deployment()
+        await plane.register(deployment, caller)
+        return deployment_out(plane, deployment)
+
+    @app.delete(
+        "/v1/deployments/{service}/{name}",
+        status_code=HTTPStatus.NO_CONTENT,
+        response_class=Response,
+        responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
+    )
+    async def remove(service: str, name: str, caller: Caller, owner: Asker = None) -> Response:
+        """Remove an offloaded deployment that was made at run time."""
+        removed = await plane.remove(service, name, owner=owner, by=caller)
+        return Response(status_code=HTTPStatus.NO_CONTENT) if removed else nobody(service, name)
+
+    @app.patch(
+        "/v1/deployments/{service}/{name}",
+        response_model=DeploymentOut,
+        responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
+    )
+    async def extend(service: str, name: str, body: ExtensionIn, caller: Caller) -> DeploymentOut | Response:
+        """Let an offloaded deployment live so much longer, from this moment on."""
+        expires = datetime.now(UTC) + parse_duration(body.ttl)
+        found = plane.mesh.deployment(service, name)
+        if found is None or not await plane.extend(service, name, expires, owner=body.owner, by=caller):
+            return nobody(service, name)
+        return deployment_out(plane, replace(found, expires=expires))
+
+
+def nobody(service: str, name: str) -> JSONResponse:
+    """Answer that there is no such deployment."""
+    hint = "GET /v1/deployments (detour offload ls) lists what there is"
+    return problem(HTTPStatus.NOT_FOUND, f"there is no {service}@{name}; {hint}")
+
+
+def _service(service: Service, deployments: list[str]) -> ServiceOut:
+    return ServiceOut(
+        name=service.name,
+        protocol=service.protocol,
+        endpoints=_texts(service.endpoints),
+        deployments=deployments,
+    )
+
+
+def deployment_out(plane: ControlPlane, deployment: OffloadedDeployment) -> DeploymentOut:
+    """Return a deployment as the API has it."""
+    return DeploymentOut(
+        service=deployment.service,
+        name=deployment.name,
+        endpoints=_texts(deployment.endpoints),
+        owner=deployment.owner,
+        expires=deployment.expires,
+        source=plane.source_of(deployment),
+    )
+
+
+def _texts(endpoints: tuple[Endpoint, ...]) -> list[str]:
+    return [str(endpoint) for endpoint in endpoints]

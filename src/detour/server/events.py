@@ -1,0 +1,82 @@
+"""What changes, told to whoever listens: the source of the API's event streams.
+
+Invariant: nobody waits for a listener. One that does not keep up is told once, what it has missed being one event
+of each kind: events say that something changed, and the API says what it is.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+_WAITING_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that changed.
+
+    Args:
+        kind: `scenario`, `deployment`, `mesh` or `envoys`.
+        subject: Which one, where there is one: `checkout-redesign`, `users@pr-42`.
+    """
+
+    kind: str
+    subject: str = ""
+
+
+class Events:
+    """All who listen."""
+
+    def __init__(self) -> None:
+        self._listening: set[Listening] = set()
+
+    def __len__(self) -> int:
+        return len(self._listening)
+
+    def tell(self, event: Event) -> None:
+        """Tell everybody of an event."""
+        for one in self._listening:
+            one.take(event)
+
+    @contextmanager
+    def listening(self) -> Iterator["Listening"]:
+        """Listen until the context is left."""
+        made = Listening()
+        self._listening.add(made)
+        try:
+            yield made
+        finally:
+            self._listening.discard(made)
+
+
+class Listening:
+    """One who listens."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Event, None] = {}
+        self._has_some = asyncio.Event()
+
+    def take(self, event: Event) -> None:
+        """Keep an event until it is fetched; one that waits already is not kept twice."""
+        if len(self._waiting) >= _WAITING_MAX:
+            kinds = {one.kind for one in self._waiting} | {event.kind}
+            self._waiting = dict.fromkeys(Event(kind) for kind in sorted(kinds))
+        else:
+            self._waiting[event] = None
+        self._has_some.set()
+
+    async def events(self, pause_seconds: float) -> AsyncIterator[Event | None]:
+        """Yield events as they come, and None whenever there was none for so long."""
+        while True:
+            try:
+                async with asyncio.timeout(pause_seconds):
+                    await self._has_some.wait()
+            except TimeoutError:
+                yield None
+                continue
+            waiting, self._waiting = self._waiting, {}
+            self._has_some.clear()
+            for one in waiting:
+                yield one

@@ -1,0 +1,274 @@
+"""Scenarios by the API; the client of these tests checks every answer against the OpenAPI document."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from detour.overrides import parse_baggage, parse_words
+from detour.server.api import api
+from server.conftest import control_plane
+
+NEW = {"If-None-Match": "*"}
+WORDS = ("users=pr-42", "delay.payments=300ms", "config.new-checkout=on")
+CHECKOUT = {
+    "overrides": {"route.users": "pr-42", "delay.payments": "300ms", "config.new-checkout": "on"},
+    "owner": "ana",
+    "description": "the new checkout",
+}
+
+
+def at(version: int) -> dict[str, str]:
+    """Return the header of a request that changes a version."""
+    return {"If-Match": f'"{version}"'}
+
+
+async def made(http: httpx.AsyncClient, name: str = "checkout", **more: object) -> httpx.Response:
+    """Make a scenario."""
+    answer = await http.put(f"/v1/scenarios/{name}", json={**CHECKOUT, **more}, headers=NEW)
+    assert answer.status_code == 201, answer.text
+    return answer
+
+
+async def test_a_scenario_is_made_and_read(http):
+    """With its version as entity tag, and the header that puts a request into it."""
+    answer = await made(http)
+    assert answer.headers["etag"] == '"1"'
+    found = await http.get("/v1/scenarios/checkout")
+    assert (found.json(), found.headers["etag"]) == (answer.json(), '"1"')
+    told = found.json()
+    assert parse_baggage([told.pop("baggage")]).overrides == parse_words(WORDS)
+    assert datetime.now(UTC) - datetime.fromisoformat(told.pop("changed")) < timedelta(minutes=1)
+    told.pop("changed_by")
+    assert told == {**CHECKOUT, "name": "checkout", "version": 1, "expires": None, "state": "live"}
+
+
+async def test_who_has_it_is_not_sent_it_again(http):
+    """A tag that is still right gets 304 and no body."""
+    await made(http)
+    for tags, expected in (('"1"', 304), ('W/"0", "1"', 304), ('"2"', 200), ("", 200)):
+        assert (await http.get("/v1/scenarios/checkout", headers={"If-None-Match": tags})).status_code == expected
+
+
+async def test_who_asks_is_the_owner(http):
+    """Of a scenario that names none; who changes it later does not become it."""
+    ana, bo = ({"x-detour-user": name} for name in ("ana", "bo"))
+    body = {"overrides": CHECKOUT["overrides"]}
+    first = await http.put("/v1/scenarios/checkout", json=body, headers={**NEW, **ana})
+    second = await http.put("/v1/scenarios/checkout", json=body, headers={**at(1), **bo})
+    assert [(one.json()["owner"], one.json()["changed_by"]) for one in (first, second)] == [
+        ("ana", "ana"),
+        ("ana", "bo"),
+    ]
+
+
+async def test_a_change_is_a_version(http):
+    """Old ones stay readable, newest first, a page at a time."""
+    await made(http)
+    changed = await http.put("/v1/scenarios/checkout", json={**CHECKOUT, "owner": "bo"}, headers=at(1))
+    assert (changed.status_code, changed.headers["etag"], changed.json()["version"]) == (200, '"2"', 2)
+    assert (await http.get("/v1/scenarios/checkout/versions/1")).json()["owner"] == "ana"
+    page = await http.get("/v1/scenarios/checkout/versions?limit=1")
+    assert [one["version"] for one in page.json()] == [2]
+    page = await http.get(page.links["next"]["url"])
+    assert [one["version"] for one in page.json()] == [1]
+    assert "next" not in page.links
+
+
+async def test_an_edit_that_somebody_else_overtook_is_refused(http):
+    """With 412, who was faster, and the tag to look at; nothing is lost."""
+    await made(http)
+    await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers={**at(1), "x-detour-user": "bo"})
+    for refused in (
+        await http.put("/v1/scenarios/checkout", json={**CHECKOUT, "owner": "cy"}, headers=at(1)),
+        await http.delete("/v1/scenarios/checkout", headers=at(1)),
+    ):
+        assert (refused.status_code, refused.headers["etag"]) == (412, '"2"')
+        assert refused.json()["detail"].startswith("checkout is at version 2, which bo made: look at that")
+    assert (await http.get("/v1/scenarios/checkout")).json()["owner"] == "ana"
+
+
+async def test_a_blind_write_is_refused(http):
+    """Who does not say which version was changed learns how (RFC 6585, section 3)."""
+    await made(http)
+    for refused in (
+        await http.put("/v1/scenarios/checkout", json=CHECKOUT),
+        await http.delete("/v1/scenarios/checkout"),
+    ):
+        assert refused.status_code == 428
+        assert 'If-Match: "3"' in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("tag", ["*", "1", '"01"', 'W/"1"', '"1", "2"', '"' + "9" * 40 + '"', "é"])
+async def test_a_tag_that_is_none(http, tag):
+    """What is no version's tag never matches."""
+    await made(http)
+    refused = await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers={"If-Match": tag.encode()})
+    assert refused.status_code == 412
+
+
+async def test_a_second_one_of_a_name_is_refused(http):
+    """With 412, and whose the first one is."""
+    await made(http)
+    refused = await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers=NEW)
+    assert (refused.status_code, "of ana" in refused.json()["detail"]) == (412, True)
+
+
+async def test_resolving(http):
+    """Gives the header of the last version, and never that of a scenario whose time is over."""
+    await made(http)
+    resolved = (await http.get("/v1/scenarios/checkout/resolve")).json()
+    assert parse_baggage([resolved.pop("value")]).overrides == parse_words(WORDS)
+    assert resolved == {"name": "checkout", "version": 1, "header": "baggage"}
+    past = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    await http.put("/v1/scenarios/checkout", json={**CHECKOUT, "expires": past}, headers=at(1))
+    gone = await http.get("/v1/scenarios/checkout/resolve")
+    assert (gone.status_code, "expired at" in gone.json()["detail"]) == (410, True)
+    assert (await http.get("/v1/scenarios/checkout")).json()["state"] == "expired"
+    await http.delete("/v1/scenarios/checkout", headers={**at(2), "x-detour-user": "bo"})
+    gone = await http.get("/v1/scenarios/checkout/resolve")
+    assert (gone.status_code, gone.json()["detail"]) == (410, "scenario checkout was removed, by bo")
+
+
+async def test_a_removed_one_can_be_read_and_made_anew(http):
+    """Its versions count on, so that no tag ever means two things."""
+    await made(http)
+    assert (await http.delete("/v1/scenarios/checkout", headers=at(1))).status_code == 204
+    removed = await http.get("/v1/scenarios/checkout")
+    assert (removed.json()["state"], removed.json()["overrides"]) == ("removed", CHECKOUT["overrides"])
+    assert (await made(http)).headers["etag"] == '"3"'
+
+
+async def test_what_never_was(http):
+    """Is told with where to look."""
+    for answer in (
+        await http.get("/v1/scenarios/checkout"),
+        await http.get("/v1/scenarios/checkout/resolve"),
+        await http.get("/v1/scenarios/checkout/versions"),
+        await http.get("/v1/scenarios/checkout/versions/1"),
+        await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers=at(1)),
+        await http.delete("/v1/scenarios/checkout", headers=at(1)),
+    ):
+        assert answer.status_code == 404
+        assert answer.json()["detail"].startswith("there is no scenario checkout; GET /v1/scenarios")
+
+
+async def test_listing(http):
+    """By name, by owner and by state, a page at a time."""
+    for name, owner in (("a", "ana"), ("b", "bo"), ("c", "ana"), ("d", "ana")):
+        await made(http, name, owner=owner)
+    await http.delete("/v1/scenarios/d", headers=at(1))
+
+    async def names(query: str) -> list[str]:
+        found, address = [], f"/v1/scenarios?{query}"
+        while address:
+            answer = await http.get(address)
+            assert answer.status_code == 200, answer.text
+            found.append(",".join(one["name"] for one in answer.json()))
+            address = answer.links.get("next", {}).get("url")
+        return found
+
+    assert await names("") == ["a,b,c"]
+    assert await names("limit=2") == ["a,b", "c"]
+    assert await names("limit=1&owner=ana") == ["a", "c"]
+    assert await names("state=removed") == ["d"]
+    assert await names("state=all&limit=4") == ["a,b,c,d"]
+
+
+@pytest.mark.parametrize("cursor", ["!", "YQ", "/w==", "é", "a" * 201])
+async def test_a_cursor_that_is_none(http, cursor):
+    """Is refused with where to take one from."""
+    refused = await http.get("/v1/scenarios", params={"cursor": cursor})
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("cursor: ")
+
+
+@pytest.mark.parametrize("cursor", ["YQ==", "LTE=", "OTk5OTk5OTk5OTk5"])
+async def test_a_cursor_of_another_list(http, cursor):
+    """Versions are counted; a cursor that is no number is refused."""
+    await made(http)
+    assert (await http.get("/v1/scenarios/checkout/versions", params={"cursor": cursor})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"overrides": {}}, "overrides: "),
+        ({"overrides": {"users": "pr-42"}}, "overrides.users: expected override. and one of route, delay"),
+        ({"overrides": {"route.users": "pr 42"}}, "overrides.route.users: expected letters"),
+        ({"overrides": {"config.x": "\ud800"}}, "the body"),
+        ({"overrides": {f"config.f{n}": "ä" * 200 for n in range(10)}}, "at most 8192"),
+        ({"overrides": ["users=pr-42"]}, "overrides: "),
+        ({"description": "\x00"}, "description: expected text"),
+        ({"expires": "2026-01-01T00:00:00"}, "expires: "),
+        ({"expires": "soon"}, "expires: "),
+        ({"versoin": 3}, "versoin: there is no such field"),
+    ],
+)
+async def test_what_is_no_scenario(http, body, detail):
+    """Is refused, with where and what was expected."""
+    content = json.dumps({**CHECKOUT, **body})
+    refused = await http.put(
+        "/v1/scenarios/checkout", content=content, headers={**NEW, "content-type": "application/json"}
+    )
+    assert refused.status_code == 422
+    assert detail in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["Checkout", "a.b", "-a", "a" * 64, "%00", "ä"])
+async def test_what_is_no_name(http, name):
+    """A name is one label of a host name."""
+    for method in ("GET", "PUT", "DELETE"):
+        refused = await http.request(method, f"/v1/scenarios/{name}", json=CHECKOUT, headers=NEW)
+        assert refused.status_code == 422
+        assert "small letters, digits and dashes" in refused.json()["detail"]
+
+
+async def test_the_log_of_changes(http):
+    """Who did what to which scenario or deployment, newest first, a page at a time."""
+    ana, bo = ({"x-detour-user": name} for name in ("ana", "bo"))
+    await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers={**NEW, **ana})
+    pr_42 = {"service": "users", "name": "pr-42", "endpoints": []}
+    await http.post("/v1/deployments", json=pr_42, headers=bo)
+    await http.patch("/v1/deployments/users/pr-42", json={"ttl": "1h"}, headers=ana)
+    await http.delete("/v1/deployments/users/pr-42", headers=ana)
+    await http.delete("/v1/deployments/users/pr-42", headers=ana)
+    await http.delete("/v1/scenarios/checkout", headers={**at(1), **bo})
+    first = await http.get("/v1/changes?limit=3")
+    second = await http.get(first.links["next"]["url"])
+    found = [*first.json(), *second.json()]
+    assert [(one["who"], one["action"], one["kind"], one["subject"], one["version"]) for one in found] == [
+        ("bo", "removed", "scenario", "checkout", 2),
+        ("ana", "removed", "deployment", "users@pr-42", None),
+        ("ana", "extended", "deployment", "users@pr-42", None),
+        ("bo", "registered", "deployment", "users@pr-42", None),
+        ("ana", "created", "scenario", "checkout", 1),
+    ]
+    assert "next" not in second.links
+
+
+async def test_without_a_database(mesh_file, registry):
+    """A server that keeps no scenarios says so, and how it would."""
+    plane = control_plane(mesh_file, registry)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api(plane)), base_url="http://detour") as http:
+        for path in ("/v1/scenarios", "/v1/scenarios/a", "/v1/scenarios/a/resolve", "/v1/changes"):
+            answer = await http.get(path)
+            assert (answer.status_code, "--database URL" in answer.json()["detail"]) == (501, True)
+        assert (
+            await http.post("/v1/deployments", json={"service": "users", "name": "a", "endpoints": []})
+        ).is_success
+    await plane.ads.stop()
+
+
+async def test_a_database_that_is_gone(http, plane, database, tmp_path):
+    """What was read still resolves; a write says what failed and is not half done."""
+    await made(http)
+    for path in tmp_path.glob("scenarios.db*"):
+        path.write_bytes(b"no database any more" * 1000)
+    database.close()
+    assert (await http.get("/v1/scenarios/checkout/resolve")).status_code == 200
+    refused = await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers=at(1))
+    assert refused.status_code == 500
+    assert "scenarios.db" in refused.json()["detail"]
+    assert plane.book.get("checkout").version == 1
