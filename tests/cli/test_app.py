@@ -26,6 +26,8 @@ COMMANDS = [
     "offload show",
     "offload logs",
     "offload extend",
+    *(f"scenario {one}" for one in ("save", "ls", "show", "edit", "diff", "rm", "share")),
+    "scenario",
     "install",
     "uninstall",
     "header",

@@ -1,8 +1,10 @@
 """The command line's short notation."""
 
 import pytest
+from hypothesis import example, given
 
-from detour.overrides import parse_words
+from detour.overrides import Kind, Override, Overrides, parse_words, word_of
+from overrides_strategies import SETS
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,19 @@ def test_a_word_is_an_override(word: str, key: str, value: str) -> None:
     """A bare service means a route."""
     (override,) = parse_words([word])
     assert (override.key, override.value) == (key, value)
+
+
+@given(SETS)
+@example(Overrides.collect(Override(Kind.ROUTE, name, "pr-1") for name in ("delay", "log.users", "users")))
+def test_what_is_written_is_read_again(overrides: Overrides) -> None:
+    """Also where a service is called like a kind."""
+    assert parse_words(map(word_of, overrides)) == overrides
+
+
+def test_a_word_is_as_short_as_it_can_be() -> None:
+    """A route needs no kind, unless its service is called like one."""
+    given_words = ["users=pr-42", "route.log.users=pr-1", "delay.users=1s", "missing=baseline"]
+    assert [word_of(one) for one in parse_words(given_words)] == given_words
 
 
 def test_a_service_that_is_called_like_a_kind_is_helped() -> None:

@@ -16,6 +16,7 @@ from detour.cli import (
     install,
     offload,
     redirect,
+    scenario,
     serve,
     sidecar,
     status,
@@ -32,6 +33,7 @@ app.command("sidecar")(sidecar.sidecar)
 app.command("edge")(edge.edge)
 app.command("bootstrap")(bootstrap.bootstrap)
 app.add_typer(offload.app, name="offload")
+app.add_typer(scenario.app, name="scenario")
 app.command("header")(header.header)
 # What stands behind the first word is curl's, also if it looks like an option of this command.
 app.command("curl", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(curl.curl)

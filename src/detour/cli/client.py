@@ -12,23 +12,50 @@ if TYPE_CHECKING:
     import httpx
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:15020"
+ENVIRONMENT: Final = "DETOUR_SERVER"
+"""The variable that names another."""
 
 Server = Annotated[
-    str, typer.Option("--server", envvar="DETOUR_SERVER", help="Where the server's API is.", metavar="URL")
+    str, typer.Option("--server", envvar=ENVIRONMENT, help="Where the server's API is.", metavar="URL")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 _TIMEOUT_SECONDS: Final = 20
+_USER_HEADER: Final = "x-detour-user"
 
 
-def request(server: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def request(server: str, method: str, path: str, body: dict[str, Any] | None = None, **headers: str) -> Any:
     """Call the API and return what it answers, decoded.
+
+    Args:
+        server: Its URL.
+        method: `GET`, `PUT`, ...
+        path: What is asked, with its query.
+        body: What is sent, as JSON.
+        headers: What is sent beside it, with underscores for dashes.
 
     Raises:
         RuntimeError: There is no server at that address, or it refused; the message is for people.
     """
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
     with _connected(server) as client:
-        return _answer(server, client.request(method, path, json=body))
+        return _answer(server, client.request(method, path, json=body, headers=sent))
+
+
+def pages(server: str, path: str) -> list[Any]:
+    """Call the API and return a list, all pages of it.
+
+    Raises:
+        RuntimeError: There is no server at that address, or it refused; the message is for people.
+    """
+    found: list[Any] = []
+    with _connected(server) as client:
+        following: str | None = path
+        while following:
+            response = client.get(following)
+            found += _answer(server, response)
+            following = response.links.get("next", {}).get("url")
+    return found
 
 
 def lines(server: str, path: str) -> Iterator[str]:
@@ -50,7 +77,8 @@ def _connected(server: str) -> Iterator["httpx.Client"]:
 
     try:
         # The environment's proxy is for applications in the mesh; the server is not reached through a sidecar.
-        with httpx.Client(base_url=server, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+        headers = {_USER_HEADER: user()}
+        with httpx.Client(base_url=server, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             yield client
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise RuntimeError(f"--server {server!r} is not a URL such as {DEFAULT_SERVER}") from error
@@ -72,7 +100,7 @@ def _answer(server: str, response: "httpx.Response") -> Any:
 
 
 def user() -> str:
-    """Return the name that this person registers deployments under."""
+    """Return the name that this person's deployments and scenarios have as their owner."""
     try:
         return os.environ.get("DETOUR_USER") or getpass.getuser()
     except (KeyError, OSError):

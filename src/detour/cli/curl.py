@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from detour.overrides import append_to_baggage, parse_words
+from detour.cli.client import DEFAULT_SERVER, ENVIRONMENT
+from detour.cli.scenario import baggage_of
+from detour.overrides import Overrides, append_to_baggage, parse_baggage, parse_words
 
 Arguments = Annotated[list[str], typer.Argument(metavar="ARGUMENT", hidden=True)]
 
 _HEADER_OPTION = re.compile(r"-[A-Za-z0-9#:]*H|--header")
 """curl lets one-letter options stand together: -sH."""
 
+_SCENARIO_OPTIONS = ("-s", "--scenario")
 _HEADER_IN_ONE = re.compile(r"-H\s*baggage:", re.IGNORECASE)
 
 
@@ -23,30 +26,52 @@ def curl(arguments: Arguments) -> None:
     \b
     detour curl users=pr-42 -- http://127.0.0.1:8000/
     detour curl users=pr-42 delay.payments=300ms -- -i -X POST http://127.0.0.1:8000/rides
+    detour curl -s checkout-redesign -- http://127.0.0.1:8000/
 
-    Overrides stand before the --, as in detour header; what stands behind it is curl's own, and so is the exit
-    status. A baggage header that is given to curl is appended to.
+    Overrides stand before the --, as in detour header, and scenarios behind -s; what stands behind it is curl's
+    own, and so is the exit status. A baggage header that is given to curl is appended to. Scenarios are asked of
+    the server that DETOUR_SERVER names.
     """  # noqa: D301  a real \b, which keeps the lines that follow as they are
-    words, rest = _split(arguments)
+    names, arguments = _scenarios(arguments)
+    words, rest = _split(arguments, is_enough=bool(names))
     program = shutil.which("curl")
     if program is None:
         raise RuntimeError("curl is missing: install it (apt-get install curl), or use detour header")
     rest, baggage = _without_baggage(rest)
-    header = append_to_baggage(",".join(baggage), parse_words(words))
+    overrides = parse_words(words).over(_resolved(names))
+    header = append_to_baggage(",".join(baggage), overrides)
     os.execv(program, [program, "-H", f"baggage: {header}", *rest])  # noqa: S606  replaced by curl, by design
 
 
-def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+def _scenarios(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Take scenarios from the front."""
+    names: list[str] = []
+    while len(arguments) > 1 and arguments[0] in _SCENARIO_OPTIONS:
+        names.append(arguments[1])
+        arguments = arguments[2:]
+    return names, arguments
+
+
+def _resolved(names: list[str]) -> Overrides:
+    """Return the overrides of scenarios; of two that say something of one thing the later one counts."""
+    server = os.environ.get(ENVIRONMENT) or DEFAULT_SERVER
+    overrides = Overrides()
+    for name in names:
+        overrides = parse_baggage([baggage_of(server, name)]).overrides.over(overrides)
+    return overrides
+
+
+def _split(arguments: list[str], *, is_enough: bool) -> tuple[list[str], list[str]]:
     """Take overrides from the front; whatever looks like none belongs to curl."""
     for index, argument in enumerate(arguments):
         is_end = argument == "--"
         if is_end or argument.startswith("-") or "://" in argument or "=" not in argument:
-            return _expect_some(arguments[:index]), arguments[index + is_end :]
+            return _expect_some(arguments[:index], is_enough=is_enough), arguments[index + is_end :]
     raise ValueError("what should curl get? Put a URL behind the overrides: detour curl users=pr-42 -- URL")
 
 
-def _expect_some(words: list[str]) -> list[str]:
-    if not words:
+def _expect_some(words: list[str], *, is_enough: bool) -> list[str]:
+    if not words and not is_enough:
         raise ValueError("which overrides? Put them first: detour curl users=pr-42 -- URL")
     return words
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -10,7 +9,7 @@ import typer
 
 from detour.cli.client import DEFAULT_SERVER, AsJson, Server, lines, request, user
 from detour.cli.progress import wait_until_ready
-from detour.cli.terminal import print_table
+from detour.cli.terminal import print_table, until
 from detour.mesh import parse_duration
 
 app = typer.Typer(rich_markup_mode=None)
@@ -194,7 +193,7 @@ def extend(
     """Let it live so much longer, from this moment on."""
     body = {"ttl": ttl, "owner": None if force else owner or user()}
     extended = request(server, "PATCH", path_of(service, name), body)
-    typer.echo(f"{service}@{name} lives on; it expires {_until(extended['expires'])}")
+    typer.echo(f"{service}@{name} lives on; it expires {until(extended['expires'])}")
 
 
 @app.command("rm")
@@ -246,7 +245,7 @@ def _variable(text: str) -> tuple[str, str]:
 
 def _row(one: dict[str, Any]) -> Sequence[str]:
     endpoints = ", ".join(one["endpoints"]) or "none ready"
-    return one["service"], one["name"], endpoints, one["owner"], _until(one["expires"]), one["source"]
+    return one["service"], one["name"], endpoints, one["owner"], until(one["expires"]), one["source"]
 
 
 def _details(found: dict[str, Any], progress: dict[str, Any]) -> list[tuple[str, str]]:
@@ -255,13 +254,6 @@ def _details(found: dict[str, Any], progress: dict[str, Any]) -> list[tuple[str,
         ("endpoints", ", ".join(found["endpoints"]) or "none ready"),
         ("state", " - ".join(filter(None, (progress.get("state", ""), progress.get("step", ""))))),
         ("owner", found["owner"]),
-        ("expires", _until(found["expires"])),
+        ("expires", until(found["expires"])),
         ("from", found["source"]),
     ]
-
-
-def _until(expires: str | None) -> str:
-    if expires is None:
-        return "never"
-    left = datetime.fromisoformat(expires) - datetime.now(UTC)
-    return f"in {timedelta(seconds=max(0, round(left.total_seconds())))}"

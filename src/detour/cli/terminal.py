@@ -5,6 +5,7 @@ it, and where there is no terminal a row is one line.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
 _UNFOLDED = 100_000
 """A width in which nothing is folded."""
@@ -28,3 +29,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=_UNFOLDED)
     console.print(table)
+
+
+def until(moment: str | None) -> str:
+    """Say how long it is until something expires, given in ISO 8601."""
+    if moment is None:
+        return "never"
+    left = datetime.fromisoformat(moment) - datetime.now(UTC)
+    return f"in {timedelta(seconds=round(left.total_seconds()))}" if left > timedelta() else "has expired"

@@ -17,7 +17,7 @@ from detour.overrides.model import (
     read_entry,
 )
 from detour.overrides.opentracing import parse_opentracing, strip_opentracing, write_opentracing
-from detour.overrides.words import parse_words
+from detour.overrides.words import parse_words, word_of
 
 __all__ = [
     "ENTRIES_MAX",
@@ -36,5 +36,6 @@ __all__ = [
     "read_entry",
     "strip_baggage",
     "strip_opentracing",
+    "word_of",
     "write_opentracing",
 ]

@@ -14,6 +14,14 @@ def parse_words(words: Iterable[str]) -> Overrides:
     return Overrides.collect(_override(word) for word in words)
 
 
+def word_of(override: Override) -> str:
+    """Write an override as `parse_words` reads it."""
+    key = override.key.removeprefix(PREFIX)
+    short = key.removeprefix(f"{Kind.ROUTE}.")
+    # A service may be called like a kind.
+    return f"{key if short.partition('.')[0] in KINDS else short}={override.value}"
+
+
 def _override(word: str) -> Override:
     key, equals, value = word.removeprefix(PREFIX).partition("=")
     if not equals:

@@ -1,0 +1,317 @@
+"""`detour scenario`: named, stored, shareable sets of overrides."""
+
+import difflib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import typer
+
+from detour.cli.client import DEFAULT_SERVER, AsJson, Server, pages, request, user
+from detour.cli.scenario_text import compared, expiry, overrides, read, words, written
+from detour.cli.terminal import print_table, until
+
+app = typer.Typer(rich_markup_mode=None)
+
+_PAGE = "1000"
+
+Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
+Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True)]
+SomeWords = Annotated[list[str] | None, typer.Argument(metavar="[OVERRIDE]", hidden=True)]
+FromVersion = Annotated[int | None, typer.Argument(metavar="[FROM]", hidden=True)]
+ToVersion = Annotated[int | None, typer.Argument(metavar="[TO]", hidden=True)]
+Owner = Annotated[
+    str | None, typer.Option(help="Whom to ask about it.  [default: you]", metavar="NAME", show_default=False)
+]
+NewOwner = Annotated[str | None, typer.Option(help="Whom to ask about it.", metavar="NAME", show_default=False)]
+Description = Annotated[
+    str | None, typer.Option("--description", "-d", help="What it is for.", metavar="TEXT", show_default=False)
+]
+Expires = Annotated[
+    str, typer.Option(help="How long it can be entered (30d), until when, or never.", metavar="TIME")
+]
+NewExpires = Annotated[
+    str | None,
+    typer.Option(
+        "--expires",
+        help="How long it can be entered (30d), until when, or never.",
+        metavar="TIME",
+        show_default=False,
+    ),
+]
+Unset = Annotated[
+    list[str],
+    typer.Option(
+        help="An override to take out, such as users or delay.payments; repeatable.",
+        metavar="KEY",
+        show_default=False,
+    ),
+]
+File = Annotated[
+    Path | None,
+    typer.Option("--file", "-f", help="Take this text instead of opening an editor.", metavar="FILE"),
+]
+Everyone = Annotated[bool, typer.Option("--all", help="Also those that have expired or were removed.")]
+OwnedBy = Annotated[str, typer.Option("--owner", help="Only this person's.", metavar="NAME", show_default=False)]
+Version = Annotated[
+    int | None,
+    typer.Option("--version", help="An older version.  [default: the last]", metavar="N", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", help="Also if it is somebody else's.")]
+
+
+@app.callback(invoke_without_command=True)
+def scenario(context: typer.Context) -> None:
+    """Save, share and change scenarios: named sets of overrides."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("save")
+def save(
+    name: Name,
+    override: Words,
+    *,
+    description: Description = None,
+    owner: Owner = None,
+    expires: Expires = "30d",
+    server: Server = DEFAULT_SERVER,
+    as_json: AsJson = False,
+) -> None:
+    """Give a set of overrides a name.
+
+    For example: detour scenario save checkout-redesign users=pr-42 delay.payments=300ms config.new-checkout=on
+    """
+    body = {
+        "overrides": overrides(override),
+        "owner": owner,
+        "description": description or "",
+        "expires": expiry(expires),
+    }
+    made = request(server, "PUT", path_of(name), body, if_none_match="*")
+    if as_json:
+        typer.echo(json.dumps(made, indent=2))
+        return
+    typer.echo(f"{name} is saved; {_lasting(made)}. Send a request in it: detour curl -s {name} -- URL")
+    typer.echo(f"Hand it on: detour scenario share {name}")
+
+
+@app.command("ls")
+def ls(
+    *, owner: OwnedBy = "", everyone: Everyone = False, server: Server = DEFAULT_SERVER, as_json: AsJson = False
+) -> None:
+    """List scenarios."""
+    query = {"limit": _PAGE, **({"owner": owner} if owner else {}), **({"state": "all"} if everyone else {})}
+    found = pages(server, f"/v1/scenarios?{urlencode(query)}")
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    elif not found:
+        typer.echo("No scenario. Save one: detour scenario save NAME SERVICE=DEPLOYMENT")
+    else:
+        columns = ("scenario", "overrides", "owner", "expires", "version", "description")
+        print_table(columns, [_row(one) for one in found])
+
+
+@app.command("show")
+def show(name: Name, *, version: Version = None, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
+    """Show a scenario, and who changed it when."""
+    found = _get(server, name, version)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    print_table(("", ""), [(key, value) for key, value in _details(found) if value])
+    typer.echo()
+    versions = pages(server, f"{path_of(name)}/versions?limit={_PAGE}")
+    print_table(
+        ("version", "changed", "by", "overrides"),
+        [(str(one["version"]), _moment(one["changed"]), one["changed_by"], _what(one)) for one in versions],
+    )
+
+
+@app.command("edit")
+def edit(
+    name: Name,
+    override: SomeWords = None,
+    *,
+    unset: Unset = [],  # noqa: B006  Typer's default
+    description: Description = None,
+    owner: NewOwner = None,
+    expires: NewExpires = None,
+    file: File = None,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Make the next version of a scenario.
+
+    By options and overrides: detour scenario edit checkout-redesign users=pr-43 --unset delay.payments. Without
+    any, in your editor. If somebody else changes it meanwhile, yours is refused and your text kept.
+    """
+    changes = {"owner": owner, "description": description, "expires": expires}
+    given = {key: value for key, value in changes.items() if value is not None}
+    if file and (override or unset or given):
+        raise ValueError("give either --file, or what is to change")
+    if override or unset or given:
+        last = _get(server, name)
+        body = _changed(last, override or [], unset, given)
+        made = _put(server, name, last["version"], body)
+    elif file:
+        made = _put(server, name, *read(_text_of(file)))
+    else:
+        made = _edited(server, name)
+    typer.echo(f"{name} is at version {made['version']}: {_what(made)}; {_lasting(made)}")
+
+
+@app.command("diff")
+def diff(name: Name, older: FromVersion = None, newer: ToVersion = None, server: Server = DEFAULT_SERVER) -> None:
+    """Show what changed between two versions.
+
+    By default what the last one changed: detour scenario diff NAME [FROM [TO]]
+    """
+    last = _get(server, name, newer)
+    first = _get(server, name, older if older is not None else max(1, last["version"] - 1))
+    changed = difflib.unified_diff(
+        compared(first),
+        compared(last),
+        f"{name} version {first['version']}, by {first['changed_by']}",
+        f"{name} version {last['version']}, by {last['changed_by']}",
+        lineterm="",
+    )
+    typer.echo("\n".join(changed) or f"{name} is the same in both")
+
+
+@app.command("rm")
+def rm(name: Name, *, force: Force = False, server: Server = DEFAULT_SERVER) -> None:
+    """Remove a scenario: its links say so from then on. Its versions can still be read."""
+    found = _get(server, name)
+    if found["owner"] not in ("", user()) and not force:
+        raise RuntimeError(f"{name} belongs to {found['owner']}; --force removes it all the same")
+    request(server, "DELETE", path_of(name), if_match=f'"{found["version"]}"')
+    typer.echo(f"{name} is gone")
+
+
+@app.command("share")
+def share(name: Name, *, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
+    """Print what puts a request into a scenario."""
+    found = request(server, "GET", f"{path_of(name)}/resolve")
+    line = f"{found['header']}: {found['value']}"
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(f"header  {line}")
+    typer.echo(f"curl    curl -H {shlex.quote(line)} URL")
+    typer.echo(f"detour  detour curl -s {name} -- URL")
+
+
+def path_of(name: str) -> str:
+    """Return the path of a scenario in the API."""
+    return f"/v1/scenarios/{quote(name, safe='')}"
+
+
+def baggage_of(server: str, name: str) -> str:
+    """Return the header that puts a request into a scenario.
+
+    Raises:
+        RuntimeError: There is none of that name, or its time is over.
+    """
+    return str(request(server, "GET", f"{path_of(name)}/resolve")["value"])
+
+
+def _get(server: str, name: str, version: int | None = None) -> Any:
+    return request(server, "GET", path_of(name) + (f"/versions/{version}" if version is not None else ""))
+
+
+def _put(server: str, name: str, version: int, body: dict[str, Any]) -> Any:
+    return request(server, "PUT", path_of(name), body, if_match=f'"{version}"')
+
+
+def _changed(last: dict[str, Any], given: list[str], unset: list[str], more: dict[str, str]) -> dict[str, Any]:
+    """Return what the API is to keep."""
+    kept = dict(last["overrides"])
+    for key in unset:
+        if (known := next((one for one in (key, f"route.{key}") if one in kept), None)) is None:
+            raise ValueError(f"--unset {key}: it has no such override; it has {', '.join(kept)}")
+        del kept[known]
+    body = {key: more.get(key, last[key]) for key in ("owner", "description", "expires")}
+    if "expires" in more:
+        body["expires"] = expiry(more["expires"])
+    return {**body, "overrides": {**kept, **overrides(given)}}
+
+
+def _edited(server: str, name: str) -> Any:
+    """Let a person edit a scenario; what can't be saved stays in a file, which the error names."""
+    last = _get(server, name)
+    text = written(last)
+    folder = Path(tempfile.mkdtemp(prefix="detour-"))
+    path = folder / f"{name}.yaml"
+    path.write_text(text, encoding="utf-8")
+    is_done = False
+    try:
+        _open_editor(path)
+        if path.read_text(encoding="utf-8") == text:
+            is_done = True
+            return last
+        made = _put(server, name, *read(_text_of(path)))
+        is_done = True
+    except (ValueError, RuntimeError) as error:
+        raise RuntimeError(f"{error}. Your text is kept: detour scenario edit {name} --file {path}") from error
+    finally:
+        if is_done:
+            shutil.rmtree(folder)
+    return made
+
+
+def _open_editor(path: Path) -> None:
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603  the person's own
+    except OSError as error:
+        raise RuntimeError(
+            f"cannot open the editor {editor!r} ({error.strerror}): set EDITOR to another"
+        ) from error
+    if done.returncode:
+        raise RuntimeError(f"the editor {editor!r} ended with status {done.returncode}; nothing was saved")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected text in UTF-8") from error
+    except OSError as error:
+        raise OSError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _what(one: dict[str, Any]) -> str:
+    return "(removed)" if one["state"] == "removed" else " ".join(words(one["overrides"]))
+
+
+def _row(one: dict[str, Any]) -> Sequence[str]:
+    expires = "removed" if one["state"] == "removed" else until(one["expires"])
+    description = " ".join(one["description"].split())
+    return one["name"], " ".join(words(one["overrides"])), one["owner"], expires, str(one["version"]), description
+
+
+def _details(one: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("scenario", one["name"]),
+        ("description", one["description"]),
+        ("overrides", "\n".join(words(one["overrides"]))),
+        ("owner", one["owner"]),
+        ("expires", "removed" if one["state"] == "removed" else until(one["expires"])),
+        ("version", f"{one['version']}, by {one['changed_by']} at {_moment(one['changed'])}"),
+        ("header", f"baggage: {one['baggage']}"),
+    ]
+
+
+def _lasting(one: dict[str, Any]) -> str:
+    return f"it expires {until(one['expires'])}" if one["expires"] else "it never expires"
+
+
+def _moment(text: str) -> str:
+    return text[:16].replace("T", " ")

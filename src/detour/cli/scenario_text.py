@@ -1,0 +1,133 @@
+"""A scenario as text that people edit: YAML, with the version that it was made from."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+
+from detour.mesh import parse_duration
+from detour.overrides import PREFIX, Override, parse_words, read_entry, word_of
+
+NEVER: Final = "never"
+
+_KEYS: Final = ("version", "owner", "expires", "description", "overrides")
+_HINT: Final = """\
+# What you save becomes the next version of the scenario {name}; without a change, nothing happens.
+# expires: a moment, or how long from now (30d), or never.
+"""
+
+
+def written(scenario: Mapping[str, Any]) -> str:
+    """Write a scenario, as the API gives it."""
+    shown = {
+        "version": scenario["version"],
+        "owner": scenario["owner"],
+        "expires": scenario["expires"] or NEVER,
+        "description": scenario["description"],
+        "overrides": words(scenario["overrides"]),
+    }
+    return _HINT.format(name=scenario["name"]) + _yaml(shown)
+
+
+def compared(scenario: Mapping[str, Any]) -> list[str]:
+    """Write what of a scenario is of interest beside another version, as lines."""
+    return written(scenario).removeprefix(_HINT.format(name=scenario["name"])).splitlines()[1:]
+
+
+def _yaml(shown: Mapping[str, Any]) -> str:
+    import yaml  # noqa: PLC0415  most commands read none
+
+    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
+
+
+def read(text: str) -> tuple[int, dict[str, Any]]:
+    """Read what a person wrote; return the version that it was made from, and what the API takes.
+
+    Raises:
+        ValueError: It is no scenario; the message says where and what was expected.
+    """
+    import yaml  # noqa: PLC0415  most commands read none
+
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(f"{line}that is no YAML: {getattr(error, 'problem', None) or error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"expected {', '.join(_KEYS)}, each as in owner: ana")  # noqa: TRY004  a person's text
+    if unknown := [str(key) for key in found if key not in _KEYS]:
+        raise ValueError(f"{unknown[0]}: there is no such key; there are {', '.join(_KEYS)}")
+    version = found.get("version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise ValueError("version: expected the one that you change, such as 3")  # noqa: TRY004  the same
+    return version, {
+        "owner": _text(found, "owner"),
+        "expires": expiry(found.get("expires")),
+        "description": _text(found, "description"),
+        "overrides": overrides(_list(found)),
+    }
+
+
+def overrides(given: list[str]) -> dict[str, str]:
+    """Return overrides as the API takes them.
+
+    Raises:
+        ValueError: A word is no override.
+    """
+    return {one.key.removeprefix(PREFIX): one.value for one in parse_words(given)}
+
+
+def words(found: Mapping[str, str]) -> list[str]:
+    """Return overrides that the API gives in the command line's notation."""
+    read = [(key, value, read_entry(PREFIX + key, value)) for key, value in found.items()]
+    # A newer server may know kinds that this command does not.
+    return [word_of(one) if isinstance(one, Override) else f"{key}={value}" for key, value, one in read]
+
+
+def expiry(given: object) -> str | None:
+    """Read when something expires: `30d` from now, `never`, or a moment, in UTC unless it says otherwise.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    if given is None or given == NEVER:
+        return None
+    if isinstance(given, str):
+        return _moment(given)
+    if isinstance(given, date):
+        moment = given if isinstance(given, datetime) else datetime.combine(given, time())
+        return _with_zone(moment)
+    raise ValueError(_expected(given))
+
+
+def _moment(text: str) -> str:
+    try:
+        return _with_zone(datetime.fromisoformat(text))
+    except ValueError:
+        pass
+    try:
+        return (datetime.now(UTC) + parse_duration(text)).isoformat(timespec="seconds")
+    except ValueError:
+        raise ValueError(_expected(text)) from None
+
+
+def _with_zone(moment: datetime) -> str:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def _expected(given: object) -> str:
+    return f"expires: expected a moment such as 2026-12-01T18:00:00Z, or 30d, or never, got {given!r}"
+
+
+def _text(found: Mapping[str, Any], key: str) -> str:
+    value = found.get(key) or ""
+    if not isinstance(value, str):
+        raise ValueError(f"{key}: expected text, got {value!r}")  # noqa: TRY004  the same
+    return value
+
+
+def _list(found: Mapping[str, Any]) -> list[str]:
+    value = found.get("overrides")
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError("overrides: expected a list of words such as - users=pr-42")
+    return value
