@@ -5,7 +5,7 @@ Everything listens on free ports of 127.0.0.1 and ends with the context that it 
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,10 +30,9 @@ from detour.mesh import (
     OffloadedDeployment,
     Service,
     Settings,
-    SettingsApplied,
     apply,
-    touched,
 )
+from detour.xds.catalog import subjects
 from detour.xds.server import AdsServer
 
 
@@ -131,8 +130,7 @@ class MeshUnderTest:
 
     def apply(self, *events: Event) -> None:
         """Change the mesh."""
-        subjects = set(touched(events)) | {"" for event in events if isinstance(event, SettingsApplied)}
-        self.ads.update(apply(self.ads.mesh, *events), subjects)
+        self.ads.update(apply(self.ads.mesh, *events), subjects(events))
 
     def register(self, service: str, name: str, *endpoints: Endpoint) -> None:
         """Register an offloaded deployment."""
@@ -186,6 +184,13 @@ class Client(httpx.AsyncClient):
         where = {"proxy": address} if isinstance(settings, Sidecar) else {"base_url": address}
         super().__init__(**where, timeout=20, trust_env=False)
 
+    async def until(self, path: str, holds: Callable[[httpx.Response], bool], **more: object) -> httpx.Response:
+        """Ask until the answer is as it should be: what the control plane tells takes a moment to arrive."""
+        async with asyncio.timeout(20):
+            while not holds(answer := await self.get(path, **more)):
+                await asyncio.sleep(0.01)
+        return answer
+
     async def stat(self, name: str) -> int:
         """Read one of Envoy's counters or gauges."""
         async with httpx.AsyncClient(trust_env=False) as admin:
@@ -210,6 +215,7 @@ async def running_mesh(
         await ads.stop()
 
 
-def edge_of(**hosts: str) -> Settings:
+def edge_of(previews: Mapping[str, str] = MappingProxyType({}), **hosts: str) -> Settings:
     """Return the settings of a mesh whose edge serves these hosts (`any` stands for `*`)."""
-    return Settings(edge_hosts=MappingProxyType({"*" if host == "any" else host: to for host, to in hosts.items()}))
+    served = {"*" if host == "any" else host: to for host, to in hosts.items()}
+    return Settings(edge_hosts=MappingProxyType(served), edge_previews=previews)

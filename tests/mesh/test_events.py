@@ -1,5 +1,6 @@
 """The reducer, on meshes of every kind. There are few names, so that meshes overlap."""
 
+from dataclasses import replace
 from datetime import UTC, timedelta
 from types import MappingProxyType
 
@@ -15,6 +16,8 @@ from detour.mesh import (
     OffloadedDeployment,
     Protocol,
     RetryPolicy,
+    Scenarios,
+    ScenariosApplied,
     Service,
     ServiceApplied,
     ServiceRemoved,
@@ -25,6 +28,7 @@ from detour.mesh import (
     merge,
     touched,
 )
+from overrides_strategies import SETS
 
 names = st.sampled_from(["users", "web", "pay"])
 deployment_names = st.sampled_from(["pr-1", "pr-2"])
@@ -53,13 +57,23 @@ settings = st.builds(
     st.sampled_from([(Carrier.BAGGAGE,), tuple(Carrier)]),
     st.dictionaries(st.just("*"), names).map(MappingProxyType),
 )
-meshes = st.builds(Mesh.of, st.lists(services, max_size=4), st.lists(deployments, max_size=4), settings)
+scenarios = st.none() | st.builds(
+    Scenarios,
+    st.dictionaries(st.sampled_from(["a", "b"]), SETS, max_size=2).map(MappingProxyType),
+    st.dictionaries(st.just("c"), st.just("expired"), max_size=1).map(MappingProxyType),
+)
+meshes = st.builds(
+    lambda mesh, known: replace(mesh, scenarios=known),
+    st.builds(Mesh.of, st.lists(services, max_size=4), st.lists(deployments, max_size=4), settings),
+    scenarios,
+)
 events = st.one_of(
     st.builds(ServiceApplied, services),
     st.builds(ServiceRemoved, names),
     st.builds(DeploymentApplied, deployments),
     st.builds(DeploymentRemoved, names, deployment_names),
     st.builds(SettingsApplied, settings),
+    st.builds(ScenariosApplied, scenarios),
 )
 
 
@@ -92,7 +106,7 @@ def test_an_event_applied_twice_is_applied_once(mesh, event):
 @given(meshes, st.lists(events, max_size=5))
 def test_events_are_applied_in_order_and_leave_the_old_mesh_alone(mesh, many):
     """Applying a list is applying each in turn, and a mesh that somebody holds never changes."""
-    held = Mesh(dict(mesh.services), dict(mesh.deployments), mesh.settings)
+    held = Mesh(dict(mesh.services), dict(mesh.deployments), mesh.settings, mesh.scenarios)
     step_by_step = mesh
     for event in many:
         step_by_step = apply(step_by_step, event)

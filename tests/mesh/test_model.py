@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Port, Protocol, Service, is_name
+from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Port, Protocol, Service, Settings, is_name
 
 
 @pytest.mark.parametrize("name", ["users", "pr-42", "a", "0", "Pr_42.b", "x" * 63])
@@ -125,3 +125,16 @@ def test_a_deployment_may_tell_its_ports_apart_too() -> None:
     assert OffloadedDeployment("users", "pr-42", anywhere).at(80) == anywhere
     parted = OffloadedDeployment("users", "pr-42", there, ports={80: there})
     assert [parted.at(number) for number in (80, 81, None)] == [there, (), there]
+
+
+def test_links_into_a_scenario() -> None:
+    """Preview hosts first, with the edge's scheme and port; none where nobody said where the edge is."""
+    previews = {"preview.example.test": "web", "b.example.test": "web"}
+    settings = Settings(edge_previews=previews, edge_url="https://staging.example.test:8443")
+    assert settings.links("checkout") == (
+        "https://checkout.b.example.test:8443/",
+        "https://checkout.preview.example.test:8443/",
+        "https://staging.example.test:8443/?detour=checkout",
+    )
+    assert Settings(edge_url="http://a.test").links("x") == ("http://a.test/?detour=x",)
+    assert Settings(edge_previews=previews).links("checkout") == ()

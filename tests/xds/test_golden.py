@@ -5,7 +5,9 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
@@ -14,7 +16,8 @@ from google.protobuf.json_format import MessageToJson
 
 from detour.discovery.mesh_file import parse
 from detour.envoy.vocabulary import EDGE_ROUTES, EDGE_ROUTES_TRUSTED, OUTBOUND_ROUTES
-from detour.mesh import Mesh
+from detour.mesh import Mesh, Scenarios
+from detour.overrides import parse_words
 from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -35,6 +38,11 @@ CASES = {
     "edge-routes": [(ROUTES, EDGE_ROUTES), (ROUTES, EDGE_ROUTES_TRUSTED)],
 }
 
+SCENARIOS = Scenarios(
+    MappingProxyType({"checkout": parse_words(["users=pr-42", "delay.users=300ms", "config.text=50%"])}),
+    MappingProxyType({"old": "expired on 01 November 2026 at 12:00 UTC"}),
+)
+
 
 @pytest.fixture(scope="module")
 def mesh() -> Mesh:
@@ -48,6 +56,16 @@ def test_resources_are_as_written_down(mesh: Mesh, case: str) -> None:
     catalog = Catalog(mesh)
     text = "\n---\n".join(_yaml(_readable(catalog, Key(*key))) for key in CASES[case])
     golden = GOLDEN / f"{case}.out.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("table", [EDGE_ROUTES, EDGE_ROUTES_TRUSTED])
+def test_routes_of_scenarios_are_as_written_down(mesh: Mesh, table: str) -> None:
+    """One that lives, one that is over; at an edge that trusts what comes from outside and at one that does not."""
+    text = _yaml(_readable(Catalog(replace(mesh, scenarios=SCENARIOS)), Key(ROUTES, table)))
+    golden = GOLDEN / f"scenarios-{table.replace('/', '-')}.out.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")

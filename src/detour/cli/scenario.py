@@ -198,14 +198,21 @@ def rm(name: Name, *, force: Force = False, server: Server = DEFAULT_SERVER) -> 
 @app.command("share")
 def share(name: Name, *, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """Print what puts a request into a scenario."""
-    found = request(server, "GET", f"{path_of(name)}/resolve")
-    line = f"{found['header']}: {found['value']}"
+    baggage_of(server, name)  # refuses what is over
+    found = _get(server, name)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps({key: found[key] for key in ("name", "version", "links", "baggage")}, indent=2))
         return
+    line = f"baggage: {found['baggage']}"
+    for link in found["links"]:
+        typer.echo(f"link    {link}")
     typer.echo(f"header  {line}")
     typer.echo(f"curl    curl -H {shlex.quote(line)} URL")
     typer.echo(f"detour  detour curl -s {name} -- URL")
+    if not found["links"]:
+        typer.echo(
+            "For links, say in the mesh file where people reach the edge: edge: {url: https://...}", err=True
+        )
 
 
 def path_of(name: str) -> str:

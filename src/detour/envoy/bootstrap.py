@@ -4,7 +4,7 @@ Invariant: pure functions. Routes come by name from the control plane, clusters 
 delta ADS stream; nothing here depends on the mesh.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from detour.envoy.connection_manager import (
@@ -17,16 +17,20 @@ from detour.envoy.connection_manager import (
     upstream_protocol,
 )
 from detour.envoy.identity import ClientTls, client_socket
+from detour.envoy.lua import scenario_source
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
 from detour.envoy.transparent import original_destination_cluster, transparent_listener
 from detour.envoy.vocabulary import (
+    ADD_SCENARIO,
     EDGE_ROUTES,
     EDGE_ROUTES_TRUSTED,
+    ENTER_FILTER,
     FAULT_FILTER,
     LUA_FILTER,
     METADATA,
     MISSING,
     OUTBOUND_ROUTES,
+    SCENARIO_FILTER,
     TUNNEL_LISTENER,
     TYPE,
 )
@@ -139,12 +143,13 @@ def edge_bootstrap(edge: Edge) -> Json:
     address, _, port = edge.listen.rpartition(":")
     routes = _rds(EDGE_ROUTES_TRUSTED if edge.trust_overrides else EDGE_ROUTES)
     guard = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
+    http = _outbound("edge", routes, _scenario(), first=[_lua(ENTER_FILTER)], **guard)
     return _bootstrap(
         node={"id": edge.name, "cluster": "edge", "metadata": {"role": "edge"}},
         admin_port=edge.admin_port,
         control_plane=_control_plane(edge.control_plane),
         clusters=[],
-        listeners=[_listener("edge", address.strip("[]"), int(port), _outbound("edge", routes, **guard))],
+        listeners=[_listener("edge", address.strip("[]"), int(port), http)],
     )
 
 
@@ -233,8 +238,11 @@ def _rds(name: str) -> Json:
     return {"rds": {"route_config_name": name, "config_source": source}}
 
 
-def _outbound(stat_prefix: str, routes: Json, *more_filters: Json, **options: object) -> Json:
+def _outbound(
+    stat_prefix: str, routes: Json, *more_filters: Json, first: Sequence[Json] = (), **options: object
+) -> Json:
     filters = [
+        *({**one, "disabled": True} for one in first),
         http_filter("envoy.filters.http.on_demand", "on_demand.v3.OnDemand", odcds=_odcds()),
         # These act only on routes that switch them on: those of faults, those that strip overrides, and CONNECT.
         {**http_filter(LUA_FILTER, "lua.v3.Lua"), "disabled": True},
@@ -252,6 +260,14 @@ def _outbound(stat_prefix: str, routes: Json, *more_filters: Json, **options: ob
     return connection_manager(
         stat_prefix, filters, **routes, upgrade_configs=upgrades, local_reply_config={"mappers": replies}, **options
     )
+
+
+def _lua(name: str, **config: object) -> Json:
+    return {**http_filter(LUA_FILTER, "lua.v3.Lua", **config), "name": name}
+
+
+def _scenario() -> Json:
+    return _lua(SCENARIO_FILTER, source_codes={ADD_SCENARIO: {"inline_string": scenario_source()}})
 
 
 def _odcds() -> Json:

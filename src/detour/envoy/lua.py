@@ -51,6 +51,23 @@ def strip_source() -> str:
 
 
 @cache
+def enter_source(previews: tuple[str, ...]) -> str:
+    """Return the code that puts a request into the scenario that its query, cookie or origin names.
+
+    Args:
+        previews: Domains below which each scenario has a host of its own.
+    """
+    listed = ", ".join(f'"{domain}"' for domain in previews)
+    return f"DETOUR_PREVIEWS = {{{listed}}}\n" + _code("enter.lua")
+
+
+@cache
+def scenario_source() -> str:
+    """Return the code that adds a scenario's overrides to a request's baggage."""
+    return _code("strip.lua") + _code("scenario.lua")
+
+
+@cache
 def _code(name: str) -> str:
     text = files("detour.envoy").joinpath(name).read_text(encoding="utf-8")
     for pattern, replacement in ((_COMMENT, ""), (_INDENT, ""), (_BLANK, "\n")):

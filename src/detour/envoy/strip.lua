@@ -14,12 +14,15 @@ local function is_override(member)
   return start ~= nil and string.sub(key, start, start + 8) == "override."
 end
 
-function envoy_on_request(handle)
-  local headers = handle:headers()
+local function strip(headers)
   local kept = {}
   for member in string.gmatch(headers:get("baggage") or "", "[^,]+") do
     if not is_override(member) then kept[#kept + 1] = member end
   end
   headers:remove("baggage")
   if #kept > 0 then headers:add("baggage", table.concat(kept, ",")) end
+end
+
+function envoy_on_request(handle)
+  strip(handle:headers())
 end

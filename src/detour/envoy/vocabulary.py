@@ -13,6 +13,17 @@ LUA_FILTER: Final = "envoy.filters.http.lua"
 FAULT_FILTER: Final = "envoy.filters.http.fault"
 FORWARD_PROXY_FILTER: Final = "envoy.filters.http.dynamic_forward_proxy"
 
+ENTER_FILTER: Final = "detour.enter"
+"""Lua in front of everything else: it may change which route a request takes."""
+
+SCENARIO_FILTER: Final = "detour.scenario"
+"""Lua that has one script, `ADD_SCENARIO`, however many scenarios there are: each route brings its own values."""
+
+ADD_SCENARIO: Final = "add-scenario"
+
+SCENARIO_HEADER: Final = "x-detour-scenario"
+"""Of a request: the scenario that it asks for; of a response: the one that it was in."""
+
 TUNNEL_LISTENER: Final = "tunnel"
 """The internal listener in which a CONNECT to a service of the mesh ends."""
 

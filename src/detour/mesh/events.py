@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from detour.mesh.model import Mesh, OffloadedDeployment, Service, Settings
+from detour.mesh.model import Mesh, OffloadedDeployment, Scenarios, Service, Settings
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -51,7 +51,14 @@ class SettingsApplied:
     settings: Settings
 
 
-Event = ServiceApplied | ServiceRemoved | DeploymentApplied | DeploymentRemoved | SettingsApplied
+@dataclass(frozen=True, slots=True)
+class ScenariosApplied:
+    """The scenarios are as given from here on."""
+
+    scenarios: Scenarios | None
+
+
+Event = ServiceApplied | ServiceRemoved | DeploymentApplied | DeploymentRemoved | SettingsApplied | ScenariosApplied
 
 
 def apply(mesh: Mesh, *events: Event) -> Mesh:
@@ -71,14 +78,18 @@ def _apply(mesh: Mesh, event: Event) -> Mesh:
             return replace(mesh, deployments=_with(mesh.deployments, deployment.key, deployment))
         case DeploymentRemoved(service, name):
             return replace(mesh, deployments=_without(mesh.deployments, (service, name)))
+        case ScenariosApplied(scenarios):
+            return replace(mesh, scenarios=scenarios)
     return replace(mesh, settings=event.settings)
 
 
 def difference(before: Mesh, after: Mesh) -> tuple[Event, ...]:
     """Say which events lead from one mesh to another."""
     settings = [SettingsApplied(after.settings)] if before.settings != after.settings else []
+    scenarios = [ScenariosApplied(after.scenarios)] if before.scenarios != after.scenarios else []
     return (
         *settings,
+        *scenarios,
         *(ServiceApplied(service) for service in _changed(before.services, after.services)),
         *(DeploymentApplied(one) for one in _changed(before.deployments, after.deployments)),
         *(DeploymentRemoved(*key) for key in sorted(before.deployments.keys() - after.deployments.keys())),
@@ -87,7 +98,7 @@ def difference(before: Mesh, after: Mesh) -> tuple[Event, ...]:
 
 
 def touched(events: Iterable[Event]) -> frozenset[str]:
-    """Name the services that the events change; the settings of the mesh belong to none."""
+    """Name the services that the events change; settings and scenarios belong to none."""
     names = set()
     for event in events:
         match event:

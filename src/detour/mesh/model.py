@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from detour.mesh.naming import Naming
+from detour.overrides import Overrides
 
 NAME_MAX = 63
 
@@ -174,12 +175,38 @@ class Settings:
     Args:
         carriers: The headers in which overrides are honoured.
         edge_hosts: Host name (or `*`, or `*.example.test`) that an edge serves, to the service behind it.
+        edge_previews: Domain, below which each scenario has a host of its own, to the service behind it.
+        edge_url: Where people reach an edge, such as `https://staging.example.test:8443`; empty if nobody said.
         naming: Which service a host name means.
     """
 
     carriers: tuple[Carrier, ...] = (Carrier.BAGGAGE,)
     edge_hosts: Mapping[str, str] = field(default_factory=_nothing)
+    edge_previews: Mapping[str, str] = field(default_factory=_nothing)
+    edge_url: str = ""
     naming: Naming = field(default_factory=Naming)
+
+    def links(self, scenario: str) -> tuple[str, ...]:
+        """Return the links that open an edge in a scenario: its preview hosts, then the edge's own address."""
+        if not self.edge_url:
+            return ()
+        scheme, _, authority = self.edge_url.partition("://")
+        _, colon, port = authority.partition(":")
+        previews = (f"{scheme}://{scenario}.{domain}{colon}{port}/" for domain in sorted(self.edge_previews))
+        return (*previews, f"{self.edge_url}/?detour={scenario}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenarios:
+    """What edges know of scenarios.
+
+    Args:
+        live: Name to overrides, of those that can be entered.
+        ended: Name to what became of it, of those whose time is over: "expired at ...".
+    """
+
+    live: Mapping[str, Overrides] = field(default_factory=_nothing)
+    ended: Mapping[str, str] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +214,15 @@ class Mesh:
     """Everything that the control plane knows at one moment.
 
     Deployments may name a service that the mesh lacks: it may come later, and nothing can reach them before.
+
+    Args:
+        scenarios: None where nobody keeps any, so that edges need not look for them.
     """
 
     services: Mapping[str, Service] = field(default_factory=_nothing)
     deployments: Mapping[tuple[str, str], OffloadedDeployment] = field(default_factory=_nothing)
     settings: Settings = field(default_factory=Settings)
+    scenarios: Scenarios | None = None
 
     @staticmethod
     def of(

@@ -14,6 +14,7 @@ from detour.overrides.model import (
     Overrides,
     Parsed,
     Problem,
+    delay_ms,
     read_entry,
 )
 from detour.overrides.opentracing import parse_opentracing, strip_opentracing, write_opentracing
@@ -29,6 +30,7 @@ __all__ = [
     "Parsed",
     "Problem",
     "append_to_baggage",
+    "delay_ms",
     "parse_baggage",
     "parse_opentracing",
     "parse_words",

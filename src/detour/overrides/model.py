@@ -169,7 +169,7 @@ def _fault(kind: Kind, value: str) -> str:
         case Kind.CONFIG:
             return "" if _is_text(value) else "expected text in UTF-8, percent-encoded"
         case Kind.DELAY:
-            return "" if _is_delay(value) else "expected a delay such as 300ms or 1.5s, at most 60s"
+            return "" if delay_ms(value) is not None else "expected a delay such as 300ms or 1.5s, at most 60s"
         case Kind.ABORT:
             return (
                 "" if _is_status(value) else "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16"
@@ -186,11 +186,13 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _is_delay(value: str) -> bool:
+def delay_ms(value: str) -> float | None:
+    """Return the milliseconds of a delay such as `300ms` or `1.5s`; None if it is none, or longer than a minute."""
     match = _DELAY.fullmatch(value)
     if match is None:
-        return False
-    return (float(match["ms"]) if match["ms"] else 1000 * float(match["s"])) <= _DELAY_MAX_MS
+        return None
+    found = float(match["ms"]) if match["ms"] else 1000 * float(match["s"])
+    return found if found <= _DELAY_MAX_MS else None
 
 
 def _is_status(value: str) -> bool:

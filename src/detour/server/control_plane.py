@@ -8,18 +8,21 @@ import asyncio
 import difflib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Protocol
 
 from detour.database import Change
-from detour.mesh import Mesh, Naming, OffloadedDeployment, SettingsApplied, difference, merge, touched
+from detour.mesh import Mesh, Naming, OffloadedDeployment, Scenarios, difference, merge, touched
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
 from detour.offload.ownership import expect_owner
+from detour.overrides import Overrides
+from detour.scenarios import State
 from detour.server.book import ScenarioBook
 from detour.server.events import Event, Events
 from detour.server.sources import Source
+from detour.xds.catalog import subjects
 from detour.xds.server import AdsServer, NamespaceOf
 
 _NAMED_MAX = 10
@@ -27,6 +30,10 @@ _NAMED_MAX = 10
 
 _EXPIRY_CHECK_SECONDS = 1.0
 """How late an expired deployment may be taken out of the mesh."""
+
+
+_ENDED_TOLD = timedelta(days=30)
+"""How long the links of a scenario that has ended say what became of it."""
 
 
 class UnknownServiceError(LookupError):
@@ -263,8 +270,7 @@ class ControlPlane:
         """Serve the mesh as the sources have it."""
         mesh = self._in_force()
         if events := difference(self.mesh, mesh):
-            has_settings = any(isinstance(event, SettingsApplied) for event in events)
-            self.ads.update(mesh, touched(events) | ({""} if has_settings else set()))
+            self.ads.update(mesh, subjects(events))
             for service in sorted(touched(events)):
                 self.events.tell(Event("mesh", service))
 
@@ -289,13 +295,31 @@ class ControlPlane:
             ) from error
 
     def _tell(self, changes: Sequence[Change]) -> None:
+        self.publish()
         for one in changes:
             self.events.tell(Event(one.kind, one.subject))
 
     def _in_force(self) -> Mesh:
         merged = merge(*(source.mesh for source in self.sources))
         settings = replace(merged.settings, naming=self._naming)
-        return Mesh(merged.services, _unexpired(merged.deployments), settings)
+        return Mesh(merged.services, _unexpired(merged.deployments), settings, self._scenarios())
+
+    def _scenarios(self) -> Scenarios | None:
+        """Return what edges know of scenarios; those that ended long ago are like any that never was."""
+        if self.book is None:
+            return None
+        now = datetime.now(UTC)
+        live: dict[str, Overrides] = {}
+        ended: dict[str, str] = {}
+        for name, one in self.book.scenarios.items():
+            match one.state(now):
+                case State.LIVE:
+                    live[name] = one.overrides
+                case State.EXPIRED if one.expires and one.expires > now - _ENDED_TOLD:
+                    ended[name] = f"expired on {one.expires:%d %B %Y at %H:%M} UTC"
+                case State.REMOVED if one.changed > now - _ENDED_TOLD:
+                    ended[name] = f"was removed on {one.changed:%d %B %Y at %H:%M} UTC by {one.changed_by}"
+        return Scenarios(MappingProxyType(live), MappingProxyType(ended))
 
     def _expect_owner(self, service: str, name: str, owner: str | None) -> None:
         if (found := self.mesh.deployment(service, name)) and owner is not None:

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 from envoy.service.discovery.v3.discovery_pb2 import Resource
 from google.protobuf.message import Message
 
-from detour.envoy.vocabulary import TYPE
-from detour.mesh import Mesh
+from detour.envoy.vocabulary import OUTBOUND_ROUTES, TYPE
+from detour.mesh import Event, Mesh, ScenariosApplied, SettingsApplied, touched
 from detour.xds.clusters import cluster
 from detour.xds.endpoints import load_assignment
 from detour.xds.messages import packed
@@ -35,6 +35,24 @@ _CACHED_MAX: Final = 50_000
 """Names that clients make up must not fill the memory: past this many resources the cache starts again."""
 
 _log = logging.getLogger(__name__)
+
+
+SETTINGS: Final = ""
+"""The subject of what depends on the mesh's settings."""
+
+EDGES: Final = "@edges"
+"""The subject of what depends on settings and scenarios. No service is called so."""
+
+
+def subjects(events: Iterable[Event]) -> frozenset[str]:
+    """Name what events change."""
+    events = list(events)
+    found = set(touched(events))
+    if any(isinstance(event, SettingsApplied) for event in events):
+        found |= {SETTINGS, EDGES}
+    if any(isinstance(event, ScenariosApplied) for event in events):
+        found.add(EDGES)
+    return frozenset(found)
 
 
 class Key(NamedTuple):
@@ -75,9 +93,9 @@ class Catalog:
         return self._resources[key]
 
     def subject(self, key: Key) -> str:
-        """Name the service on which a resource depends; "" for one that depends on the mesh's settings."""
+        """Name the service on which a resource depends, or else `SETTINGS` or `EDGES`."""
         if key.type_url == ROUTES:
-            return ""
+            return SETTINGS if key.name == OUTBOUND_ROUTES else EDGES
         target = self._target(key.name)
         return target.host if target else ""
 
@@ -93,7 +111,7 @@ class Catalog:
 
         Args:
             mesh: The mesh as it is from here on.
-            touched: The subjects (services, and "" for settings) in which it differs from the one before.
+            touched: The subjects (services, `SETTINGS`, `EDGES`) in which it differs from the one before.
         """
         self._mesh = mesh
         for subject in touched:

@@ -17,6 +17,8 @@ FULL = """\
 carriers: [baggage, x-ot-span-context]
 edge:
   hosts: {"*": web, "*.example.test": users}
+  previews: {preview.example.test: web}
+  url: https://staging.example.test:8443/
 services:
   users:
     protocol: http2
@@ -68,7 +70,8 @@ def test_a_full_file_gives_the_whole_mesh(tmp_path):
     )
     web = Service("web", (Endpoint("127.0.0.1", 9000),), retries=RetryPolicy(3))
     hosts = MappingProxyType({"*": "web", "*.example.test": "users"})
-    settings = Settings((Carrier.BAGGAGE, Carrier.OPENTRACING), hosts)
+    previews, url = MappingProxyType({"preview.example.test": "web"}), "https://staging.example.test:8443"
+    settings = Settings((Carrier.BAGGAGE, Carrier.OPENTRACING), hosts, previews, url)
     assert read(file) == Mesh.of([users, web], [pr_42, OffloadedDeployment("users", "next")], settings)
 
 
@@ -252,6 +255,21 @@ def test_two_deployments_of_one_name_are_told_with_both_lines():
             (
                 'edge.hosts["a:80"]: expected a lower-case host name without port, or "*", '
                 'or such as "*.example.test", got "a:80"'
+            ),
+        ),
+        ("{previews: {a.test: x}}", 'edge.previews["a.test"]: expected a service of this file, got "x"'),
+        (
+            '{previews: {"*.a.test": web}}',
+            (
+                'edge.previews["*.a.test"]: expected a lower-case domain without port, such as '
+                '"preview.example.test", got "*.a.test"'
+            ),
+        ),
+        (
+            "{url: staging.example.test}",
+            (
+                "edge.url: expected where people reach the edge, such as https://staging.example.test:8443, "
+                'got "staging.example.test"'
             ),
         ),
         ("{host: {}}", 'edge.host: unknown key, did you mean "hosts"?'),

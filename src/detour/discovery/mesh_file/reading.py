@@ -63,11 +63,13 @@ def _text(content: bytes, file: Path) -> str:
 def _strays(document: Document) -> Iterator[Mistake]:
     """Find hosts of the edge behind which no service stands, in a file that may have other mistakes too."""
     match document.value:
-        case {"edge": {"hosts": dict(hosts)}, "services": dict(services)}:
-            for host, service in hosts.items():
-                if isinstance(service, str) and service not in services:
-                    text = f"expected a service of this file, got {got(service)}{_meant(service, services)}"
-                    yield Mistake.at(*document.find(("edge", "hosts", host)), text)
+        case {"edge": dict(edge), "services": dict(services)}:
+            for key in ("hosts", "previews"):
+                hosts = edge.get(key)
+                for host, service in hosts.items() if isinstance(hosts, dict) else ():
+                    if isinstance(service, str) and service not in services:
+                        text = f"expected a service of this file, got {got(service)}{_meant(service, services)}"
+                        yield Mistake.at(*document.find(("edge", key, host)), text)
 
 
 def _mistake(error: ErrorDetails, document: Document) -> Mistake:

@@ -1,5 +1,6 @@
 """What a mesh file may say: its keys, their values, and the mesh that they make."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Hashable
 from contextlib import suppress
@@ -15,6 +16,8 @@ from detour.mesh import Carrier, Endpoint, Protocol, is_name, parse_duration
 
 _Value = TypeVar("_Value")
 _Item = TypeVar("_Item", bound=Hashable)
+
+_EDGE_URL = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?/?", re.ASCII)
 
 LIST = "list"
 """The type of pydantic's error where a list as a whole is wrong; its message says all there is to say."""
@@ -82,6 +85,18 @@ def _host(text: str) -> str:
     return text
 
 
+def _domain(text: str) -> str:
+    if not text or text != text.lower() or not all(map(is_name, text.split("."))):
+        raise ValueError('expected a lower-case domain without port, such as "preview.example.test"')
+    return text
+
+
+def _edge_url(text: str) -> str:
+    if not _EDGE_URL.fullmatch(text):
+        raise ValueError("expected where people reach the edge, such as https://staging.example.test:8443")
+    return text.removesuffix("/")
+
+
 def _moment(text: str) -> datetime:
     with suppress(ValueError, OverflowError):
         moment = datetime.fromisoformat(text)
@@ -104,6 +119,8 @@ _Distinct = AfterValidator(_distinct)
 ServiceName = Annotated[str, _from_text(_service_name)]
 DeploymentName = Annotated[str, _from_text(_deployment_name)]
 Host = Annotated[str, _from_text(_host)]
+EdgeUrl = Annotated[str, _from_text(_edge_url)]
+Domain = Annotated[str, _from_text(_domain)]
 Timeout = Annotated[timedelta, _from_text(parse_duration)]
 Moment = Annotated[datetime, _from_text(_moment)]
 Attempts = Annotated[int, _from_text(_attempts)]
@@ -158,6 +175,8 @@ class Edge(Keys):
     """What an edge serves."""
 
     hosts: Annotated[dict[Host, ServiceName], _Blank] = {}
+    previews: Annotated[dict[Domain, ServiceName], _Blank] = {}
+    url: EdgeUrl = ""
 
 
 class File(Keys):
@@ -176,5 +195,10 @@ class File(Keys):
                 for service, keys in self.services.items()
                 for name, deployment in keys.deployments.items()
             ),
-            mesh.Settings(self.carriers, MappingProxyType(self.edge.hosts)),
+            mesh.Settings(
+                self.carriers,
+                MappingProxyType(self.edge.hosts),
+                MappingProxyType(self.edge.previews),
+                self.edge.url,
+            ),
         )

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
 
-from detour.mesh import Endpoint, OffloadedDeployment, Protocol, is_name, parse_duration
+from detour.mesh import Endpoint, OffloadedDeployment, Protocol, Settings, is_name, parse_duration
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import State
 from detour.overrides import PREFIX, Override, Overrides, append_to_baggage, read_entry
@@ -247,6 +247,7 @@ class ScenarioOut(BaseModel):
     version: int
     overrides: dict[str, str]
     baggage: Annotated[str, Field(description="the header that puts a request into it")]
+    links: Annotated[list[str], Field(description="what opens the app in it; none if the mesh has no `edge.url`")]
     owner: str
     description: str
     expires: datetime | None
@@ -255,13 +256,14 @@ class ScenarioOut(BaseModel):
     changed_by: str
 
     @staticmethod
-    def of(scenario: Scenario, now: datetime) -> "ScenarioOut":
-        """Return a scenario as it is at a moment."""
+    def of(scenario: Scenario, now: datetime, settings: Settings) -> "ScenarioOut":
+        """Return a scenario as it is at a moment, in a mesh with these settings."""
         return ScenarioOut(
             name=scenario.name,
             version=scenario.version,
             overrides={one.key.removeprefix(PREFIX): one.value for one in scenario.overrides},
             baggage=append_to_baggage(None, scenario.overrides),
+            links=list(settings.links(scenario.name)),
             owner=scenario.owner,
             description=scenario.description,
             expires=scenario.expires,

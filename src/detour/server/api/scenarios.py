@@ -67,7 +67,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         wanted = Filter(datetime.now(UTC), None if state == "all" else state, owner)
         found = await expect_book(plane).all(wanted, place or "", limit + 1)
         shown = page(request, response, found, limit, found[limit - 1].name if len(found) > limit else "")
-        return [scenario_out(one) for one in shown]
+        return [_out(plane, one) for one in shown]
 
     @app.get(
         "/v1/scenarios/{name}",
@@ -80,7 +80,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         response.headers["ETag"] = _tag(found)
         if _tag(found) in _ANY_TAG.findall(if_none_match or ""):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": _tag(found)})
-        return scenario_out(found)
+        return _out(plane, found)
 
     @app.get("/v1/scenarios/{name}/versions", responses={200: LINK, **documented(*_NO_SCENARIO)})
     async def versions(
@@ -89,12 +89,12 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         """List the versions of a scenario, newest first."""
         found = await expect_book(plane).versions(name, place, limit + 1)
         shown = page(request, response, found, limit, str(found[limit - 1].version) if len(found) > limit else "")
-        return [scenario_out(one) for one in shown]
+        return [_out(plane, one) for one in shown]
 
     @app.get("/v1/scenarios/{name}/versions/{version}", responses=documented(*_NO_SCENARIO))
     async def version(name: _Name, version: _Version) -> ScenarioOut:
         """Return a version of a scenario."""
-        return scenario_out(await expect_book(plane).version(name, version))
+        return _out(plane, await expect_book(plane).version(name, version))
 
     @app.get("/v1/scenarios/{name}/resolve", responses=documented(*_NO_SCENARIO, HTTPStatus.GONE))
     async def resolve(name: _Name) -> ResolvedOut:
@@ -139,7 +139,7 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
             version = _expected(if_match)
             made = await book.change(name, body.draft(owner=book.get(name).owner), caller, version)
         response.headers["ETag"] = _tag(made)
-        return scenario_out(made)
+        return _out(plane, made)
 
     @app.delete(
         "/v1/scenarios/{name}",
@@ -153,9 +153,8 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-def scenario_out(scenario: Scenario) -> ScenarioOut:
-    """Return a scenario as the API has it."""
-    return ScenarioOut.of(scenario, datetime.now(UTC))
+def _out(plane: ControlPlane, scenario: Scenario) -> ScenarioOut:
+    return ScenarioOut.of(scenario, datetime.now(UTC), plane.mesh.settings)
 
 
 def _tag(scenario: Scenario) -> str:

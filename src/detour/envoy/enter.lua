@@ -1,0 +1,70 @@
+-- At an edge: puts a request into the scenario that its query, its cookie or its origin names, by setting the header by
+-- which the route table chooses. A person who opens a link with ?detour=NAME is sent on to the same address without
+-- it, and stays in the scenario by a cookie.
+
+local HEADER = "x-detour-scenario"
+
+-- No scenario can be called so: who names one that can't exist is told, and never gets the baseline in silence.
+local NO_NAME = "-"
+
+local function name(text)
+  return #text <= 63 and string.match(text, "^[a-z0-9][a-z0-9-]*$") or NO_NAME
+end
+
+-- Returns a path without its entries of that key, and the value of the first; nil if it has none.
+local function without_query(path)
+  local start = string.find(path, "?", 1, true)
+  if not start then return path end
+  local kept, found = {}, nil
+  for entry in string.gmatch(string.sub(path, start + 1), "[^&]+") do
+    local value = string.match(entry, "^detour=(.*)$") or (entry == "detour" and "" or nil)
+    if value then found = found or value else kept[#kept + 1] = entry end
+  end
+  local query = #kept > 0 and "?" .. table.concat(kept, "&") or ""
+  return string.sub(path, 1, start - 1) .. query, found
+end
+
+local function cookie(text)
+  for pair in string.gmatch(text, "[^;]+") do
+    local value = string.match(pair, "^%s*detour=(.*)$")
+    if value and value ~= "" then return value end
+  end
+end
+
+-- Returns the scenario that a host is a preview of, and the domain with its port. The control plane sets
+-- DETOUR_PREVIEWS, a list of domains.
+local function preview(authority)
+  local scenario, domain, port = string.match(authority, "^([a-z0-9-]+)%.([a-z0-9.-]+)(:?%d*)$")
+  for _, known in ipairs(DETOUR_PREVIEWS) do
+    if domain == known then return scenario, domain .. port end
+  end
+end
+
+-- A page on a preview host calls other hosts without a cookie, and a preflight carries no header but its origin.
+local function origin(text)
+  return (preview(string.match(text, "^https?://(.+)$") or ""))
+end
+
+local function send_on(handle, headers, path, value)
+  local is_secure = headers:get("x-forwarded-proto") == "https"
+  local kept = value == "" and "detour=; Max-Age=0" or "detour=" .. name(value)
+  -- Two slashes in front would lead to another host.
+  local location = string.gsub(path, "^[/\\]+", "/")
+  local _, baseline = preview(headers:get(":authority") or "")
+  if value == "" and baseline then location = "//" .. baseline .. location end
+  handle:respond({
+    [":status"] = "302",
+    ["location"] = location,
+    ["set-cookie"] = kept .. "; Path=/; HttpOnly; SameSite=Lax" .. (is_secure and "; Secure" or ""),
+    ["cache-control"] = "no-store",
+  }, "")
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local path, value = without_query(headers:get(":path") or "/")
+  local method = headers:get(":method")
+  if value and (method == "GET" or method == "HEAD") then return send_on(handle, headers, path, value) end
+  value = value or cookie(headers:get("cookie") or "") or origin(headers:get("origin") or "")
+  if value and value ~= "" then headers:replace(HEADER, name(value)) end
+end

@@ -1,0 +1,62 @@
+"""Faults, as Envoy's fault filter takes them (fault filter v3)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from envoy.extensions.filters.http.fault.v3 import fault_pb2
+from envoy.type.v3 import percent_pb2
+
+from detour.overrides import Kind, Overrides, delay_ms
+from detour.xds.messages import duration
+
+_ALWAYS: Final = percent_pb2.FractionalPercent(numerator=100)
+_GRPC_CODE_MAX: Final = 16
+
+
+def by_header() -> fault_pb2.HTTPFault:
+    """Let the fault filter obey the headers that the Lua before it has set."""
+    fault = fault_pb2.HTTPFault()
+    fault.delay.header_delay.SetInParent()
+    fault.delay.percentage.CopyFrom(_ALWAYS)
+    fault.abort.header_abort.SetInParent()
+    fault.abort.percentage.CopyFrom(_ALWAYS)
+    return fault
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What befalls every request to a service.
+
+    Args:
+        delay: How long it is held.
+        status: The HTTP status with which it is answered then.
+        code: The same for gRPC, if only gRPC requests are to fail.
+    """
+
+    delay: timedelta = timedelta()
+    status: int | None = None
+    code: int | None = None
+
+    @staticmethod
+    def of(overrides: Overrides, service: str) -> "Fault":
+        """Return what overrides say of a service."""
+        delay, abort = overrides.value(Kind.DELAY, service), overrides.value(Kind.ABORT, service)
+        number = int(abort) if abort else None
+        is_code = number is not None and number <= _GRPC_CODE_MAX
+        held = timedelta(milliseconds=delay_ms(delay) or 0) if delay else timedelta()
+        return Fault(held, None if is_code else number, number if is_code else None)
+
+    def filtered(self, *, grpc: bool) -> fault_pb2.HTTPFault | None:
+        """Return what the filter does to gRPC requests, or to others; None if that is nothing."""
+        fault = fault_pb2.HTTPFault()
+        if self.delay:
+            fault.delay.fixed_delay.CopyFrom(duration(self.delay))
+            fault.delay.percentage.CopyFrom(_ALWAYS)
+        if self.status is not None:
+            fault.abort.http_status = self.status
+        if self.code is not None and grpc:
+            fault.abort.grpc_status = self.code
+        if fault.HasField("abort"):
+            fault.abort.percentage.CopyFrom(_ALWAYS)
+        return fault if fault.HasField("abort") or fault.HasField("delay") else None

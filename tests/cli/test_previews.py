@@ -1,0 +1,99 @@
+"""From a saved scenario to an open link: the server, an edge and a browser's requests, as people run them."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from cli.running import Server, running, serving, wait_until
+from parts import free_port
+
+MESH = """\
+edge:
+  hosts: {{"*": web}}
+  previews: {{preview.example.test: web}}
+  url: http://127.0.0.1:{edge}
+services:
+  web:
+    endpoints: ["{web}"]
+    deployments:
+      pr-1: {{endpoints: ["{web}"]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """Run a server and an edge; the service behind it is the server's own API, which answers GET /healthz."""
+    folder = tmp_path_factory.mktemp("previews")
+    path = folder / "mesh" / "mesh.yaml"
+    path.parent.mkdir()
+    port = free_port()
+    path.write_text(MESH.format(edge=port, web="127.0.0.1:9"))
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(path))
+        path.write_text(MESH.format(edge=port, web=server.url.removeprefix("http://")))
+        options = ("--listen", f"127.0.0.1:{port}", "--admin-port", str(free_port()), "--control-plane", server.xds)
+        edge = stack.enter_context(running(folder / "edge.log", "edge", *options))
+        edge.wait_for("Edge at")
+        wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200)
+        yield server, f"http://127.0.0.1:{port}"
+
+
+def shared(server: Server, name: str) -> list[str]:
+    """Return the links of a scenario."""
+    said = server.detour("scenario", "share", name)
+    assert said.returncode == 0, said.stderr
+    return re.findall(r"^link +(\S+)$", said.stdout, re.MULTILINE)
+
+
+def test_a_link_from_save_to_removal(mesh):
+    """It leads into the scenario, follows its changes, and says when it is over."""
+    server, edge = mesh
+    assert server.detour("scenario", "save", "redesign", "web=pr-1").returncode == 0
+    preview, query = shared(server, "redesign")
+    port = edge.rpartition(":")[2]
+    assert (preview, query) == (f"http://redesign.preview.example.test:{port}/", f"{edge}/?detour=redesign")
+
+    with httpx.Client(trust_env=False, follow_redirects=True) as browser:
+
+        def by_host() -> httpx.Response:
+            return browser.get(f"{edge}/healthz", headers={"host": f"redesign.preview.example.test:{port}"})
+
+        def by_link() -> httpx.Response:
+            return browser.get(f"{edge}/healthz")
+
+        browser.get(query.replace("/?", "/healthz?"))
+        assert browser.cookies["detour"] == "redesign"
+        for ask in (by_host, by_link):
+            wait_until(lambda ask=ask: ask().headers.get("x-detour-served-by") == "web@pr-1")
+        server.detour("scenario", "edit", "redesign", "web=pr-2")
+        for ask in (by_host, by_link):
+            wait_until(lambda ask=ask: ask().status_code == 503)
+        server.detour("scenario", "rm", "redesign")
+        for ask in (by_host, by_link):
+            wait_until(lambda ask=ask: ask().status_code == 410)
+            assert "The scenario redesign is over" in ask().text
+        assert browser.get(f"{edge}/healthz?detour=").json() == {"status": "ok"}
+        assert "detour" not in browser.cookies
+
+
+def test_links_that_nobody_can_make(server):
+    """Where the mesh does not say where its edge is, `share` says how it would."""
+    server.detour("scenario", "save", "no-links", "users=pr-1")
+    said = server.detour("scenario", "share", "no-links")
+    assert "link " not in said.stdout
+    assert "edge: {url: https://...}" in said.stderr
+
+
+def test_a_scenario_that_expires(mesh):
+    """Is over for its links at that moment, without anybody doing anything."""
+    server, edge = mesh
+    assert server.detour("scenario", "save", "short", "web=pr-1", "--expires", "2s").returncode == 0
+    headers = {"x-detour-scenario": "short"}
+
+    def status() -> int:
+        return httpx.get(f"{edge}/healthz", headers=headers, trust_env=False).status_code
+
+    wait_until(lambda: status() == 410)
