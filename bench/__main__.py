@@ -13,6 +13,7 @@ from rich.console import Console
 from bench import (
     cpu,
     demo_time,
+    edge,
     first_call,
     offload_add,
     propagation,
@@ -29,6 +30,7 @@ from bench.report import Row, show, write
 
 _PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = {
     "cpu": cpu.measure,
+    "edge": edge.measure,
     "offload-add": offload_add.measure,
     "pushed-bytes": pushed_bytes.measure,
     "first-call": first_call.measure,

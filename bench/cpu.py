@@ -31,8 +31,8 @@ from bench.server import Server
 _SERVICE: Final = "users"
 _DEPLOYMENT: Final = "pr-42"
 _SLICE_SECONDS: Final = 0.1
-_ROUNDS_PER_START: Final = 40
-_WARM_UP_ROUNDS: Final = 2
+ROUNDS_PER_START: Final = 40
+WARM_UP_ROUNDS: Final = 2
 _TRIES: Final = 5
 _WELL: Final = "2xx"
 
@@ -97,7 +97,7 @@ class Candidate:
 
     async def _answered(self) -> Counter[str]:
         """Return how many requests were answered, by class of status."""
-        counts = await self.admin.stats(rf"http\.({LISTENER}|outbound)\.downstream_rq_[2345]xx")
+        counts = await self.admin.stats(rf"http\.({LISTENER}|outbound|edge)\.downstream_rq_[2345]xx")
         return Counter({name.rpartition("_")[2]: number for name, number in counts.items()})
 
 
@@ -161,10 +161,10 @@ async def _slices(rounds: int, core: int) -> Slices:
         await few.add(_SERVICE, _DEPLOYMENT, lasting.offloaded)
         for name in (_DEPLOYMENT, *(f"pr-{number}" for number in range(1000, 1999))):
             await many.add(_SERVICE, name, lasting.offloaded)
-        for done in range(0, rounds, _ROUNDS_PER_START):
+        for done in range(0, rounds, ROUNDS_PER_START):
             async with bench_mesh() as fresh:
                 candidates = await _candidates(fresh, lasting.baseline_port, few, many, core)
-                for turn in range(-_WARM_UP_ROUNDS, min(_ROUNDS_PER_START, rounds - done)):
+                for turn in range(-WARM_UP_ROUNDS, min(ROUNDS_PER_START, rounds - done)):
                     await (slices if turn >= 0 else Slices()).add_round(candidates)
     return slices
 

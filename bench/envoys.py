@@ -29,7 +29,7 @@ def origin_bootstrap(admin_port: int, bodies: Mapping[int, str]) -> Json:
     return _bootstrap(admin_port, listeners, clusters=[])
 
 
-def plain_bootstrap(admin_port: int, port: int, service: str, endpoint: tuple[str, int]) -> Json:
+def plain_bootstrap(admin_port: int, port: int, service: str, endpoint: tuple[str, int], **options: object) -> Json:
     """Return a plain Envoy with one virtual host, one prefix route and one static cluster, for one service.
 
     Written by hand, not derived from the sidecar's bootstrap. The same as the sidecar, because they are what a
@@ -38,6 +38,13 @@ def plain_bootstrap(admin_port: int, port: int, service: str, endpoint: tuple[st
     upgrades, a cluster without limits, one worker. Not the same, because it is what Detour adds: the filters
     for on-demand discovery, faults and the outside world, the choice of the cluster by authority or by Lua, the
     response header `x-detour-served-by`, the replies in words, and the connection to the control plane.
+
+    Args:
+        admin_port: Where its admin interface listens.
+        port: Where it listens.
+        service: The host that it serves, `*` for any; and the cluster's name.
+        endpoint: The service's one instance.
+        options: Of the connection manager, beside these: what a plain edge would be set to.
     """
     route = {"match": {"prefix": "/"}, "route": {"cluster": service, "timeout": "0s"}}
     virtual_host = {"name": service, "domains": [service], "routes": [route]}
@@ -47,6 +54,7 @@ def plain_bootstrap(admin_port: int, port: int, service: str, endpoint: tuple[st
         "server_header_transformation": "PASS_THROUGH",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "route_config": {"virtual_hosts": [virtual_host]},
+        **options,
     }
     return _bootstrap(admin_port, [_listener("127.0.0.1", port, manager)], [_cluster(service, endpoint)])
 

@@ -17,7 +17,7 @@ import httpx
 from bench.envoys import origin_bootstrap
 from bench.load import Load
 from bench.server import Server, mesh_text
-from detour.envoy import EnvoyProcess, Sidecar, sidecar_bootstrap, start_envoy
+from detour.envoy import Edge, EnvoyProcess, Sidecar, edge_bootstrap, sidecar_bootstrap, start_envoy
 
 BASELINE: Final = "baseline"
 OFFLOADED: Final = "offloaded"
@@ -70,6 +70,10 @@ class Caller:
         headers = {"host": service}
         if deployment:
             headers["baggage"] = override(service, deployment)
+        return await self.get(headers)
+
+    async def get(self, headers: Mapping[str, str]) -> httpx.Response:
+        """Send a request with these headers."""
         return await self._http.get("/", headers=headers)
 
     async def close(self) -> None:
@@ -137,6 +141,12 @@ class BenchMesh:
             control_plane=server.xds,
         )
         return await self.caller(sidecar_bootstrap(sidecar), outbound, admin)
+
+    async def edge(self, server: Server) -> Caller:
+        """Start an edge that is connected to a server."""
+        port, admin = free_ports(2)
+        edge = Edge(listen=f"127.0.0.1:{port}", admin_port=admin, control_plane=server.xds)
+        return await self.caller(edge_bootstrap(edge), port, admin)
 
     async def caller(self, bootstrap: dict[str, Any], port: int, admin_port: int) -> Caller:
         """Start an Envoy, and return a client that calls through one of its ports."""

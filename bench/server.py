@@ -87,6 +87,20 @@ class Server:
         """
         (await self.api.delete(f"/v1/deployments/{service}/{name}")).raise_for_status()
 
+    async def save(self, scenario: str, **overrides: str) -> None:
+        """Save a scenario, as `detour scenario save` does.
+
+        Args:
+            scenario: Its name.
+            overrides: Key and value of each, as the API takes them, with underscores for dots.
+
+        Raises:
+            httpx.HTTPError: It refused, or is not there.
+        """
+        body = {"overrides": {key.replace("_", "."): value for key, value in overrides.items()}}
+        path = f"/v1/scenarios/{scenario}"
+        (await self.api.put(path, json=body, headers={"if-none-match": "*"})).raise_for_status()
+
     async def envoys(self) -> list[dict[str, Any]]:
         """Return the Envoys that are connected, as `/v1/status` lists them."""
         envoys: list[dict[str, Any]] = (await self.api.get("/v1/status")).raise_for_status().json()["envoys"]
@@ -119,6 +133,8 @@ class Server:
 
 
 def mesh_text(services: Iterable[tuple[str, Iterable[str]]]) -> str:
-    """Return the text of a mesh file: services by name, with their endpoints."""
-    named = (f"  {name}: {{endpoints: [{', '.join(endpoints)}]}}\n" for name, endpoints in services)
-    return "services:\n" + "".join(named)
+    """Return the text of a mesh file: services by name, with their endpoints; an edge serves the first of them."""
+    listed = list(services)
+    named = (f"  {name}: {{endpoints: [{', '.join(endpoints)}]}}\n" for name, endpoints in listed)
+    edge = f'edge: {{hosts: {{"*": {listed[0][0]}}}, previews: {{preview.example.test: {listed[0][0]}}}}}\n'
+    return edge + "services:\n" + "".join(named)

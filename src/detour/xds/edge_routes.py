@@ -33,7 +33,6 @@ from detour.xds.faults import Fault
 from detour.xds.messages import packed
 from detour.xds.pages import ended_page, unknown_page
 from detour.xds.route_parts import (
-    ANY_PATH,
     BY_CLUSTER,
     BY_ENDPOINT,
     UNLIMITED,
@@ -114,18 +113,27 @@ class _Hosts:
         if self._scenarios is None:
             made.routes.extend(routes)
             return made
-        entering = self._entering(service)
-        unknown = unknown_page(components_pb2.HeaderMatcher(name=SCENARIO_HEADER, present_match=True))
-        by_header = http_inputs_pb2.HttpRequestHeaderMatchInput(header_name=SCENARIO_HEADER)
-        tree = made.matcher.matcher_tree
-        tree.input.CopyFrom(_extension("scenario", by_header))
-        for name, inside in self._insides(service):
-            tree.exact_match_map.map[name].CopyFrom(_leading_to(inside))
-        made.matcher.on_no_match.CopyFrom(_leading_to([unknown, *entering, *routes]))
-        if not tree.exact_match_map.map:
-            # Envoy wants a tree with something in it; nobody's scenario is called so.
-            tree.exact_match_map.map["-"].CopyFrom(_leading_to([unknown]))
+        # Two steps, so that requests without the header pay for looking once.
+        with_header = made.matcher.matcher_list.matchers.add()
+        with_header.predicate.single_predicate.input.CopyFrom(_SCENARIO_INPUT)
+        anything = with_header.predicate.single_predicate.value_match.safe_regex
+        anything.google_re2.SetInParent()
+        anything.regex = ".*"
+        with_header.on_match.matcher.CopyFrom(self._by_name(service))
+        made.matcher.on_no_match.CopyFrom(_leading_to([*self._entering(service), *routes]))
         return made
+
+    def _by_name(self, service: str) -> matcher_pb2.Matcher:
+        """Look a scenario up by the name in the header."""
+        found = matcher_pb2.Matcher(on_no_match=_leading_to([unknown_page()]))
+        found.matcher_tree.input.CopyFrom(_SCENARIO_INPUT)
+        by_name = found.matcher_tree.exact_match_map.map
+        for name, inside in self._insides(service):
+            by_name[name].CopyFrom(_leading_to(inside))
+        if not by_name:
+            # Envoy wants a tree with something in it; nobody's scenario is called so.
+            by_name["-"].CopyFrom(_leading_to([unknown_page()]))
+        return found
 
     def previews(self, domain: str, service: str) -> Iterator[components_pb2.VirtualHost]:
         """Yield a host for each scenario, and one for all others below the domain."""
@@ -152,15 +160,12 @@ class _Hosts:
 
     def _entering(self, service: str) -> list[components_pb2.Route]:
         """Return the routes of requests that bring a scenario otherwise than by host or header."""
-        by_query = components_pb2.QueryParameterMatcher(name=_QUERY, present_match=True)
         origins = [
             rf"https?://[a-z0-9-]+\.{domain.replace('.', chr(92) + '.')}(:[0-9]+)?" for domain in self._previews
         ]
         made = [
-            components_pb2.Route(
-                match=components_pb2.RouteMatch(prefix=ANY_PATH, query_parameters=[by_query]),
-                route=_to(service),
-            ),
+            # Not by Envoy's matcher of queries, which takes every request's path apart.
+            route(_to(service), contains(":path", _QUERY)),
             route(_to(service), contains("cookie", _COOKIE)),
             *(route(_to(service), _matches("origin", pattern)) for pattern in origins),
         ]
@@ -253,3 +258,8 @@ def _present(header: str) -> components_pb2.HeaderMatcher:
 def _matches(header: str, pattern: str) -> components_pb2.HeaderMatcher:
     regex = regex_pb2.RegexMatcher(regex=pattern)
     return components_pb2.HeaderMatcher(name=header, string_match=string_pb2.StringMatcher(safe_regex=regex))
+
+
+_SCENARIO_INPUT: Final = _extension(
+    "scenario", http_inputs_pb2.HttpRequestHeaderMatchInput(header_name=SCENARIO_HEADER)
+)

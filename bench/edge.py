@@ -1,0 +1,121 @@
+"""CPU time that an edge spends on a request, in a scenario and in none, as ratios.
+
+Measured as in `bench.cpu`, with the same slices in the same shuffled rounds. The plain Envoy beside it is what a
+plain edge is set to: it takes the client's address for what it is, normalises paths and gives each request an id.
+Clients send what a browser sends on a page's call to its own host; both Envoys get the same requests.
+"""
+
+import os
+from typing import Final
+
+from bench.cpu import ROUNDS_PER_START, WARM_UP_ROUNDS, Candidate, Slices
+from bench.envoys import plain_bootstrap
+from bench.load import LoadError, ensure_wrk
+from bench.machine import cores, pin
+from bench.mesh import BASELINE, OFFLOADED, BenchMesh, Caller, bench_mesh, free_ports, until
+from bench.options import Options
+from bench.report import Row
+from bench.server import Server
+
+_SERVICE: Final = "users"
+_DEPLOYMENT: Final = "pr-42"
+_SCENARIO: Final = "checkout"
+_OTHERS: Final = 1_000
+
+_BROWSER: Final = {
+    "Host": "staging.example.test",
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0",
+    "accept": "application/json",
+    "accept-encoding": "gzip, deflate, br",
+    "accept-language": "en",
+    "referer": "https://staging.example.test/rides",
+    "cookie": "session=8d0f7c5e4a6b4c0f9a1d; theme=dark",
+}
+_WITH_COOKIE: Final = {**_BROWSER, "cookie": f"{_BROWSER['cookie']}; detour={_SCENARIO}"}
+_WITH_HEADER: Final = {**_BROWSER, "x-detour-scenario": _SCENARIO}
+_ON_HOST: Final = {**_BROWSER, "Host": f"{_SCENARIO}.preview.example.test"}
+
+
+async def measure(options: Options) -> list[Row]:
+    """Return the ratios of CPU time per request."""
+    ensure_wrk()
+    under_test, other = cores()
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {other})
+    try:
+        slices = await _slices(options.rounds, under_test)
+    finally:
+        os.sched_setaffinity(0, allowed)
+    return [
+        slices.ratio("CPU per request without a scenario, edge / plain Envoy", "edge", "plain", 1.03),
+        slices.ratio(
+            "CPU per request with a scenario's cookie, edge / plain Envoy", "cookie", "plain, cookie", 1.25
+        ),
+        slices.ratio("the same with 1,000 scenarios more / without", "cookie of 1,000", "cookie"),
+        slices.ratio("CPU per request on a preview host, edge / plain Envoy", "host", "plain"),
+        slices.ratio("CPU per request with a scenario's header, edge / plain Envoy", "header", "plain"),
+        slices.ratio("identical plain Envoys, one / the other", "plain again", "plain"),
+    ]
+
+
+async def _slices(rounds: int, core: int) -> Slices:
+    slices = Slices()
+    async with bench_mesh() as lasting:
+        await lasting.origin()
+        few, many = await lasting.server(), await lasting.server()
+        for server in (few, many):
+            await server.add(_SERVICE, _DEPLOYMENT, lasting.offloaded)
+            await server.save(_SCENARIO, route_users=_DEPLOYMENT, delay_payments="300ms")
+        for number in range(_OTHERS):
+            await many.save(f"other-{number}", route_users=f"pr-{number}")
+        for done in range(0, rounds, ROUNDS_PER_START):
+            async with bench_mesh() as fresh:
+                candidates = await _candidates(fresh, lasting.baseline_port, few, many, core)
+                for turn in range(-WARM_UP_ROUNDS, min(ROUNDS_PER_START, rounds - done)):
+                    await (slices if turn >= 0 else Slices()).add_round(candidates)
+    return slices
+
+
+async def _candidates(
+    fresh: BenchMesh, origin_port: int, few: Server, many: Server, core: int
+) -> dict[str, Candidate]:
+    plain, again = [await _plain(fresh, origin_port) for _ in range(2)]
+    edge, of_many = [await _edge(fresh, server) for server in (few, many)]
+    wanted = {
+        "plain": (plain, _BROWSER),
+        "plain again": (again, _BROWSER),
+        "plain, cookie": (plain, _WITH_COOKIE),
+        "edge": (edge, _BROWSER),
+        "cookie": (edge, _WITH_COOKIE),
+        "cookie of 1,000": (of_many, _WITH_COOKIE),
+        "host": (edge, _ON_HOST),
+        "header": (edge, _WITH_HEADER),
+    }
+    for envoy, _ in wanted.values():
+        pin(envoy.pid, core)
+    return {
+        name: Candidate(envoy.pid, envoy.admin, await fresh.load(envoy.port, headers))
+        for name, (envoy, headers) in wanted.items()
+    }
+
+
+async def _plain(mesh: BenchMesh, origin_port: int) -> Caller:
+    """Start a plain Envoy, set to what a plain edge is."""
+    port, admin = free_ports(2)
+    guard = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
+    bootstrap = plain_bootstrap(admin, port, "*", ("127.0.0.1", origin_port), **guard)
+    return await mesh.caller(bootstrap, port, admin)
+
+
+async def _edge(mesh: BenchMesh, server: Server) -> Caller:
+    """Start an edge, and see that it sends each kind of request where it should."""
+    caller = await mesh.edge(server)
+
+    async def serves() -> bool:
+        return (await caller.get(_BROWSER)).text == BASELINE
+
+    await until(serves, "the edge's routes")
+    answers = [(await caller.get(headers)).text for headers in (_BROWSER, _WITH_COOKIE, _WITH_HEADER, _ON_HOST)]
+    if answers != [BASELINE, OFFLOADED, OFFLOADED, OFFLOADED]:
+        raise LoadError(f"the edge is to answer baseline once and then offloaded, and answered {answers}")
+    return caller
