@@ -177,7 +177,7 @@ async def test_listing(http):
     assert await names("state=all&limit=4") == ["a,b,c,d"]
 
 
-@pytest.mark.parametrize("cursor", ["!", "YQ", "/w==", "é", "a" * 201])
+@pytest.mark.parametrize("cursor", ["!", "A", "", "é", "a" * 201])
 async def test_a_cursor_that_is_none(http, cursor):
     """Is refused with where to take one from."""
     refused = await http.get("/v1/scenarios", params={"cursor": cursor})
@@ -185,7 +185,7 @@ async def test_a_cursor_that_is_none(http, cursor):
     assert refused.json()["detail"].startswith("cursor: ")
 
 
-@pytest.mark.parametrize("cursor", ["YQ==", "LTE=", "OTk5OTk5OTk5OTk5"])
+@pytest.mark.parametrize("cursor", ["checkout", "0", "-1", "999999999999"])
 async def test_a_cursor_of_another_list(http, cursor):
     """Versions are counted; a cursor that is no number is refused."""
     await made(http)

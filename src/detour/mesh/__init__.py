@@ -31,8 +31,10 @@ from detour.mesh.model import (
     merge,
 )
 from detour.mesh.naming import Naming
+from detour.mesh.text import UNPRINTABLE, is_line, is_text
 
 __all__ = [
+    "UNPRINTABLE",
     "Carrier",
     "DeploymentApplied",
     "DeploymentRemoved",
@@ -53,7 +55,9 @@ __all__ = [
     "SettingsApplied",
     "apply",
     "difference",
+    "is_line",
     "is_name",
+    "is_text",
     "merge",
     "parse_duration",
     "touched",

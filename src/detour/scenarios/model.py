@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from detour.mesh import is_line, is_text
 from detour.overrides import Overrides, append_to_baggage
 
 OWNER_MAX = 100
 DESCRIPTION_MAX = 2000
 
-_LINES = str.maketrans(dict.fromkeys("\n\r\t", " "))
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
@@ -83,9 +83,9 @@ class Draft:
             raise ValueError("a scenario has at least one override, such as users=pr-42")
         _expect_length("owner", self.owner, OWNER_MAX)
         _expect_length("description", self.description, DESCRIPTION_MAX)
-        if not self.owner.isprintable():
+        if not is_line(self.owner):
             raise ValueError("owner: expected one line, without control characters")
-        if not self.description.translate(_LINES).isprintable():
+        if not is_text(self.description):
             raise ValueError("description: expected text, without control characters")
         if self.expires and self.expires.tzinfo is None:
             raise ValueError("expires: expected a moment with its time zone, such as 2026-12-01T00:00:00Z")

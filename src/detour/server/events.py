@@ -5,8 +5,8 @@ of each kind: events say that something changed, and the API says what it is.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,16 +67,11 @@ class Listening:
             self._waiting[event] = None
         self._has_some.set()
 
-    async def events(self, pause_seconds: float) -> AsyncIterator[Event | None]:
-        """Yield events as they come, and None whenever there was none for so long."""
-        while True:
-            try:
-                async with asyncio.timeout(pause_seconds):
-                    await self._has_some.wait()
-            except TimeoutError:
-                yield None
-                continue
-            waiting, self._waiting = self._waiting, {}
-            self._has_some.clear()
-            for one in waiting:
-                yield one
+    async def next(self, seconds: float) -> Collection[Event]:
+        """Wait for events, so long at most; return those that came since the last call."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._has_some.wait()
+        waiting, self._waiting = self._waiting, {}
+        self._has_some.clear()
+        return waiting.keys()

@@ -25,7 +25,20 @@ def api(plane: ControlPlane) -> FastAPI:
     add_copies(app, plane)
     add_scenarios(app, plane)
     add_changes(app, plane)
+    _describe(app)
     return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Correct what FastAPI says of parameters: one that may be left out is not null if it is there."""
+    document = app.openapi()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                match parameter["schema"].get("anyOf"):
+                    case [kind, {"type": "null"}]:
+                        parameter["schema"].pop("anyOf")
+                        parameter["schema"].update(kind)
 
 
 def _add_health(app: FastAPI, plane: ControlPlane) -> None:

@@ -3,14 +3,15 @@
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, WithJsonSchema, model_validator
 
-from detour.mesh import Endpoint, OffloadedDeployment, Protocol, Settings, is_name, parse_duration
+from detour.mesh import Endpoint, OffloadedDeployment, Protocol, Settings, is_line, is_name, parse_duration
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import State
 from detour.overrides import PREFIX, Override, Overrides, append_to_baggage, read_entry
-from detour.scenarios import DESCRIPTION_MAX, OWNER_MAX, Draft, Scenario, is_scenario_name
+from detour.scenarios import DESCRIPTION_MAX, Draft, Scenario, is_scenario_name
 from detour.scenarios import State as ScenarioState
+from detour.server.api import patterns
 
 _DEFAULT_TTL = "24h"
 _QUOTED_MAX = 60
@@ -33,7 +34,7 @@ def _ttl(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable():
+    if not is_line(text):
         raise ValueError("expected text without control characters")
     return text
 
@@ -45,13 +46,23 @@ def _scenario_name(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_name)]
-ScenarioName = Annotated[str, AfterValidator(_scenario_name)]
-EndpointText = Annotated[str, AfterValidator(_endpoint)]
+def _described(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern})
 
 
-Owner = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
-Ttl = Annotated[str, AfterValidator(_ttl), Field(description="how long it lives: 30m, 24h, 7d")]
+Name = Annotated[str, AfterValidator(_name), _described(patterns.NAME)]
+ScenarioName = Annotated[str, AfterValidator(_scenario_name), _described(patterns.SCENARIO)]
+EndpointText = Annotated[str, AfterValidator(_endpoint), _described(patterns.ENDPOINT)]
+
+
+Owner = Annotated[
+    str, Field(max_length=100, json_schema_extra={"pattern": patterns.LINE}), AfterValidator(_printable)
+]
+Ttl = Annotated[
+    str,
+    AfterValidator(_ttl),
+    Field(description="how long it lives: 30m, 24h, 7d", json_schema_extra={"pattern": patterns.TTL}),
+]
 EnvName = Annotated[str, Field(pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$", max_length=253)]
 
 
@@ -82,12 +93,17 @@ class CopyIn(BaseModel, extra="forbid"):
 
     service: Name
     name: Name
-    image: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^\S+$")]
+    image: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")]
     owner: Owner = ""
     ttl: Ttl = _DEFAULT_TTL
     commit: Annotated[str, Field(max_length=200, description="what the image was built from")] = ""
     env: Annotated[
-        dict[EnvName, str], Field(description="variables beside the baseline's, or in their place", max_length=1000)
+        dict[EnvName, str],
+        Field(
+            description="variables beside the baseline's, or in their place",
+            max_length=1000,
+            json_schema_extra={"additionalProperties": False},
+        ),
     ] = {}
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
     command: Annotated[str, Field(max_length=10_000, description="as a shell would split it")] = ""
@@ -105,7 +121,7 @@ class ExtensionIn(BaseModel, extra="forbid"):
     """How much longer a deployment is to live."""
 
     ttl: Ttl
-    owner: Annotated[str | None, Field(max_length=100, description="who asks; refused if it is another's")] = None
+    owner: Annotated[Owner | None, Field(description="who asks; refused if it is another's")] = None
 
 
 class ProgressOut(BaseModel):
@@ -216,10 +232,13 @@ class ScenarioIn(BaseModel, extra="forbid"):
             examples=[{"route.users": "pr-42", "delay.payments": "300ms", "config.new-checkout": "on"}],
             min_length=1,
             max_length=64,
+            json_schema_extra=patterns.OVERRIDES,
         ),
     ]
-    owner: Annotated[str | None, Field(max_length=OWNER_MAX, description="by default who makes it")] = None
-    description: Annotated[str, Field(max_length=DESCRIPTION_MAX)] = ""
+    owner: Annotated[Owner | None, Field(description="by default who makes it")] = None
+    description: Annotated[str, Field(max_length=DESCRIPTION_MAX, json_schema_extra={"pattern": patterns.TEXT})] = (
+        ""
+    )
     expires: Annotated[AwareDatetime | None, Field(description="when it can't be entered any more")] = None
 
     @model_validator(mode="after")

@@ -5,6 +5,8 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Header
 
+from detour.mesh import is_line
+
 USER_HEADER: Final = "x-detour-user"
 
 _NAME_MAX: Final = 100
@@ -16,7 +18,7 @@ def _caller(
     ] = None,
 ) -> str:
     text = (user or "").strip()
-    return text[:_NAME_MAX] if text and text.isprintable() else _own_user()
+    return text[:_NAME_MAX] if text and is_line(text) else _own_user()
 
 
 def _own_user() -> str:

@@ -1,6 +1,8 @@
 """Who changed what, and a stream that says when something changes."""
 
+import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -18,6 +20,9 @@ from detour.server.events import Event, Events
 _PAUSE_SECONDS: Final = 15.0
 """After so much silence a comment is sent, so that nothing in between takes the stream for dead."""
 
+# Not as the response's media type, to which a charset would be added that this one has not (HTML, section 9.2.1).
+_HEADERS: Final = {"content-type": "text/event-stream", "cache-control": "no-store"}
+
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "`event:` is the kind of what changed, `data:` a JSON object with its `subject`",
@@ -25,6 +30,9 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     }
 }
 
+Seconds = Annotated[
+    int | None, Query(ge=0, le=86_400, description="end the stream after so long; by default it never ends")
+]
 Kinds = Annotated[list[str] | None, Query(alias="kind", description="only these kinds of events", max_length=10)]
 
 
@@ -37,7 +45,7 @@ def add_changes(app: FastAPI, plane: ControlPlane) -> None:
     ) -> Sequence[ChangeOut]:
         """List who changed what, newest first."""
         found = await expect_book(plane).changes(place, limit + 1)
-        shown = page(request, response, found, limit, str(found[limit - 1].revision) if len(found) > limit else "")
+        shown = page(request, response, found, limit, lambda one: one.revision)
         return [ChangeOut.model_validate(one, from_attributes=True) for one in shown]
 
     @app.get(
@@ -45,24 +53,24 @@ def add_changes(app: FastAPI, plane: ControlPlane) -> None:
         response_class=StreamingResponse,
         responses={**_STREAM, **documented(HTTPStatus.UNPROCESSABLE_ENTITY)},
     )
-    async def events(kind: Kinds = None) -> StreamingResponse:
+    async def events(kind: Kinds = None, seconds: Seconds = None) -> StreamingResponse:
         """Tell when something changes, until the client goes (HTML, section 9.2, "Server-sent events").
 
         Kinds are `scenario`, `deployment`, `mesh` and `envoys`. An event says that something changed, not what it
         is: fetch that anew. A client that connects again fetches everything.
         """
-        stream = _stream(plane.events, frozenset(kind) if kind else None)
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+        stream = _stream(plane.events, frozenset(kind) if kind else None, seconds)
+        return StreamingResponse(stream, headers=_HEADERS)
 
 
-async def _stream(events: Events, kinds: frozenset[str] | None) -> AsyncIterator[str]:
+async def _stream(events: Events, kinds: frozenset[str] | None, seconds: int | None) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds if seconds is not None else math.inf
     with events.listening() as listening:
         yield ": connected\n\n"
-        async for event in listening.events(_PAUSE_SECONDS):
-            if event is None:
-                yield ":\n\n"
-            elif kinds is None or event.kind in kinds:
-                yield _written(event)
+        while (left := end - loop.time()) > 0:
+            found = await listening.next(min(_PAUSE_SECONDS, left))
+            yield "".join(_written(one) for one in found if kinds is None or one.kind in kinds) or ":\n\n"
 
 
 def _written(event: Event) -> str:

@@ -66,7 +66,7 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
     @app.patch(
         "/v1/deployments/{service}/{name}",
         response_model=DeploymentOut,
-        responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
+        responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
     )
     async def extend(service: str, name: str, body: ExtensionIn, caller: Caller) -> DeploymentOut | Response:
         """Let an offloaded deployment live so much longer, from this moment on."""

@@ -10,9 +10,10 @@ from fastapi import FastAPI, Header, HTTPException, Path, Query, Request, Respon
 
 from detour.overrides import append_to_baggage
 from detour.scenarios import Filter, Scenario, State
+from detour.server.api import pages, patterns
 from detour.server.api.bodies import ResolvedOut, ScenarioIn, ScenarioName, ScenarioOut
 from detour.server.api.callers import Caller
-from detour.server.api.pages import LINK, PAGE, Limit, Number, Place, page
+from detour.server.api.pages import LINK, PAGE, Limit, Number, page
 from detour.server.api.problems import documented
 from detour.server.book import ScenarioBook
 from detour.server.control_plane import ControlPlane
@@ -25,13 +26,25 @@ _ETAG: Final[dict[str, Any]] = {
     "headers": {"ETag": {"schema": {"type": "string"}, "description": 'the version, as `"3"`'}}
 }
 _NO_SCENARIO: Final = (NO_DATABASE, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
-_WRITING: Final = (*_NO_SCENARIO, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
+_WRITING: Final = (
+    HTTPStatus.BAD_REQUEST,
+    *_NO_SCENARIO,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.PRECONDITION_REQUIRED,
+)
 
 _Name = Annotated[ScenarioName, Path(description="the scenario's name: one label of a host name")]
 _Version = Annotated[int, Path(ge=1, le=999_999_999)]
-_IfMatch = Annotated[str | None, Header(description='the version that was changed, as `"3"`', max_length=100)]
+_IfMatch = Annotated[
+    str | None,
+    Header(
+        description='the version that was changed, as `"3"`',
+        max_length=100,
+        json_schema_extra={"pattern": patterns.TAG},
+    ),
+]
 _IfNoneMatch = Annotated[str | None, Header(description="`*` makes a scenario that is new", max_length=100)]
-_StateWanted = Annotated[State | Literal["all"], Query(description="only those that are so")]
+_StateWanted = Annotated[Literal["live", "expired", "removed", "all"], Query(description="only those that are so")]
 _OwnerWanted = Annotated[str, Query(description="only this person's", max_length=100)]
 
 
@@ -58,15 +71,15 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         request: Request,
         response: Response,
         *,
-        place: Place = None,
+        place: pages.Name = None,
         limit: Limit = PAGE,
-        state: _StateWanted = State.LIVE,
+        state: _StateWanted = "live",
         owner: _OwnerWanted = "",
     ) -> Sequence[ScenarioOut]:
         """List scenarios, by name."""
-        wanted = Filter(datetime.now(UTC), None if state == "all" else state, owner)
+        wanted = Filter(datetime.now(UTC), None if state == "all" else State(state), owner)
         found = await expect_book(plane).all(wanted, place or "", limit + 1)
-        shown = page(request, response, found, limit, found[limit - 1].name if len(found) > limit else "")
+        shown = page(request, response, found, limit, lambda one: one.name)
         return [_out(plane, one) for one in shown]
 
     @app.get(
@@ -88,7 +101,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
     ) -> Sequence[ScenarioOut]:
         """List the versions of a scenario, newest first."""
         found = await expect_book(plane).versions(name, place, limit + 1)
-        shown = page(request, response, found, limit, str(found[limit - 1].version) if len(found) > limit else "")
+        shown = page(request, response, found, limit, lambda one: one.version)
         return [_out(plane, one) for one in shown]
 
     @app.get("/v1/scenarios/{name}/versions/{version}", responses=documented(*_NO_SCENARIO))

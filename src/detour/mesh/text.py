@@ -1,0 +1,20 @@
+"""Text that people write and others read, on pages and in terminals."""
+
+import re
+from typing import Final
+
+UNPRINTABLE: Final = "\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff"
+"""Characters that are never shown, or change how others are: controls, separators of lines, turns of direction."""
+
+_UNPRINTABLE = re.compile(f"[{UNPRINTABLE}\ud800-\udfff]")
+_LAYOUT: Final = str.maketrans("", "", "\n\r\t")
+
+
+def is_line(text: str) -> bool:
+    """Say whether text can be shown as it is, in one line."""
+    return _UNPRINTABLE.search(text) is None
+
+
+def is_text(text: str) -> bool:
+    """Say whether text can be shown as it is, in any number of lines."""
+    return is_line(text.translate(_LAYOUT))

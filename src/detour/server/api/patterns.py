@@ -1,0 +1,76 @@
+"""What text the API accepts, as regular expressions of its OpenAPI document (JSON Schema 2020-12, section 6.3.3).
+
+Invariant: these describe what the validators accept, and decide nothing; the validators tell mistakes in words.
+"""
+
+from typing import Any, Final
+
+from detour.mesh import UNPRINTABLE
+from detour.overrides import Kind
+
+_NAME: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_HEX: Final = "[0-9A-Fa-f]{1,4}"
+
+
+def _whole(pattern: str) -> str:
+    return f"^(?:{pattern})$"
+
+
+def up_to(most: int) -> str:
+    """Return the pattern of the whole numbers from 1 to `most`, without zeros in front."""
+    digits = str(most)
+    # Numbers with fewer digits; then those that are like `most` up to some digit, and smaller there.
+    made = [f"[1-9][0-9]{{{length}}}" for length in range(len(digits) - 1)]
+    for place, digit in enumerate(digits):
+        least = 1 if place == 0 else 0
+        if int(digit) > least:
+            made.append(f"{digits[:place]}[{least}-{int(digit) - 1}][0-9]{{{len(digits) - place - 1}}}")
+    return "(?:" + "|".join([*made, digits]) + ")"
+
+
+def _ipv6() -> str:
+    """Return the pattern of an IPv6 address without dots (RFC 4291, section 2.2)."""
+    parts = [f"(?:{_HEX}:){{7}}{_HEX}", f"(?:{_HEX}:){{1,7}}:", "::"]
+    parts += [f"(?:{_HEX}:){{1,{before}}}(?::{_HEX}){{1,{7 - before}}}" for before in range(1, 7)]
+    return "(?:" + "|".join([*parts, f":(?::{_HEX}){{1,7}}"]) + ")"
+
+
+_BYTE: Final = "(?:0|" + up_to(255) + ")"
+_IPV4: Final = rf"(?:localhost|{_BYTE}(?:\.{_BYTE}){{3}})"
+
+NAME: Final = _whole(_NAME)
+SCENARIO: Final = _whole("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+ENDPOINT: Final = _whole(rf"(?:{_IPV4}|\[{_ipv6()}\]):{up_to(2**16 - 1)}")
+TTL: Final = _whole(
+    "|".join(
+        up_to(most) + unit
+        for unit, most in {
+            "ms": 10**12 - 1,
+            "s": 36_500 * 86_400,
+            "m": 36_500 * 1_440,
+            "h": 36_500 * 24,
+            "d": 36_500,
+        }.items()
+    )
+)
+LINE: Final = _whole(f"[^{UNPRINTABLE}]*")
+TEXT: Final = _whole(f"(?:[\n\r\t]|[^{UNPRINTABLE}])*")
+TAG: Final = _whole('"[1-9][0-9]{0,8}"')
+
+_VALUES: Final[dict[Kind, dict[str, Any]]] = {
+    Kind.ROUTE: {"pattern": NAME},
+    Kind.DELAY: {"pattern": _whole(rf"(?:0|{up_to(60_000)})ms|(?:[0-5]?[0-9](?:\.[0-9]+)?|60(?:\.0+)?)s")},
+    Kind.ABORT: {"pattern": _whole("[0-9]|1[0-6]|[2-5][0-9]{2}")},
+    Kind.CONFIG: {"description": "any text"},
+    Kind.LOG: {"pattern": NAME},
+    Kind.DB: {"pattern": NAME},
+}
+
+OVERRIDES: Final[dict[str, Any]] = {
+    "patternProperties": {
+        **{_whole(rf"{kind}\.{_NAME}"): {"type": "string", **value} for kind, value in _VALUES.items()},
+        _whole(Kind.MISSING): {"type": "string", "const": "baseline"},
+    },
+    "additionalProperties": False,
+}
+"""The keys of overrides, and what each may be."""

@@ -1,0 +1,92 @@
+"""The stream of events, and those who listen to it."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import uvicorn
+
+from detour.server.api import api
+from detour.server.events import Event, Events
+
+
+async def test_everybody_is_told():
+    """Each in the order in which things happened, what is the same once."""
+    events = Events()
+    with events.listening() as first, events.listening() as second:
+        for event in (Event("scenario", "a"), Event("mesh", "users"), Event("scenario", "a")):
+            events.tell(event)
+        for one in (first, second):
+            assert list(await one.next(30)) == [Event("scenario", "a"), Event("mesh", "users")]
+        assert len(events) == 2
+    assert len(events) == 0
+
+
+async def test_silence():
+    """Ends after the time that was given for it."""
+    events = Events()
+    with events.listening() as listening:
+        assert list(await listening.next(0.01)) == []
+
+
+async def test_one_who_does_not_keep_up():
+    """Is told that there was something of each kind; its memory has an end."""
+    events = Events()
+    with events.listening() as listening:
+        for number in range(10_000):
+            events.tell(Event("scenario", f"s-{number}"))
+        events.tell(Event("mesh", "users"))
+        found = list(await listening.next(30))
+        assert len(found) <= 65
+        assert {one.kind for one in found} == {"scenario", "mesh"}
+        assert Event("scenario") in found
+
+
+@asynccontextmanager
+async def served(plane):
+    """Serve the API on a port; httpx has no streams without one."""
+    server = uvicorn.Server(uvicorn.Config(api(plane), port=0, log_config=None, lifespan="off", ws="none"))
+    server.install_signal_handlers = lambda: None
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        server.force_exit = True
+        await serving
+
+
+@pytest.mark.parametrize(
+    ("query", "told"), [("", ["scenario", "mesh", "deployment"]), ("?kind=deployment&kind=x", ["deployment"])]
+)
+async def test_the_stream(plane, query, told):
+    """Says what changes, of the kinds that were asked for, while it changes."""
+    async with (
+        served(plane) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http,
+        http.stream("GET", f"/v1/events{query}") as stream,
+    ):
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert stream.headers["cache-control"] == "no-store"
+        lines = stream.aiter_lines()
+        assert await anext(lines) == ": connected"
+        body = {"overrides": {"route.users": "pr-42"}}
+        await http.put("/v1/scenarios/a", json=body, headers={"if-none-match": "*"})
+        await http.post("/v1/deployments", json={"service": "users", "name": "pr-42", "endpoints": []})
+        found = []
+        while told[-1] not in found:
+            line = await anext(lines)
+            if line.startswith("event: "):
+                found.append(line.removeprefix("event: "))
+                data = await anext(lines)
+        assert found == told
+        assert data == 'data: {"subject": "users@pr-42"}'
+
+
+async def test_a_stream_that_ends(http):
+    """After as many seconds as the client said."""
+    answer = await http.get("/v1/events?seconds=0")
+    assert (answer.status_code, answer.text) == (200, ": connected\n\n")
