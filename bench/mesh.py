@@ -114,7 +114,7 @@ class BenchMesh:
         bodies = {self.baseline_port: BASELINE, self.offloaded_port: OFFLOADED}
         return await self.envoy(origin_bootstrap(free_ports(1)[0], bodies))
 
-    async def server(self, services: Iterable[str] = ("users",), endpoints: int = 1) -> Server:
+    async def server(self, services: Iterable[str] = ("users",), endpoints: int = 1, database: str = "") -> Server:
         """Start a Detour server whose mesh file names services, each with so many endpoints of its own."""
         self._started += 1
         file = self._folder / f"mesh-{self._started}.yaml"
@@ -122,7 +122,7 @@ class BenchMesh:
         named = [(service, [next(addresses) for _ in range(endpoints)]) for service in services]
         file.write_text(mesh_text(named), encoding="utf-8")
         xds, api = free_ports(2)
-        server = Server(file, f"127.0.0.1:{xds}", f"127.0.0.1:{api}")
+        server = Server(file, f"127.0.0.1:{xds}", f"127.0.0.1:{api}", database)
         self._stack.push_async_callback(server.stop)
         await server.start()
         return server

@@ -27,15 +27,17 @@ class Server:
         mesh: The mesh file; state and log stand beside it.
         xds: `ip:port` for Envoys.
         api: `ip:port` for everybody else.
+        database: Its URL; by default SQLite, beside the mesh file.
     """
 
-    def __init__(self, mesh: Path, xds: str, api: str) -> None:
+    def __init__(self, mesh: Path, xds: str, api: str, database: str = "") -> None:
         self.xds = xds
         self.api = httpx.AsyncClient(base_url=f"http://{api}", timeout=10, trust_env=False)
         self._log = mesh.with_suffix(".log")
         # It ends when this process does, however this process ends.
         ended_with_parent = [setpriv, "--pdeathsig", "TERM"] if (setpriv := shutil.which("setpriv")) else []
         serve = [sys.executable, "-m", "detour", "serve", "--mesh", str(mesh), "--xds", xds, "--api", api]
+        serve += ["--database", database] if database else []
         self._command = [*ended_with_parent, *serve]
         self._process: subprocess.Popen[bytes] | None = None
 
