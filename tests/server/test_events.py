@@ -7,8 +7,10 @@ import httpx
 import pytest
 import uvicorn
 
+from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
 from detour.server.api import api
 from detour.server.events import Event, Events
+from parts import free_port
 
 
 async def test_everybody_is_told():
@@ -90,3 +92,16 @@ async def test_a_stream_that_ends(http):
     """After as many seconds as the client said."""
     answer = await http.get("/v1/events?seconds=0")
     assert (answer.status_code, answer.text) == (200, ": connected\n\n")
+
+
+async def test_envoys_that_come_and_go(plane, tmp_path):
+    """Are told of, each time."""
+    port = await plane.ads.start("127.0.0.1:0")
+    sidecar = Sidecar("users", "users-1", None, free_port(), free_port(), free_port(), f"127.0.0.1:{port}")
+    with plane.events.listening() as listening:
+        process = start_envoy(sidecar_bootstrap(sidecar), tmp_path / "envoy.log")
+        try:
+            assert list(await listening.next(30)) == [Event("envoys")]
+        finally:
+            await process.stop()
+        assert list(await listening.next(30)) == [Event("envoys")]

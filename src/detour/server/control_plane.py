@@ -126,7 +126,7 @@ class ControlPlane:
         self._naming = naming or Naming()
         self.is_ready = False
         """Whether Envoys are served."""
-        self.ads = AdsServer(self._in_force(), namespace_of)
+        self.ads = AdsServer(self._in_force(), namespace_of, lambda: self.events.tell(Event("envoys")))
         if book:
             book.listen(self._tell)
 

@@ -105,10 +105,14 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         mesh: The mesh to begin with.
         namespace_of: Gives the namespace that a caller speaks for, by what gRPC has verified of it, or None for
             nobody that is known; without it, callers are believed.
+        connected: Called whenever an Envoy has come or gone.
     """
 
-    def __init__(self, mesh: Mesh, namespace_of: NamespaceOf | None = None) -> None:
+    def __init__(
+        self, mesh: Mesh, namespace_of: NamespaceOf | None = None, connected: Callable[[], None] | None = None
+    ) -> None:
         self._namespace_of = namespace_of
+        self._connected = connected or (lambda: None)
         self._home = Catalog(mesh)
         self._catalogs = {"": self._home}
         self.connections: set[Connection] = set()
@@ -182,6 +186,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             return
         connection = self._introduced(first, verified)
         self.connections.add(connection)
+        self._connected()
         reading = asyncio.create_task(connection.read(requests))
         try:
             while not (reading.done() or connection.has_ended):
@@ -189,6 +194,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
                     yield response
         finally:
             self.connections.discard(connection)
+            self._connected()
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading

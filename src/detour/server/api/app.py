@@ -9,6 +9,7 @@ from detour.server.api.bodies import ClusterOut, EnvoyOut, HealthOut, MeshFileOu
 from detour.server.api.changes import add_changes
 from detour.server.api.copies import add_copies
 from detour.server.api.deployments import add_deployments
+from detour.server.api.metrics import add_metrics
 from detour.server.api.problems import add_problems, documented
 from detour.server.api.scenarios import add_scenarios
 from detour.server.control_plane import ControlPlane
@@ -25,6 +26,7 @@ def api(plane: ControlPlane) -> FastAPI:
     add_copies(app, plane)
     add_scenarios(app, plane)
     add_changes(app, plane)
+    add_metrics(app, plane)
     _describe(app)
     return app
 
