@@ -24,8 +24,9 @@ local function without_query(path)
   return string.sub(path, 1, start - 1) .. query, found
 end
 
+-- Several lines come joined by commas, which no cookie's value holds.
 local function cookie(text)
-  for pair in string.gmatch(text, "[^;]+") do
+  for pair in string.gmatch(text, "[^;,]+") do
     local value = string.match(pair, "^%s*detour=(.*)$")
     if value and value ~= "" then return value end
   end
@@ -34,7 +35,7 @@ end
 -- Returns the scenario that a host is a preview of, and the domain with its port. The control plane sets
 -- DETOUR_PREVIEWS, a list of domains.
 local function preview(authority)
-  local scenario, domain, port = string.match(authority, "^([a-z0-9-]+)%.([a-z0-9.-]+)(:?%d*)$")
+  local scenario, domain, port = string.match(authority, "^([a-z0-9-]+)%.([a-z0-9.-]-)%.?(:?%d*)$")
   for _, known in ipairs(DETOUR_PREVIEWS) do
     if domain == known then return scenario, domain .. port end
   end
@@ -50,7 +51,7 @@ local function send_on(handle, headers, path, value)
   local kept = value == "" and "detour=; Max-Age=0" or "detour=" .. name(value)
   -- Two slashes in front would lead to another host.
   local location = string.gsub(path, "^[/\\]+", "/")
-  local _, baseline = preview(headers:get(":authority") or "")
+  local _, baseline = preview(string.lower(headers:get(":authority") or ""))
   if value == "" and baseline then location = "//" .. baseline .. location end
   handle:respond({
     [":status"] = "302",

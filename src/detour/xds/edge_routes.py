@@ -148,7 +148,9 @@ class _Hosts:
 
     def _host(self, name: str, domain: str) -> components_pb2.VirtualHost:
         removed = () if self._trusted else FROM_OUTSIDE
-        return components_pb2.VirtualHost(name=name, domains=[domain], request_headers_to_remove=removed)
+        # A dot at the end is the same host to DNS.
+        domains = [domain] if domain == "*" else [domain, f"{domain}."]
+        return components_pb2.VirtualHost(name=name, domains=domains, request_headers_to_remove=removed)
 
     def _insides(self, service: str) -> Iterator[tuple[str, list[components_pb2.Route]]]:
         """Yield the routes inside each scenario, and the page of each whose time is over."""
