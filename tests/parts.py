@@ -66,8 +66,15 @@ async def http_instance(name: str) -> AsyncIterator[Endpoint]:
 
     every = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
     routes = [WebSocketRoute("/ws", echo), Route("/{path:path}", answer, methods=every)]
+    async with application(Starlette(routes=routes)) as endpoint:
+        yield endpoint
+
+
+@asynccontextmanager
+async def application(app: Starlette) -> AsyncIterator[Endpoint]:
+    """Run a web application, and give its address."""
     config = uvicorn.Config(
-        Starlette(routes=routes),
+        app,
         log_config=None,
         lifespan="off",
         ws="websockets-sansio",

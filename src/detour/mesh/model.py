@@ -177,6 +177,7 @@ class Settings:
         edge_hosts: Host name (or `*`, or `*.example.test`) that an edge serves, to the service behind it.
         edge_previews: Domain, below which each scenario has a host of its own, to the service behind it.
         edge_url: Where people reach an edge, such as `https://staging.example.test:8443`; empty if nobody said.
+        edge_badge: Whether pages in a scenario carry a badge that names it.
         naming: Which service a host name means.
     """
 
@@ -184,6 +185,7 @@ class Settings:
     edge_hosts: Mapping[str, str] = field(default_factory=_nothing)
     edge_previews: Mapping[str, str] = field(default_factory=_nothing)
     edge_url: str = ""
+    edge_badge: bool = False
     naming: Naming = field(default_factory=Naming)
 
     def links(self, scenario: str) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from detour.mesh import Carrier, Mesh, Scenarios
 from detour.overrides import Kind, Overrides, append_to_baggage
 from detour.xds.faults import Fault
 from detour.xds.messages import packed
-from detour.xds.pages import ended_page, unknown_page
+from detour.xds.pages import badge_of, badge_style, ended_page, unknown_page
 from detour.xds.route_parts import (
     BY_CLUSTER,
     BY_ENDPOINT,
@@ -75,7 +75,7 @@ def edge(name: str, mesh: Mesh, callers: Callers, *, trusted: bool) -> route_pb2
         trusted: Whether overrides from outside are honoured.
     """
     settings = mesh.settings
-    hosts = _Hosts(callers, trusted, mesh.scenarios, tuple(sorted(settings.edge_previews)))
+    hosts = _Hosts(callers, mesh, trusted=trusted)
     served = {**settings.edge_hosts, **settings.edge_previews}
     virtual_hosts = [hosts.ordinary(host, service) for host, service in sorted(served.items())]
     for domain, service in sorted(settings.edge_previews.items()):
@@ -98,13 +98,12 @@ def edge(name: str, mesh: Mesh, callers: Callers, *, trusted: bool) -> route_pb2
 class _Hosts:
     """Makes the virtual hosts of an edge."""
 
-    def __init__(
-        self, callers: Callers, trusted: bool, scenarios: Scenarios | None, previews: tuple[str, ...]
-    ) -> None:
+    def __init__(self, callers: Callers, mesh: Mesh, *, trusted: bool) -> None:
         self._callers = callers
         self._trusted = trusted
-        self._scenarios = scenarios
-        self._previews = previews
+        self._scenarios = mesh.scenarios
+        self._previews = tuple(sorted(mesh.settings.edge_previews))
+        self._has_badge = mesh.settings.edge_badge
 
     def ordinary(self, host: str, service: str) -> components_pb2.VirtualHost:
         """Return a host on which a request may bring a scenario by header, query, cookie or origin."""
@@ -156,7 +155,8 @@ class _Hosts:
         """Yield the routes inside each scenario, and the page of each whose time is over."""
         known = self._scenarios or Scenarios()
         for name, overrides in sorted(known.live.items()):
-            yield name, list(_inside(name, overrides, service, self._callers, trusted=self._trusted))
+            routes = _inside(name, overrides, service, self._callers, trusted=self._trusted, badge=self._has_badge)
+            yield name, [*([badge_style()] if self._has_badge else ()), *routes]
         for name, what in sorted(known.ended.items()):
             yield name, [ended_page(name, what)]
 
@@ -192,7 +192,7 @@ class _Hosts:
 
 
 def _inside(
-    name: str, overrides: Overrides, service: str, callers: Callers, *, trusted: bool
+    name: str, overrides: Overrides, service: str, callers: Callers, *, trusted: bool, badge: bool
 ) -> Iterator[components_pb2.Route]:
     """Yield the routes of requests in a scenario.
 
@@ -202,18 +202,21 @@ def _inside(
     baggage = append_to_baggage(None, overrides)
     adding = lua_pb2.LuaPerRoute(name=ADD_SCENARIO)
     adding.filter_context.update({"baggage": baggage, **({"trusts": True} if trusted else {})})
+    if badge:
+        adding.filter_context.update({"badge": badge_of(name)})
     adding_by_lua = enabled(adding)
     if trusted and not any(overrides.value(kind, service) for kind in (Kind.ROUTE, Kind.DELAY, Kind.ABORT)):
         for made in override_routes(callers, service=service):
             made.typed_per_filter_config[SCENARIO_FILTER].CopyFrom(adding_by_lua)
             yield _named(made, name)
     for action_headers, fault in _faults(Fault.of(overrides, service)):
-        for has_baggage in (True, False):
-            # Nearly no request from outside has any: for those that have none, nothing but native code.
+        # Nearly no request from outside has baggage: for those that have none, nothing but native code.
+        for by_lua in (True,) if badge else (True, False):
+            is_for_baggage = by_lua and not badge
             made = route(
-                _to(service, overrides), *action_headers, *([_present(Carrier.BAGGAGE)] if has_baggage else [])
+                _to(service, overrides), *action_headers, *([_present(Carrier.BAGGAGE)] if is_for_baggage else [])
             )
-            if has_baggage:
+            if by_lua:
                 made.typed_per_filter_config[SCENARIO_FILTER].CopyFrom(adding_by_lua)
             else:
                 made.request_headers_to_add.append(setting(Carrier.BAGGAGE, baggage.replace("%", "%%")))

@@ -19,6 +19,7 @@ edge:
   hosts: {"*": web, "*.example.test": users}
   previews: {preview.example.test: web}
   url: https://staging.example.test:8443/
+  badge: true
 services:
   users:
     protocol: http2
@@ -71,7 +72,7 @@ def test_a_full_file_gives_the_whole_mesh(tmp_path):
     web = Service("web", (Endpoint("127.0.0.1", 9000),), retries=RetryPolicy(3))
     hosts = MappingProxyType({"*": "web", "*.example.test": "users"})
     previews, url = MappingProxyType({"preview.example.test": "web"}), "https://staging.example.test:8443"
-    settings = Settings((Carrier.BAGGAGE, Carrier.OPENTRACING), hosts, previews, url)
+    settings = Settings((Carrier.BAGGAGE, Carrier.OPENTRACING), hosts, previews, url, edge_badge=True)
     assert read(file) == Mesh.of([users, web], [pr_42, OffloadedDeployment("users", "next")], settings)
 
 
@@ -272,6 +273,7 @@ def test_two_deployments_of_one_name_are_told_with_both_lines():
                 'got "staging.example.test"'
             ),
         ),
+        ("{badge: maybe}", 'edge.badge: expected true or false, got "maybe"'),
         ("{host: {}}", 'edge.host: unknown key, did you mean "hosts"?'),
         ("web", 'edge: expected a mapping of keys to values, got "web"'),
     ],

@@ -91,6 +91,15 @@ def _domain(text: str) -> str:
     return text
 
 
+def _flag(value: object) -> bool:
+    match value:
+        case bool():
+            return value
+        case "true" | "false":
+            return value == "true"
+    raise ValueError("expected true or false")
+
+
 def _edge_url(text: str) -> str:
     if not _EDGE_URL.fullmatch(text):
         raise ValueError("expected where people reach the edge, such as https://staging.example.test:8443")
@@ -119,6 +128,7 @@ _Distinct = AfterValidator(_distinct)
 ServiceName = Annotated[str, _from_text(_service_name)]
 DeploymentName = Annotated[str, _from_text(_deployment_name)]
 Host = Annotated[str, _from_text(_host)]
+Flag = Annotated[bool, PlainValidator(_flag)]
 EdgeUrl = Annotated[str, _from_text(_edge_url)]
 Domain = Annotated[str, _from_text(_domain)]
 Timeout = Annotated[timedelta, _from_text(parse_duration)]
@@ -177,6 +187,7 @@ class Edge(Keys):
     hosts: Annotated[dict[Host, ServiceName], _Blank] = {}
     previews: Annotated[dict[Domain, ServiceName], _Blank] = {}
     url: EdgeUrl = ""
+    badge: Flag = False
 
 
 class File(Keys):
@@ -200,5 +211,6 @@ class File(Keys):
                 MappingProxyType(self.edge.hosts),
                 MappingProxyType(self.edge.previews),
                 self.edge.url,
+                self.edge.badge,
             ),
         )
