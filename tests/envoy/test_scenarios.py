@@ -112,6 +112,42 @@ async def test_a_query_on_what_nobody_follows(previewed: MeshUnderTest) -> None:
     assert (answer.status_code, answer.json()["instance"]) == (200, "users-pr-42")
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"cookie": "xdetour=checkout"},
+        {"cookie": "detour="},
+        {"origin": "http://preview.example.test"},
+        {"path": "/detour=checkout"},
+        {"path": "/?xdetour=checkout"},
+    ],
+)
+async def test_what_only_looks_like_a_scenario(previewed: MeshUnderTest, more: dict[str, str]) -> None:
+    """Is none; and what else holds of requests from outside holds of these."""
+    path = more.pop("path", "/")
+    headers = {**more, "baggage": "a=1,override.route.users=pr-42"}
+    strict, trusting = [await previewed.edge(trust_overrides=trusts) for trusts in (False, True)]
+    answer = await strict.get(path, headers=headers)
+    assert (answer.json()["instance"], baggage(answer)) == ("users-1", ["a=1"])
+    assert not {"x-detour-entered", "x-detour-scenario"} & {name for name, _ in answer.json()["headers"]}
+    answer = await trusting.get(path, headers=headers)
+    assert answer.json()["instance"] == "users-pr-42"
+    assert (await trusting.get(path, headers={**more, "baggage": "override.abort.users=418"})).status_code == 418
+
+
+async def test_a_query_on_a_preview_host(previewed: MeshUnderTest) -> None:
+    """The host says which scenario it is; a link to another one leads there."""
+    edge = await previewed.edge(trust_overrides=False)
+    for path in ("/detour=other", "/?xdetour=other"):
+        assert (await edge.get(path, headers=WAYS["host"])).json()["instance"] == "users-pr-42"
+    for value, host in (("other", "other.preview"), ("", "preview"), ("<b>", "-.preview")):
+        answer = await edge.get(f"/rides?detour={value}", headers=WAYS["host and port"])
+        assert answer.headers["location"] == f"//{host}.example.test:8000/rides"
+        assert "set-cookie" not in answer.headers
+    answer = await edge.request("POST", "/?detour=other", headers=WAYS["host"], content=b"x")
+    assert answer.json()["instance"] == "users-pr-42"
+
+
 async def test_leaving(previewed: MeshUnderTest) -> None:
     """An empty query takes the cookie away, and leads from a preview host to the domain itself."""
     edge = await previewed.edge(trust_overrides=False)

@@ -4,6 +4,9 @@
 
 local HEADER = "x-detour-scenario"
 
+-- Set where there is none, so that the request takes the route that it would have taken without looking here.
+local NONE = "x-detour-entered"
+
 -- No scenario can be called so: who names one that can't exist is told, and never gets the baseline in silence.
 local NO_NAME = "-"
 
@@ -17,7 +20,7 @@ local function without_query(path)
   if not start then return path end
   local kept, found = {}, nil
   for entry in string.gmatch(string.sub(path, start + 1), "[^&]+") do
-    local value = string.match(entry, "^detour=(.*)$") or (entry == "detour" and "" or nil)
+    local value = string.match(entry, "^detour=(.*)$")
     if value then found = found or value else kept[#kept + 1] = entry end
   end
   local query = #kept > 0 and "?" .. table.concat(kept, "&") or ""
@@ -47,18 +50,19 @@ local function origin(text)
 end
 
 local function send_on(handle, headers, path, value)
-  local is_secure = headers:get("x-forwarded-proto") == "https"
-  local kept = value == "" and "detour=; Max-Age=0" or "detour=" .. name(value)
   -- Two slashes in front would lead to another host.
   local location = string.gsub(path, "^[/\\]+", "/")
-  local _, baseline = preview(string.lower(headers:get(":authority") or ""))
-  if value == "" and baseline then location = "//" .. baseline .. location end
-  handle:respond({
-    [":status"] = "302",
-    ["location"] = location,
-    ["set-cookie"] = kept .. "; Path=/; HttpOnly; SameSite=Lax" .. (is_secure and "; Secure" or ""),
-    ["cache-control"] = "no-store",
-  }, "")
+  local answer = { [":status"] = "302", ["location"] = location, ["cache-control"] = "no-store" }
+  local _, domain = preview(string.lower(headers:get(":authority") or ""))
+  if domain then
+    -- A preview host says by itself which scenario it is: another one has another host.
+    answer["location"] = "//" .. (value == "" and "" or name(value) .. ".") .. domain .. location
+  else
+    local kept = value == "" and "detour=; Max-Age=0" or "detour=" .. name(value)
+    local is_secure = headers:get("x-forwarded-proto") == "https"
+    answer["set-cookie"] = kept .. "; Path=/; HttpOnly; SameSite=Lax" .. (is_secure and "; Secure" or "")
+  end
+  handle:respond(answer, "")
 end
 
 function envoy_on_request(handle)
@@ -67,5 +71,5 @@ function envoy_on_request(handle)
   local method = headers:get(":method")
   if value and (method == "GET" or method == "HEAD") then return send_on(handle, headers, path, value) end
   value = value or cookie(headers:get("cookie") or "") or origin(headers:get("origin") or "")
-  if value and value ~= "" then headers:replace(HEADER, name(value)) end
+  if value and value ~= "" then headers:replace(HEADER, name(value)) else headers:replace(NONE, "no") end
 end

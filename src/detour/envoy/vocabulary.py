@@ -21,6 +21,9 @@ SCENARIO_FILTER: Final = "detour.scenario"
 
 ADD_SCENARIO: Final = "add-scenario"
 
+ENTERED_HEADER: Final = "x-detour-entered"
+"""Says that Lua has looked for a scenario, and found none."""
+
 SCENARIO_HEADER: Final = "x-detour-scenario"
 """Of a request: the scenario that it asks for; of a response: the one that it was in."""
 

@@ -13,6 +13,7 @@ from envoy.config.route.v3 import route_components_pb2 as components_pb2
 from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from envoy.type.matcher.v3 import http_inputs_pb2, regex_pb2, string_pb2
+from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from xds.core.v3 import extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
@@ -21,6 +22,7 @@ from detour.envoy.lua import enter_source, strip_source
 from detour.envoy.vocabulary import (
     ADD_SCENARIO,
     ENTER_FILTER,
+    ENTERED_HEADER,
     FAULT_FILTER,
     LUA_FILTER,
     SCENARIO_FILTER,
@@ -61,8 +63,8 @@ FROM_OUTSIDE: Final = (
 )
 """Internal headers that are removed from requests that come from outside, whatever address they come from."""
 
-_COOKIE: Final = "detour="
-_QUERY: Final = "detour"
+_NAMING: Final = "detour="
+"""What stands in the path, or among the cookies, of a request that may name a scenario."""
 
 
 def edge(name: str, mesh: Mesh, callers: Callers, *, trusted: bool) -> route_pb2.RouteConfiguration:
@@ -136,17 +138,16 @@ class _Hosts:
 
     def previews(self, domain: str, service: str) -> Iterator[components_pb2.VirtualHost]:
         """Yield a host for each scenario, and one for all others below the domain."""
-        leaving = [self._entering(service)[0]]
         for name, inside in self._insides(service):
             host = self._host(f"{name}.{domain}", f"{name}.{domain}")
-            host.routes.extend([*leaving, *inside])
+            host.routes.extend([self._leaving(), *inside])
             yield host
         others = self._host(f"*.{domain}", f"*.{domain}")
-        others.routes.extend([*leaving, unknown_page()])
+        others.routes.extend([self._leaving(), unknown_page()])
         yield others
 
     def _host(self, name: str, domain: str) -> components_pb2.VirtualHost:
-        removed = () if self._trusted else FROM_OUTSIDE
+        removed = (ENTERED_HEADER, *(() if self._trusted else FROM_OUTSIDE))
         # A dot at the end is the same host to DNS.
         domains = [domain] if domain == "*" else [domain, f"{domain}."]
         return components_pb2.VirtualHost(name=name, domains=domains, request_headers_to_remove=removed)
@@ -161,22 +162,33 @@ class _Hosts:
             yield name, [ended_page(name, what)]
 
     def _entering(self, service: str) -> list[components_pb2.Route]:
-        """Return the routes of requests that bring a scenario otherwise than by host or header."""
+        """Return the routes of requests that may bring a scenario otherwise than by host or header."""
+        unseen = components_pb2.HeaderMatcher(name=ENTERED_HEADER, present_match=True, invert_match=True)
         origins = [
             rf"https?://[a-z0-9-]+\.{domain.replace('.', chr(92) + '.')}(:[0-9]+)?" for domain in self._previews
         ]
         made = [
             # Not by Envoy's matcher of queries, which takes every request's path apart.
-            route(_to(service), contains(":path", _QUERY)),
-            route(_to(service), contains("cookie", _COOKIE)),
-            *(route(_to(service), _matches("origin", pattern)) for pattern in origins),
+            route(_to(service), contains(":path", _NAMING), unseen),
+            route(_to(service), contains("cookie", _NAMING), unseen),
+            *(route(_to(service), _matches("origin", pattern), unseen) for pattern in origins),
         ]
         for one in made:
-            one.typed_per_filter_config[ENTER_FILTER].CopyFrom(enabled(lua(enter_source(self._previews))))
+            one.typed_per_filter_config[ENTER_FILTER].CopyFrom(self._looking())
             # Envoy decides which filters a request passes by its first route; the scenario's may need these.
             for needed in (SCENARIO_FILTER, FAULT_FILTER, LUA_FILTER):
                 one.typed_per_filter_config[needed].CopyFrom(switched_on())
         return made
+
+    def _leaving(self) -> components_pb2.Route:
+        """Return the route of a preview host's requests that lead elsewhere; Lua answers them all."""
+        made = unknown_page(_matches(":method", "GET|HEAD"))
+        made.match.query_parameters.add(name="detour", present_match=True)
+        made.typed_per_filter_config[ENTER_FILTER].CopyFrom(self._looking())
+        return made
+
+    def _looking(self) -> Any:
+        return enabled(lua(enter_source(self._previews)))
 
     def _outside_scenarios(self, service: str) -> Iterator[components_pb2.Route]:
         """Yield the routes of requests in no scenario."""
