@@ -1,18 +1,6 @@
--- At an edge: puts a request into the scenario that its query, its cookie or its origin names, by setting the header by
--- which the route table chooses. A person who opens a link with ?detour=NAME is sent on to the same address without
--- it, and stays in the scenario by a cookie.
-
-local HEADER = "x-detour-scenario"
-
--- Set where there is none, so that the request takes the route that it would have taken without looking here.
-local NONE = "x-detour-entered"
-
--- No scenario can be called so: who names one that can't exist is told, and never gets the baseline in silence.
-local NO_NAME = "-"
-
-local function name(text)
-  return #text <= 63 and string.match(text, "^[a-z0-9][a-z0-9-]*$") or NO_NAME
-end
+-- At an edge, behind naming.lua: puts a request into the scenario that its query, its cookie or its origin names. A
+-- person who opens a link with ?detour=NAME is sent on to the same address without it, and stays in the scenario by a
+-- cookie.
 
 -- Returns a path without its entries of that key, and the value of the first; nil if it has none.
 local function without_query(path)
@@ -25,14 +13,6 @@ local function without_query(path)
   end
   local query = #kept > 0 and "?" .. table.concat(kept, "&") or ""
   return string.sub(path, 1, start - 1) .. query, found
-end
-
--- Several lines come joined by commas, which no cookie's value holds.
-local function cookie(text)
-  for pair in string.gmatch(text, "[^;,]+") do
-    local value = string.match(pair, "^%s*detour=(.*)$")
-    if value and value ~= "" then return value end
-  end
 end
 
 -- Returns the scenario that a host is a preview of, and the domain with its port. The control plane sets
@@ -70,6 +50,5 @@ function envoy_on_request(handle)
   local path, value = without_query(headers:get(":path") or "/")
   local method = headers:get(":method")
   if value and (method == "GET" or method == "HEAD") then return send_on(handle, headers, path, value) end
-  value = value or cookie(headers:get("cookie") or "") or origin(headers:get("origin") or "")
-  if value and value ~= "" then headers:replace(HEADER, name(value)) else headers:replace(NONE, "no") end
+  enter(headers, value or cookie(headers:get("cookie") or "") or origin(headers:get("origin") or ""))
 end

@@ -58,7 +58,13 @@ def enter_source(previews: tuple[str, ...]) -> str:
         previews: Domains below which each scenario has a host of its own.
     """
     listed = ", ".join(f'"{domain}"' for domain in previews)
-    return f"DETOUR_PREVIEWS = {{{listed}}}\n" + _code("enter.lua")
+    return f"DETOUR_PREVIEWS = {{{listed}}}\n" + _code("naming.lua") + _code("enter.lua")
+
+
+@cache
+def enter_cookie_source() -> str:
+    """Return the code that puts a request into the scenario that its cookie names."""
+    return _code("naming.lua") + _code("enter_cookie.lua")
 
 
 @cache

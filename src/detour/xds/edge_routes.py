@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from xds.core.v3 import extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
-from detour.envoy.lua import enter_source, strip_source
+from detour.envoy.lua import enter_cookie_source, enter_source, strip_source
 from detour.envoy.vocabulary import (
     ADD_SCENARIO,
     ENTER_FILTER,
@@ -167,18 +167,31 @@ class _Hosts:
         origins = [
             rf"https?://[a-z0-9-]+\.{domain.replace('.', chr(92) + '.')}(:[0-9]+)?" for domain in self._previews
         ]
-        made = [
-            # Not by Envoy's matcher of queries, which takes every request's path apart.
-            route(_to(service), contains(":path", _NAMING), unseen),
-            route(_to(service), contains("cookie", _NAMING), unseen),
-            *(route(_to(service), _matches("origin", pattern), unseen) for pattern in origins),
-        ]
-        for one in made:
-            one.typed_per_filter_config[ENTER_FILTER].CopyFrom(self._looking())
-            # Envoy decides which filters a request passes by its first route; the scenario's may need these.
-            for needed in (SCENARIO_FILTER, FAULT_FILTER, LUA_FILTER):
-                one.typed_per_filter_config[needed].CopyFrom(switched_on())
+        # Not by Envoy's matcher of queries, which takes every request's path apart.
+        by_link = [contains(":path", _NAMING), *(_matches("origin", pattern) for pattern in origins)]
+        cookie, every = contains("cookie", _NAMING), (SCENARIO_FILTER, FAULT_FILTER, LUA_FILTER)
+        made = [self._entrance(route(_to(service), one, unseen), self._looking(), every) for one in by_link]
+        by_cookie = enabled(lua(enter_cookie_source()))
+        if not (self._trusted or self._has_badge):
+            # Nearly all requests of a browser that is in a scenario: nothing is on that they can't need.
+            has_none = components_pb2.HeaderMatcher(name=Carrier.BAGGAGE, present_match=True, invert_match=True)
+            needed = (FAULT_FILTER,) if self._has_faults(service) else ()
+            made.append(self._entrance(route(_to(service), cookie, has_none, unseen), by_cookie, needed))
+        return [*made, self._entrance(route(_to(service), cookie, unseen), by_cookie, every)]
+
+    def _entrance(self, made: components_pb2.Route, looking: Any, needed: Iterable[str]) -> components_pb2.Route:
+        """Let Lua look at a route's requests for the scenario.
+
+        Envoy decides which filters a request passes by its first route: what the scenario may need is switched on.
+        """
+        made.typed_per_filter_config[ENTER_FILTER].CopyFrom(looking)
+        for name in needed:
+            made.typed_per_filter_config[name].CopyFrom(switched_on())
         return made
+
+    def _has_faults(self, service: str) -> bool:
+        live = self._scenarios.live.values() if self._scenarios else ()
+        return any(overrides.value(kind, service) for overrides in live for kind in (Kind.DELAY, Kind.ABORT))
 
     def _leaving(self) -> components_pb2.Route:
         """Return the route of a preview host's requests that lead elsewhere; Lua answers them all."""
