@@ -17,13 +17,15 @@ from detour.envoy.connection_manager import (
     upstream_protocol,
 )
 from detour.envoy.identity import ClientTls, client_socket
-from detour.envoy.lua import scenario_source
+from detour.envoy.lua import enter_cookie_source, enter_source, scenario_source
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
 from detour.envoy.transparent import original_destination_cluster, transparent_listener
 from detour.envoy.vocabulary import (
     ADD_SCENARIO,
     EDGE_ROUTES,
     EDGE_ROUTES_TRUSTED,
+    ENTER,
+    ENTER_BY_COOKIE,
     ENTER_FILTER,
     FAULT_FILTER,
     LUA_FILTER,
@@ -143,7 +145,7 @@ def edge_bootstrap(edge: Edge) -> Json:
     address, _, port = edge.listen.rpartition(":")
     routes = _rds(EDGE_ROUTES_TRUSTED if edge.trust_overrides else EDGE_ROUTES)
     guard = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
-    http = _outbound("edge", routes, _scenario(), first=[_lua(ENTER_FILTER)], **guard)
+    http = _outbound("edge", routes, _scenario(), first=[_enter()], **guard)
     return _bootstrap(
         node={"id": edge.name, "cluster": "edge", "metadata": {"role": "edge"}},
         admin_port=edge.admin_port,
@@ -264,6 +266,11 @@ def _outbound(
 
 def _lua(name: str, **config: object) -> Json:
     return {**http_filter(LUA_FILTER, "lua.v3.Lua", **config), "name": name}
+
+
+def _enter() -> Json:
+    sources = {ENTER: enter_source(), ENTER_BY_COOKIE: enter_cookie_source()}
+    return _lua(ENTER_FILTER, source_codes={name: {"inline_string": one} for name, one in sources.items()})
 
 
 def _scenario() -> Json:

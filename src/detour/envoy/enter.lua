@@ -15,25 +15,24 @@ local function without_query(path)
   return string.sub(path, 1, start - 1) .. query, found
 end
 
--- Returns the scenario that a host is a preview of, and the domain with its port. The control plane sets
--- DETOUR_PREVIEWS, a list of domains.
-local function preview(authority)
+-- Returns the scenario that a host is a preview of, and the domain with its port.
+local function preview(authority, domains)
   local scenario, domain, port = string.match(authority, "^([a-z0-9-]+)%.([a-z0-9.-]-)%.?(:?%d*)$")
-  for _, known in ipairs(DETOUR_PREVIEWS) do
+  for known in string.gmatch(domains, "%S+") do
     if domain == known then return scenario, domain .. port end
   end
 end
 
 -- A page on a preview host calls other hosts without a cookie, and a preflight carries no header but its origin.
-local function origin(text)
-  return (preview(string.match(text, "^https?://(.+)$") or ""))
+local function origin(text, domains)
+  return (preview(string.match(text, "^https?://(.+)$") or "", domains))
 end
 
-local function send_on(handle, headers, path, value)
+local function send_on(handle, headers, path, value, domains)
   -- Two slashes in front would lead to another host.
   local location = string.gsub(path, "^[/\\]+", "/")
   local answer = { [":status"] = "302", ["location"] = location, ["cache-control"] = "no-store" }
-  local _, domain = preview(string.lower(headers:get(":authority") or ""))
+  local _, domain = preview(string.lower(headers:get(":authority") or ""), domains)
   if domain then
     -- A preview host says by itself which scenario it is: another one has another host.
     answer["location"] = "//" .. (value == "" and "" or name(value) .. ".") .. domain .. location
@@ -45,10 +44,11 @@ local function send_on(handle, headers, path, value)
   handle:respond(answer, "")
 end
 
+-- The route brings the domains below which scenarios have hosts, with spaces between them.
 function envoy_on_request(handle)
-  local headers = handle:headers()
+  local headers, domains = handle:headers(), handle:filterContext():get("previews")
   local path, value = without_query(headers:get(":path") or "/")
   local method = headers:get(":method")
-  if value and (method == "GET" or method == "HEAD") then return send_on(handle, headers, path, value) end
-  enter(headers, value or cookie(headers:get("cookie") or "") or origin(headers:get("origin") or ""))
+  if value and (method == "GET" or method == "HEAD") then return send_on(handle, headers, path, value, domains) end
+  enter(headers, value or cookie(headers:get("cookie") or "") or origin(headers:get("origin") or "", domains))
 end

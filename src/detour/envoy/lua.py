@@ -51,14 +51,9 @@ def strip_source() -> str:
 
 
 @cache
-def enter_source(previews: tuple[str, ...]) -> str:
-    """Return the code that puts a request into the scenario that its query, cookie or origin names.
-
-    Args:
-        previews: Domains below which each scenario has a host of its own.
-    """
-    listed = ", ".join(f'"{domain}"' for domain in previews)
-    return f"DETOUR_PREVIEWS = {{{listed}}}\n" + _code("naming.lua") + _code("enter.lua")
+def enter_source() -> str:
+    """Return the code that puts a request into the scenario that its query, cookie or origin names."""
+    return _code("naming.lua") + _code("enter.lua")
 
 
 @cache

@@ -14,7 +14,11 @@ FAULT_FILTER: Final = "envoy.filters.http.fault"
 FORWARD_PROXY_FILTER: Final = "envoy.filters.http.dynamic_forward_proxy"
 
 ENTER_FILTER: Final = "detour.enter"
-"""Lua in front of everything else: it may change which route a request takes."""
+"""Lua in front of everything else: it may change which route a request takes. It has the scripts `ENTER` and
+`ENTER_BY_COOKIE`."""
+
+ENTER: Final = "enter"
+ENTER_BY_COOKIE: Final = "enter-by-cookie"
 
 SCENARIO_FILTER: Final = "detour.scenario"
 """Lua that has one script, `ADD_SCENARIO`, however many scenarios there are: each route brings its own values."""

@@ -18,9 +18,11 @@ from google.protobuf.message import Message
 from xds.core.v3 import extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
-from detour.envoy.lua import enter_cookie_source, enter_source, strip_source
+from detour.envoy.lua import strip_source
 from detour.envoy.vocabulary import (
     ADD_SCENARIO,
+    ENTER,
+    ENTER_BY_COOKIE,
     ENTER_FILTER,
     ENTERED_HEADER,
     FAULT_FILTER,
@@ -171,7 +173,7 @@ class _Hosts:
         by_link = [contains(":path", _NAMING), *(_matches("origin", pattern) for pattern in origins)]
         cookie, every = contains("cookie", _NAMING), (SCENARIO_FILTER, FAULT_FILTER, LUA_FILTER)
         made = [self._entrance(route(_to(service), one, unseen), self._looking(), every) for one in by_link]
-        by_cookie = enabled(lua(enter_cookie_source()))
+        by_cookie = enabled(lua_pb2.LuaPerRoute(name=ENTER_BY_COOKIE))
         if not (self._trusted or self._has_badge):
             # Nearly all requests of a browser that is in a scenario: nothing is on that they can't need.
             has_none = components_pb2.HeaderMatcher(name=Carrier.BAGGAGE, present_match=True, invert_match=True)
@@ -201,7 +203,10 @@ class _Hosts:
         return made
 
     def _looking(self) -> Any:
-        return enabled(lua(enter_source(self._previews)))
+        # By name: inline, the code would be a Lua state of its own for each route, and each scenario has some.
+        looking = lua_pb2.LuaPerRoute(name=ENTER)
+        looking.filter_context.update({"previews": " ".join(self._previews)})
+        return enabled(looking)
 
     def _outside_scenarios(self, service: str) -> Iterator[components_pb2.Route]:
         """Yield the routes of requests in no scenario."""
