@@ -15,7 +15,8 @@ differs from 1 is noise.
 import os
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import Final
@@ -31,8 +32,8 @@ from bench.server import Server
 _SERVICE: Final = "users"
 _DEPLOYMENT: Final = "pr-42"
 _SLICE_SECONDS: Final = 0.1
-ROUNDS_PER_START: Final = 40
-WARM_UP_ROUNDS: Final = 2
+_ROUNDS_PER_START: Final = 40
+_WARM_UP_ROUNDS: Final = 2
 _TRIES: Final = 5
 _WELL: Final = "2xx"
 
@@ -132,16 +133,51 @@ def _in_all(slices: Sequence[Slice]) -> float:
     return sum(one.cpu for one in slices) / sum(one.requests for one in slices)
 
 
-async def measure(options: Options) -> list[Row]:
-    """Return the ratios of CPU time per request."""
+@contextmanager
+def cores_apart() -> Iterator[int]:
+    """Keep this process, and what it starts, to one core; yield another one, for the Envoys under test."""
     ensure_wrk()
     under_test, other = cores()
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {other})
     try:
-        slices = await _slices(options.rounds, under_test)
+        yield under_test
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+async def in_rounds(rounds: int, start: Callable[[BenchMesh], Awaitable[Mapping[str, Candidate]]]) -> Slices:
+    """Measure so many rounds.
+
+    Args:
+        rounds: How many.
+        start: Starts the candidates in a mesh; called every few rounds, so that they are started afresh.
+    """
+    slices = Slices()
+    for done in range(0, rounds, _ROUNDS_PER_START):
+        async with bench_mesh() as fresh:
+            candidates = await start(fresh)
+            for turn in range(-_WARM_UP_ROUNDS, min(_ROUNDS_PER_START, rounds - done)):
+                await (slices if turn >= 0 else Slices()).add_round(candidates)
+    return slices
+
+
+async def loaded(
+    fresh: BenchMesh, wanted: Mapping[str, tuple[Caller, Mapping[str, str]]], core: int
+) -> dict[str, Candidate]:
+    """Put load on Envoys, which run on a core of their own: by name, an Envoy and the headers of its requests."""
+    for envoy, _ in wanted.values():
+        pin(envoy.pid, core)
+    return {
+        name: Candidate(envoy.pid, envoy.admin, await fresh.load(envoy.port, headers))
+        for name, (envoy, headers) in wanted.items()
+    }
+
+
+async def measure(options: Options) -> list[Row]:
+    """Return the ratios of CPU time per request."""
+    with cores_apart() as core:
+        slices = await _slices(options.rounds, core)
     overridden = "CPU per request with an override that applies, sidecar / plain Envoy"
     many = "the same with 1,000 offloaded deployments registered / with 1"
     return [
@@ -153,20 +189,15 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def _slices(rounds: int, core: int) -> Slices:
-    """Measure so many rounds; the servers last, the Envoys under test are started afresh every few rounds."""
-    slices = Slices()
+    """Measure so many rounds; the servers last."""
     async with bench_mesh() as lasting:
         await lasting.origin()
         few, many = await lasting.server(), await lasting.server()
         await few.add(_SERVICE, _DEPLOYMENT, lasting.offloaded)
         for name in (_DEPLOYMENT, *(f"pr-{number}" for number in range(1000, 1999))):
             await many.add(_SERVICE, name, lasting.offloaded)
-        for done in range(0, rounds, ROUNDS_PER_START):
-            async with bench_mesh() as fresh:
-                candidates = await _candidates(fresh, lasting.baseline_port, few, many, core)
-                for turn in range(-WARM_UP_ROUNDS, min(ROUNDS_PER_START, rounds - done)):
-                    await (slices if turn >= 0 else Slices()).add_round(candidates)
-    return slices
+        port = lasting.baseline_port
+        return await in_rounds(rounds, lambda fresh: _candidates(fresh, port, few, many, core))
 
 
 async def _candidates(
@@ -182,12 +213,7 @@ async def _candidates(
         "sidecar, override": (sidecar, _OVERRIDDEN_REQUEST),
         "sidecar of 1,000, override": (of_many, _OVERRIDDEN_REQUEST),
     }
-    for envoy, _ in wanted.values():
-        pin(envoy.pid, core)
-    return {
-        name: Candidate(envoy.pid, envoy.admin, await fresh.load(envoy.port, headers))
-        for name, (envoy, headers) in wanted.items()
-    }
+    return await loaded(fresh, wanted, core)
 
 
 async def _plain(mesh: BenchMesh, origin_port: int) -> Caller:

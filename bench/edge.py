@@ -5,13 +5,11 @@ plain edge is set to: it takes the client's address for what it is, normalises p
 Clients send what a browser sends on a page's call to its own host; both Envoys get the same requests.
 """
 
-import os
 from typing import Final
 
-from bench.cpu import ROUNDS_PER_START, WARM_UP_ROUNDS, Candidate, Slices
+from bench.cpu import Candidate, Slices, cores_apart, in_rounds, loaded
 from bench.envoys import plain_bootstrap
-from bench.load import LoadError, ensure_wrk
-from bench.machine import cores, pin
+from bench.load import LoadError
 from bench.mesh import BASELINE, OFFLOADED, BenchMesh, Caller, bench_mesh, free_ports, until
 from bench.options import Options
 from bench.report import Row
@@ -38,14 +36,8 @@ _ON_HOST: Final = {**_BROWSER, "Host": f"{_SCENARIO}.preview.example.test"}
 
 async def measure(options: Options) -> list[Row]:
     """Return the ratios of CPU time per request."""
-    ensure_wrk()
-    under_test, other = cores()
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {other})
-    try:
-        slices = await _slices(options.rounds, under_test)
-    finally:
-        os.sched_setaffinity(0, allowed)
+    with cores_apart() as core:
+        slices = await _slices(options.rounds, core)
     return [
         slices.ratio("CPU per request without a scenario, edge / plain Envoy", "edge", "plain", 1.03),
         slices.ratio(
@@ -59,7 +51,6 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def _slices(rounds: int, core: int) -> Slices:
-    slices = Slices()
     async with bench_mesh() as lasting:
         await lasting.origin()
         few, many = await lasting.server(), await lasting.server()
@@ -68,12 +59,8 @@ async def _slices(rounds: int, core: int) -> Slices:
             await server.save(_SCENARIO, route_users=_DEPLOYMENT, delay_payments="300ms")
         for number in range(_OTHERS):
             await many.save(f"other-{number}", route_users=f"pr-{number}")
-        for done in range(0, rounds, ROUNDS_PER_START):
-            async with bench_mesh() as fresh:
-                candidates = await _candidates(fresh, lasting.baseline_port, few, many, core)
-                for turn in range(-WARM_UP_ROUNDS, min(ROUNDS_PER_START, rounds - done)):
-                    await (slices if turn >= 0 else Slices()).add_round(candidates)
-    return slices
+        port = lasting.baseline_port
+        return await in_rounds(rounds, lambda fresh: _candidates(fresh, port, few, many, core))
 
 
 async def _candidates(
@@ -91,12 +78,7 @@ async def _candidates(
         "host": (edge, _ON_HOST),
         "header": (edge, _WITH_HEADER),
     }
-    for envoy, _ in wanted.values():
-        pin(envoy.pid, core)
-    return {
-        name: Candidate(envoy.pid, envoy.admin, await fresh.load(envoy.port, headers))
-        for name, (envoy, headers) in wanted.items()
-    }
+    return await loaded(fresh, wanted, core)
 
 
 async def _plain(mesh: BenchMesh, origin_port: int) -> Caller:

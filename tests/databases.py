@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 import postgresql
+from detour.database import Database
 
 KINDS = ("sqlite", "postgresql")
 
@@ -46,3 +47,10 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], s
 def database_url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
     """Return the URL of an empty database, once for each kind."""
     return new_url(request.param)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Open an empty database, once for each kind."""
+    with Database(database_url) as opened:
+        yield opened
