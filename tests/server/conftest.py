@@ -14,6 +14,7 @@ from detour.offload.registry import Registry
 from detour.server import ControlPlane
 from detour.server.api import api
 from detour.server.book import ScenarioBook
+from detour.server.records import Records
 from detour.server.sources import MeshFile, Registered
 
 MESH = """\
@@ -60,7 +61,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def control_plane(mesh_file: Path, registry: Registry, database: Database | None = None) -> ControlPlane:
     """Return a control plane as the server makes it of a file, a registry and a database."""
     registered = Registered(registry)
-    book = ScenarioBook(database) if database else None
+    book = ScenarioBook(Records(database)) if database else None
     return ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered], registered, book=book)
 
 

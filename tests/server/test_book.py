@@ -7,6 +7,7 @@ from detour.database import Database
 from detour.overrides import parse_words
 from detour.scenarios import Draft
 from detour.server.book import ScenarioBook
+from detour.server.records import Records
 
 __all__ = ["database_url", "new_url", "postgresql_server"]
 
@@ -16,10 +17,14 @@ def draft(word: str) -> Draft:
     return Draft(parse_words([word]))
 
 
+def _book(database: Database) -> ScenarioBook:
+    return ScenarioBook(Records(database))
+
+
 async def test_servers_see_each_others_changes(database_url):
     """In the order in which they were made; a server that starts later knows all."""
     with Database(database_url) as first_database, Database(database_url) as second_database:
-        first, second = ScenarioBook(first_database), ScenarioBook(second_database)
+        first, second = _book(first_database), _book(second_database)
         heard: list[int] = []
         caught_up = asyncio.Event()
 
@@ -28,9 +33,9 @@ async def test_servers_see_each_others_changes(database_url):
             if len(heard) == 4:
                 caught_up.set()
 
-        second.listen(listen)
+        second.records.listen(listen)
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(second.follow())
+            following = tasks.create_task(second.records.follow())
             await first.create("a", draft("users=pr-1"), "ana")
             await first.change("a", draft("users=pr-2"), "ana", 1)
             await first.create("b", draft("users=pr-3"), "ana")
@@ -38,26 +43,26 @@ async def test_servers_see_each_others_changes(database_url):
             await caught_up.wait()
             following.cancel()
         assert heard == [1, 2, 3, 4]
-        third = await asyncio.to_thread(ScenarioBook, second_database)
+        third = await asyncio.to_thread(_book, second_database)
         assert first.scenarios == second.scenarios == third.scenarios
-        assert (second.get("a").version, second.get("b").is_removed, third.revision) == (2, True, 4)
+        assert (second.get("a").version, second.get("b").is_removed, third.records.revision) == (2, True, 4)
 
 
 async def test_a_database_that_comes_back(tmp_path, caplog):
     """While it does not answer its trouble is told, once in the log; then all is well again."""
     path = tmp_path / "scenarios.db"
     with Database(f"sqlite:///{path}") as database:
-        book = await asyncio.to_thread(ScenarioBook, database)
+        book = await asyncio.to_thread(_book, database)
         database.close()
         kept = path.read_bytes()
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(book.follow())
+            following = tasks.create_task(book.records.follow())
             path.write_bytes(b"no database any more" * 1000)
-            while not book.problems:
+            while not book.records.problems:
                 await asyncio.sleep(0.01)
-            assert "file is not a database" in book.problems[0]
+            assert "file is not a database" in book.records.problems[0]
             path.write_bytes(kept)
-            while book.problems:
+            while book.records.problems:
                 await asyncio.sleep(0.01)
             following.cancel()
     assert len(caplog.records) == 1

@@ -128,7 +128,7 @@ class ControlPlane:
         """Whether Envoys are served."""
         self.ads = AdsServer(self._in_force(), namespace_of, lambda: self.events.tell(Event("envoys")))
         if book:
-            book.listen(self._tell)
+            book.records.listen(self._tell)
 
     @property
     def mesh(self) -> Mesh:
@@ -147,7 +147,7 @@ class ControlPlane:
                 if source.name not in told_elsewhere
                 for problem in source.problems
             ),
-            *(self.book.problems if self.book else ()),
+            *(self.book.records.problems if self.book else ()),
             *(f"{key.name} could not be built, and stays as it was: {message}" for key, message in built),
         ]
 
@@ -264,7 +264,7 @@ class ControlPlane:
                 tasks.create_task(source.follow(self.publish))
             tasks.create_task(self._expire())
             if self.book:
-                tasks.create_task(self.book.follow())
+                tasks.create_task(self.book.records.follow())
 
     def publish(self) -> None:
         """Serve the mesh as the sources have it."""
@@ -288,7 +288,7 @@ class ControlPlane:
         if self.book is None:
             return
         try:
-            await self.book.note(by, action, "deployment", f"{service}@{name}")
+            await self.book.records.note(by, action, "deployment", f"{service}@{name}")
         except OSError as error:
             raise OSError(
                 f"{service}@{name} was {action}, but the log of changes has no entry of it: {error}"

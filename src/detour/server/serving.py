@@ -24,6 +24,7 @@ from detour.offload.registry import Registry
 from detour.server.api import api
 from detour.server.book import ScenarioBook
 from detour.server.control_plane import ControlPlane
+from detour.server.records import Records
 from detour.server.sources import MeshFile, Registered, Source
 from detour.server.webhook import webhook as webhook_app
 
@@ -173,7 +174,7 @@ async def _plane(
 
 
 def _book(database: str, held: ExitStack) -> ScenarioBook:
-    return ScenarioBook(held.enter_context(Database(database)))
+    return ScenarioBook(Records(held.enter_context(Database(database))))
 
 
 def _config(app: FastAPI, tls: ssl.SSLContext | None = None) -> uvicorn.Config:

@@ -44,7 +44,7 @@ def add_changes(app: FastAPI, plane: ControlPlane) -> None:
         request: Request, response: Response, place: Number = None, limit: Limit = PAGE
     ) -> Sequence[ChangeOut]:
         """List who changed what, newest first."""
-        found = await expect_book(plane).changes(place, limit + 1)
+        found = await expect_book(plane).records.changes(place, limit + 1)
         shown = page(request, response, found, limit, lambda one: one.revision)
         return [ChangeOut.model_validate(one, from_attributes=True) for one in shown]
 

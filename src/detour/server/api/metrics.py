@@ -99,7 +99,7 @@ class _State(Collector):
             now = datetime.now(UTC)
             states = Counter((one.state(now).value,) for one in plane.book.scenarios.values())
             yield _gauge("detour_scenarios", "Scenarios by state.", states, "state")
-            yield _gauge("detour_changes", "Changes in the log.", {(): plane.book.revision})
+            yield _gauge("detour_changes", "Changes in the log.", {(): plane.book.records.revision})
 
 
 def _gauge(name: str, what: str, values: Mapping[tuple[Any, ...], int], *labels: str) -> Metric:

@@ -1,0 +1,99 @@
+"""A server's database, followed: what this server writes, and what others write.
+
+Invariant: whoever keeps some of it in memory is told of each change, in their one order, before its writer is
+answered. While the database does not answer, what was last read still holds, and `problems` says so.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, TypeVar
+
+from detour.database import Change, ChangeLog, Database
+
+_POLL_SECONDS: Final = 0.25
+"""How late other servers' changes may be seen: a changed scenario holds for its open links within a second."""
+_PAGE: Final = 500
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Listener = Callable[[Sequence[Change]], None]
+Reload = Callable[[Collection[str]], None]
+
+
+class Records:
+    """A database, and the last change of it that this server knows.
+
+    Blocks when it is made.
+
+    Raises:
+        OSError: When it is made, and from every method that reads or writes: the database does not answer, or
+            refuses.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database: Final = database
+        self._changes = ChangeLog(database)
+        self._problem: OSError | None = None
+        self._revision = self._changes.revision()
+        self._catching_up = asyncio.Lock()
+        self._reloads: dict[str, Reload] = {}
+        self._listeners: list[Listener] = []
+
+    @property
+    def revision(self) -> int:
+        """The last change that it knows."""
+        return self._revision
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong with the database, a line each."""
+        return [f"scenarios stay as they were: {self._problem}"] if self._problem else []
+
+    def keep(self, kind: str, reload: Reload) -> None:
+        """Have a function called, in a thread, with the subjects of one kind that have changed."""
+        self._reloads[kind] = reload
+
+    def listen(self, listener: Listener) -> None:
+        """Have a function called with changes, oldest first, after they have taken effect."""
+        self._listeners.append(listener)
+
+    async def write(self, write: Callable[[], Result]) -> Result:
+        """Do what writes, in a thread; return what it returns, once all who keep some of it know."""
+        written = await asyncio.to_thread(write)
+        await self._catch_up()
+        return written
+
+    async def note(self, who: str, action: str, kind: str, subject: str) -> None:
+        """Put a change that is kept elsewhere into the log."""
+        await self.write(lambda: self._changes.add(who, action, kind, subject))
+
+    async def changes(self, before: int | None, limit: int) -> Sequence[Change]:
+        """Return changes, newest first, as `ChangeLog.before` does."""
+        return await asyncio.to_thread(self._changes.before, before, limit)
+
+    async def follow(self) -> None:
+        """Keep up with what other servers write, until cancelled."""
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                if await asyncio.to_thread(self._changes.revision) > self._revision:
+                    await self._catch_up()
+            except OSError as error:
+                if self._problem is None:
+                    _log.error("%s; scenarios stay as they were", error)
+                self._problem = error
+            else:
+                self._problem = None
+
+    async def _catch_up(self) -> None:
+        """Take over all that was written, by this server or another, in its order."""
+        async with self._catching_up:
+            while news := await asyncio.to_thread(self._changes.since, self._revision, _PAGE):
+                for kind, reload in self._reloads.items():
+                    if subjects := {one.subject for one in news if one.kind == kind}:
+                        await asyncio.to_thread(reload, subjects)
+                self._revision = news[-1].revision
+                for listener in self._listeners:
+                    listener(news)
