@@ -98,7 +98,7 @@ async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://detour", event_hooks={"response": [check]}
+        transport=transport, base_url="http://127.0.0.1", event_hooks={"response": [check]}
     ) as client:
         yield client
 

@@ -252,7 +252,7 @@ async def test_the_log_of_changes(http):
 async def test_without_a_database(mesh_file, registry):
     """A server that keeps no scenarios says so, and how it would."""
     plane = control_plane(mesh_file, registry)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(api(plane)), base_url="http://detour") as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api(plane)), base_url="http://localhost") as http:
         for path in ("/v1/scenarios", "/v1/scenarios/a", "/v1/scenarios/a/resolve", "/v1/changes"):
             answer = await http.get(path)
             assert (answer.status_code, "--database URL" in answer.json()["detail"]) == (501, True)

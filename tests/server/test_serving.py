@@ -29,7 +29,7 @@ async def test_the_stack_of_a_fault_is_in_the_log(plane, caplog):
         http = _Http(_config(api(plane)))
         serving = asyncio.create_task(http.serve([listening]))
         port = listening.getsockname()[1]
-        head, body = await ask(port, b"GET /v1/services HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, body = await ask(port, b"GET /v1/services HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         http.should_exit = True
         await serving
     assert head.startswith(b"HTTP/1.1 500 ")

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from detour.cli import cluster as options
+from detour.cli import oidc
 
 MeshFile = Annotated[
     Path | None,
@@ -44,6 +46,11 @@ def serve(
     api: Api = "127.0.0.1:15020",
     state: State = None,
     database: Database = "",
+    oidc_issuer: oidc.Issuer = "",
+    oidc_client_id: oidc.ClientId = "",
+    oidc_role_claim: oidc.RoleClaim = "roles",
+    oidc_name_claim: oidc.NameClaim = "",
+    oidc_role: oidc.Roles = [],  # noqa: B006  Typer's default
     kubernetes: options.Kubernetes = False,
     namespace: options.Namespace = [],  # noqa: B006  Typer's default
     all_namespaces: options.AllNamespaces = False,
@@ -65,6 +72,7 @@ def serve(
     mesh = _one_file(mesh, context.args, is_needed=not kubernetes)
     given = {"namespace": namespace, "all-namespaces": all_namespaces, "kubeconfig": kubeconfig, "tls": tls}
     _expect_kubernetes(kubernetes, {**given, "webhook": webhook, "context": kube_context})
+    issuer = oidc.settings(oidc_issuer, oidc_client_id, oidc_role_claim, oidc_name_claim, oidc_role)
     settings = options.injection(sidecar_mode, sidecar_image, detour_image, control_plane)
     from detour.server import Addresses  # noqa: PLC0415  a second that other commands need not wait
     from detour.server import serve as run  # noqa: PLC0415
@@ -93,7 +101,8 @@ def serve(
     if not database and mesh and not cluster:
         database = f"sqlite:///{_beside(mesh, 'scenarios')}"
     addresses = Addresses(xds, api, webhook)
-    asyncio.run(run(mesh, state, addresses, ready, database=database, cluster=cluster, installed=installed))
+    kept = partial(run, mesh, state, addresses, ready, database=database, issuer=issuer)
+    asyncio.run(kept(cluster=cluster, installed=installed))
 
 
 def _one_file(mesh: Path | None, others: list[str], *, is_needed: bool) -> Path | None:

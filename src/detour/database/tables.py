@@ -87,3 +87,16 @@ scenario_versions = Table(
     Column("changed_by", Text, nullable=False),
 )
 """Every version of each scenario; `overrides` is a baggage header. Removing one is a version, too."""
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("expires", Moment),
+)
+"""Who brings a token whose SHA-256 is `digest` is its owner, with that role. One that is removed has no row."""

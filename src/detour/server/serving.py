@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from detour.access import Issuer, IssuerSettings
 from detour.database import Database
 from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server.api import api
 from detour.server.book import ScenarioBook
 from detour.server.control_plane import ControlPlane
+from detour.server.identities import Identities, TokenBook
 from detour.server.records import Records
 from detour.server.sources import MeshFile, Registered, Source
 from detour.server.webhook import webhook as webhook_app
@@ -71,6 +73,7 @@ async def serve(
     ready: Callable[[Addresses], None],
     *,
     database: str = "",
+    issuer: IssuerSettings | None = None,
     cluster: "Cluster | None" = None,
     installed: "Installed | None" = None,
 ) -> None:
@@ -81,6 +84,7 @@ async def serve(
         state: The database of deployments registered at run time, made if it is missing; none beside a cluster.
         addresses: Where to listen.
         database: The URL of the database of scenarios, as `Database` takes it; empty for none.
+        issuer: Whom people sign in with; without one, programs of this machine need not.
         ready: Called with the addresses in use once everything is served.
         cluster: The Kubernetes cluster whose Services make the mesh.
         installed: Who this server is among the replicas there.
@@ -88,15 +92,18 @@ async def serve(
     Raises:
         MeshFileError: The mesh file has a mistake.
         OSError: An address can't be had, or the state or the database can't be opened.
-        ValueError: The database's URL is none.
+        ValueError: The database's URL, or the issuer's, is none.
     """
-    with ExitStack() as held:
+    async with AsyncExitStack() as held:
         listening = held.enter_context(_bind(addresses.api, "the API"))
         webhook = held.enter_context(_bind(addresses.webhook, "the webhook")) if addresses.webhook else None
         # gRPC tells of a busy port in lines of its own, and not the reason.
         _bind(addresses.xds, "xDS").close()
-        plane = await _plane(mesh_file, state, database, cluster=cluster, installed=installed, held=held)
-        http = _Http(_config(api(plane)))
+        records = await asyncio.to_thread(_records, database, held) if database else None
+        trusted = await held.enter_async_context(Issuer(issuer)) if issuer else None
+        identities = Identities(await asyncio.to_thread(TokenBook, records) if records else None, trusted)
+        plane = await _plane(mesh_file, state, records, cluster=cluster, installed=installed, held=held)
+        http = _Http(_config(api(plane, identities)))
         running: list[asyncio.Task[None]] = []
         admission: list[_Http] = []
 
@@ -147,16 +154,16 @@ def _bound(
 async def _plane(
     mesh_file: Path | None,
     state: Path | None,
-    database: str,
+    records: Records | None,
     *,
     cluster: "Cluster | None",
     installed: "Installed | None",
-    held: ExitStack,
+    held: AsyncExitStack,
 ) -> ControlPlane:
     sources: list[Source] = []
     if mesh_file:
         sources.append(MeshFile(mesh_file, await asyncio.to_thread(read, mesh_file)))
-    book = await asyncio.to_thread(_book, database, held) if database else None
+    book = await asyncio.to_thread(ScenarioBook, records) if records else None
     if cluster:
         namespace_of = installed.namespace_of if installed and installed.replica.tls else None
         return ControlPlane(
@@ -173,8 +180,8 @@ async def _plane(
     return ControlPlane([*sources, registered], registered, book=book)
 
 
-def _book(database: str, held: ExitStack) -> ScenarioBook:
-    return ScenarioBook(Records(held.enter_context(Database(database))))
+def _records(database: str, held: AsyncExitStack) -> Records:
+    return Records(held.enter_context(Database(database)))
 
 
 def _config(app: FastAPI, tls: ssl.SSLContext | None = None) -> uvicorn.Config:

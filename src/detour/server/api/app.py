@@ -1,31 +1,52 @@
 """The API put together, and what every server tells: its health, and its state."""
 
 from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException
 
 from detour import __version__
 from detour.server.api.bodies import ClusterOut, EnvoyOut, HealthOut, MeshFileOut, RejectionOut, StatusOut
+from detour.server.api.callers import OPEN, identify, may_be_left_out
 from detour.server.api.changes import add_changes
 from detour.server.api.copies import add_copies
 from detour.server.api.deployments import add_deployments
+from detour.server.api.identities import add_identities
 from detour.server.api.metrics import add_metrics
 from detour.server.api.problems import add_problems, documented
 from detour.server.api.scenarios import add_scenarios
 from detour.server.control_plane import ControlPlane
+from detour.server.identities import Identities
 from detour.server.sources import MeshFile
 from detour.xds.server import Connection
 
+_EVERYWHERE = (HTTPStatus.FORBIDDEN, HTTPStatus.INTERNAL_SERVER_ERROR)
+"""What any operation may answer."""
+_IDENTIFIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What one may answer that must know who asks."""
 
-def api(plane: ControlPlane) -> FastAPI:
-    """Return the API of a control plane."""
-    app = FastAPI(title="Detour", version=__version__, responses=documented(HTTPStatus.INTERNAL_SERVER_ERROR))
+
+def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
+    """Return the API of a control plane.
+
+    Args:
+        plane: What it is the API of.
+        identities: Who may be known; by default programs of the server's own machine alone.
+    """
+    app = FastAPI(
+        title="Detour",
+        version=__version__,
+        responses=documented(*_EVERYWHERE),
+        dependencies=[Depends(identify)],
+    )
+    app.state.identities = identities or Identities()
     add_problems(app)
     _add_health(app, plane)
     add_deployments(app, plane)
     add_copies(app, plane)
     add_scenarios(app, plane)
     add_changes(app, plane)
+    add_identities(app, app.state.identities)
     add_metrics(app, plane)
     _describe(app)
     return app
@@ -34,13 +55,28 @@ def api(plane: ControlPlane) -> FastAPI:
 def _describe(app: FastAPI) -> None:
     """Correct what FastAPI says of parameters: one that may be left out is not null if it is there."""
     document = app.openapi()
-    for operations in document["paths"].values():
+    for path, operations in document["paths"].items():
         for operation in operations.values():
+            _describe_access(operation, is_open=path in OPEN)
+            if "application/json" in operation["responses"].get("422", {}).get("content", ()):
+                # FastAPI's own, of an operation whose only parameter is a header that takes anything.
+                del operation["responses"]["422"]
             for parameter in operation.get("parameters", ()):
                 match parameter["schema"].get("anyOf"):
                     case [kind, {"type": "null"}]:
                         parameter["schema"].pop("anyOf")
                         parameter["schema"].update(kind)
+
+
+def _describe_access(operation: dict[str, Any], *, is_open: bool) -> None:
+    """Say who may call an operation: where it is not open, those who bring a token, and some who need none."""
+    if is_open:
+        operation.pop("security", None)
+        operation["responses"].pop(str(HTTPStatus.FORBIDDEN.value), None)
+        return
+    may_be_left_out(operation)
+    for code, answer in documented(*_IDENTIFIED).items():
+        operation["responses"].setdefault(str(code), answer)
 
 
 def _add_health(app: FastAPI, plane: ControlPlane) -> None:

@@ -58,6 +58,11 @@ EndpointText = Annotated[str, AfterValidator(_endpoint), _described(patterns.END
 Owner = Annotated[
     str, Field(max_length=100, json_schema_extra={"pattern": patterns.LINE}), AfterValidator(_printable)
 ]
+Label = Annotated[
+    str,
+    Field(min_length=1, max_length=100, json_schema_extra={"pattern": patterns.LINE}),
+    AfterValidator(_printable),
+]
 Ttl = Annotated[
     str,
     AfterValidator(_ttl),

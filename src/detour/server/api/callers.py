@@ -1,22 +1,78 @@
-"""Who calls the API."""
+"""Who calls the API, and that they may.
+
+Invariant: no operation is open to everybody unless `OPEN` lists its path. Reading takes a viewer, all else a
+developer; what only an owner or an admin may do, operations see to themselves.
+"""
 
 import getpass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from detour.access import Asker, Identity, Role
 from detour.mesh import is_line
+from detour.server.identities import Identities
 
 USER_HEADER: Final = "x-detour-user"
 
+OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v1/sign-in"})
+"""Paths of operations that tell nothing that is not everybody's to know."""
+
+_READING: Final = frozenset({"GET", "HEAD"})
 _NAME_MAX: Final = 100
+_FORWARDING: Final = ("forwarded", "x-forwarded-for", "via")
+_BEARER: Final = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    description="an API token, or a token of the issuer; where the server has none, its own machine needs nothing",
+)
+
+_User = Annotated[
+    str | None, Header(alias=USER_HEADER, description="who asks, where the server has one user and believes it")
+]
 
 
-def _caller(
-    user: Annotated[
-        str | None, Header(alias=USER_HEADER, description="who asks, where the server has one user and believes it")
-    ] = None,
-) -> str:
+async def identify(
+    request: Request,
+    user: _User = None,
+    _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
+) -> Identity | None:
+    """Find out who asks, and check that they may; None where everybody may.
+
+    Raises:
+        UnknownCallerError: It is not known who asks.
+        ForbiddenError: They may not.
+        IssuerError: The issuer's keys can't be had.
+    """
+    if request.scope["route"].path in OPEN:
+        return None
+    identities: Identities = request.app.state.identities
+    found = await identities.identify(asker_of(request, user))
+    found.expect(Role.VIEWER if request.method in _READING else Role.DEVELOPER)
+    return found
+
+
+def asker_of(request: Request, user: str | None = None) -> Asker:
+    """Return what a request says of who sends it."""
+    headers = request.headers
+    return Asker(
+        peer=request.client.host if request.client else "",
+        host=headers.get("host", ""),
+        origin=headers.get("origin", ""),
+        is_forwarded=any(name in headers for name in _FORWARDING),
+        authorization=headers.get("authorization", ""),
+        user=_name(user),
+    )
+
+
+def may_be_left_out(operation: dict[str, Any]) -> None:
+    """Say that some need not bring a token (OpenAPI 3.1, section 4.8.30)."""
+    if security := operation.get("security"):
+        security.append({})
+
+
+def _name(user: str | None) -> str:
     text = (user or "").strip()
     return text[:_NAME_MAX] if text and is_line(text) else _own_user()
 
@@ -28,5 +84,5 @@ def _own_user() -> str:
         return "nobody"
 
 
-Caller = Annotated[str, Depends(_caller)]
-"""The name of who asks, for owners and for the log."""
+Caller = Annotated[Identity, Depends(identify)]
+"""Who asks, for owners and for the log."""

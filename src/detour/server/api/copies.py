@@ -1,6 +1,7 @@
 """Offloaded deployments that are made in a cluster: copies of live baselines."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -40,9 +41,9 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
 
         It is there at once, and serves once it is Ready: `GET /v1/deployments/{service}/{name}` tells.
         """
-        wanted = body.wanted()
-        await plane.create(copies(), wanted, caller)
-        made = OffloadedDeployment(body.service, body.name, owner=body.owner, expires=wanted.expires)
+        wanted = replace(body.wanted(), owner=caller.speaking_for(body.owner) or "")
+        await plane.create(copies(), wanted, caller.name)
+        made = OffloadedDeployment(body.service, body.name, owner=wanted.owner, expires=wanted.expires)
         return deployment_out(plane, plane.mesh.deployment(*made.key) or made)
 
     @app.get(
@@ -64,7 +65,9 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def undo(service: str, name: str, caller: Caller) -> UndoneOut:
         """Take back a change that came to nothing: the copy that worked before is back, or else there is none."""
-        return UndoneOut(what=await plane.undo(copies(), service, name, caller))
+        if found := plane.mesh.deployment(service, name):
+            caller.expect_owner(f"{service}@{name}", found.owner)
+        return UndoneOut(what=await plane.undo(copies(), service, name, caller.name))
 
     @app.get(
         "/v1/deployments/{service}/{name}/log",

@@ -48,8 +48,8 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def register(body: DeploymentIn, caller: Caller) -> DeploymentOut:
         """Register an offloaded deployment, or replace one's own."""
-        deployment = body.deployment()
-        await plane.register(deployment, caller)
+        deployment = replace(body.deployment(), owner=caller.speaking_for(body.owner) or "")
+        await plane.register(deployment, caller.name)
         return deployment_out(plane, deployment)
 
     @app.delete(
@@ -60,7 +60,7 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def remove(service: str, name: str, caller: Caller, owner: Asker = None) -> Response:
         """Remove an offloaded deployment that was made at run time."""
-        removed = await plane.remove(service, name, owner=owner, by=caller)
+        removed = await plane.remove(service, name, owner=caller.speaking_for(owner), by=caller.name)
         return Response(status_code=HTTPStatus.NO_CONTENT) if removed else nobody(service, name)
 
     @app.patch(
@@ -72,7 +72,8 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
         """Let an offloaded deployment live so much longer, from this moment on."""
         expires = datetime.now(UTC) + parse_duration(body.ttl)
         found = plane.mesh.deployment(service, name)
-        if found is None or not await plane.extend(service, name, expires, owner=body.owner, by=caller):
+        owner = caller.speaking_for(body.owner)
+        if found is None or not await plane.extend(service, name, expires, owner=owner, by=caller.name):
             return nobody(service, name)
         return deployment_out(plane, replace(found, expires=expires))
 

@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from detour.access import ForbiddenError, NoTokenError, UnknownCallerError
+from detour.access.issuer import IssuerError
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.ownership import OwnedByAnotherError
 from detour.scenarios import NoScenarioError, OutdatedError, ScenarioExistsError
@@ -57,6 +59,10 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(NoScenarioError, _no_scenario)
     app.add_exception_handler(OutdatedError, _outdated)
     app.add_exception_handler(ScenarioExistsError, _exists)
+    app.add_exception_handler(UnknownCallerError, _unknown)
+    app.add_exception_handler(ForbiddenError, _forbidden)
+    app.add_exception_handler(IssuerError, _no_issuer)
+    app.add_exception_handler(NoTokenError, _missing)
     for kind in (DeploymentConflictError, OwnedByAnotherError):
         app.add_exception_handler(kind, _conflict)
 
@@ -86,6 +92,20 @@ async def _outdated(_request: Request, error: Exception) -> JSONResponse:
 
 async def _exists(_request: Request, error: Exception) -> JSONResponse:
     return problem(HTTPStatus.PRECONDITION_FAILED, str(error))
+
+
+async def _unknown(_request: Request, error: Exception) -> JSONResponse:
+    """Say what to bring (RFC 9110, section 11.6.1)."""
+    return problem(HTTPStatus.UNAUTHORIZED, str(error), {"WWW-Authenticate": 'Bearer realm="detour"'})
+
+
+async def _forbidden(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.FORBIDDEN, str(error))
+
+
+async def _no_issuer(_request: Request, error: Exception) -> JSONResponse:
+    _log.error("%s", error)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
 
 async def _impossible(_request: Request, error: Exception) -> JSONResponse:

@@ -146,11 +146,14 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         """
         book = expect_book(plane)
         if (if_none_match or "").strip() == "*":
-            made = await book.create(name, body.draft(owner=caller), caller)
+            made = await book.create(name, body.draft(owner=caller.name), caller.name)
             response.status_code = HTTPStatus.CREATED
         else:
             version = _expected(if_match)
-            made = await book.change(name, body.draft(owner=book.get(name).owner), caller, version)
+            owner = book.get(name).owner
+            if body.owner not in {None, owner}:
+                caller.expect_owner(f"scenario {name}", owner)
+            made = await book.change(name, body.draft(owner=owner), caller.name, version)
         response.headers["ETag"] = _tag(made)
         return _out(plane, made)
 
@@ -162,7 +165,9 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def remove(name: _Name, caller: Caller, if_match: _IfMatch = None) -> Response:
         """Remove a scenario; its versions stay readable."""
-        await expect_book(plane).remove(name, caller, _expected(if_match))
+        version = _expected(if_match)
+        caller.expect_owner(f"scenario {name}", expect_book(plane).get(name).owner)
+        await expect_book(plane).remove(name, caller.name, version)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

@@ -1,0 +1,94 @@
+"""The options that say which OpenID Connect issuer people sign in with."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from detour.access import IssuerSettings, Role
+
+_ENVIRONMENT: Final = "DETOUR_OIDC_"
+
+Issuer = Annotated[
+    str,
+    typer.Option(
+        "--oidc-issuer",
+        envvar=_ENVIRONMENT + "ISSUER",
+        help="The OpenID Connect issuer that people sign in with.  [default: none; this machine needs no sign-in]",
+        metavar="URL",
+        show_default=False,
+    ),
+]
+ClientId = Annotated[
+    str,
+    typer.Option(
+        "--oidc-client-id",
+        envvar=_ENVIRONMENT + "CLIENT_ID",
+        help="For whom its tokens are: the client of detour login and of the web page.",
+        metavar="ID",
+        show_default=False,
+    ),
+]
+RoleClaim = Annotated[
+    str,
+    typer.Option(
+        "--oidc-role-claim",
+        envvar=_ENVIRONMENT + "ROLE_CLAIM",
+        help="The claim with somebody's roles or groups, such as realm_access.roles.",
+        metavar="CLAIM",
+    ),
+]
+NameClaim = Annotated[
+    str,
+    typer.Option(
+        "--oidc-name-claim",
+        envvar=_ENVIRONMENT + "NAME_CLAIM",
+        help="The claim with somebody's name.  [default: email, or else sub]",
+        metavar="CLAIM",
+        show_default=False,
+    ),
+]
+Roles = Annotated[
+    list[str],
+    typer.Option(
+        "--oidc-role",
+        envvar=_ENVIRONMENT + "ROLES",
+        help="Who has a role: admin=platform-team, or viewer=* for whoever can sign in; repeatable.  "
+        "[default: the values viewer, developer and admin of the claim]",
+        metavar="ROLE=VALUE",
+        show_default=False,
+    ),
+]
+
+
+def settings(
+    issuer: str, client_id: str, role_claim: str, name_claim: str, roles: list[str]
+) -> "IssuerSettings | None":
+    """Return what the options say; None for no issuer.
+
+    Raises:
+        ValueError: They do not fit together.
+    """
+    if not issuer:
+        if client_id or name_claim or roles:
+            raise ValueError("--oidc-client-id, --oidc-name-claim and --oidc-role go with --oidc-issuer")
+        return None
+    if not client_id:
+        raise ValueError("--oidc-issuer goes with --oidc-client-id: for whom must its tokens be?")
+    from detour.access import IssuerSettings  # noqa: PLC0415  cryptography, which other commands need not wait for
+
+    made = IssuerSettings(issuer, client_id, role_claim, name_claim)
+    return replace(made, roles=_roles(roles)) if roles else made
+
+
+def _roles(words: list[str]) -> "dict[Role, frozenset[str]]":
+    from detour.access import Role  # noqa: PLC0415
+
+    found: dict[Role, frozenset[str]] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in set(Role) or not value:
+            raise ValueError(f"--oidc-role {word}: expected a role ({', '.join(Role)}), = and a value of the claim")
+        found[Role(name)] = found.get(Role(name), frozenset()) | {value}
+    return found

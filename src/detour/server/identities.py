@@ -1,0 +1,126 @@
+"""Who asks the API: somebody on the server's own machine, or whoever a token speaks for.
+
+Invariant: without an issuer, programs of the server's own machine need nothing: whoever is there could read its
+files as well. Everybody else brings an API token, or one of the issuer's.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+
+from detour.access import (
+    ApiToken,
+    Asker,
+    ForbiddenError,
+    Identity,
+    Issuer,
+    NoTokenError,
+    Role,
+    TokenStore,
+    UnknownCallerError,
+    Via,
+)
+from detour.access.tokens import id_of
+from detour.server.records import Records
+
+
+class TokenBook:
+    """The API tokens of a database, in memory.
+
+    Blocks when it is made: it reads all of them.
+
+    Raises:
+        OSError: When it is made, and from every method that writes: the database does not answer, or refuses.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._store = TokenStore(records.database)
+        self._tokens: Mapping[str, ApiToken] = {}
+        self._reload()
+        records.keep(TokenStore.KIND, self._reload)
+
+    @property
+    def tokens(self) -> Mapping[str, ApiToken]:
+        """All of them by id, oldest first."""
+        return MappingProxyType(self._tokens)
+
+    def identity(self, token: str) -> Identity:
+        """Return who brings a token.
+
+        Raises:
+            UnknownCallerError: It does not count.
+        """
+        found = self._tokens.get(id_of(token) or "")
+        if found is None or not found.admits(token, datetime.now(UTC)):
+            raise UnknownCallerError("that API token does not count, or not any more: get another (detour login)")
+        return found.identity
+
+    async def create(self, name: str, owner: Identity, expires: datetime | None, by: str) -> tuple[ApiToken, str]:
+        """Make a token, as `TokenStore.create` does."""
+        return await self._records.write(lambda: self._store.create(name, owner, expires, by))
+
+    async def remove(self, id_: str, by: Identity) -> None:
+        """Let a token be none any more.
+
+        Raises:
+            NoTokenError: There is no such token.
+            ForbiddenError: It is somebody else's.
+        """
+        found = self._tokens.get(id_)
+        if found is None:
+            raise NoTokenError(f"there is no token {id_}")
+        by.expect_owner(f"token {id_}", found.owner)
+        await self._records.write(lambda: self._store.remove(id_, by.name))
+
+    def _reload(self, _ids: Collection[str] = ()) -> None:
+        self._tokens = {one.id: one for one in self._store.all()}
+
+
+class Identities:
+    """Everybody who may be known.
+
+    Args:
+        tokens: The API tokens; None without a database.
+        issuer: Whom people sign in with; None where nobody does.
+    """
+
+    def __init__(self, tokens: TokenBook | None = None, issuer: Issuer | None = None) -> None:
+        self.tokens: Final = tokens
+        self.issuer: Final = issuer
+
+    async def identify(self, asker: Asker) -> Identity:
+        """Return who asks.
+
+        Raises:
+            UnknownCallerError: It is nobody who is known.
+            ForbiddenError: It is somebody without a role, or another site's page in their browser.
+            IssuerError: The issuer's keys can't be had.
+        """
+        if not asker.is_same_site:
+            raise ForbiddenError(f"a page of {asker.origin} may not use this server: send no Origin, or its own")
+        if asker.authorization:
+            return await self._by_token(asker.bearer)
+        if self.is_open_to(asker):
+            return Identity(asker.user, Role.ADMIN, Via.LOCAL)
+        raise UnknownCallerError(self._way_in())
+
+    def is_open_to(self, asker: Asker) -> bool:
+        """Say whether it needs no token."""
+        return self.issuer is None and asker.is_local
+
+    async def _by_token(self, token: str) -> Identity:
+        if token.count(".") == 2 and self.issuer:
+            return await self.issuer.identity(token)
+        if self.tokens is None:
+            raise UnknownCallerError(self._way_in())
+        return self.tokens.identity(token)
+
+    def _way_in(self) -> str:
+        if self.issuer or (self.tokens and self.tokens.tokens):
+            return "sign in: detour login, or send Authorization: Bearer and a token"
+        return (
+            "this server answers its own machine only: reach it from there, through kubectl port-forward or ssh -L;"
+            " detour token create, run so, makes a token for others"
+        )
