@@ -14,12 +14,14 @@ from detour.cli import (
     header,
     inject,
     install,
+    login,
     offload,
     redirect,
     scenario,
     serve,
     sidecar,
     status,
+    token,
 )
 
 app = typer.Typer(
@@ -37,6 +39,9 @@ app.add_typer(scenario.app, name="scenario")
 app.command("header")(header.header)
 # What stands behind the first word is curl's, also if it looks like an option of this command.
 app.command("curl", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(curl.curl)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
+app.add_typer(token.app, name="token")
 app.command("install")(install.install)
 app.command("uninstall")(install.uninstall)
 app.command("inject")(inject.inject)

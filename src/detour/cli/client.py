@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from detour.cli import credentials
+from detour.cli.issuer import refreshed
+
 if TYPE_CHECKING:
     import httpx
 
@@ -24,7 +27,9 @@ _TIMEOUT_SECONDS: Final = 20
 _USER_HEADER: Final = "x-detour-user"
 
 
-def request(server: str, method: str, path: str, body: dict[str, Any] | None = None, **headers: str) -> Any:
+def request(
+    server: str, method: str, path: str, body: dict[str, Any] | None = None, *, signs: bool = True, **headers: str
+) -> Any:
     """Call the API and return what it answers, decoded.
 
     Args:
@@ -32,13 +37,14 @@ def request(server: str, method: str, path: str, body: dict[str, Any] | None = N
         method: `GET`, `PUT`, ...
         path: What is asked, with its query.
         body: What is sent, as JSON.
+        signs: Whether what one has signed in with is sent, if there is any.
         headers: What is sent beside it, with underscores for dashes.
 
     Raises:
         RuntimeError: There is no server at that address, or it refused; the message is for people.
     """
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    with _connected(server) as client:
+    with _connected(server, signs=signs) as client:
         return _answer(server, client.request(method, path, json=body, headers=sent))
 
 
@@ -72,12 +78,14 @@ def lines(server: str, path: str) -> Iterator[str]:
 
 
 @contextmanager
-def _connected(server: str) -> Iterator["httpx.Client"]:
+def _connected(server: str, *, signs: bool = True) -> Iterator["httpx.Client"]:
     import httpx  # noqa: PLC0415  a fifth of a second that other commands need not wait
 
     try:
         # The environment's proxy is for applications in the mesh; the server is not reached through a sidecar.
-        headers = {_USER_HEADER: user()}
+        headers = {_USER_HEADER: _local_user()}
+        if signs and (signed_in := credentials.of(server)):
+            headers["authorization"] = f"Bearer {refreshed(server, signed_in).token}"
         with httpx.Client(base_url=server, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             yield client
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -99,8 +107,16 @@ def _answer(server: str, response: "httpx.Response") -> Any:
     raise RuntimeError(f"{server} answered {response.status_code} to {path}: is that a Detour server?")
 
 
-def user() -> str:
-    """Return the name that this person's deployments and scenarios have as their owner."""
+def user(server: str) -> str:
+    """Return the name that this person's deployments and scenarios have as their owner.
+
+    Raises:
+        RuntimeError: They have signed in, and the server does not answer, or refuses.
+    """
+    return str(request(server, "GET", "/v1/me")["name"]) if credentials.of(server) else _local_user()
+
+
+def _local_user() -> str:
     try:
         return os.environ.get("DETOUR_USER") or getpass.getuser()
     except (KeyError, OSError):

@@ -106,7 +106,7 @@ def create(
         "pull_secret": pull_secret,
         "container": container,
         "commit": commit,
-        "owner": owner or user(),
+        "owner": owner or user(server),
         "keep": keep,
     }
     made = request(server, "POST", "/v1/copies", body)
@@ -135,7 +135,7 @@ def add(
 
     They become the offloaded deployment NAME of SERVICE: detour offload add users pr-42 --endpoint 127.0.0.1:9000
     """
-    body = {"service": service, "name": name, "endpoints": endpoint, "owner": owner or user(), "ttl": ttl}
+    body = {"service": service, "name": name, "endpoints": endpoint, "owner": owner or user(server), "ttl": ttl}
     made = request(server, "POST", "/v1/deployments", body)
     if as_json:
         typer.echo(json.dumps(made, indent=2))
@@ -191,7 +191,7 @@ def extend(
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Let it live so much longer, from this moment on."""
-    body = {"ttl": ttl, "owner": None if force else owner or user()}
+    body = {"ttl": ttl, "owner": None if force else owner or user(server)}
     extended = request(server, "PATCH", path_of(service, name), body)
     typer.echo(f"{service}@{name} lives on; it expires {until(extended['expires'])}")
 
@@ -214,7 +214,7 @@ def rm(
         raise ValueError("Missing argument 'NAME' (see detour offload rm --help)")
     if everything == bool(service):
         raise ValueError("give either SERVICE and NAME, or --all for all deployments of an owner")
-    owner = owner or user()
+    owner = owner or user(server)
     chosen = _owned_by(server, owner) if everything else [(service, name)]
     for one in chosen:
         asker = "" if force else "?" + urlencode({"owner": owner})

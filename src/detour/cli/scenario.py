@@ -189,7 +189,7 @@ def diff(name: Name, older: FromVersion = None, newer: ToVersion = None, server:
 def rm(name: Name, *, force: Force = False, server: Server = DEFAULT_SERVER) -> None:
     """Remove a scenario: its links say so from then on. Its versions can still be read."""
     found = _get(server, name)
-    if found["owner"] not in ("", user()) and not force:
+    if found["owner"] not in ("", user(server)) and not force:
         raise RuntimeError(f"{name} belongs to {found['owner']}; --force removes it all the same")
     request(server, "DELETE", path_of(name), if_match=f'"{found["version"]}"')
     typer.echo(f"{name} is gone")
