@@ -1,0 +1,157 @@
+"""Who may use the API, and for what."""
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from detour.access import Identity, Role, Via
+from detour.server.api import api
+from detour.server.api.callers import OPEN
+from detour.server.identities import Identities, TokenBook
+from server.conftest import control_plane
+
+ELSEWHERE = ("10.0.0.7", 50_000)
+SCENARIO = {"overrides": {"route.users": "pr-42"}}
+NEW = {"If-None-Match": "*"}
+PR_42 = {"service": "users", "name": "pr-42", "endpoints": ["127.0.0.1:9009"]}
+
+
+@pytest.fixture
+def guarded(plane) -> FastAPI:
+    """Return the API of a server that has API tokens."""
+    return api(plane, Identities(TokenBook(plane.book.records)))
+
+
+def client(app: FastAPI, token: str = "", peer: tuple[str, int] = ELSEWHERE, **headers: str) -> httpx.AsyncClient:
+    """Return a client on another machine, or on the server's own."""
+    transport = httpx.ASGITransport(app, client=peer)
+    sent = {**headers, **({"authorization": f"Bearer {token}"} if token else {})}
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=sent)
+
+
+async def token_for(app: FastAPI, name: str, role: Role = Role.DEVELOPER) -> str:
+    """Make somebody a token."""
+    _, token = await app.state.identities.tokens.create("test", Identity(name, role, Via.TOKEN), None, "root")
+    return token
+
+
+async def test_everything_that_is_not_open_wants_to_know(guarded):
+    """Every operation of the document; the answer says what to bring (RFC 6750, section 3)."""
+    async with client(guarded) as http:
+        for path, operations in guarded.openapi()["paths"].items():
+            for method in operations:
+                answer = await http.request(method, path.format(service="a", name="a", version=1, id="0" * 12))
+                if path in OPEN:
+                    assert answer.status_code in {200, 503}
+                else:
+                    assert (answer.status_code, answer.headers["www-authenticate"]) == (
+                        401,
+                        'Bearer realm="detour"',
+                    )
+                    assert "this server answers its own machine only" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"x-forwarded-for": "10.0.0.7"}, 401),
+        ({"host": "rebound.example.com"}, 401),
+        ({"origin": "https://evil.example.com"}, 403),
+        ({"authorization": "Bearer wrong"}, 401),
+        ({"authorization": "Basic cm9vdDo="}, 401),
+    ],
+)
+async def test_the_servers_own_machine(guarded, headers, status):
+    """Needs nothing; what only looks like it, or brings something wrong, is refused."""
+    async with client(guarded, peer=("127.0.0.1", 1), **{"x-detour-user": "ana", **headers}) as http:
+        answer = await http.get("/v1/me")
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json() == {"name": "ana", "role": "admin", "via": "local"}
+
+
+async def test_what_a_viewer_may(guarded):
+    """Read everything, and change nothing; the answer says who may."""
+    async with client(guarded, await token_for(guarded, "vi", Role.VIEWER)) as http:
+        assert (await http.get("/v1/me")).json() == {"name": "vi", "role": "viewer", "via": "token"}
+        assert (await http.get("/v1/services")).status_code == 200
+        answer = await http.put("/v1/scenarios/a", json=SCENARIO, headers=NEW)
+        assert (answer.status_code, "vi is a viewer, and this takes a developer" in answer.text) == (403, True)
+
+
+async def test_what_a_developer_may(guarded):
+    """Make and change things under their own name, whatever they say, and remove their own only."""
+    ada, bo = [await token_for(guarded, name) for name in ("ada", "bo")]
+    async with client(guarded, ada, **{"x-detour-user": "root"}) as http:
+        made = await http.put("/v1/scenarios/a", json=SCENARIO, headers=NEW)
+        assert (made.json()["owner"], made.json()["changed_by"]) == ("ada", "ada")
+        registered = await http.post("/v1/deployments", json={**PR_42, "owner": "root"})
+        assert (registered.status_code, registered.json()["owner"]) == (201, "ada")
+    async with client(guarded, bo) as http:
+        changed = await http.put("/v1/scenarios/a", json=SCENARIO, headers={"If-Match": '"1"'})
+        assert (changed.json()["owner"], changed.json()["changed_by"]) == ("ada", "bo")
+        taken = await http.put("/v1/scenarios/a", json={**SCENARIO, "owner": "bo"}, headers={"If-Match": '"2"'})
+        removed = await http.delete("/v1/scenarios/a", headers={"If-Match": '"2"'})
+        assert [one.status_code for one in (taken, removed)] == [403, 403]
+        assert "scenario a belongs to ada: only ada or an admin may do that" in removed.text
+        assert (await http.delete("/v1/deployments/users/pr-42?owner=ada")).status_code == 409
+        assert (await http.delete("/v1/deployments/users/pr-42")).status_code == 409
+        assert (await http.patch("/v1/deployments/users/pr-42", json={"ttl": "1h"})).status_code == 409
+    async with client(guarded, ada) as http:
+        assert (await http.delete("/v1/scenarios/a", headers={"If-Match": '"2"'})).status_code == 204
+        assert (await http.delete("/v1/deployments/users/pr-42")).status_code == 204
+
+
+async def test_what_an_admin_may(guarded):
+    """Everything, with everybody's; the log says who did it."""
+    async with client(guarded, await token_for(guarded, "ada")) as http:
+        await http.put("/v1/scenarios/a", json=SCENARIO, headers=NEW)
+    async with client(guarded, await token_for(guarded, "root", Role.ADMIN)) as http:
+        assert (await http.delete("/v1/scenarios/a", headers={"If-Match": '"1"'})).status_code == 204
+        log = (await http.get("/v1/changes")).json()
+        assert [(one["who"], one["action"], one["subject"]) for one in log[:2]] == [
+            ("root", "removed", "a"),
+            ("root", "created", log[1]["subject"]),
+        ]
+
+
+async def test_tokens_are_made_and_removed(guarded):
+    """For oneself, with at most one's own role; one that is removed does not count from that moment."""
+    async with client(guarded, await token_for(guarded, "ada")) as http:
+        made = (await http.post("/v1/tokens", json={"name": "ci", "ttl": "90d"})).json()
+        assert (made["owner"], made["role"]) == ("ada", "developer")
+        for more in ({"role": "admin"}, {"owner": "root"}):
+            assert (await http.post("/v1/tokens", json={"name": "x", **more})).status_code == 403
+        assert made["id"] in {one["id"] for one in (await http.get("/v1/tokens")).json()}
+    async with client(guarded, made["token"]) as http:
+        assert (await http.get("/v1/me")).json()["name"] == "ada"
+        assert (await http.delete(f"/v1/tokens/{made['id']}")).status_code == 204
+        answer = await http.get("/v1/me")
+        assert (answer.status_code, "that API token does not count" in answer.text) == (401, True)
+    async with client(guarded, await token_for(guarded, "bo")) as http:
+        (own,) = (await http.get("/v1/tokens")).json()
+        assert own["owner"] == "bo"
+        of_ada = next(one for one in guarded.state.identities.tokens.tokens.values() if one.owner == "ada")
+        assert (await http.delete(f"/v1/tokens/{of_ada.id}")).status_code == 403
+
+
+async def test_without_a_database_there_are_no_tokens(mesh_file, registry):
+    """The server says what it lacks."""
+    app = api(control_plane(mesh_file, registry))
+    async with client(app, peer=("127.0.0.1", 1)) as http:
+        answer = await http.post("/v1/tokens", json={"name": "ci"})
+        assert (answer.status_code, "--database URL" in answer.text) == (501, True)
+        assert (await http.get("/v1/sign-in")).json()["is_needed"] is False
+    async with client(app, "detour_" + "0" * 12 + "_" + "0" * 64) as http:
+        assert (await http.get("/v1/me")).status_code == 401
+        assert (await http.get("/v1/sign-in")).json() == {"is_needed": True} | dict.fromkeys(
+            (
+                "issuer",
+                "client_id",
+                "scopes",
+                "authorization_endpoint",
+                "token_endpoint",
+                "device_authorization_endpoint",
+            )
+        )
