@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from detour import __version__
 from detour.envoy.runner import find_envoy
 from detour.install import Choices, manifests
 from kubernetes.cluster import Cluster, Image, is_ready
+from kubernetes.cluster.forward import forwarded
 from kubernetes.shop import REGISTRY, Shop, put_images, users
 
 ROOT = Path(__file__).parents[2]
@@ -86,9 +89,13 @@ def test_what_detour_install_prints_is_what_the_chart_makes() -> None:
         (),
         ("--set", "namespaces={default,kube-public}"),
         ("--set", "allNamespaces=true"),
+        (
+            *("--set", "database.secret=detour-database,oidc.issuer=https://a.example,oidc.clientId=detour"),
+            *("--set", "oidc.roles={admin=platform-team,viewer=*}"),
+        ),
         ("--set", "replicas=1,offload.enabled=false,injection.mode=transparent,networkPolicy.enabled=false"),
     ],
-    ids=["default", "namespaces", "all", "least"],
+    ids=["default", "namespaces", "all", "identities", "least"],
 )
 def test_the_api_server_accepts_it(cluster: Cluster, options: tuple[str, ...]) -> None:
     """Every object of every variant, as a server-side dry run."""
@@ -118,6 +125,9 @@ def test_mistaken_values_are_refused() -> None:
         "namespaces={Shop}",
         "injection.mode=magic",
         "replicas=0",
+        "oidc.issuer=http://accounts.example.com",
+        "oidc.issuer=https://accounts.example.com",  # and no clientId
+        "oidc.roles={cook=x}",
         "typo=1",
     ):
         with pytest.raises(subprocess.CalledProcessError):
@@ -184,18 +194,25 @@ def installed(cluster: Cluster) -> Iterator[Shop]:
         done = detour(cluster.kubeconfig, "install", "--namespace", shop, "--server-namespace", server)
         assert done.returncode == 0, (done.stdout, done.stderr, _logs(cluster, server))
         assert "Deployment detour is as it should be" in done.stdout
-        with cluster.client() as client:
-            address = client.get(Service, "detour", namespace=server).spec.clusterIP
-        opened = Shop(cluster, shop, f"http://{address}:15020", 0)
-        opened.apply(*users())
-        opened.until(lambda: len(_ready(cluster, shop, "users")) == 2)
-        yield opened
+        with _forwarded(cluster, server) as url:
+            opened = Shop(cluster, shop, url, 0)
+            opened.apply(*users())
+            opened.until(lambda: len(_ready(cluster, shop, "users")) == 2)
+            yield opened
         with cluster.client() as client:
             client.deletecollection(Pod, namespace=server, grace_period=0)
             client.delete(Namespace, server)
             for one in manifests(Choices([shop], server, IMAGE)):
                 if one["kind"].startswith(("ClusterRole", "Mutating")):
                     _delete(client, type(from_dict(one)), one["metadata"]["name"])
+
+
+@contextmanager
+def _forwarded(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """Reach the API as who may forward ports does: there one needs no token."""
+    (server, *_) = _ready_servers(cluster, namespace)
+    with forwarded(cluster.pids(server)["server"], 15020) as address:
+        yield f"http://{address}"
 
 
 def _delete(client: Client, kind: Any, name: str) -> None:
@@ -371,7 +388,16 @@ def test_one_of_two_servers_may_go(installed: Shop) -> None:
     with installed.cluster.client() as client:
         client.delete(Pod, first.metadata.name, namespace=server)
     installed.until(lambda: len(_ready_servers(installed.cluster, server)) == 2)
-    assert installed.detour("offload", "ls").returncode == 0
+    with _forwarded(installed.cluster, server) as url:
+        assert replace(installed, server=url).detour("offload", "ls").returncode == 0
+
+
+def test_the_api_wants_to_know_who_asks(installed: Shop) -> None:
+    """Of those who reach it by its Service, whom nobody has let through Kubernetes."""
+    with installed.cluster.client() as client:
+        address = client.get(Service, "detour", namespace=f"detour-{installed.namespace}").spec.clusterIP
+    said = refusal(replace(installed, server=f"http://{address}:15020").detour("offload", "ls"))
+    assert "kubectl port-forward" in said
 
 
 def _ready_servers(cluster: Cluster, namespace: str) -> list[Pod]:
@@ -383,7 +409,9 @@ def _ready_servers(cluster: Cluster, namespace: str) -> list[Pod]:
 def test_uninstalling_takes_everything_of_detour_and_nothing_else(installed: Shop) -> None:
     """It lists first and needs a yes; the baseline, offloaded deployments and namespaces stay."""
     cluster, kubeconfig = installed.cluster, installed.cluster.kubeconfig
-    assert installed.detour("offload", "create", "users", "left", "--image", f"{REGISTRY}:2").returncode == 0
+    with _forwarded(cluster, f"detour-{installed.namespace}") as url:
+        words = ("offload", "create", "users", "left", "--image", f"{REGISTRY}:2")
+        assert replace(installed, server=url).detour(*words).returncode == 0
     before = _of_detour(cluster)
     listed = detour(kubeconfig, "uninstall", "--dry-run")
     assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 1 + len(before))

@@ -27,6 +27,7 @@ reached straight from a test, on IPv4. All of it ends with the test process, how
   deadline;
 - `pids(pod)`: process id of each container (kill one to crash it); `run_in(pod, container, *command)`: a command
   inside one;
+- `forward.forwarded(pid, port)`: `kubectl port-forward`, as a context manager;
 - `stop_api()`, `start_api()`: an API server that is away; `compact()`: 410 Gone for older resourceVersions;
 - `logs`: the folder of the containers' logs; `processes`: the cluster's own process ids.
 
