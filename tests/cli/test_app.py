@@ -29,12 +29,15 @@ COMMANDS = [
     *(f"scenario {one}" for one in ("save", "ls", "show", "edit", "diff", "rm", "share")),
     "scenario",
     "install",
+    "login",
+    "logout",
     "uninstall",
     "header",
     "curl",
     "inject",
     "redirect",
     "status",
+    "token",
     "demo",
 ]
 
