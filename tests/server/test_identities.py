@@ -1,5 +1,7 @@
 """Who may use the API, and for what."""
 
+import asyncio
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -134,6 +136,20 @@ async def test_tokens_are_made_and_removed(guarded):
         assert own["owner"] == "bo"
         of_ada = next(one for one in guarded.state.identities.tokens.tokens.values() if one.owner == "ada")
         assert (await http.delete(f"/v1/tokens/{of_ada.id}")).status_code == 403
+
+
+async def test_a_stream_ends_with_its_token(guarded, plane, monkeypatch):
+    """Who may no longer read is told nothing more."""
+    monkeypatch.setattr("detour.server.api.changes._PAUSE_SECONDS", 0.02)
+    token = await token_for(guarded, "ada")
+    identities = guarded.state.identities.tokens
+    listening = asyncio.create_task(client(guarded, token).get("/v1/events"))
+    while not len(plane.events):
+        await asyncio.sleep(0.01)
+    (id_,) = identities.tokens
+    await identities.remove(id_, Identity("root", Role.ADMIN, Via.LOCAL))
+    async with asyncio.timeout(20):
+        assert (await listening).text.startswith(": connected")
 
 
 async def test_without_a_database_there_are_no_tokens(mesh_file, registry):

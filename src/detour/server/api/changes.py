@@ -3,14 +3,19 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from detour.access import ForbiddenError, UnknownCallerError
+from detour.access.issuer import IssuerError
 from detour.server.api.bodies import ChangeOut
+from detour.server.api.callers import identify
 from detour.server.api.pages import LINK, PAGE, Limit, Number, page
 from detour.server.api.problems import documented
 from detour.server.api.scenarios import NO_DATABASE, expect_book
@@ -53,23 +58,41 @@ def add_changes(app: FastAPI, plane: ControlPlane) -> None:
         response_class=StreamingResponse,
         responses={**_STREAM, **documented(HTTPStatus.UNPROCESSABLE_ENTITY)},
     )
-    async def events(kind: Kinds = None, seconds: Seconds = None) -> StreamingResponse:
+    async def events(request: Request, kind: Kinds = None, seconds: Seconds = None) -> StreamingResponse:
         """Tell when something changes, until the client goes (HTML, section 9.2, "Server-sent events").
 
-        Kinds are `scenario`, `deployment`, `mesh` and `envoys`. An event says that something changed, not what it
-        is: fetch that anew. A client that connects again fetches everything.
+        Kinds are `scenario`, `deployment`, `token`, `mesh` and `envoys`. An event says that something changed, not
+        what it is: fetch that anew. A client that connects again fetches everything. The stream ends when the token
+        that it was opened with stops counting.
         """
-        stream = _stream(plane.events, frozenset(kind) if kind else None, seconds)
+        stream = _stream(plane.events, frozenset(kind) if kind else None, seconds, partial(_is_welcome, request))
         return StreamingResponse(stream, headers=_HEADERS)
 
 
-async def _stream(events: Events, kinds: frozenset[str] | None, seconds: int | None) -> AsyncIterator[str]:
+async def _is_welcome(request: Request) -> bool:
+    """Say whether who began to listen may still do so; an issuer that does not answer ends no stream."""
+    with suppress(IssuerError):
+        try:
+            await identify(request)
+        except (UnknownCallerError, ForbiddenError):
+            return False
+    return True
+
+
+async def _stream(
+    events: Events, kinds: frozenset[str] | None, seconds: int | None, is_welcome: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds if seconds is not None else math.inf
+    checked = loop.time()
     with events.listening() as listening:
         yield ": connected\n\n"
         while (left := end - loop.time()) > 0:
             found = await listening.next(min(_PAUSE_SECONDS, left))
+            if loop.time() - checked >= _PAUSE_SECONDS:
+                if not await is_welcome():
+                    return
+                checked = loop.time()
             yield "".join(_written(one) for one in found if kinds is None or one.kind in kinds) or ":\n\n"
 
 
