@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+import zxingcpp
 
 from cli.running import Server, running, serving, wait_until
 from parts import free_port
@@ -77,6 +78,24 @@ def test_a_link_from_save_to_removal(mesh):
             assert "The scenario redesign is over" in ask().text
         assert browser.get(f"{edge}/healthz?detour=").json() == {"status": "ok"}
         assert "detour" not in browser.cookies
+
+
+def test_a_link_for_a_phone(mesh):
+    """What is drawn on the terminal is what a phone's camera reads."""
+    server, _ = mesh
+    server.detour("scenario", "save", "phone", "web=pr-1")
+    link, _ = shared(server, "phone")
+    drawn = server.detour("scenario", "share", "phone", "--qr").stdout
+    (read,) = zxingcpp.read_barcodes(_pixels(re.findall("^[█▀▄ ]{20,}$", drawn, re.MULTILINE)))
+    assert read.text == link
+
+
+def _pixels(lines: list[str]) -> memoryview:
+    """Return half blocks as grey values: each is two pixels, one above the other, drawn in squares of 4 by 4."""
+    light = {"█": (255, 255), "▀": (255, 0), "▄": (0, 255), " ": (0, 0)}
+    rows = [[light[one][half] for one in line] for line in lines for half in (0, 1)]
+    drawn = [value for row in rows for _ in range(4) for value in row for _ in range(4)]
+    return memoryview(bytes(drawn)).cast("B", (4 * len(rows), 4 * len(rows[0])))
 
 
 def test_links_that_nobody_can_make(server):

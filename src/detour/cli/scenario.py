@@ -64,6 +64,7 @@ Version = Annotated[
     int | None,
     typer.Option("--version", help="An older version.  [default: the last]", metavar="N", show_default=False),
 ]
+Qr = Annotated[bool, typer.Option("--qr", help="Draw the first link as a QR code, for a phone.")]
 Force = Annotated[bool, typer.Option("--force", help="Also if it is somebody else's.")]
 
 
@@ -196,13 +197,15 @@ def rm(name: Name, *, force: Force = False, server: Server = DEFAULT_SERVER) -> 
 
 
 @app.command("share")
-def share(name: Name, *, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
+def share(name: Name, *, qr: Qr = False, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """Print what puts a request into a scenario."""
     baggage_of(server, name)  # refuses what is over
     found = _get(server, name)
     if as_json:
         typer.echo(json.dumps({key: found[key] for key in ("name", "version", "links", "baggage")}, indent=2))
         return
+    if qr and found["links"]:
+        _draw(found["links"][0])
     line = f"baggage: {found['baggage']}"
     for link in found["links"]:
         typer.echo(f"link    {link}")
@@ -213,6 +216,12 @@ def share(name: Name, *, server: Server = DEFAULT_SERVER, as_json: AsJson = Fals
         typer.echo(
             "For links, say in the mesh file where people reach the edge: edge: {url: https://...}", err=True
         )
+
+
+def _draw(link: str) -> None:
+    import segno  # noqa: PLC0415  which other commands need not wait for
+
+    segno.make(link, micro=False).terminal(compact=True, border=2)
 
 
 def path_of(name: str) -> str:
