@@ -16,6 +16,7 @@ def bootstrap(
     service: envoys.Service = "",
     app_port: envoys.AppPort = 8080,
     instance: envoys.Instance = "",
+    deployment: envoys.Deployment = "",
     outbound_port: envoys.OutboundPort = 15001,
     inbound_port: envoys.InboundPort = 15006,
     inbound_address: envoys.InboundAddress = "127.0.0.1",
@@ -44,5 +45,6 @@ def bootstrap(
             inbound_address=inbound_address,
             admin_port=admin_port,
             control_plane=control_plane,
+            deployment=deployment,
         )
     typer.echo(json.dumps(envoys.bootstrap_of(one), indent=2))

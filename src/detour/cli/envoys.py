@@ -21,6 +21,12 @@ def _service_name(text: str) -> str:
     return text
 
 
+def _deployment_name(text: str) -> str:
+    if text and not is_name(text):
+        raise typer.BadParameter(f"expected the name of a deployment such as pr-42, got {text!r}")
+    return text
+
+
 Service = Annotated[
     str,
     typer.Option(
@@ -39,6 +45,15 @@ Instance = Annotated[
     typer.Option(
         help="The instance's name, unique in the mesh.  [default: the service's]",
         metavar="NAME",
+        show_default=False,
+    ),
+]
+Deployment = Annotated[
+    str,
+    typer.Option(
+        help="The offloaded deployment that the instance is part of.  [default: the baseline]",
+        metavar="NAME",
+        parser=_deployment_name,
         show_default=False,
     ),
 ]

@@ -9,6 +9,7 @@ def sidecar(
     service: envoys.Service,
     app_port: envoys.AppPort,
     instance: envoys.Instance = "",
+    deployment: envoys.Deployment = "",
     outbound_port: envoys.OutboundPort = 15001,
     inbound_port: envoys.InboundPort = 15006,
     inbound_address: envoys.InboundAddress = "127.0.0.1",
@@ -29,6 +30,7 @@ def sidecar(
         inbound_address=inbound_address,
         admin_port=admin_port,
         control_plane=control_plane,
+        deployment=deployment,
     )
     envoys.run(
         one,

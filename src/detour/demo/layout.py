@@ -87,6 +87,7 @@ class Layout:
             inbound_port=ports.inbound,
             admin_port=ports.admin,
             control_plane=self.xds_address,
+            deployment=instance.deployment,
         )
 
     def edge_envoy(self) -> Edge:

@@ -19,6 +19,7 @@ from detour.envoy.connection_manager import (
 from detour.envoy.identity import ClientTls, client_socket
 from detour.envoy.lua import enter_cookie_source, enter_source, scenario_source
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
+from detour.envoy.reports import hop_log, load_reports
 from detour.envoy.transparent import original_destination_cluster, transparent_listener
 from detour.envoy.vocabulary import (
     ADD_SCENARIO,
@@ -62,6 +63,7 @@ class Sidecar:
         control_plane: `ip:port` of the control plane's ADS.
         inbound_address: The IP address that the inbound listener binds.
         namespace: The Kubernetes namespace that the instance runs in.
+        deployment: The offloaded deployment that the instance is part of; empty for the baseline.
         tls: How it proves who it is to the control plane; None speaks plain text.
         probe_port: Where `GET /ready` is answered with 200 once every listener serves, on all IPv4 addresses.
         probe_address: Another address for it, such as a pod's.
@@ -84,6 +86,7 @@ class Sidecar:
     probe_port: int | None = None
     probe_address: str = "0.0.0.0"
     transparent_port: int | None = None
+    deployment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,8 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
     of the mesh.
     """
     is_transparent = sidecar.transparent_port is not None
-    metadata = {"role": "sidecar"} | ({"namespace": sidecar.namespace} if sidecar.namespace else {})
+    known = {"namespace": sidecar.namespace, "deployment": sidecar.deployment}
+    metadata = {"role": "sidecar", **{name: value for name, value in known.items() if value}}
     return _bootstrap(
         node={"id": sidecar.instance, "cluster": sidecar.service, "metadata": metadata},
         admin_port=sidecar.admin_port,
@@ -165,6 +169,7 @@ def _bootstrap(
         "bootstrap_extensions": [
             {"name": "envoy.bootstrap.internal_listener", "typed_config": {"@type": internal_listener}}
         ],
+        "cluster_manager": load_reports(_CONTROL_PLANE),
         "dynamic_resources": {"ads_config": _ads_config()},
         "static_resources": {"clusters": [control_plane, *clusters], "listeners": listeners},
     }
@@ -260,7 +265,13 @@ def _outbound(
     ]
     upgrades = [WEBSOCKET, {"upgrade_type": "CONNECT"}]
     return connection_manager(
-        stat_prefix, filters, **routes, upgrade_configs=upgrades, local_reply_config={"mappers": replies}, **options
+        stat_prefix,
+        filters,
+        **routes,
+        upgrade_configs=upgrades,
+        local_reply_config={"mappers": replies},
+        access_log=[hop_log(_CONTROL_PLANE)],
+        **options,
     )
 
 

@@ -51,6 +51,9 @@ SERVED_BY: Final = "served_by"
 
 SERVED_BY_HEADER: Final = "x-detour-served-by"
 
+TRIAL: Final = "detour.try"
+"""The flag (`override.config.`) that a request has while somebody tries it out; its value says which trial."""
+
 # Route tables.
 OUTBOUND_ROUTES: Final = "outbound"
 EDGE_ROUTES: Final = "edge"

@@ -16,6 +16,7 @@ from detour.injection.sidecar import (
     sidecar_container,
     tls_volume,
 )
+from detour.kubernetes.labels import OFFLOADED
 
 SERVICE_LABELS: Final = ("detour.dev/service", "app.kubernetes.io/name", "app")
 
@@ -80,7 +81,8 @@ def _set_proxy(pod: Json, settings: Settings) -> None:
 
 def _add_containers(pod: Json, chosen: Plan, settings: Settings) -> None:
     spec = pod["spec"]
-    sidecar = sidecar_container(service_of(pod), chosen, settings)
+    deployment = str(metadata(pod, "labels").get(OFFLOADED) or "")
+    sidecar = sidecar_container(service_of(pod), deployment, chosen, settings)
     rules = [redirect_container(chosen, settings)] if chosen.mode is Mode.TRANSPARENT else []
     initial = spec.get("initContainers") or []
     if settings.native:

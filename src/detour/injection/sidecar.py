@@ -49,11 +49,12 @@ the network no more. The pod's grace period bounds it. Of the fields, the fourth
 (kernel documentation, "proc_net_tcp")."""
 
 
-def sidecar_container(service: str, chosen: Plan, settings: Settings) -> Json:
+def sidecar_container(service: str, deployment: str, chosen: Plan, settings: Settings) -> Json:
     """Return the sidecar's container.
 
     Args:
         service: The service that the pod belongs to.
+        deployment: The offloaded deployment that it is part of; empty for the baseline.
         chosen: What was decided about the pod.
         settings: How pods get their sidecars.
     """
@@ -66,7 +67,7 @@ def sidecar_container(service: str, chosen: Plan, settings: Settings) -> Json:
         "name": SIDECAR,
         "image": settings.envoy_image,
         "command": ["envoy"],
-        "args": _arguments(service, chosen, settings),
+        "args": _arguments(service, deployment, chosen, settings),
         "env": [
             _from_pod("POD_NAME", "metadata.name"),
             _from_pod("POD_NAMESPACE", "metadata.namespace"),
@@ -131,10 +132,11 @@ def sds_annotations() -> dict[str, str]:
     return {_SDS_ANNOTATION + name.removesuffix(".json"): text for name, text in files.items()}
 
 
-def _arguments(service: str, chosen: Plan, settings: Settings) -> list[str]:
+def _arguments(service: str, deployment: str, chosen: Plan, settings: Settings) -> list[str]:
     bootstrap = sidecar_bootstrap(
         Sidecar(
             service=service,
+            deployment=deployment,
             instance="$(POD_NAME)",
             namespace="$(POD_NAMESPACE)",
             outbound_port=OUTBOUND_PORT,

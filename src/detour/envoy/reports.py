@@ -1,0 +1,63 @@
+"""What an Envoy reports to the control plane, as plain data in Envoy's JSON form.
+
+Invariant: nothing is reported of a request but of one that asks for it by its baggage; of all others only their
+number is known, which Envoy counts anyway.
+"""
+
+from typing import Final
+
+from detour.envoy.connection_manager import Json
+from detour.envoy.vocabulary import METADATA, SERVED_BY, TRIAL, TYPE
+
+_LOGGER: Final = TYPE + "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
+_LOGGED: Final = ("baggage", "grpc-status")
+
+
+def load_reports(control_plane: str) -> Json:
+    """Return the `cluster_manager` of a bootstrap: how many requests went to each cluster (LRS v3).
+
+    Args:
+        control_plane: The cluster to report to.
+    """
+    config = {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [_to(control_plane)]}
+    return {"load_stats_config": config}
+
+
+def hop_log(control_plane: str) -> Json:
+    """Return the access log of requests whose baggage says that somebody tries them out (ALS v3).
+
+    Args:
+        control_plane: The cluster to report to.
+    """
+    served_by = {
+        "tag": SERVED_BY,
+        "metadata": {"kind": {"host": {}}, "metadata_key": {"key": METADATA, "path": [{"key": SERVED_BY}]}},
+    }
+    common = {
+        "log_name": "hops",
+        "transport_api_version": "V3",
+        "grpc_service": _to(control_plane),
+        # Each entry goes out at once, for somebody waits for it; so there is nothing for a timer to do, which every
+        # worker of every idle Envoy would otherwise wake up for.
+        "buffer_size_bytes": 0,
+        "buffer_flush_interval": "3600s",
+        "custom_tags": [served_by],
+    }
+    baggage, grpc_status = _LOGGED
+    config = {
+        "@type": _LOGGER,
+        "common_config": common,
+        "additional_request_headers_to_log": [baggage],
+        "additional_response_headers_to_log": [grpc_status],
+        "additional_response_trailers_to_log": [grpc_status],
+    }
+    marked = {"name": baggage, "string_match": {"contains": f"override.config.{TRIAL}="}}
+    return {
+        "name": "envoy.access_loggers.http_grpc",
+        "filter": {"header_filter": {"header": marked}},
+        "typed_config": config,
+    }
+
+
+def _to(control_plane: str) -> Json:
+    return {"envoy_grpc": {"cluster_name": control_plane}}
