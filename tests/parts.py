@@ -33,7 +33,7 @@ from detour.mesh import (
     apply,
 )
 from detour.xds.catalog import subjects
-from detour.xds.server import AdsServer
+from detour.xds.server import AdsServer, Companion
 
 
 def free_port() -> int:
@@ -211,9 +211,10 @@ async def running_mesh(
     services: Iterable[Service] = (),
     deployments: Iterable[OffloadedDeployment] = (),
     settings: Settings | None = None,
+    companion: Companion | None = None,
 ) -> AsyncIterator[MeshUnderTest]:
     """Run a control plane that serves a mesh."""
-    ads = AdsServer(Mesh.of(services, deployments, settings))
+    ads = AdsServer(Mesh.of(services, deployments, settings), companion=companion)
     mesh = MeshUnderTest(ads, await ads.start("127.0.0.1:0"), logs)
     try:
         async with mesh.stack:

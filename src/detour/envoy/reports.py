@@ -7,7 +7,7 @@ number is known, which Envoy counts anyway.
 from typing import Final
 
 from detour.envoy.connection_manager import Json
-from detour.envoy.vocabulary import METADATA, SERVED_BY, TRIAL, TYPE
+from detour.envoy.vocabulary import CLUSTER, METADATA, SERVED_BY, TRIAL, TYPE
 
 _LOGGER: Final = TYPE + "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
 _LOGGED: Final = ("baggage", "grpc-status")
@@ -41,7 +41,7 @@ def hop_log(control_plane: str) -> Json:
         # worker of every idle Envoy would otherwise wake up for.
         "buffer_size_bytes": 0,
         "buffer_flush_interval": "3600s",
-        "custom_tags": [served_by],
+        "custom_tags": [served_by, {"tag": CLUSTER, "value": "%UPSTREAM_CLUSTER_RAW%"}],
     }
     baggage, grpc_status = _LOGGED
     config = {

@@ -49,6 +49,9 @@ MISSING: Final = "missing"
 SERVED_BY: Final = "served_by"
 """Endpoint metadata: `users` or `users@pr-42`, whatever cluster the endpoint was reached through."""
 
+CLUSTER: Final = "cluster"
+"""Tag of an access log entry: where a request was led to, also if there was no instance."""
+
 SERVED_BY_HEADER: Final = "x-detour-served-by"
 
 TRIAL: Final = "detour.try"

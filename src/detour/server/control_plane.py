@@ -6,6 +6,7 @@ that have expired.
 
 import asyncio
 import difflib
+import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ from detour.scenarios import State
 from detour.server.book import ScenarioBook
 from detour.server.events import Event, Events
 from detour.server.sources import Source
+from detour.traffic.calls import Seen
+from detour.traffic.reports import Reports
 from detour.xds.catalog import subjects
 from detour.xds.server import AdsServer, NamespaceOf
 
@@ -31,6 +34,9 @@ _NAMED_MAX = 10
 _EXPIRY_CHECK_SECONDS = 1.0
 """How late an expired deployment may be taken out of the mesh."""
 
+
+_CALLS_TOLD_SECONDS = 1.0
+"""How often those who listen may be told that other calls are seen."""
 
 _ENDED_TOLD = timedelta(days=30)
 """How long the links of a scenario that has ended say what became of it."""
@@ -126,7 +132,11 @@ class ControlPlane:
         self._naming = naming or Naming()
         self.is_ready = False
         """Whether Envoys are served."""
-        self.ads = AdsServer(self._in_force(), namespace_of, lambda: self.events.tell(Event("envoys")))
+        self.reports = Reports()
+        """What Envoys say that they did."""
+        self.ads = AdsServer(
+            self._in_force(), namespace_of, lambda: self.events.tell(Event("envoys")), self.reports
+        )
         if book:
             book.records.listen(self._tell)
 
@@ -263,6 +273,7 @@ class ControlPlane:
             for source in self.sources:
                 tasks.create_task(source.follow(self.publish))
             tasks.create_task(self._expire())
+            tasks.create_task(self._watch_calls())
             if self.book:
                 tasks.create_task(self.book.records.follow())
 
@@ -278,6 +289,18 @@ class ControlPlane:
         while True:
             await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
             self.publish()
+
+    def calls(self) -> list[Seen]:
+        """Return who called what lately."""
+        return self.reports.calls.recent(time.time())
+
+    async def _watch_calls(self) -> None:
+        told: list[Seen] = []
+        while True:
+            await asyncio.sleep(_CALLS_TOLD_SECONDS)
+            if len(self.events) and (found := self.calls()) != told:
+                told = found
+                self.events.tell(Event("calls"))
 
     async def _note(self, by: str, action: str, service: str, name: str) -> None:
         """Put what has been done to a deployment into the log of changes.

@@ -106,6 +106,12 @@ class Catalog:
             return False
         return target.deployment is None or self._mesh.deployment(target.host, target.deployment) is not None
 
+    def may_serve(self, name: str) -> bool:
+        """Say whether a cluster may have an instance: it stands for something, or falls back to something."""
+        target = self._target(name)
+        falls_back = target is not None and target.falls_back and target.host in self._mesh.services
+        return falls_back or self.is_backed(name)
+
     def replace(self, mesh: Mesh, touched: Iterable[str]) -> None:
         """Continue with another mesh.
 

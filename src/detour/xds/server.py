@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import grpc
 from envoy.service.discovery.v3 import ads_pb2_grpc
@@ -19,7 +19,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as R
 
 from detour.mesh import Mesh
 from detour.xds.admission import Admission
-from detour.xds.catalog import Catalog, Key
+from detour.xds.catalog import ROUTES, Catalog, Key
 from detour.xds.session import Session
 
 _ADMITTED_PER_SECOND: Final = 200
@@ -98,6 +98,19 @@ class Connection:
         return responses
 
 
+class Companion(Protocol):
+    """Serves Envoys as well, on the same port."""
+
+    def join(self, ads: "AdsServer", server: grpc.aio.Server) -> None:
+        """Add what it serves to the server, before that starts."""
+
+    def telling(self, connection: Connection) -> None:
+        """Know that an Envoy is about to be told of clusters or endpoints."""
+
+    def end(self) -> None:
+        """Have all streams closed in good order."""
+
+
 class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
     """Serves a mesh to every Envoy that connects.
 
@@ -106,10 +119,15 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         namespace_of: Gives the namespace that a caller speaks for, by what gRPC has verified of it, or None for
             nobody that is known; without it, callers are believed.
         connected: Called whenever an Envoy has come or gone.
+        companion: What else is served to Envoys.
     """
 
     def __init__(
-        self, mesh: Mesh, namespace_of: NamespaceOf | None = None, connected: Callable[[], None] | None = None
+        self,
+        mesh: Mesh,
+        namespace_of: NamespaceOf | None = None,
+        connected: Callable[[], None] | None = None,
+        companion: Companion | None = None,
     ) -> None:
         self._namespace_of = namespace_of
         self._connected = connected or (lambda: None)
@@ -120,6 +138,9 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         # Two servers on one port would each see half of the Envoys.
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
+        self._companion = companion
+        if companion:
+            companion.join(self, self._server)
 
     @property
     def mesh(self) -> Mesh:
@@ -156,6 +177,8 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         """Close all streams; Envoys keep what they have."""
         for connection in self.connections:
             connection.end()
+        if self._companion:
+            self._companion.end()
         await self._server.stop(_GRACE_SECONDS)
 
     def update(self, mesh: Mesh, subjects: Iterable[str]) -> None:
@@ -180,7 +203,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         first = await anext(requests, None)
         if first is None:
             return
-        verified = self._verified(context)
+        verified = self.verified(context)
         if verified is None:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh")
             return
@@ -191,6 +214,8 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         try:
             while not (reading.done() or connection.has_ended):
                 for response in await connection.next_responses():
+                    if self._companion and response.type_url != ROUTES:
+                        self._companion.telling(connection)
                     yield response
         finally:
             self.connections.discard(connection)
@@ -199,7 +224,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             with suppress(asyncio.CancelledError):
                 await reading
 
-    def _verified(self, context: grpc.aio.ServicerContext) -> str | None:
+    def verified(self, context: grpc.aio.ServicerContext) -> str | None:
         """Return the namespace that a caller's certificate speaks for; "" if none is asked for, None if refused."""
         return self._namespace_of(context.auth_context()) if self._namespace_of else ""
 

@@ -97,6 +97,11 @@ class Session:
         return self._subjects.keys()
 
     @property
+    def clusters(self) -> list[str]:
+        """The clusters that the Envoy has asked for, and that may have an instance."""
+        return [name for name in self._subscriptions[CLUSTER].sent if self._catalog.may_serve(name)]
+
+    @property
     def acknowledged(self) -> dict[str, dict[str, str]]:
         """By type URL, the names that the Envoy holds with the versions that it acknowledged."""
         return {type_url: dict(one.acknowledged) for type_url, one in self._subscriptions.items()}

@@ -1,0 +1,186 @@
+"""The gRPC services by which Envoys report, beside ADS on the same port.
+
+Invariant: thin adapters. What reports mean is decided by `calls`, `hops` and `trials`; this module reads, and says
+which clusters' loads it wants. A caller is who its certificate says, as with ADS.
+
+Envoy begins to count a cluster's requests when it is told to. Told to count all that it has, it would leave out
+what happens to a cluster in its first second, which for most tests is all that happens. So each Envoy is told
+names, and a new one before it has the cluster.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import grpc
+from envoy.config.core.v3.base_pb2 import Node
+from envoy.service.accesslog.v3 import als_pb2_grpc
+from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
+from envoy.service.load_stats.v3 import lrs_pb2_grpc
+from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest, LoadStatsResponse
+
+from detour.mesh import Mesh
+from detour.traffic.calls import Calls, counts
+from detour.traffic.hops import hop_of, trial_of
+from detour.traffic.reporter import Reporter, reporter
+from detour.traffic.trials import Trials
+from detour.xds.server import AdsServer, Connection
+
+_REPORTS_PER_SECOND: Final = 100
+"""How many reports all Envoys together send at most: each has all that an Envoy knows of itself in it, 60 kB."""
+
+
+@dataclass(slots=True, eq=False)
+class _Loads:
+    """One Envoy's stream of load reports.
+
+    Args:
+        node: The Envoy's id.
+        asked: What it was last asked to report.
+    """
+
+    node: str
+    asked: LoadStatsResponse | None = None
+    has_ended: bool = False
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        """Have it considered anew what is to be reported."""
+        self.woken.set()
+
+    def end(self) -> None:
+        """Have the stream closed in good order."""
+        self.has_ended = True
+        self.wake()
+
+
+class Reports(
+    lrs_pb2_grpc.LoadReportingServiceServicer,  # type: ignore[misc]
+    als_pb2_grpc.AccessLogServiceServicer,  # type: ignore[misc]
+):
+    """Takes what Envoys report (`detour.xds.server.Companion`).
+
+    Attributes:
+        calls: Who called what lately.
+        trials: The requests that somebody tries out at this moment.
+    """
+
+    def __init__(self) -> None:
+        self.calls = Calls()
+        self.trials = Trials()
+        self._ads: AdsServer | None = None
+        self._loads: set[_Loads] = set()
+        self._ended = asyncio.Event()
+
+    def join(self, ads: AdsServer, server: grpc.aio.Server) -> None:
+        """Serve Envoys, beside ADS."""
+        self._ads = ads
+        lrs_pb2_grpc.add_LoadReportingServiceServicer_to_server(self, server)
+        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)
+
+    def telling(self, connection: Connection) -> None:
+        """Have the requests to new clusters counted from the first one on."""
+        for one in self._loads:
+            if one.node == connection.node:
+                one.wake()
+
+    def end(self) -> None:
+        """Close all streams."""
+        self._ended.set()
+        for one in self._loads:
+            one.end()
+
+    async def StreamLoadStats(  # noqa: N802  the name is the protocol's
+        self, requests: AsyncIterator[LoadStatsRequest], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[LoadStatsResponse]:
+        """Carry one Envoy's load reports (`envoy.service.load_stats.v3.LoadReportingService`)."""
+        requests = aiter(requests)
+        first = await anext(requests, None)
+        if first is None:
+            return
+        caller = await self._introduced(first.node, context)
+        stream = _Loads(first.node.id)
+        self._loads.add(stream)
+        reading = asyncio.create_task(self._read_loads(requests, caller, stream))
+        try:
+            while not (reading.done() or stream.has_ended):
+                wanted = self._wanted(stream)
+                if wanted != stream.asked:
+                    stream.asked = wanted
+                    yield wanted
+                await stream.woken.wait()
+                stream.woken.clear()
+        finally:
+            self._loads.discard(stream)
+            reading.cancel()
+            await asyncio.wait({reading})
+
+    async def StreamAccessLogs(  # noqa: N802  the name is the protocol's
+        self, requests: AsyncIterator[StreamAccessLogsMessage], context: grpc.aio.ServicerContext
+    ) -> StreamAccessLogsResponse:
+        """Take one Envoy's access log (`envoy.service.accesslog.v3.AccessLogService`)."""
+        requests = aiter(requests)
+        first = await anext(requests, None)
+        if first is not None:
+            caller = await self._introduced(first.identifier.node, context)
+            self._take_hops(first, caller)
+            reading = asyncio.create_task(self._read_hops(requests, caller))
+            ending = asyncio.create_task(self._ended.wait())
+            try:
+                await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                reading.cancel()
+                ending.cancel()
+                await asyncio.wait({reading, ending})
+        return StreamAccessLogsResponse()
+
+    @property
+    def _mesh(self) -> Mesh:
+        return self._ads.mesh if self._ads else Mesh()
+
+    async def _introduced(self, node: Node, context: grpc.aio.ServicerContext) -> Reporter:
+        """Say who reports; one whom the mesh could not have is refused."""
+        verified = self._ads.verified(context) if self._ads else ""
+        if verified is None:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh")
+        caller = reporter(node, verified or "", self._mesh.settings.naming)
+        if caller is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "node.cluster is not the name of a service")
+        assert caller is not None  # noqa: S101  abort raises
+        return caller
+
+    async def _read_loads(
+        self, requests: AsyncIterator[LoadStatsRequest], caller: Reporter, stream: _Loads
+    ) -> None:
+        try:
+            async for request in requests:
+                at = time.time()
+                for one in counts(request, caller, self._mesh):
+                    self.calls.add(one, at)
+                stream.wake()
+        finally:
+            stream.wake()
+
+    def _wanted(self, stream: _Loads) -> LoadStatsResponse:
+        """Return what an Envoy is to report, and how often.
+
+        Where another server tells it of clusters, nobody here knows their names: it reports all that it has.
+        """
+        wanted = LoadStatsResponse()
+        wanted.load_reporting_interval.seconds = math.ceil(len(self._loads) / _REPORTS_PER_SECOND)
+        connections = [one for one in self._ads.connections if one.node == stream.node] if self._ads else []
+        wanted.send_all_clusters = not connections
+        wanted.clusters.extend(sorted({name for one in connections for name in one.session.clusters}))
+        return wanted
+
+    async def _read_hops(self, requests: AsyncIterator[StreamAccessLogsMessage], caller: Reporter) -> None:
+        async for message in requests:
+            self._take_hops(message, caller)
+
+    def _take_hops(self, message: StreamAccessLogsMessage, caller: Reporter) -> None:
+        for entry in message.http_logs.log_entry:
+            if trial := self.trials.find(trial_of(entry)):
+                trial.take(hop_of(entry, caller, self._mesh.settings.naming))
