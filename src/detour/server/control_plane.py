@@ -23,6 +23,7 @@ from detour.scenarios import State
 from detour.server.book import ScenarioBook
 from detour.server.events import Event, Events
 from detour.server.sources import Source
+from detour.server.trial import HeadersFor, by_baggage
 from detour.traffic.calls import Seen
 from detour.traffic.reports import Reports
 from detour.xds.catalog import subjects
@@ -134,6 +135,8 @@ class ControlPlane:
         """Whether Envoys are served."""
         self.reports = Reports()
         """What Envoys say that they did."""
+        self.headers_for: HeadersFor = by_baggage
+        """What makes an edge believe the overrides of a request that somebody tries."""
         self.ads = AdsServer(
             self._in_force(), namespace_of, lambda: self.events.tell(Event("envoys")), self.reports
         )

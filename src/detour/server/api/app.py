@@ -15,6 +15,7 @@ from detour.server.api.identities import add_identities
 from detour.server.api.metrics import add_metrics
 from detour.server.api.problems import add_problems, documented
 from detour.server.api.scenarios import add_scenarios
+from detour.server.api.traffic import add_traffic
 from detour.server.control_plane import ControlPlane
 from detour.server.identities import Identities
 from detour.server.sources import MeshFile
@@ -47,6 +48,7 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
     add_scenarios(app, plane)
     add_changes(app, plane)
     add_identities(app, app.state.identities)
+    add_traffic(app, plane)
     add_metrics(app, plane)
     _describe(app)
     return app

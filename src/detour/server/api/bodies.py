@@ -1,5 +1,6 @@
 """What the API takes and gives, as JSON."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
@@ -253,8 +254,17 @@ class ScenarioIn(BaseModel, extra="forbid"):
 
     def draft(self, owner: str) -> Draft:
         """Return the value that it stands for; the owner is this one if it does not say."""
-        overrides = Overrides.collect(_override(key, value) for key, value in self.overrides.items())
+        overrides = collected(self.overrides)
         return Draft(overrides, owner if self.owner is None else self.owner, self.description, self.expires)
+
+
+def collected(overrides: Mapping[str, str]) -> Overrides:
+    """Return overrides that are written without `override.` in front.
+
+    Raises:
+        ValueError: One of them is none.
+    """
+    return Overrides.collect(_override(key, value) for key, value in overrides.items())
 
 
 def _override(key: str, value: str) -> Override:
