@@ -1,0 +1,233 @@
+"""Trying a request through the API, on a real edge with real sidecars behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from detour.server import ControlPlane
+from detour.server.trial import by_baggage
+from parts import MeshUnderTest, application, free_port, http_instance
+
+MESH = """\
+edge:
+  hosts: {{staging.example.test: web}}
+  previews: {{preview.example.test: web}}
+  url: {url}
+services:
+  web: {{endpoints: ["{web}"]}}
+  users:
+    endpoints: ["{users}"]
+    deployments:
+      pr-42: {{endpoints: ["{offloaded}"]}}
+"""
+
+
+@dataclass
+class Running:
+    """A mesh that runs, the API of its control plane, and what the service web got last."""
+
+    mesh: MeshUnderTest
+    http: httpx.AsyncClient
+    plane: ControlPlane
+    last: list[Request]
+
+    async def attempt(self, **body: object) -> dict:
+        """Try a request, by default on the mesh's own host."""
+        answer = await self.http.post("/v1/trials", json={"host": "staging.example.test", **body})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@pytest.fixture
+def edge_port() -> int:
+    """Return the edge's port."""
+    return free_port()
+
+
+@pytest.fixture
+async def running(
+    plane: ControlPlane, http, mesh_file: Path, tmp_path: Path, edge_port: int
+) -> AsyncIterator[Running]:
+    """Run web, which calls users through its own sidecar, and users with its deployment; there is no edge yet."""
+    async with AsyncExitStack() as stack:
+        mesh = MeshUnderTest(plane.ads, await plane.ads.start("127.0.0.1:0"), tmp_path, stack)
+        client = await mesh.sidecar(service="web", instance="web-1")
+        last: list[Request] = []
+
+        async def answer(request: Request) -> Response:
+            last.append(request)
+            if request.url.path == "/long":
+                return PlainTextResponse("é" * 20_000)
+            lines = {"baggage": ",".join(request.headers.getlist("baggage"))}
+            called = await client.get("http://users/me", headers=lines)
+            body = {"said": (await request.body()).decode(), "called": called.text}
+            return JSONResponse(body, called.status_code, {"set-cookie": "a=secret", "x-own": "1"})
+
+        every = ["GET", "POST"]
+        app = Starlette(routes=[Route("/{path:path}", answer, methods=every)])
+        parts = {
+            "web": await stack.enter_async_context(application(app)),
+            "users": await stack.enter_async_context(http_instance("users-1")),
+            "offloaded": await stack.enter_async_context(http_instance("users-pr-42")),
+        }
+        mesh_file.write_text(MESH.format(url=f"http://127.0.0.1:{edge_port}", **parts))
+        following = asyncio.create_task(plane.follow())
+        await until(lambda: "web" in plane.mesh.services)
+        yield Running(mesh, http, plane, last)
+        following.cancel()
+        await asyncio.wait({following})
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def test_each_hop_is_told(running: Running, edge_port: int) -> None:
+    """Who called what, who answered, how long it took, and what came of what."""
+    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    tried = await running.attempt(overrides={"route.users": "pr-42"}, path="/rides?a=1")
+    assert (tried["status"], tried["note"], tried["truncated"]) == (200, "", False)
+    assert tried["url"] == "http://staging.example.test/rides?a=1"
+    assert "users-pr-42" in tried["body"]
+    assert tried["headers"]["x-own"] == "1"
+    assert "set-cookie" not in tried["headers"]
+    first, second = tried["hops"]
+    assert (first["caller"], first["service"], first["served_by"]) == ("edge", "web", "web")
+    assert (first["method"], first["path"], first["status"]) == ("GET", "/rides?a=1", 200)
+    assert (first["parent"], first["offset_ms"], second["parent"]) == (None, 0, 0)
+    assert (second["caller"], second["caller_instance"], second["path"]) == ("web", "web-1", "/me")
+    assert (second["service"], second["deployment"], second["served_by"]) == ("users", "pr-42", "users@pr-42")
+    assert 0 < second["duration_ms"] < first["duration_ms"] <= tried["duration_ms"] * 2
+    assert tried["expected"] == [{"service": "users", "deployment": "pr-42", "reached": True}]
+
+
+async def test_what_is_sent(running: Running, edge_port: int) -> None:
+    """Method, headers and body as they were asked for, but for headers by which a request travels."""
+    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    headers = {"X-Own": "2", "Host": "evil.test", "Content-Length": "1000", "Transfer-Encoding": "chunked"}
+    tried = await running.attempt(method="POST", path="/a", headers=headers, body="hällo")
+    assert '"said":"hällo"' in tried["body"]
+    assert running.last[-1].headers["x-own"] == "2"
+    assert running.last[-1].headers["host"] == "staging.example.test"
+    assert running.plane.reports.trials._under_way == {}
+
+
+async def test_what_was_not_reached(running: Running, edge_port: int) -> None:
+    """A service that was never called, and a deployment that is gone."""
+    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    tried = await running.attempt(overrides={"route.users": "gone", "route.payments": "pr-1"})
+    assert tried["status"] == 503
+    assert tried["hops"][1]["why"] == "there is no ready instance"
+    assert [one["reached"] for one in tried["expected"]] == [False, False]
+
+
+async def test_an_edge_that_does_not_trust(running: Running, edge_port: int) -> None:
+    """The first hop is known by its answer, and it is said what can't be; with what it believes, all hops are."""
+    await running.mesh.edge(trust_overrides=False, port=edge_port)
+    tried = await running.attempt(overrides={"route.users": "pr-42"})
+    assert "does not trust" in tried["note"]
+    assert "had no effect" in tried["note"]
+    (hop,) = tried["hops"]
+    assert (hop["caller"], hop["service"], hop["status"], hop["parent"]) == ("edge", "web", 200, None)
+    assert tried["expected"] == [{"service": "users", "deployment": "pr-42", "reached": None}]
+
+
+async def test_in_a_scenario(running: Running, edge_port: int) -> None:
+    """Its overrides are the edge's to add, and are among those that are to be reached."""
+    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    body = {"overrides": {"route.users": "pr-42"}}
+    assert (await running.http.put("/v1/scenarios/checkout", json=body, headers={"if-none-match": "*"})).is_success
+
+    async def is_known() -> dict:
+        while (tried := await running.attempt(scenario="checkout"))["status"] == 404:
+            pass
+        return tried
+
+    async with asyncio.timeout(20):
+        tried = await is_known()
+    assert tried["headers"]["x-detour-scenario"] == "checkout"
+    assert [one["served_by"] for one in tried["hops"]] == ["web", "users@pr-42"]
+    assert tried["expected"] == [{"service": "users", "deployment": "pr-42", "reached": True}]
+    answer = await running.http.post("/v1/trials", json={"scenario": "nobody"})
+    assert (answer.status_code, answer.json()["title"]) == (404, "Not Found")
+
+
+async def test_what_makes_an_edge_believe(running: Running, edge_port: int) -> None:
+    """Is the control plane's to say, and gets the mark with the overrides."""
+    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    running.plane.headers_for = lambda overrides: {**by_baggage(overrides), "x-token": str(len(overrides))}
+    tried = await running.attempt(overrides={"route.users": "pr-42"})
+    assert running.last[-1].headers["x-token"] == "2"
+    assert len(tried["hops"]) == 2
+
+
+async def test_a_long_answer(running: Running, edge_port: int) -> None:
+    """Is shown as far as 16 kB."""
+    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    tried = await running.attempt(path="/long")
+    assert (tried["truncated"], len(tried["body"].encode())) == (True, 16 * 1024)
+
+
+async def test_hosts(running: Running, edge_port: int) -> None:
+    """Those that the edge serves are taken; all others are the edge's own, which it may not serve."""
+    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    for host in ("preview.example.test", "staging.example.test:8443"):
+        assert (await running.attempt(host=host))["status"] == 200
+    for host in ("169.254.169.254", "users", "staging.example.test@evil.test", "a b", "\r\nx: y", "", None):
+        tried = await running.attempt(host=host)
+        assert (tried["url"], tried["status"]) == (f"http://127.0.0.1:{edge_port}/", 404)
+
+
+async def test_where_no_edge_is(running: Running, edge_port: int) -> None:
+    """It is said what is missing: an edge at the address, or the address."""
+    answer = await running.http.post("/v1/trials", json={})
+    assert (answer.status_code, answer.json()["title"]) == (502, "Bad Gateway")
+    assert f"no edge answers at http://127.0.0.1:{edge_port}" in answer.json()["detail"]
+
+
+async def test_where_nobody_said_where_an_edge_is(http) -> None:
+    """It is said what to put where."""
+    answer = await http.post("/v1/trials", json={})
+    assert (answer.status_code, answer.json()["title"]) == (409, "Conflict")
+    assert "edge: {url:" in answer.json()["detail"]
+    for body in (
+        {"path": "evil.test"},
+        {"path": "/\r\n"},
+        {"method": "CONNECT"},
+        {"headers": {"a b": "c"}},
+        {"x": 1},
+    ):
+        assert (await http.post("/v1/trials", json=body)).status_code == 422
+    long = {f"config.f{number}": "x" * 1000 for number in range(9)}
+    assert (await http.post("/v1/trials", json={"overrides": long})).status_code == 422
+
+
+async def test_calls(running: Running, edge_port: int) -> None:
+    """Are listed, and those who listen are told that there are some."""
+    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    with running.plane.events.listening() as listening:
+        await running.attempt(overrides={"route.users": "pr-42"})
+        async with asyncio.timeout(20):
+            while not {one.kind for one in await listening.next(20)} & {"calls"}:
+                pass
+    async with asyncio.timeout(20):
+        while len(found := (await running.http.get("/v1/calls")).json()) < 2:
+            await asyncio.sleep(0.01)
+    assert all(one.pop("last").endswith("Z") for one in found)
+    plain = {"caller_deployment": None, "requests": 1, "errors": 0}
+    assert found == [
+        {"caller": "edge", "service": "web", "deployment": None, **plain},
+        {"caller": "web", "service": "users", "deployment": "pr-42", **plain},
+    ]
