@@ -91,11 +91,16 @@ class Hop:
         """When its answer ended."""
         return self.start + self.seconds
 
+    @property
+    def served_deployment(self) -> str | None:
+        """The deployment that answered; None for the baseline."""
+        return (self.served_by or "").partition("@")[2] or None
+
     def is_from(self, other: "Hop") -> bool:
         """Say whether the instances that served another hop may have sent this one."""
         if self.by_edge or self is other or self.caller != other.service:
             return False
-        return self.caller_deployment in {None, _split(other.served_by or "")[1]}
+        return self.caller_deployment in {None, other.served_deployment}
 
 
 def trial_of(entry: HTTPAccessLogEntry) -> str | None:
@@ -138,23 +143,34 @@ def parents(hops: Sequence[Hop]) -> list[int | None]:
     """Return for each hop the place of the one that it came of; None for the first, and where nobody can tell.
 
     That is one whose service is the hop's caller. Of several it is the shortest that lasted as long as the hop did;
-    of none that did, the last before it, for a service may call others when it has answered.
+    of none that did, the last before it, for a service may call others when it has answered. Nobody is his own
+    ancestor.
     """
-    return [_parent(hops, hop) for hop in hops]
+    found: list[int | None] = [None] * len(hops)
+    for at, hop in enumerate(hops):
+        found[at] = next((one for one in _candidates(hops, hop) if at not in _line(found, one)), None)
+    return found
 
 
-def _parent(hops: Sequence[Hop], hop: Hop) -> int | None:
-    earlier = [(at, one) for at, one in enumerate(hops) if hop.is_from(one) and one.start <= hop.start + _TOLERANCE]
-    # Nobody is his own ancestor: of two that may each come of the other the later one does.
-    earlier = [(at, one) for at, one in earlier if not (one.is_from(hop) and _order(one) >= _order(hop))]
-    around = [(one.seconds, at) for at, one in earlier if one.end + _TOLERANCE >= hop.end]
-    if around:
-        return min(around)[1]
-    return max(((one.start, at) for at, one in earlier), default=(0.0, None))[1]
+def _candidates(hops: Sequence[Hop], hop: Hop) -> list[int]:
+    """Return the places of those that a hop may have come of, the likeliest first."""
+    earlier = [at for at, one in enumerate(hops) if hop.is_from(one) and one.start <= hop.start + _TOLERANCE]
+    around = {at for at in earlier if hops[at].end + _TOLERANCE >= hop.end}
+
+    def unlikely(at: int) -> tuple[bool, bool, float]:
+        one = hops[at]
+        # Who did not say which deployment it is rather is none.
+        is_other = hop.caller_deployment != one.served_deployment
+        return at not in around, is_other, one.seconds if at in around else -one.start
+
+    return sorted(earlier, key=unlikely)
 
 
-def _order(hop: Hop) -> tuple[float, float]:
-    return hop.start, -hop.seconds
+def _line(found: Sequence[int | None], place: int | None) -> Iterator[int]:
+    """Yield a place, and those that it came of."""
+    while place is not None:
+        yield place
+        place = found[place]
 
 
 def _aim(served_by: str, cluster: str, authority: str, caller: Reporter, naming: Naming) -> tuple[str, str | None]:
@@ -169,11 +185,6 @@ def _aim(served_by: str, cluster: str, authority: str, caller: Reporter, naming:
     # An override that fell back to the baseline was for the baseline, as it asked.
     fell_back = target.falls_back and served_by not in {"", target.label}
     return target.host, None if fell_back else target.deployment
-
-
-def _split(label: str) -> tuple[str, str | None]:
-    service, _, deployment = label.partition("@")
-    return service, deployment or None
 
 
 def _method(entry: HTTPAccessLogEntry) -> str:

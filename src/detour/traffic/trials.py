@@ -14,7 +14,7 @@ from detour.traffic.hops import Hop
 TRIALS_MAX: Final = 50
 """How many may be under way at once."""
 
-HOPS_MAX: Final = 500
+HOPS_MAX: Final = 300
 """How many hops of one are kept."""
 
 _ID_BYTES: Final = 12
