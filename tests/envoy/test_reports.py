@@ -23,8 +23,10 @@ from parts import Client, MeshUnderTest, application, edge_of, grpc_instance, ht
 
 @pytest.fixture
 def reports() -> Reports:
-    """Return what takes the reports."""
-    return Reports()
+    """Return what takes the reports, and somebody wants to see."""
+    made = Reports()
+    made.look()
+    return made
 
 
 @pytest.fixture
@@ -170,3 +172,17 @@ async def test_nothing_else_is_reported(mesh: MeshUnderTest, reports: Reports) -
             await client.get("/", headers={"baggage": f"override.config.detour.try={mark}"})
         await until(lambda: trial.has_edge and len(trial.hops) == 2)
     assert over.hops == []
+
+
+async def test_who_looks_is_told_soon(tmp_path: Path) -> None:
+    """Where nobody does, Envoys seldom report; what they counted until then is not lost."""
+    unseen = Reports()
+    async with (
+        http_instance("users-1") as users,
+        running_mesh(tmp_path, [Service("users", (users,))], companion=unseen) as mesh,
+    ):
+        caller = await mesh.sidecar(service="rides")
+        await caller.get("http://users/")
+        assert [one.asked.load_reporting_interval.seconds for one in unseen._loads] == [10]
+        unseen.look()
+        await until(lambda: numbers(unseen) == {Call("rides", None, "users", None): (1, 0)})

@@ -74,7 +74,7 @@ class Layout:
         """Return the mesh file's content: the baseline only, since the offloaded deployments come at run time."""
         # A service behind a queue is called through no sidecar, so it is nothing to the mesh.
         services = {one.name: self._service(one) for one in self.topology if one.scheme != QUEUE}
-        return {"services": services, "edge": {"hosts": {"*": ENTRANCE}}}
+        return {"services": services, "edge": {"hosts": {"*": ENTRANCE}, "url": self.edge_url}}
 
     def sidecar(self, instance: Instance) -> Sidecar:
         """Return what the instance's sidecar is told at its start."""

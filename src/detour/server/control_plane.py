@@ -294,7 +294,8 @@ class ControlPlane:
             self.publish()
 
     def calls(self) -> list[Seen]:
-        """Return who called what lately."""
+        """Return who called what lately, and have Envoys say more of it soon."""
+        self.reports.look()
         return self.reports.calls.recent(time.time())
 
     async def _watch_calls(self) -> None:

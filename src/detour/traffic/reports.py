@@ -32,6 +32,12 @@ from detour.xds.server import AdsServer, Connection
 _REPORTS_PER_SECOND: Final = 100
 """How many reports all Envoys together send at most: each has all that an Envoy knows of itself in it, 60 kB."""
 
+_UNSEEN_SECONDS: Final = 10
+"""How often each reports where nobody looks."""
+
+_LOOK_SECONDS: Final = 60.0
+"""How long somebody who has looked may want to see more."""
+
 
 @dataclass(slots=True, eq=False)
 class _Loads:
@@ -73,6 +79,7 @@ class Reports(
         self.trials = Trials()
         self._ads: AdsServer | None = None
         self._loads: set[_Loads] = set()
+        self._looked = -math.inf
         self._ended = asyncio.Event()
 
     def join(self, ads: AdsServer, server: grpc.aio.Server) -> None:
@@ -85,6 +92,13 @@ class Reports(
         """Have the requests to new clusters counted from the first one on."""
         for one in self._loads:
             if one.node == connection.node:
+                one.wake()
+
+    def look(self) -> None:
+        """Have calls reported often for a while: somebody wants to see them."""
+        was_seen, self._looked = self._is_seen, time.monotonic()
+        if not was_seen:
+            for one in self._loads:
                 one.wake()
 
     def end(self) -> None:
@@ -138,6 +152,10 @@ class Reports(
         return StreamAccessLogsResponse()
 
     @property
+    def _is_seen(self) -> bool:
+        return time.monotonic() < self._looked + _LOOK_SECONDS
+
+    @property
     def _mesh(self) -> Mesh:
         return self._ads.mesh if self._ads else Mesh()
 
@@ -170,7 +188,8 @@ class Reports(
         Where another server tells it of clusters, nobody here knows their names: it reports all that it has.
         """
         wanted = LoadStatsResponse()
-        wanted.load_reporting_interval.seconds = math.ceil(len(self._loads) / _REPORTS_PER_SECOND)
+        seconds = math.ceil(len(self._loads) / _REPORTS_PER_SECOND)
+        wanted.load_reporting_interval.seconds = seconds if self._is_seen else max(seconds, _UNSEEN_SECONDS)
         connections = [one for one in self._ads.connections if one.node == stream.node] if self._ads else []
         wanted.send_all_clusters = not connections
         wanted.clusters.extend(sorted({name for one in connections for name in one.session.clusters}))
