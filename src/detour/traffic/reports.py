@@ -116,6 +116,8 @@ class Reports(
         if first is None:
             return
         caller = await self._introduced(first.node, context)
+        # Of an Envoy that connects again it holds what happened meanwhile.
+        self._take_loads(first, caller)
         stream = _Loads(first.node.id)
         self._loads.add(stream)
         reading = asyncio.create_task(self._read_loads(requests, caller, stream))
@@ -175,12 +177,15 @@ class Reports(
     ) -> None:
         try:
             async for request in requests:
-                at = time.time()
-                for one in counts(request, caller, self._mesh):
-                    self.calls.add(one, at)
+                self._take_loads(request, caller)
                 stream.wake()
         finally:
             stream.wake()
+
+    def _take_loads(self, request: LoadStatsRequest, caller: Reporter) -> None:
+        at = time.time()
+        for one in counts(request, caller, self._mesh):
+            self.calls.add(one, at)
 
     def _wanted(self, stream: _Loads) -> LoadStatsResponse:
         """Return what an Envoy is to report, and how often.
