@@ -1,5 +1,6 @@
 """`detour sidecar`, `edge` and `bootstrap`: an Envoy in the foreground."""
 
+import json
 import os
 import signal
 import socket
@@ -140,3 +141,11 @@ def test_a_bootstrap_is_one_or_the_other(here, arguments):
     """A sidecar's or an edge's."""
     line = refusal(here("bootstrap", *arguments))
     assert line == "give either --service NAME, for a sidecar's bootstrap, or --edge"
+
+
+def test_an_instance_of_a_deployment_says_so(here):
+    """For those who look at who calls whom; what is no name is refused."""
+    options = ("bootstrap", "--service", "users", "--deployment")
+    metadata = json.loads(here(*options, "pr-42").stdout)["node"]["metadata"]
+    assert metadata == {"role": "sidecar", "deployment": "pr-42"}
+    assert "expected the name of a deployment such as pr-42" in here(*options, "a b").stderr

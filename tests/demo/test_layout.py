@@ -40,3 +40,4 @@ def test_the_mesh_file_holds_the_baseline_behind_its_sidecars(layout, tmp_path):
     assert mesh.services["drivers"].protocol is Protocol.HTTP2
     assert not mesh.deployments
     assert mesh.settings.edge_hosts == {"*": "web"}
+    assert mesh.settings.edge_url == layout.edge_url

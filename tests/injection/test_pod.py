@@ -197,3 +197,11 @@ async def succeeds(kubelet: httpx.AsyncClient, url: str) -> bool:
         return (await kubelet.get(url)).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_a_sidecar_says_which_deployment_it_is_part_of() -> None:
+    """As the pod's labels have it; a baseline's says nothing."""
+    offloaded = pod(labels={"detour.dev/service": "users", "detour.dev/offloaded": "pr-42"})
+    for given, deployment in ((offloaded, '"deployment":"pr-42"'), (pod(), '"namespace":"$(POD_NAMESPACE)"}')):
+        (sidecar,) = [one for one in inject(given, Settings())["spec"]["initContainers"] if "args" in one]
+        assert deployment in sidecar["args"][1]
