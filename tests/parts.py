@@ -162,9 +162,9 @@ class MeshUnderTest:
         process = await self.envoy(sidecar_bootstrap(sidecar), sidecar.instance)
         return await self.stack.enter_async_context(Client(sidecar.outbound_port, process, sidecar))
 
-    async def edge(self, *, trust_overrides: bool, port: int = 0) -> "Client":
-        """Start an edge, on a free port by default, and return a client that calls it from outside."""
-        port = port or free_port()
+    async def edge(self, *, trust_overrides: bool) -> "Client":
+        """Start an edge, and return a client that calls it from outside."""
+        port = free_port()
         edge = Edge(
             listen=f"127.0.0.1:{port}",
             admin_port=free_port(),

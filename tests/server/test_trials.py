@@ -13,9 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from detour.mesh import Endpoint
 from detour.server import ControlPlane
 from detour.server.trial import by_baggage
-from parts import MeshUnderTest, application, free_port, http_instance
+from parts import MeshUnderTest, application, http_instance
+
+NOBODY = 1
+"""A port that nothing listens on."""
 
 MESH = """\
 edge:
@@ -38,7 +42,20 @@ class Running:
     mesh: MeshUnderTest
     http: httpx.AsyncClient
     plane: ControlPlane
+    file: Path
+    parts: dict[str, Endpoint]
     last: list[Request]
+    url: str = ""
+
+    async def edge(self, *, trusts: bool = True) -> None:
+        """Start an edge."""
+        await self.edge_at((await self.mesh.edge(trust_overrides=trusts)).port)
+
+    async def edge_at(self, port: int) -> None:
+        """Say in the mesh file where the edge is."""
+        self.url = f"http://127.0.0.1:{port}"
+        self.file.write_text(MESH.format(url=self.url, **self.parts))
+        await until(lambda: self.plane.mesh.settings.edge_url == self.url)
 
     async def attempt(self, **body: object) -> dict:
         """Try a request, by default on the mesh's own host."""
@@ -48,15 +65,7 @@ class Running:
 
 
 @pytest.fixture
-def edge_port() -> int:
-    """Return the edge's port."""
-    return free_port()
-
-
-@pytest.fixture
-async def running(
-    plane: ControlPlane, http, mesh_file: Path, tmp_path: Path, edge_port: int
-) -> AsyncIterator[Running]:
+async def running(plane: ControlPlane, http, mesh_file: Path, tmp_path: Path) -> AsyncIterator[Running]:
     """Run web, which calls users through its own sidecar, and users with its deployment; there is no edge yet."""
     async with AsyncExitStack() as stack:
         mesh = MeshUnderTest(plane.ads, await plane.ads.start("127.0.0.1:0"), tmp_path, stack)
@@ -79,10 +88,10 @@ async def running(
             "users": await stack.enter_async_context(http_instance("users-1")),
             "offloaded": await stack.enter_async_context(http_instance("users-pr-42")),
         }
-        mesh_file.write_text(MESH.format(url=f"http://127.0.0.1:{edge_port}", **parts))
         following = asyncio.create_task(plane.follow())
-        await until(lambda: "web" in plane.mesh.services)
-        yield Running(mesh, http, plane, last)
+        made = Running(mesh, http, plane, mesh_file, parts, last)
+        await made.edge_at(NOBODY)
+        yield made
         following.cancel()
         await asyncio.wait({following})
 
@@ -94,9 +103,9 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_each_hop_is_told(running: Running, edge_port: int) -> None:
+async def test_each_hop_is_told(running: Running) -> None:
     """Who called what, who answered, how long it took, and what came of what."""
-    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    await running.edge()
     tried = await running.attempt(overrides={"route.users": "pr-42"}, path="/rides?a=1")
     assert (tried["status"], tried["note"], tried["truncated"]) == (200, "", False)
     assert tried["url"] == "http://staging.example.test/rides?a=1"
@@ -113,9 +122,9 @@ async def test_each_hop_is_told(running: Running, edge_port: int) -> None:
     assert tried["expected"] == [{"service": "users", "deployment": "pr-42", "reached": True}]
 
 
-async def test_what_is_sent(running: Running, edge_port: int) -> None:
+async def test_what_is_sent(running: Running) -> None:
     """Method, headers and body as they were asked for, but for headers by which a request travels."""
-    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    await running.edge()
     headers = {"X-Own": "2", "Host": "evil.test", "Content-Length": "1000", "Transfer-Encoding": "chunked"}
     tried = await running.attempt(method="POST", path="/a", headers=headers, body="hällo")
     assert '"said":"hällo"' in tried["body"]
@@ -124,18 +133,18 @@ async def test_what_is_sent(running: Running, edge_port: int) -> None:
     assert running.plane.reports.trials._under_way == {}
 
 
-async def test_what_was_not_reached(running: Running, edge_port: int) -> None:
+async def test_what_was_not_reached(running: Running) -> None:
     """A service that was never called, and a deployment that is gone."""
-    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    await running.edge()
     tried = await running.attempt(overrides={"route.users": "gone", "route.payments": "pr-1"})
     assert tried["status"] == 503
     assert tried["hops"][1]["why"] == "there is no ready instance"
     assert [one["reached"] for one in tried["expected"]] == [False, False]
 
 
-async def test_an_edge_that_does_not_trust(running: Running, edge_port: int) -> None:
+async def test_an_edge_that_does_not_trust(running: Running) -> None:
     """The first hop is known by its answer, and it is said what can't be; with what it believes, all hops are."""
-    await running.mesh.edge(trust_overrides=False, port=edge_port)
+    await running.edge(trusts=False)
     tried = await running.attempt(overrides={"route.users": "pr-42"})
     assert "does not trust" in tried["note"]
     assert "had no effect" in tried["note"]
@@ -144,9 +153,9 @@ async def test_an_edge_that_does_not_trust(running: Running, edge_port: int) -> 
     assert tried["expected"] == [{"service": "users", "deployment": "pr-42", "reached": None}]
 
 
-async def test_in_a_scenario(running: Running, edge_port: int) -> None:
+async def test_in_a_scenario(running: Running) -> None:
     """Its overrides are the edge's to add, and are among those that are to be reached."""
-    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    await running.edge()
     body = {"overrides": {"route.users": "pr-42"}}
     assert (await running.http.put("/v1/scenarios/checkout", json=body, headers={"if-none-match": "*"})).is_success
 
@@ -164,37 +173,37 @@ async def test_in_a_scenario(running: Running, edge_port: int) -> None:
     assert (answer.status_code, answer.json()["title"]) == (404, "Not Found")
 
 
-async def test_what_makes_an_edge_believe(running: Running, edge_port: int) -> None:
+async def test_what_makes_an_edge_believe(running: Running) -> None:
     """Is the control plane's to say, and gets the mark with the overrides."""
-    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    await running.edge()
     running.plane.headers_for = lambda overrides: {**by_baggage(overrides), "x-token": str(len(overrides))}
     tried = await running.attempt(overrides={"route.users": "pr-42"})
     assert running.last[-1].headers["x-token"] == "2"
     assert len(tried["hops"]) == 2
 
 
-async def test_a_long_answer(running: Running, edge_port: int) -> None:
+async def test_a_long_answer(running: Running) -> None:
     """Is shown as far as 16 kB."""
-    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    await running.edge()
     tried = await running.attempt(path="/long")
     assert (tried["truncated"], len(tried["body"].encode())) == (True, 16 * 1024)
 
 
-async def test_hosts(running: Running, edge_port: int) -> None:
+async def test_hosts(running: Running) -> None:
     """Those that the edge serves are taken; all others are the edge's own, which it may not serve."""
-    await running.mesh.edge(trust_overrides=True, port=edge_port)
-    for host in ("preview.example.test", "staging.example.test:8443"):
+    await running.edge()
+    for host in ("preview.example.test", "staging.example.test:8443", "STAGING.example.test:99999"):
         assert (await running.attempt(host=host))["status"] == 200
     for host in ("169.254.169.254", "users", "staging.example.test@evil.test", "a b", "\r\nx: y", "", None):
         tried = await running.attempt(host=host)
-        assert (tried["url"], tried["status"]) == (f"http://127.0.0.1:{edge_port}/", 404)
+        assert (tried["url"], tried["status"]) == (f"{running.url}/", 404)
 
 
-async def test_where_no_edge_is(running: Running, edge_port: int) -> None:
+async def test_where_no_edge_is(running: Running) -> None:
     """It is said what is missing: an edge at the address, or the address."""
     answer = await running.http.post("/v1/trials", json={})
     assert (answer.status_code, answer.json()["title"]) == (502, "Bad Gateway")
-    assert f"no edge answers at http://127.0.0.1:{edge_port}" in answer.json()["detail"]
+    assert f"no edge answers at {running.url}" in answer.json()["detail"]
 
 
 async def test_where_nobody_said_where_an_edge_is(http) -> None:
@@ -214,9 +223,9 @@ async def test_where_nobody_said_where_an_edge_is(http) -> None:
     assert (await http.post("/v1/trials", json={"overrides": long})).status_code == 422
 
 
-async def test_calls(running: Running, edge_port: int) -> None:
+async def test_calls(running: Running) -> None:
     """Are listed, and those who listen are told that there are some."""
-    await running.mesh.edge(trust_overrides=True, port=edge_port)
+    await running.edge()
     with running.plane.events.listening() as listening:
         await running.attempt(overrides={"route.users": "pr-42"})
         async with asyncio.timeout(20):

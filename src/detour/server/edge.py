@@ -43,6 +43,7 @@ _OWN_HEADERS: Final = frozenset(
 )
 """Headers by which the request itself travels, and those that have a place of their own in what is asked for."""
 
+_HAS_PORT = re.compile(r":[0-9]+$", re.ASCII)
 _AUTHORITY = re.compile(r"(?P<host>[a-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
 
@@ -74,9 +75,15 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the edge answered."""
+    """What the edge answered.
+
+    Args:
+        url: What was asked for, by the host that the edge saw.
+        host: That host, without port.
+    """
 
     url: str
+    host: str
     status: int
     seconds: float
     body: str
@@ -103,8 +110,8 @@ async def send(wish: Wish, settings: Settings, carried: Mapping[str, str]) -> An
         **({SCENARIO_HEADER: wish.scenario} if wish.scenario else {}),
         **carried,
     }
-    edge = httpx.URL(settings.edge_url)
-    url = edge.copy_with(raw_path=wish.path.encode("ascii"))
+    url = httpx.URL(settings.edge_url).copy_with(raw_path=wish.path.encode("ascii"))
+    authority = own.get("host", url.netloc.decode("ascii"))
     began = time.perf_counter()
     try:
         async with (
@@ -121,7 +128,8 @@ async def send(wish: Wish, settings: Settings, carried: Mapping[str, str]) -> An
             f"no edge answers at {settings.edge_url}, which the mesh file has as edge.url: {reason}"
         ) from error
     return Answer(
-        url=str(url.copy_with(netloc=own["host"].encode()) if "host" in own else url),
+        url=f"{url.scheme}://{authority}{wish.path}",
+        host=authority.rpartition(":")[0] if _HAS_PORT.search(authority) else authority,
         status=response.status_code,
         seconds=time.perf_counter() - began,
         body=_text(body[:BODY_MAX], response.charset_encoding or "utf-8"),

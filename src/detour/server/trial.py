@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import httpx
-
 from detour.envoy.vocabulary import SERVED_BY_HEADER, TRIAL
 from detour.mesh import Mesh, Settings
 from detour.overrides import Kind, Override, Overrides, append_to_baggage
@@ -122,8 +120,7 @@ async def _heard(trial: Trial, news: asyncio.Event) -> None:
 
 def _first_hop(wish: Wish, settings: Settings, answer: Answer, began: float) -> Hop:
     """Return what the answer tells of the edge's own hop."""
-    url = httpx.URL(answer.url)
-    service = service_behind(settings, url.host.lower()) or url.host
+    service = service_behind(settings, answer.host.lower()) or answer.host
     served_by = answer.headers.get(SERVED_BY_HEADER)
     deployment = served_by.partition("@")[2] if served_by else ""
     return Hop(
