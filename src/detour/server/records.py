@@ -61,7 +61,7 @@ class Records:
 
     async def write(self, write: Callable[[], Result]) -> Result:
         """Do what writes, in a thread; return what it returns, once all who keep some of it know."""
-        written = await asyncio.to_thread(write)
+        written = await _in_thread(write)
         await self._catch_up()
         return written
 
@@ -71,14 +71,14 @@ class Records:
 
     async def changes(self, before: int | None, limit: int) -> Sequence[Change]:
         """Return changes, newest first, as `ChangeLog.before` does."""
-        return await asyncio.to_thread(self._changes.before, before, limit)
+        return await _in_thread(self._changes.before, before, limit)
 
     async def follow(self) -> None:
         """Keep up with what other servers write, until cancelled."""
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
-                if await asyncio.to_thread(self._changes.revision) > self._revision:
+                if await _in_thread(self._changes.revision) > self._revision:
                     await self._catch_up()
             except OSError as error:
                 if self._problem is None:
@@ -90,10 +90,20 @@ class Records:
     async def _catch_up(self) -> None:
         """Take over all that was written, by this server or another, in its order."""
         async with self._catching_up:
-            while news := await asyncio.to_thread(self._changes.since, self._revision, _PAGE):
+            while news := await _in_thread(self._changes.since, self._revision, _PAGE):
                 for kind, reload in self._reloads.items():
                     if subjects := {one.subject for one in news if one.kind == kind}:
-                        await asyncio.to_thread(reload, subjects)
+                        await _in_thread(reload, subjects)
                 self._revision = news[-1].revision
                 for listener in self._listeners:
                     listener(news)
+
+
+async def _in_thread(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a function in a thread; who is cancelled waits for its end, since the database may be closed next."""
+    calling = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(calling)
+    except asyncio.CancelledError:
+        await asyncio.wait([calling])
+        raise
