@@ -8,7 +8,7 @@ import httpx
 import pytest
 import zxingcpp
 
-from cli.running import Server, running, serving, wait_until
+from cli.running import Server, detour, refusal, running, serving, wait_until
 from parts import free_port
 
 MESH = """\
@@ -116,3 +116,34 @@ def test_a_scenario_that_expires(mesh):
         return httpx.get(f"{edge}/healthz", headers=headers, trust_env=False).status_code
 
     wait_until(lambda: status() == 410)
+
+
+def test_overrides_from_outside_count_when_they_are_signed(mesh):
+    """By detour curl and by detour header; without a token the response says that they are gone."""
+    server, edge = mesh
+    words = ("web=pr-1", "--", "-si", f"{edge}/healthz")
+    signed = server.detour("curl", "--signed", *words)
+    assert signed.returncode == 0, signed.stderr
+    assert "x-detour-served-by: web@pr-1" in signed.stdout
+    assert server.detour("scenario", "save", "signed", "web=pr-1").returncode == 0
+    done = server.detour("curl", "-s", "signed", "--signed", "log.web=debug", *words[1:])
+    assert "x-detour-served-by: web@pr-1" in done.stdout
+    unsigned = server.detour("curl", *words)
+    assert "x-detour-overrides: removed (no x-detour-token)" in unsigned.stdout
+    assert "x-detour-served-by" not in unsigned.stdout
+    lines = server.detour("header", "--signed", "web=pr-1").stdout.splitlines()
+    headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+    assert [name for name, _ in headers] == ["baggage", "x-detour-token"]
+    answer = httpx.get(f"{edge}/healthz", headers=headers, trust_env=False)
+    assert answer.headers["x-detour-served-by"] == "web@pr-1"
+
+
+def test_no_server_to_sign():
+    """Is told, before anything is sent."""
+    for command in (
+        ("curl", "--signed", "web=pr-1", "--", "http://127.0.0.1:9/"),
+        ("header", "--signed", "web=pr-1"),
+    ):
+        assert refusal(detour(*command, DETOUR_SERVER="http://127.0.0.1:9")).startswith(
+            "no Detour server answers at"
+        )

@@ -83,7 +83,8 @@ async def test_overrides_in_several_lines(edge: Client, lines: list[tuple[str, s
     ("lines", "status", "instance"),
     [
         ([("x-detour-scenario", "checkout"), ("x-detour-scenario", "nobody")], 404, None),
-        ([("x-detour-scenario", ""), ("x-detour-scenario", "checkout")], 404, None),
+        ([("x-detour-scenario", ""), ("x-detour-scenario", "checkout")], 200, "users-pr-42"),
+        ([("x-detour-scenario", "checkout"), ("x-detour-scenario", "")], 200, "users-pr-42"),
         ([("cookie", "a=1"), ("cookie", "detour=checkout")], 200, "users-pr-42"),
         ([("cookie", "detour=checkout"), ("cookie", "b=2")], 200, "users-pr-42"),
         ([("cookie", "detour="), ("cookie", "detour=checkout")], 200, "users-pr-42"),

@@ -14,6 +14,7 @@ from detour.offload.registry import Registry
 from detour.server import ControlPlane
 from detour.server.api import api
 from detour.server.book import ScenarioBook
+from detour.server.keyring import KeyRing
 from detour.server.records import Records
 from detour.server.sources import MeshFile, Registered
 
@@ -61,14 +62,17 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def control_plane(mesh_file: Path, registry: Registry, database: Database | None = None) -> ControlPlane:
     """Return a control plane as the server makes it of a file, a registry and a database."""
     registered = Registered(registry)
-    book = ScenarioBook(Records(database)) if database else None
-    return ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered], registered, book=book)
+    records = Records(database) if database else None
+    keyring, book = (KeyRing(records), ScenarioBook(records)) if records else (None, None)
+    sources = [MeshFile(mesh_file, read(mesh_file)), registered]
+    return ControlPlane(sources, registered, book=book, keyring=keyring)
 
 
 @pytest.fixture
 async def plane(mesh_file: Path, registry: Registry, database: Database) -> AsyncIterator[ControlPlane]:
     """Return a control plane whose tasks do not run."""
     made = control_plane(mesh_file, registry, database)
+    await made.book.records.write(lambda: None)  # takes over that there is a key
     yield made
     await made.ads.stop()
 

@@ -245,6 +245,8 @@ async def test_the_log_of_changes(http):
         ("ana", "extended", "deployment", "users@pr-42", None),
         ("bo", "registered", "deployment", "users@pr-42", None),
         ("ana", "created", "scenario", "checkout", 1),
+        # The first key of override tokens.
+        ("detour", "created", "key", found[-1]["subject"], None),
     ]
     assert "next" not in second.links
 

@@ -143,7 +143,17 @@ async def test_what_was_not_reached(running: Running) -> None:
 
 
 async def test_an_edge_that_does_not_trust(running: Running) -> None:
-    """The first hop is known by its answer, and it is said what can't be; with what it believes, all hops are."""
+    """It believes the server's own signature."""
+    await running.edge(trusts=False)
+    tried = await running.attempt(overrides={"route.users": "pr-42"})
+    assert tried["note"] == ""
+    assert [(hop["caller"], hop["served_by"]) for hop in tried["hops"]] == [("edge", "web"), ("web", "users@pr-42")]
+    assert "x-detour-token" not in running.last[-1].headers
+
+
+async def test_an_edge_that_knows_no_keys(running: Running) -> None:
+    """The first hop is known by its answer; it is said what can't be."""
+    running.plane.headers_for = by_baggage
     await running.edge(trusts=False)
     tried = await running.attempt(overrides={"route.users": "pr-42"})
     assert "does not trust" in tried["note"]
@@ -153,9 +163,10 @@ async def test_an_edge_that_does_not_trust(running: Running) -> None:
     assert tried["expected"] == [{"service": "users", "deployment": "pr-42", "reached": None}]
 
 
-async def test_in_a_scenario(running: Running) -> None:
-    """Its overrides are the edge's to add, and are among those that are to be reached."""
-    await running.edge()
+@pytest.mark.parametrize("trusts", [True, False])
+async def test_in_a_scenario(running: Running, *, trusts: bool) -> None:
+    """Its overrides are the edge's to add, whomever it trusts, and are among those that are to be reached."""
+    await running.edge(trusts=trusts)
     body = {"overrides": {"route.users": "pr-42"}}
     assert (await running.http.put("/v1/scenarios/checkout", json=body, headers={"if-none-match": "*"})).is_success
 

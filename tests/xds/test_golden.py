@@ -15,10 +15,10 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.json_format import MessageToJson
 
 from detour.discovery.mesh_file import parse
-from detour.envoy.vocabulary import EDGE_ROUTES, EDGE_ROUTES_TRUSTED, OUTBOUND_ROUTES
-from detour.mesh import Mesh, Scenarios
+from detour.envoy.vocabulary import EDGE_ROUTES, EDGE_ROUTES_TRUSTED, OUTBOUND_ROUTES, TOKEN_FILTER
+from detour.mesh import Mesh, PublicKey, Scenarios
 from detour.overrides import parse_words
-from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
+from detour.xds.catalog import CLUSTER, ENDPOINTS, FILTERS, ROUTES, Catalog, Key
 
 GOLDEN = Path(__file__).with_name("golden")
 MESH = Path(__file__).with_name("golden") / "mesh.in.yaml"
@@ -66,6 +66,20 @@ def test_routes_of_scenarios_are_as_written_down(mesh: Mesh, table: str) -> None
     """One that lives, one that is over; at an edge that trusts what comes from outside and at one that does not."""
     text = _yaml(_readable(Catalog(replace(mesh, scenarios=SCENARIOS)), Key(ROUTES, table)))
     golden = GOLDEN / f"scenarios-{table.replace('/', '-')}.out.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def test_what_tokens_change_is_as_written_down(mesh: Mesh) -> None:
+    """The token filter with keys, and the routes of an edge, with a scenario that says nothing of its service."""
+    scenarios = Scenarios(MappingProxyType({"pay": parse_words(["payments=pr-1"])}))
+    keys = (PublicKey("first", "c2NqZQ"), PublicKey("second", "dHdvdA"))
+    catalog = Catalog(replace(mesh, scenarios=scenarios, keys=keys))
+    text = "\n---\n".join(
+        _yaml(_readable(catalog, Key(*key))) for key in ((FILTERS, TOKEN_FILTER), (ROUTES, EDGE_ROUTES))
+    )
+    golden = GOLDEN / "tokens.out.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")

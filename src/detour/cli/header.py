@@ -1,17 +1,26 @@
-"""`detour header`: the header that carries the overrides."""
+"""`detour header`: the header that carries the overrides, and the one with which they count at an edge."""
 
 from typing import Annotated
 
 import typer
 
+from detour.cli.client import DEFAULT_SERVER, Server, request
 from detour.overrides import append_to_baggage, parse_words
 
 Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True)]
 
 
+Signed = Annotated[
+    bool, typer.Option("--signed", help="Print a token as well, with which they count at an edge for 15 minutes.")
+]
+
+
 def header(
     words: Words,
     append_to: Annotated[str, typer.Option(help="Baggage to append to.", metavar="BAGGAGE")] = "",
+    *,
+    signed: Signed = False,
+    server: Server = DEFAULT_SERVER,
 ) -> None:
     """Print the header that carries overrides.
 
@@ -25,5 +34,27 @@ def header(
     db.users=copy            users works on that one of its own databases
 
     For example: curl -H "$(detour header users=pr-42)" http://127.0.0.1:8000/
+
+    An edge takes overrides out of requests from outside that bring no token; --signed asks the server for one, and
+    prints its header on a line of its own:
+
+    detour header --signed users=pr-42 | curl -H @- https://staging.example.test/
     """  # noqa: D301  a real \b, which keeps the lines that follow as they are
-    typer.echo(f"baggage: {append_to_baggage(append_to or None, parse_words(words))}")
+    line = f"baggage: {append_to_baggage(append_to or None, parse_words(words))}"
+    token = [token_line(server)] if signed else []
+    for one in (line, *token):
+        typer.echo(one)
+
+
+def token_line(server: str, ttl: str = "15m") -> str:
+    """Return the header with which a request's overrides count at an edge, asked of a server.
+
+    Args:
+        server: Its URL.
+        ttl: How long it is good for.
+
+    Raises:
+        RuntimeError: There is no server at that address, or it refused; the message is for people.
+    """
+    issued = request(server, "POST", "/v1/override-tokens", {"ttl": ttl})
+    return f"{issued['header']}: {issued['token']}"

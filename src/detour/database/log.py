@@ -18,7 +18,7 @@ class Change:
         revision: Its number: 1, 2, 3, in the order in which changes took effect.
         who: The person or program that asked for it.
         action: What was done, as a verb: `created`, `changed`, `removed`.
-        kind: What it was done to: `scenario`, `deployment`.
+        kind: What it was done to: `scenario`, `deployment`, `key`.
         subject: Which one.
         version: The version that it made, where there are versions.
     """

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -100,3 +101,12 @@ api_tokens = Table(
     Column("expires", Moment),
 )
 """Who brings a token whose SHA-256 is `digest` is its owner, with that role. One that is removed has no row."""
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("begins", Moment, nullable=False),
+    Column("seed", LargeBinary, nullable=False),
+)
+"""The keys of override tokens; who can read them can make such tokens."""

@@ -4,7 +4,7 @@ Invariant: pure functions. Routes come by name from the control plane, clusters 
 delta ADS stream; nothing here depends on the mesh.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from detour.envoy.connection_manager import (
@@ -17,7 +17,7 @@ from detour.envoy.connection_manager import (
     upstream_protocol,
 )
 from detour.envoy.identity import ClientTls, client_socket
-from detour.envoy.lua import enter_cookie_source, enter_source, scenario_source
+from detour.envoy.lua import edge_faults_source, enter_cookie_source, enter_source, scenario_source
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
 from detour.envoy.reports import hop_log, load_reports
 from detour.envoy.transparent import original_destination_cluster, transparent_listener
@@ -29,11 +29,16 @@ from detour.envoy.vocabulary import (
     ENTER_BY_COOKIE,
     ENTER_FILTER,
     FAULT_FILTER,
+    FAULTS,
+    FAULTS_OF_BOTH,
+    LOOKED_AT,
+    LOOKED_AT_BY_EDGES,
     LUA_FILTER,
     METADATA,
     MISSING,
     OUTBOUND_ROUTES,
     SCENARIO_FILTER,
+    TOKEN_FILTER,
     TUNNEL_LISTENER,
     TYPE,
 )
@@ -123,6 +128,7 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
             original_destination_cluster() if is_transparent else outside_cluster(),
         ],
         listeners=[*_sidecar_listeners(sidecar), *_internal_listeners(sidecar.outbound_port)],
+        looked_at=LOOKED_AT,
     )
 
 
@@ -149,18 +155,26 @@ def edge_bootstrap(edge: Edge) -> Json:
     address, _, port = edge.listen.rpartition(":")
     routes = _rds(EDGE_ROUTES_TRUSTED if edge.trust_overrides else EDGE_ROUTES)
     guard = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
-    http = _outbound("edge", routes, _scenario(), first=[_enter()], **guard)
+    scripts = {name: edge_faults_source(opentracing=name == FAULTS_OF_BOTH) for name in (FAULTS, FAULTS_OF_BOTH)}
+    http = _outbound("edge", routes, _scenario(), first=[_enter(), _token_check()], scripts=scripts, **guard)
     return _bootstrap(
         node={"id": edge.name, "cluster": "edge", "metadata": {"role": "edge"}},
         admin_port=edge.admin_port,
         control_plane=_control_plane(edge.control_plane),
         clusters=[],
         listeners=[_listener("edge", address.strip("[]"), int(port), http)],
+        looked_at=LOOKED_AT_BY_EDGES,
     )
 
 
 def _bootstrap(
-    *, node: Json, admin_port: int, control_plane: Json, clusters: list[Json], listeners: list[Json]
+    *,
+    node: Json,
+    admin_port: int,
+    control_plane: Json,
+    clusters: list[Json],
+    listeners: list[Json],
+    looked_at: Sequence[str],
 ) -> Json:
     internal_listener = TYPE + "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
     return {
@@ -170,6 +184,9 @@ def _bootstrap(
             {"name": "envoy.bootstrap.internal_listener", "typed_config": {"@type": internal_listener}}
         ],
         "cluster_manager": load_reports(_CONTROL_PLANE),
+        "inline_headers": [
+            {"inline_header_name": name, "inline_header_type": "REQUEST_HEADER"} for name in looked_at
+        ],
         "dynamic_resources": {"ads_config": _ads_config()},
         "static_resources": {"clusters": [control_plane, *clusters], "listeners": listeners},
     }
@@ -246,13 +263,18 @@ def _rds(name: str) -> Json:
 
 
 def _outbound(
-    stat_prefix: str, routes: Json, *more_filters: Json, first: Sequence[Json] = (), **options: object
+    stat_prefix: str,
+    routes: Json,
+    *more_filters: Json,
+    first: Sequence[Json] = (),
+    scripts: Mapping[str, str] | None = None,
+    **options: object,
 ) -> Json:
     filters = [
         *({**one, "disabled": True} for one in first),
         http_filter("envoy.filters.http.on_demand", "on_demand.v3.OnDemand", odcds=_odcds()),
         # These act only on routes that switch them on: those of faults, those that strip overrides, and CONNECT.
-        {**http_filter(LUA_FILTER, "lua.v3.Lua"), "disabled": True},
+        {**_lua(LUA_FILTER, scripts or {}), "disabled": True},
         {**http_filter(FAULT_FILTER, "fault.v3.HTTPFault"), "disabled": True},
         *({**one, "disabled": True} for one in more_filters),
     ]
@@ -275,17 +297,31 @@ def _outbound(
     )
 
 
-def _lua(name: str, **config: object) -> Json:
+def _lua(name: str, scripts: Mapping[str, str], *, may_reroute: bool = False) -> Json:
+    """Run Lua, which by default chooses no other route: a request that it changes keeps all that its route says."""
+    config: Json = {} if may_reroute else {"clear_route_cache": False}
+    if scripts:
+        config["source_codes"] = {key: {"inline_string": code} for key, code in scripts.items()}
     return {**http_filter(LUA_FILTER, "lua.v3.Lua", **config), "name": name}
 
 
 def _enter() -> Json:
-    sources = {ENTER: enter_source(), ENTER_BY_COOKIE: enter_cookie_source()}
-    return _lua(ENTER_FILTER, source_codes={name: {"inline_string": one} for name, one in sources.items()})
+    return _lua(ENTER_FILTER, {ENTER: enter_source(), ENTER_BY_COOKIE: enter_cookie_source()}, may_reroute=True)
 
 
 def _scenario() -> Json:
-    return _lua(SCENARIO_FILTER, source_codes={ADD_SCENARIO: {"inline_string": scenario_source()}})
+    return _lua(SCENARIO_FILTER, {ADD_SCENARIO: scenario_source()})
+
+
+def _token_check() -> Json:
+    """Let the control plane say which tokens are good; until it has, none is."""
+    kind = TYPE + "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+    discovery = {
+        "config_source": {**_ADS, "initial_fetch_timeout": _ROUTES_TIMEOUT},
+        "default_config": {"@type": kind},
+        "type_urls": [kind],
+    }
+    return {"name": TOKEN_FILTER, "config_discovery": discovery}
 
 
 def _odcds() -> Json:

@@ -31,6 +31,12 @@ def override_source(
     return fixed + (_code("opentracing.lua") if opentracing else "") + _code("override.lua")
 
 
+@cache
+def edge_faults_source(*, opentracing: bool) -> str:
+    """Return the code that reads overrides at an edge, for the fault routes of all services behind it."""
+    return _code("route_service.lua") + override_source(opentracing=opentracing)
+
+
 def _namespaces(naming: Naming, caller: str) -> str:
     if not naming.home:
         return ""
@@ -51,6 +57,12 @@ def strip_source() -> str:
 
 
 @cache
+def guard_source() -> str:
+    """Return the code that does so at an edge, unless the request has brought a token."""
+    return _code("strip.lua") + _code("guard.lua")
+
+
+@cache
 def enter_source() -> str:
     """Return the code that puts a request into the scenario that its query, cookie or origin names."""
     return _code("naming.lua") + _code("enter.lua")
@@ -65,7 +77,7 @@ def enter_cookie_source() -> str:
 @cache
 def scenario_source() -> str:
     """Return the code that adds a scenario's overrides to a request's baggage."""
-    return _code("strip.lua") + _code("scenario.lua")
+    return guard_source() + _code("scenario.lua")
 
 
 @cache

@@ -114,7 +114,8 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   for _, header in ipairs(FAULT_HEADERS) do headers:remove(header) end
-  local service = service_of(headers:get(":authority") or "")
+  -- An edge loads route_service.lua before this.
+  local service = detour_service and detour_service(handle) or service_of(headers:get(":authority") or "")
   if service == "" then return end
   local delayed, aborted = "delay." .. service, "abort." .. service
   local found = overrides(headers, { [delayed] = delay, [aborted] = status })

@@ -1,5 +1,5 @@
--- At an edge, behind strip.lua: adds the overrides of the scenario that the route is for to a request's baggage. What a
--- client thought of is taken out first, unless the route says that this edge trusts it. Where the mesh wants it, a page
+-- At an edge, behind guard.lua: adds the overrides of the scenario that the route is for to a request's baggage. What a
+-- client thought of is taken out first, unless it has a token, or the route says that this edge trusts it. Where the mesh wants it, a page
 -- in a scenario carries a badge that names it.
 
 -- Says whether a browser asks for a page to be shown, rather than for a part of one.
@@ -11,8 +11,11 @@ end
 
 function envoy_on_request(handle)
   local context, headers = handle:filterContext(), handle:headers()
-  if not context:get("trusts") then strip(headers) end
   local there, added = headers:get("baggage"), context:get("baggage")
+  if there and not context:get("trusts") then
+    guard(handle)
+    there = headers:get("baggage")
+  end
   headers:remove("baggage")
   headers:add("baggage", there and there ~= "" and there .. "," .. added or added)
   -- Nothing can be put into a page that is compressed.

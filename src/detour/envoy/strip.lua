@@ -14,13 +14,15 @@ local function is_override(member)
   return start ~= nil and string.sub(key, start, start + 8) == "override."
 end
 
+-- Says whether there was one.
 local function strip(headers)
-  local kept = {}
+  local kept, found = {}, false
   for member in string.gmatch(headers:get("baggage") or "", "[^,]+") do
-    if not is_override(member) then kept[#kept + 1] = member end
+    if is_override(member) then found = true else kept[#kept + 1] = member end
   end
   headers:remove("baggage")
   if #kept > 0 then headers:add("baggage", table.concat(kept, ",")) end
+  return found
 end
 
 function envoy_on_request(handle)

@@ -6,12 +6,18 @@ control plane sends is written here, once.
 
 from typing import Final
 
+from detour.mesh import override_tokens
+
 TYPE: Final = "type.googleapis.com/"
 
 # HTTP filters, by the names that routes use to switch them on (`typed_per_filter_config`).
 LUA_FILTER: Final = "envoy.filters.http.lua"
 FAULT_FILTER: Final = "envoy.filters.http.fault"
 FORWARD_PROXY_FILTER: Final = "envoy.filters.http.dynamic_forward_proxy"
+
+FAULTS: Final = "faults"
+FAULTS_OF_BOTH: Final = "faults-of-both"
+"""The scripts that the Lua filter of an edge has: for baggage, and for `x-ot-span-context` as well."""
 
 ENTER_FILTER: Final = "detour.enter"
 """Lua in front of everything else: it may change which route a request takes. It has the scripts `ENTER` and
@@ -24,6 +30,20 @@ SCENARIO_FILTER: Final = "detour.scenario"
 """Lua that has one script, `ADD_SCENARIO`, however many scenarios there are: each route brings its own values."""
 
 ADD_SCENARIO: Final = "add-scenario"
+
+TOKEN_FILTER: Final = "envoy.filters.http.jwt_authn"  # noqa: S105  no secret
+"""Checks the token of a request from outside. The control plane sends its configuration, under this name, with the
+keys; Envoy knows what it finds out under it, too."""
+
+VERIFIED: Final = "verified"
+REFUSED: Final = "refused"
+"""Under which the claims of a good token, or what is wrong with a bad one, stand in the request's metadata."""
+
+OVERRIDES_HEADER: Final = "x-detour-overrides"
+"""Of a response: what became of the overrides that the request brought from outside, and why."""
+
+REMOVED: Final = "removed"
+"""Request metadata: the words of that header."""
 
 ENTERED_HEADER: Final = "x-detour-entered"
 """Says that Lua has looked for a scenario, and found none."""
@@ -56,6 +76,31 @@ SERVED_BY_HEADER: Final = "x-detour-served-by"
 
 TRIAL: Final = "detour.try"
 """The flag (`override.config.`) that a request has while somebody tries it out; its value says which trial."""
+
+TOKEN_HEADER: Final = override_tokens.HEADER
+
+FROM_OUTSIDE: Final = (
+    "x-ot-span-context",
+    "x-envoy-original-dst-host",
+    *(f"x-envoy-fault-{name}" for name in ("delay-request", "abort-request", "abort-grpc-request")),
+    *(f"x-envoy-fault-{name}-percentage" for name in ("delay-request", "abort-request", "throughput-response")),
+    "x-envoy-fault-throughput-response",
+    SERVED_BY_HEADER,
+)
+"""Internal headers that are removed from requests that come from outside, whatever address they come from."""
+
+LOOKED_AT: Final = ("baggage", "x-ot-span-context")
+LOOKED_AT_BY_EDGES: Final = (
+    "baggage",
+    "cookie",
+    "origin",
+    SCENARIO_HEADER,
+    ENTERED_HEADER,
+    TOKEN_HEADER,
+    *FROM_OUTSIDE,
+)
+"""The request headers that routes look at or remove. Each has a slot of its own in Envoy: at the first look at one
+that has none Envoy makes a dictionary of all headers, for each request."""
 
 # Route tables.
 OUTBOUND_ROUTES: Final = "outbound"

@@ -8,6 +8,7 @@ from detour.mesh.events import (
     DeploymentApplied,
     DeploymentRemoved,
     Event,
+    KeysApplied,
     ScenariosApplied,
     ServiceApplied,
     ServiceRemoved,
@@ -31,6 +32,7 @@ from detour.mesh.model import (
     merge,
 )
 from detour.mesh.naming import Naming
+from detour.mesh.override_tokens import PublicKey
 from detour.mesh.text import UNPRINTABLE, is_line, is_text
 
 __all__ = [
@@ -40,11 +42,13 @@ __all__ = [
     "DeploymentRemoved",
     "Endpoint",
     "Event",
+    "KeysApplied",
     "Mesh",
     "Naming",
     "OffloadedDeployment",
     "Port",
     "Protocol",
+    "PublicKey",
     "RetryPolicy",
     "Scenarios",
     "ScenariosApplied",

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from detour.mesh.model import Mesh, OffloadedDeployment, Scenarios, Service, Settings
+from detour.mesh.override_tokens import PublicKey
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -58,7 +59,22 @@ class ScenariosApplied:
     scenarios: Scenarios | None
 
 
-Event = ServiceApplied | ServiceRemoved | DeploymentApplied | DeploymentRemoved | SettingsApplied | ScenariosApplied
+@dataclass(frozen=True, slots=True)
+class KeysApplied:
+    """The keys of tokens are as given from here on."""
+
+    keys: tuple[PublicKey, ...] | None
+
+
+Event = (
+    ServiceApplied
+    | ServiceRemoved
+    | DeploymentApplied
+    | DeploymentRemoved
+    | SettingsApplied
+    | ScenariosApplied
+    | KeysApplied
+)
 
 
 def apply(mesh: Mesh, *events: Event) -> Mesh:
@@ -78,18 +94,27 @@ def _apply(mesh: Mesh, event: Event) -> Mesh:
             return replace(mesh, deployments=_with(mesh.deployments, deployment.key, deployment))
         case DeploymentRemoved(service, name):
             return replace(mesh, deployments=_without(mesh.deployments, (service, name)))
+    return _apply_values(mesh, event)
+
+
+def _apply_values(mesh: Mesh, event: SettingsApplied | ScenariosApplied | KeysApplied) -> Mesh:
+    match event:
+        case SettingsApplied(settings):
+            return replace(mesh, settings=settings)
         case ScenariosApplied(scenarios):
             return replace(mesh, scenarios=scenarios)
-    return replace(mesh, settings=event.settings)
+    return replace(mesh, keys=event.keys)
 
 
 def difference(before: Mesh, after: Mesh) -> tuple[Event, ...]:
     """Say which events lead from one mesh to another."""
     settings = [SettingsApplied(after.settings)] if before.settings != after.settings else []
     scenarios = [ScenariosApplied(after.scenarios)] if before.scenarios != after.scenarios else []
+    keys = [KeysApplied(after.keys)] if before.keys != after.keys else []
     return (
         *settings,
         *scenarios,
+        *keys,
         *(ServiceApplied(service) for service in _changed(before.services, after.services)),
         *(DeploymentApplied(one) for one in _changed(before.deployments, after.deployments)),
         *(DeploymentRemoved(*key) for key in sorted(before.deployments.keys() - after.deployments.keys())),
@@ -98,7 +123,7 @@ def difference(before: Mesh, after: Mesh) -> tuple[Event, ...]:
 
 
 def touched(events: Iterable[Event]) -> frozenset[str]:
-    """Name the services that the events change; settings and scenarios belong to none."""
+    """Name the services that the events change; settings, scenarios and keys belong to none."""
     names = set()
     for event in events:
         match event:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from detour.mesh.naming import Naming
+from detour.mesh.override_tokens import PublicKey
 from detour.overrides import Overrides
 
 NAME_MAX = 63
@@ -219,12 +220,14 @@ class Mesh:
 
     Args:
         scenarios: None where nobody keeps any, so that edges need not look for them.
+        keys: Those of the tokens with which overrides from outside count; None where nobody issues any.
     """
 
     services: Mapping[str, Service] = field(default_factory=_nothing)
     deployments: Mapping[tuple[str, str], OffloadedDeployment] = field(default_factory=_nothing)
     settings: Settings = field(default_factory=Settings)
     scenarios: Scenarios | None = None
+    keys: tuple[PublicKey, ...] | None = None
 
     @staticmethod
     def of(

@@ -22,6 +22,7 @@ from detour.overrides import Overrides
 from detour.scenarios import State
 from detour.server.book import ScenarioBook
 from detour.server.events import Event, Events
+from detour.server.keyring import KeyRing
 from detour.server.sources import Source
 from detour.server.trial import HeadersFor, by_baggage
 from detour.traffic.calls import Seen
@@ -112,6 +113,7 @@ class ControlPlane:
         naming: Which service a host name means.
         namespace_of: Which namespace an Envoy is in, by what has been verified of it.
         book: The scenarios, and the log of changes; None if there is no database.
+        keyring: The keys of override tokens; None if there is no database.
     """
 
     def __init__(
@@ -123,10 +125,12 @@ class ControlPlane:
         naming: Naming | None = None,
         namespace_of: NamespaceOf | None = None,
         book: ScenarioBook | None = None,
+        keyring: KeyRing | None = None,
     ) -> None:
         self.sources = tuple(sources)
         self.copies = copies
         self.book = book
+        self.keyring = keyring
         self.events = Events()
         """What changes, for those who listen."""
         self._keeper = keeper
@@ -135,7 +139,7 @@ class ControlPlane:
         """Whether Envoys are served."""
         self.reports = Reports()
         """What Envoys say that they did."""
-        self.headers_for: HeadersFor = by_baggage
+        self.headers_for: HeadersFor = keyring.headers_for if keyring else by_baggage
         """What makes an edge believe the overrides of a request that somebody tries."""
         self.ads = AdsServer(
             self._in_force(), namespace_of, lambda: self.events.tell(Event("envoys")), self.reports
@@ -161,6 +165,7 @@ class ControlPlane:
                 for problem in source.problems
             ),
             *(self.book.records.problems if self.book else ()),
+            *(self.keyring.problems if self.keyring else ()),
             *(f"{key.name} could not be built, and stays as it was: {message}" for key, message in built),
         ]
 
@@ -279,6 +284,8 @@ class ControlPlane:
             tasks.create_task(self._watch_calls())
             if self.book:
                 tasks.create_task(self.book.records.follow())
+            if self.keyring:
+                tasks.create_task(self.keyring.follow())
 
     def publish(self) -> None:
         """Serve the mesh as the sources have it."""
@@ -329,7 +336,8 @@ class ControlPlane:
     def _in_force(self) -> Mesh:
         merged = merge(*(source.mesh for source in self.sources))
         settings = replace(merged.settings, naming=self._naming)
-        return Mesh(merged.services, _unexpired(merged.deployments), settings, self._scenarios())
+        keys = self.keyring.signer.public(datetime.now(UTC)) if self.keyring else None
+        return Mesh(merged.services, _unexpired(merged.deployments), settings, self._scenarios(), keys)
 
     def _scenarios(self) -> Scenarios | None:
         """Return what edges know of scenarios; those that ended long ago are like any that never was."""

@@ -26,6 +26,7 @@ from detour.server.api import api
 from detour.server.book import ScenarioBook
 from detour.server.control_plane import ControlPlane
 from detour.server.identities import Identities, TokenBook
+from detour.server.keyring import KeyRing
 from detour.server.records import Records
 from detour.server.sources import MeshFile, Registered, Source
 from detour.server.webhook import webhook as webhook_app
@@ -164,6 +165,7 @@ async def _plane(
     if mesh_file:
         sources.append(MeshFile(mesh_file, await asyncio.to_thread(read, mesh_file)))
     book = await asyncio.to_thread(ScenarioBook, records) if records else None
+    keyring = await asyncio.to_thread(KeyRing, records) if records else None
     if cluster:
         namespace_of = installed.namespace_of if installed and installed.replica.tls else None
         return ControlPlane(
@@ -173,11 +175,12 @@ async def _plane(
             naming=cluster.naming,
             namespace_of=namespace_of,
             book=book,
+            keyring=keyring,
         )
     if state is None:
         raise ValueError("there is no cluster, and no state for deployments registered at run time")
     registered = Registered(held.enter_context(Registry(state)))
-    return ControlPlane([*sources, registered], registered, book=book)
+    return ControlPlane([*sources, registered], registered, book=book, keyring=keyring)
 
 
 def _records(database: str, held: AsyncExitStack) -> Records:

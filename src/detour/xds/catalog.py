@@ -15,16 +15,18 @@ from envoy.service.discovery.v3.discovery_pb2 import Resource
 from google.protobuf.message import Message
 
 from detour.envoy.vocabulary import OUTBOUND_ROUTES, TYPE
-from detour.mesh import Event, Mesh, ScenariosApplied, SettingsApplied, touched
+from detour.mesh import Event, KeysApplied, Mesh, ScenariosApplied, SettingsApplied, touched
 from detour.xds.clusters import cluster
 from detour.xds.endpoints import load_assignment
 from detour.xds.messages import packed
 from detour.xds.names import Target, parse
 from detour.xds.routes import route_table
+from detour.xds.token_check import token_check
 
 CLUSTER: Final = TYPE + "envoy.config.cluster.v3.Cluster"
 ENDPOINTS: Final = TYPE + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 ROUTES: Final = TYPE + "envoy.config.route.v3.RouteConfiguration"
+FILTERS: Final = TYPE + "envoy.config.core.v3.TypedExtensionConfig"
 
 _BUILDERS: Final[dict[str, Callable[[str, Target | None, Mesh], Message]]] = {
     CLUSTER: cluster,
@@ -41,7 +43,7 @@ SETTINGS: Final = ""
 """The subject of what depends on the mesh's settings."""
 
 EDGES: Final = "@edges"
-"""The subject of what depends on settings and scenarios. No service is called so."""
+"""The subject of what depends on settings, scenarios and keys. No service is called so."""
 
 
 def subjects(events: Iterable[Event]) -> frozenset[str]:
@@ -50,7 +52,7 @@ def subjects(events: Iterable[Event]) -> frozenset[str]:
     found = set(touched(events))
     if any(isinstance(event, SettingsApplied) for event in events):
         found |= {SETTINGS, EDGES}
-    if any(isinstance(event, ScenariosApplied) for event in events):
+    if any(isinstance(event, ScenariosApplied | KeysApplied) for event in events):
         found.add(EDGES)
     return frozenset(found)
 
@@ -96,6 +98,8 @@ class Catalog:
         """Name the service on which a resource depends, or else `SETTINGS` or `EDGES`."""
         if key.type_url == ROUTES:
             return SETTINGS if key.name == OUTBOUND_ROUTES else EDGES
+        if key.type_url == FILTERS:
+            return EDGES
         target = self._target(key.name)
         return target.host if target else ""
 
@@ -130,6 +134,8 @@ class Catalog:
     def _message(self, key: Key) -> Message | None:
         if key.type_url == ROUTES:
             return route_table(key.name, self._mesh, self._namespace)
+        if key.type_url == FILTERS:
+            return token_check(key.name, self._mesh)
         builder = _BUILDERS.get(key.type_url)
         return builder(key.name, self._target(key.name), self._mesh) if builder else None
 

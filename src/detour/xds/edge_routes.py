@@ -4,66 +4,59 @@ A request's scenario is found natively: by its host, which is a virtual host of 
 leads through one hash table to the scenario's routes. Only a request that brings a scenario in its query, its
 cookie or its origin meets Lua, which sets that header. Each scenario's routes say which cluster a request goes to
 and what is added to its baggage; so a changed scenario is another route table, and no request asks anybody.
+
+Overrides from outside are taken out, unless the edge trusts them or the request brings a good token.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
 from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
-from envoy.type.matcher.v3 import http_inputs_pb2, regex_pb2, string_pb2
+from envoy.type.matcher.v3 import http_inputs_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from xds.core.v3 import extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
-from detour.envoy.lua import strip_source
 from detour.envoy.vocabulary import (
-    ADD_SCENARIO,
     ENTER,
     ENTER_BY_COOKIE,
     ENTER_FILTER,
     ENTERED_HEADER,
     FAULT_FILTER,
+    FROM_OUTSIDE,
     LUA_FILTER,
     SCENARIO_FILTER,
     SCENARIO_HEADER,
-    SERVED_BY_HEADER,
+    TOKEN_FILTER,
+    TOKEN_HEADER,
 )
 from detour.mesh import Carrier, Mesh, Scenarios
-from detour.overrides import Kind, Overrides, append_to_baggage
-from detour.xds.faults import Fault
+from detour.overrides import Kind
 from detour.xds.messages import packed
-from detour.xds.pages import badge_of, badge_style, ended_page, unknown_page
+from detour.xds.pages import badge_style, ended_page, unknown_page
 from detour.xds.route_parts import (
     BY_CLUSTER,
-    BY_ENDPOINT,
-    UNLIMITED,
     Callers,
+    absent,
     answer,
     contains,
     enabled,
-    lua,
+    matches,
     override_routes,
     plain_route,
+    present,
     route,
-    setting,
     specifier,
     specifier_name,
     switched_on,
     told,
 )
-
-FROM_OUTSIDE: Final = (
-    "x-ot-span-context",
-    "x-envoy-original-dst-host",
-    *(f"x-envoy-fault-{name}" for name in ("delay-request", "abort-request", "abort-grpc-request")),
-    *(f"x-envoy-fault-{name}-percentage" for name in ("delay-request", "abort-request", "throughput-response")),
-    "x-envoy-fault-throughput-response",
-    SERVED_BY_HEADER,
-)
-"""Internal headers that are removed from requests that come from outside, whatever address they come from."""
+from detour.xds.scenario_routes import Inside, to
+from detour.xds.signed_routes import guarded, signed_routes
 
 _NAMING: Final = "detour="
 """What stands in the path, or among the cookies, of a request that may name a scenario."""
@@ -88,26 +81,38 @@ def edge(name: str, mesh: Mesh, callers: Callers, *, trusted: bool) -> route_pb2
         listed = ", ".join(sorted(served)) or "none: the mesh file names none under edge.hosts"
         words = f"this edge does not serve that host (it serves {listed}).\n"
         virtual_hosts.append(components_pb2.VirtualHost(name="unknown", domains=["*"], routes=[answer(404, words)]))
-    services = sorted(set(served.values())) if trusted else []
+    choosing = hosts.choosing
     return route_pb2.RouteConfiguration(
         name=name,
         virtual_hosts=virtual_hosts,
         ignore_port_in_host_matching=True,
         cluster_specifier_plugins=[
-            specifier(specifier_name(service), callers.source(service)) for service in services
+            specifier(specifier_name(service), choosing.source(service))
+            for service in sorted(set(served.values()))
+            if choosing
         ],
     )
+
+
+def _choosing(callers: Callers, mesh: Mesh, *, trusted: bool) -> Callers | None:
+    """Say which headers of requests from outside may choose at all; None if none may."""
+    if trusted:
+        return callers
+    # The header of OpenTracing is taken out natively, whatever else a request brings.
+    return replace(callers, carriers=(Carrier.BAGGAGE,)) if mesh.keys is not None else None
 
 
 class _Hosts:
     """Makes the virtual hosts of an edge."""
 
     def __init__(self, callers: Callers, mesh: Mesh, *, trusted: bool) -> None:
-        self._callers = callers
+        self.choosing = _choosing(callers, mesh, trusted=trusted)
+        self._carriers = self.choosing.carriers if self.choosing else (Carrier.BAGGAGE,)
         self._trusted = trusted
         self._scenarios = mesh.scenarios
         self._previews = tuple(sorted(mesh.settings.edge_previews))
         self._has_badge = mesh.settings.edge_badge
+        self._inside = Inside(self.choosing, trusted=trusted, has_badge=self._has_badge)
 
     def ordinary(self, host: str, service: str) -> components_pb2.VirtualHost:
         """Return a host on which a request may bring a scenario by header, query, cookie or origin."""
@@ -149,7 +154,7 @@ class _Hosts:
         yield others
 
     def _host(self, name: str, domain: str) -> components_pb2.VirtualHost:
-        removed = (ENTERED_HEADER, *(() if self._trusted else FROM_OUTSIDE))
+        removed = (ENTERED_HEADER, TOKEN_HEADER, *(() if self._trusted else FROM_OUTSIDE))
         # A dot at the end is the same host to DNS.
         domains = [domain] if domain == "*" else [domain, f"{domain}."]
         return components_pb2.VirtualHost(name=name, domains=domains, request_headers_to_remove=removed)
@@ -158,28 +163,32 @@ class _Hosts:
         """Yield the routes inside each scenario, and the page of each whose time is over."""
         known = self._scenarios or Scenarios()
         for name, overrides in sorted(known.live.items()):
-            routes = _inside(name, overrides, service, self._callers, trusted=self._trusted, badge=self._has_badge)
+            routes = self._inside.routes(name, overrides, service)
             yield name, [*([badge_style()] if self._has_badge else ()), *routes]
         for name, what in sorted(known.ended.items()):
             yield name, [ended_page(name, what)]
 
     def _entering(self, service: str) -> list[components_pb2.Route]:
         """Return the routes of requests that may bring a scenario otherwise than by host or header."""
-        unseen = components_pb2.HeaderMatcher(name=ENTERED_HEADER, present_match=True, invert_match=True)
+        # First, in one look at each, those that bring nothing at all: nearly every one.
+        nothing = [absent("cookie", _NAMING), absent(":path", _NAMING)]
+        nothing += [present(name, is_absent=True) for name in ("origin", *self._carriers)]
+        unseen = present(ENTERED_HEADER, is_absent=True)
         origins = [
             rf"https?://[a-z0-9-]+\.{domain.replace('.', chr(92) + '.')}(:[0-9]+)?" for domain in self._previews
         ]
         # Not by Envoy's matcher of queries, which takes every request's path apart.
-        by_link = [contains(":path", _NAMING), *(_matches("origin", pattern) for pattern in origins)]
-        cookie, every = contains("cookie", _NAMING), (SCENARIO_FILTER, FAULT_FILTER, LUA_FILTER)
-        made = [self._entrance(route(_to(service), one, unseen), self._looking(), every) for one in by_link]
+        by_link = [contains(":path", _NAMING), *(matches("origin", pattern) for pattern in origins)]
+        cookie, every = contains("cookie", _NAMING), (SCENARIO_FILTER, TOKEN_FILTER, FAULT_FILTER, LUA_FILTER)
+        made = [route(to(service), *nothing)]
+        made += [self._entrance(route(to(service), one, unseen), self._looking(), every) for one in by_link]
         by_cookie = enabled(lua_pb2.LuaPerRoute(name=ENTER_BY_COOKIE))
         if not (self._trusted or self._has_badge):
             # Nearly all requests of a browser that is in a scenario: nothing is on that they can't need.
-            has_none = components_pb2.HeaderMatcher(name=Carrier.BAGGAGE, present_match=True, invert_match=True)
+            has_none = present(Carrier.BAGGAGE, is_absent=True)
             needed = (FAULT_FILTER,) if self._has_faults(service) else ()
-            made.append(self._entrance(route(_to(service), cookie, has_none, unseen), by_cookie, needed))
-        return [*made, self._entrance(route(_to(service), cookie, unseen), by_cookie, every)]
+            made.append(self._entrance(route(to(service), cookie, has_none, unseen), by_cookie, needed))
+        return [*made, self._entrance(route(to(service), cookie, unseen), by_cookie, every)]
 
     def _entrance(self, made: components_pb2.Route, looking: Any, needed: Iterable[str]) -> components_pb2.Route:
         """Let Lua look at a route's requests for the scenario.
@@ -197,7 +206,7 @@ class _Hosts:
 
     def _leaving(self) -> components_pb2.Route:
         """Return the route of a preview host's requests that lead elsewhere; Lua answers them all."""
-        made = unknown_page(_matches(":method", "GET|HEAD"))
+        made = unknown_page(matches(":method", "GET|HEAD"))
         made.match.query_parameters.add(name="detour", present_match=True)
         made.typed_per_filter_config[ENTER_FILTER].CopyFrom(self._looking())
         return made
@@ -210,71 +219,16 @@ class _Hosts:
 
     def _outside_scenarios(self, service: str) -> Iterator[components_pb2.Route]:
         """Yield the routes of requests in no scenario."""
-        if self._trusted:
-            yield plain_route(_to(service), self._callers)
-            yield from override_routes(self._callers, service=service)
-            yield told(route(_to(service)), BY_CLUSTER)
+        if self._trusted and self.choosing:
+            yield plain_route(to(service), self.choosing)
+            yield from override_routes(self.choosing, service=service)
+            yield told(route(to(service)), BY_CLUSTER)
             return
-        stripping = route(_to(service), _present(Carrier.BAGGAGE))
-        stripping.typed_per_filter_config[LUA_FILTER].CopyFrom(enabled(lua(strip_source())))
-        yield stripping
-        yield route(_to(service))
-
-
-def _inside(
-    name: str, overrides: Overrides, service: str, callers: Callers, *, trusted: bool, badge: bool
-) -> Iterator[components_pb2.Route]:
-    """Yield the routes of requests in a scenario.
-
-    Where an edge trusts what comes from outside, and the scenario says nothing of the service behind it, the
-    request's own overrides choose; else the scenario's do.
-    """
-    baggage = append_to_baggage(None, overrides)
-    adding = lua_pb2.LuaPerRoute(name=ADD_SCENARIO)
-    adding.filter_context.update({"baggage": baggage, **({"trusts": True} if trusted else {})})
-    if badge:
-        adding.filter_context.update({"badge": badge_of(name)})
-    adding_by_lua = enabled(adding)
-    if trusted and not any(overrides.value(kind, service) for kind in (Kind.ROUTE, Kind.DELAY, Kind.ABORT)):
-        for made in override_routes(callers, service=service):
-            made.typed_per_filter_config[SCENARIO_FILTER].CopyFrom(adding_by_lua)
-            yield _named(made, name)
-    for action_headers, fault in _faults(Fault.of(overrides, service)):
-        # Nearly no request from outside has baggage: for those that have none, nothing but native code.
-        for by_lua in (True,) if badge else (True, False):
-            is_for_baggage = by_lua and not badge
-            made = route(
-                _to(service, overrides), *action_headers, *([_present(Carrier.BAGGAGE)] if is_for_baggage else [])
-            )
-            if by_lua:
-                made.typed_per_filter_config[SCENARIO_FILTER].CopyFrom(adding_by_lua)
-            else:
-                made.request_headers_to_add.append(setting(Carrier.BAGGAGE, baggage.replace("%", "%%")))
-            if fault is not None:
-                made.typed_per_filter_config[FAULT_FILTER].CopyFrom(enabled(fault))
-            yield _named(told(made, BY_ENDPOINT if overrides.falls_back else BY_CLUSTER), name)
-
-
-def _faults(fault: Fault) -> Iterator[tuple[list[components_pb2.HeaderMatcher], Message | None]]:
-    """Yield what the fault filter does to which requests."""
-    if fault.code is not None:
-        yield [_matches("content-type", r"application/grpc.*")], fault.filtered(grpc=True)
-    yield [], fault.filtered(grpc=False)
-
-
-def _named(made: components_pb2.Route, scenario: str) -> components_pb2.Route:
-    """Let the response say which scenario the request was in."""
-    made.response_headers_to_add.append(setting(SCENARIO_HEADER, scenario))
-    return made
-
-
-def _to(service: str, overrides: Overrides | None = None) -> components_pb2.RouteAction:
-    """Lead to a service, or to the deployment of it that overrides choose."""
-    deployment = overrides.route(service) if overrides else None
-    if overrides is None or deployment is None:
-        return components_pb2.RouteAction(cluster=service, timeout=UNLIMITED)
-    fallback = ",baseline" if overrides.falls_back else ""
-    return components_pb2.RouteAction(cluster=f"{service}@{deployment}{fallback}", timeout=UNLIMITED)
+        # First those that bring nothing, nearly all: they pay for looking once.
+        yield route(to(service), present(Carrier.BAGGAGE, is_absent=True))
+        if self.choosing:
+            yield from signed_routes(service, self.choosing)
+        yield guarded(route(to(service)))
 
 
 def _leading_to(routes: Iterable[components_pb2.Route]) -> matcher_pb2.Matcher.OnMatch:
@@ -284,15 +238,6 @@ def _leading_to(routes: Iterable[components_pb2.Route]) -> matcher_pb2.Matcher.O
 
 def _extension(name: str, message: Message) -> extension_pb2.TypedExtensionConfig:
     return extension_pb2.TypedExtensionConfig(name=name, typed_config=packed(message))
-
-
-def _present(header: str) -> components_pb2.HeaderMatcher:
-    return components_pb2.HeaderMatcher(name=header, present_match=True)
-
-
-def _matches(header: str, pattern: str) -> components_pb2.HeaderMatcher:
-    regex = regex_pb2.RegexMatcher(regex=pattern)
-    return components_pb2.HeaderMatcher(name=header, string_match=string_pb2.StringMatcher(safe_regex=regex))
 
 
 _SCENARIO_INPUT: Final = _extension(

@@ -11,13 +11,21 @@ from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from envoy.extensions.router.cluster_specifiers.lua.v3 import lua_pb2 as specifier_pb2
-from envoy.type.matcher.v3 import string_pb2
+from envoy.type.matcher.v3 import regex_pb2, string_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from detour.envoy.lua import override_source
-from detour.envoy.vocabulary import FAULT_FILTER, LUA_FILTER, METADATA, SERVED_BY, SERVED_BY_HEADER
+from detour.envoy.vocabulary import (
+    FAULT_FILTER,
+    FAULTS,
+    FAULTS_OF_BOTH,
+    LUA_FILTER,
+    METADATA,
+    SERVED_BY,
+    SERVED_BY_HEADER,
+)
 from detour.mesh import Carrier, Naming
 from detour.xds.faults import by_header
 from detour.xds.messages import packed
@@ -60,9 +68,7 @@ def plain_route(
     """Return the route of requests that carry no override."""
     headers = [absent(Carrier.BAGGAGE, OVERRIDE), *more]
     if callers.use_opentracing:
-        headers.append(
-            components_pb2.HeaderMatcher(name=Carrier.OPENTRACING, present_match=True, invert_match=True)
-        )
+        headers.append(present(Carrier.OPENTRACING, is_absent=True))
     return route(action, *headers)
 
 
@@ -72,18 +78,31 @@ def override_routes(callers: Callers, *, service: str) -> Iterable[components_pb
     A request with a fault override needs a filter as well as a cluster; what `x-ot-span-context` holds can't be
     seen from outside, so its mere presence leads into Lua.
     """
-    filters = {LUA_FILTER: enabled(lua(callers.source(service))), FAULT_FILTER: enabled(by_header())}
     headers = [contains(Carrier.BAGGAGE, text) for text in _FAULTS]
     if callers.use_opentracing:
-        headers.append(components_pb2.HeaderMatcher(name=Carrier.OPENTRACING, present_match=True))
+        headers.append(present(Carrier.OPENTRACING))
     for header in headers:
-        faulty = told(route(by_lua(service), header), BY_ENDPOINT)
-        for name, config in filters.items():
-            faulty.typed_per_filter_config[name].CopyFrom(config)
-        yield faulty
+        yield override_route(callers, header, service=service)
     overridden = contains(Carrier.BAGGAGE, _ROUTE)
     yield told(route(by_lua(service), overridden, contains(Carrier.BAGGAGE, _MISSING)), BY_ENDPOINT)
     yield told(route(by_lua(service), overridden), BY_CLUSTER)
+
+
+def override_route(callers: Callers, *headers: components_pb2.HeaderMatcher, service: str) -> components_pb2.Route:
+    """Return a route that does whatever overrides of such requests say."""
+    made = told(route(by_lua(service), *headers), BY_ENDPOINT)
+    made.typed_per_filter_config[LUA_FILTER].CopyFrom(enabled(_faults_by_lua(callers, service)))
+    made.typed_per_filter_config[FAULT_FILTER].CopyFrom(enabled(by_header()))
+    return made
+
+
+def _faults_by_lua(callers: Callers, service: str) -> lua_pb2.LuaPerRoute:
+    if not service:
+        return lua(callers.source())
+    # By name: an edge has many such routes, some for each scenario, and each code would be a Lua state of its own.
+    made = lua_pb2.LuaPerRoute(name=FAULTS_OF_BOTH if callers.use_opentracing else FAULTS)
+    made.filter_context.update({"service": service})
+    return made
 
 
 def route(action: components_pb2.RouteAction, *headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
@@ -118,6 +137,17 @@ def answer(status: int, words: str, match: components_pb2.RouteMatch | None = No
 def contains(header: str, text: str) -> components_pb2.HeaderMatcher:
     """Match a header with that text."""
     return components_pb2.HeaderMatcher(name=header, string_match=string_pb2.StringMatcher(contains=text))
+
+
+def present(header: str, *, is_absent: bool = False) -> components_pb2.HeaderMatcher:
+    """Match requests that have a header, or those that have not, whatever it says."""
+    return components_pb2.HeaderMatcher(name=header, present_match=True, invert_match=is_absent)
+
+
+def matches(header: str, pattern: str) -> components_pb2.HeaderMatcher:
+    """Match a header that is wholly as a pattern (RE2) has it."""
+    regex = regex_pb2.RegexMatcher(regex=pattern)
+    return components_pb2.HeaderMatcher(name=header, string_match=string_pb2.StringMatcher(safe_regex=regex))
 
 
 def absent(header: str, text: str) -> components_pb2.HeaderMatcher:

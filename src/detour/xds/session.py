@@ -18,14 +18,14 @@ from typing import Final
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 
-from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
+from detour.xds.catalog import CLUSTER, ENDPOINTS, FILTERS, ROUTES, Catalog, Key
 
 UNBACKED_MAX: Final = 2000
 """How many clusters one Envoy may hold that stand for nothing in the mesh: missing deployments, hosts outside."""
 
 # Clusters before their endpoints, both before the routes that lead to them (xDS protocol, "Eventual consistency
 # considerations").
-_ORDER: Final = (CLUSTER, ENDPOINTS, ROUTES)
+_ORDER: Final = (CLUSTER, ENDPOINTS, FILTERS, ROUTES)
 _WILDCARD: Final = "*"
 
 

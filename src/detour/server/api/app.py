@@ -13,6 +13,7 @@ from detour.server.api.copies import add_copies
 from detour.server.api.deployments import add_deployments
 from detour.server.api.identities import add_identities
 from detour.server.api.metrics import add_metrics
+from detour.server.api.override_tokens import add_override_tokens
 from detour.server.api.problems import add_problems, documented
 from detour.server.api.scenarios import add_scenarios
 from detour.server.api.traffic import add_traffic
@@ -46,6 +47,7 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
     add_deployments(app, plane)
     add_copies(app, plane)
     add_scenarios(app, plane)
+    add_override_tokens(app, plane)
     add_changes(app, plane)
     add_identities(app, app.state.identities)
     add_traffic(app, plane)

@@ -53,6 +53,7 @@ TTL: Final = _whole(
         }.items()
     )
 )
+TOKEN_TTL: Final = _whole(f"{up_to(3600)}s|{up_to(60)}m|1h")
 LINE: Final = _whole(f"[^{UNPRINTABLE}]*")
 TEXT: Final = _whole(f"(?:[\n\r\t]|[^{UNPRINTABLE}])*")
 TAG: Final = _whole('"[1-9][0-9]{0,8}"')

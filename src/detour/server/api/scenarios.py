@@ -19,6 +19,7 @@ from detour.server.book import ScenarioBook
 from detour.server.control_plane import ControlPlane
 
 NO_DATABASE: Final = HTTPStatus.NOT_IMPLEMENTED
+WITHOUT_DATABASE: Final = "this server has no database: start it with detour serve --database URL"
 
 _TAG = re.compile(r'"([1-9][0-9]{0,8})"')
 _ANY_TAG = re.compile(r'"[^"]*"')
@@ -55,7 +56,7 @@ def expect_book(plane: ControlPlane) -> ScenarioBook:
         HTTPException: It has no database.
     """
     if plane.book is None:
-        raise HTTPException(NO_DATABASE, "this server has no database: start it with detour serve --database URL")
+        raise HTTPException(NO_DATABASE, WITHOUT_DATABASE)
     return plane.book
 
 

@@ -1,0 +1,138 @@
+"""The routes of requests that are in a scenario, at an edge (RDS v3).
+
+They say which cluster a request goes to, what happens to it on the way, and what is added to its baggage. A request
+without baggage, nearly any, meets native code only.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from envoy.config.route.v3 import route_components_pb2 as components_pb2
+from envoy.extensions.filters.http.lua.v3 import lua_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
+from detour.envoy.vocabulary import (
+    ADD_SCENARIO,
+    FAULT_FILTER,
+    LUA_FILTER,
+    SCENARIO_FILTER,
+    SCENARIO_HEADER,
+    TOKEN_FILTER,
+)
+from detour.mesh import Carrier
+from detour.overrides import Kind, Overrides, append_to_baggage
+from detour.xds.faults import Fault
+from detour.xds.pages import badge_of
+from detour.xds.route_parts import (
+    BY_CLUSTER,
+    BY_ENDPOINT,
+    UNLIMITED,
+    Callers,
+    enabled,
+    matches,
+    override_route,
+    override_routes,
+    present,
+    route,
+    setting,
+    switched_on,
+    told,
+)
+from detour.xds.signed_routes import telling, verified
+
+_CHOOSING: Final = (Kind.ROUTE, Kind.DELAY, Kind.ABORT)
+"""What a scenario may say of the service behind the edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What holds for all scenarios at one kind of edge.
+
+    Args:
+        choosing: Which headers of requests from outside may choose; None if none may.
+        trusted: Whether they may without a token.
+        has_badge: Whether pages carry a badge that names the scenario.
+    """
+
+    choosing: Callers | None
+    trusted: bool
+    has_badge: bool
+
+    def routes(self, name: str, overrides: Overrides, service: str) -> Iterator[components_pb2.Route]:
+        """Yield the routes in one scenario, for requests to a service.
+
+        Where what comes from outside counts, and the scenario says nothing of that service, the request's own
+        overrides choose; else the scenario's do.
+        """
+        for made in self._unnamed(name, overrides, service):
+            made.response_headers_to_add.append(setting(SCENARIO_HEADER, name))
+            yield made
+
+    def _unnamed(self, name: str, overrides: Overrides, service: str) -> Iterator[components_pb2.Route]:
+        baggage = append_to_baggage(None, overrides)
+        if not self.has_badge:
+            carriers = self.choosing.carriers if self.choosing else (Carrier.BAGGAGE,)
+            for made in _leading(overrides, service, *(present(one, is_absent=True) for one in carriers)):
+                made.request_headers_to_add.append(setting(Carrier.BAGGAGE, baggage.replace("%", "%%")))
+                yield made
+        adding = self._adding(name, baggage)
+        is_open = self.choosing is not None and not any(overrides.value(kind, service) for kind in _CHOOSING)
+        for made in self._open(service) if is_open else ():
+            made.typed_per_filter_config[SCENARIO_FILTER].CopyFrom(adding)
+            yield made
+        for made in _leading(overrides, service):
+            made.typed_per_filter_config[SCENARIO_FILTER].CopyFrom(adding)
+            yield made if self.trusted else self._guarded(made, is_open=is_open)
+
+    def _open(self, service: str) -> Iterable[components_pb2.Route]:
+        """Return the routes on which the request's own overrides choose."""
+        if self.choosing is None:
+            return ()
+        if self.trusted:
+            return override_routes(self.choosing, service=service)
+        return [verified(override_route(self.choosing, service=service))]
+
+    def _adding(self, name: str, baggage: str) -> Any:
+        adding = lua_pb2.LuaPerRoute(name=ADD_SCENARIO)
+        adding.filter_context.update({"baggage": baggage, **({"trusts": True} if self.trusted else {})})
+        if self.has_badge:
+            adding.filter_context.update({"badge": badge_of(name)})
+        return enabled(adding)
+
+    def _guarded(self, made: components_pb2.Route, *, is_open: bool) -> components_pb2.Route:
+        """Have a request's token looked at; one that is good may lead to a route that needs more filters."""
+        if self.choosing:
+            # What a route has configured itself stays.
+            needed = {TOKEN_FILTER, *((FAULT_FILTER, LUA_FILTER) if is_open else ())}
+            for name in sorted(needed - set(made.typed_per_filter_config)):
+                made.typed_per_filter_config[name].CopyFrom(switched_on())
+        return telling(made)
+
+
+def to(service: str, overrides: Overrides | None = None) -> components_pb2.RouteAction:
+    """Lead to a service, or to the deployment of it that overrides choose."""
+    deployment = overrides.route(service) if overrides else None
+    if overrides is None or deployment is None:
+        return components_pb2.RouteAction(cluster=service, timeout=UNLIMITED)
+    fallback = ",baseline" if overrides.falls_back else ""
+    return components_pb2.RouteAction(cluster=f"{service}@{deployment}{fallback}", timeout=UNLIMITED)
+
+
+def _leading(
+    overrides: Overrides, service: str, *headers: components_pb2.HeaderMatcher
+) -> Iterable[components_pb2.Route]:
+    """Yield the routes that do what overrides say, to requests with these headers."""
+    for action_headers, fault in _faults(Fault.of(overrides, service)):
+        made = route(to(service, overrides), *headers, *action_headers)
+        if fault is not None:
+            made.typed_per_filter_config[FAULT_FILTER].CopyFrom(enabled(fault))
+        yield told(made, BY_ENDPOINT if overrides.falls_back else BY_CLUSTER)
+
+
+def _faults(fault: Fault) -> Iterator[tuple[list[components_pb2.HeaderMatcher], Message | None]]:
+    """Yield what the fault filter does to which requests."""
+    if fault.code is not None:
+        yield [matches("content-type", r"application/grpc.*")], fault.filtered(grpc=True)
+    yield [], fault.filtered(grpc=False)

@@ -1,0 +1,58 @@
+"""When keys of override tokens are made, sign, and are forgotten."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detour.access.keys import AHEAD, PERIOD, Key, Times, needed, new_key, signing
+from detour.mesh.override_tokens import LIFE_MAX, SKEW_MAX
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def test_the_first_key_signs_at_once() -> None:
+    """There is nothing else to sign with; the next is made before it is its turn."""
+    first = new_key([], NOW, Times())
+    assert first.begins == NOW
+    due = NOW + PERIOD - AHEAD
+    assert new_key([first], due - MINUTE, Times()) is None
+    second = new_key([first], due, Times())
+    assert second.begins == NOW + PERIOD
+    assert signing([second, first], second.begins - MINUTE) == first
+    assert signing([second, first], second.begins) == second
+    assert first.name != second.name
+
+
+def test_a_server_that_was_away_goes_on_with_the_old_key() -> None:
+    """Until every edge has the new one, however late that was made."""
+    first = new_key([], NOW, Times())
+    late = NOW + 5 * PERIOD
+    second = new_key([first], late, Times())
+    assert second.begins == late + AHEAD
+    assert signing([first, second], late + AHEAD - MINUTE) == first
+
+
+@given(looked=st.lists(st.integers(1, 40), min_size=1, max_size=200))
+def test_no_good_token_is_without_its_key(looked: list[int]) -> None:
+    """Whenever anybody looks: the key that signs is known for long enough before, and for long enough after."""
+    times = Times(period=timedelta(minutes=30), ahead=AHEAD)
+    keys: list[Key] = []
+    made: dict[str, datetime] = {}
+    signed: dict[str, datetime] = {}
+    now = NOW
+    for minutes in looked:
+        keys = list(needed(keys, now))
+        if key := new_key(keys, now, times):
+            keys.append(key)
+            made[key.name] = now
+        signer = signing(keys, now)
+        assert signer.begins <= now
+        assert signer.name == next(iter(made)) or now - made[signer.name] >= AHEAD
+        signed[signer.name] = now
+        kept = {key.name for key in keys}
+        for name, moment in signed.items():
+            assert name in kept or moment + LIFE_MAX + SKEW_MAX < now
+        assert len(kept) <= 2 + (LIFE_MAX + 2 * SKEW_MAX) // times.period + 1
+        now += minutes * MINUTE

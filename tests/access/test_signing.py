@@ -1,0 +1,80 @@
+"""The keys of override tokens in a database, and what is signed with them: on SQLite and on PostgreSQL."""
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+from jwt.algorithms import OKPAlgorithm
+
+from databases import database, database_url, new_url, postgresql_server
+from detour.access.keys import PERIOD, Key
+from detour.access.signing import KeyStore, Signer
+from detour.database import ChangeLog, Database
+from detour.overrides import parse_words
+
+__all__ = ["database", "database_url", "new_url", "postgresql_server"]
+
+NOW = datetime(2026, 11, 28, 12, 0, 0, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def test_keys_come_and_go(database: Database) -> None:
+    """Each in the log; what is read is what was made."""
+    store = KeyStore(database)
+    (first,) = store.renew(NOW)
+    assert store.renew(NOW + HOUR) == [first]
+    both = store.renew(NOW + PERIOD)
+    assert (both[0], len(both)) == (first, 2)
+    assert KeyStore(database).all() == both
+    assert store.renew(NOW + PERIOD + 2 * HOUR) == [both[1]]
+    told = [(one.action, one.kind, one.subject) for one in ChangeLog(database).since(0, 10)]
+    assert told == [
+        ("created", "key", first.name),
+        ("created", "key", both[1].name),
+        ("removed", "key", first.name),
+    ]
+
+
+def test_of_many_servers_one_makes_a_key(database: Database, database_url: str) -> None:
+    """Whoever looks first; all have the same."""
+    found: list[Sequence[Key]] = []
+
+    def renew() -> None:
+        with Database(database_url) as own:
+            found.append(KeyStore(own).renew(NOW))
+
+    threads = [threading.Thread(target=renew) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert found == [KeyStore(database).all()] * 4
+    assert len(found[0]) == 1
+
+
+def test_a_token(database: Database) -> None:
+    """Names its key, is good for as long as was asked, and checked by the public key alone."""
+    now = datetime.now(UTC)
+    signer = Signer(KeyStore(database).renew(now))
+    (public,) = signer.public(now)
+    key = OKPAlgorithm.from_jwk({"kty": "OKP", "crv": "Ed25519", "x": public.point})
+    made = signer.token("ana", timedelta(minutes=5))
+    claims = jwt.decode(made.text, key, algorithms=["EdDSA"], audience="detour-edge", issuer="detour")
+    assert jwt.get_unverified_header(made.text)["kid"] == public.name
+    assert (claims["sub"], claims["exp"] - claims["iat"]) == ("ana", 300)
+    assert claims["nbf"] < claims["iat"]
+    assert claims["exp"] == made.expires.timestamp()
+    again = jwt.decode(signer.token("ana").text, options={"verify_signature": False})
+    assert (again["exp"] - again["iat"], again["jti"] == claims["jti"]) == (15 * 60, False)
+    with pytest.raises(ValueError, match="1h at most"):
+        signer.token("ana", timedelta(hours=2))
+
+
+def test_headers_for_a_request(database: Database) -> None:
+    """Both that it needs from outside."""
+    signer = Signer(KeyStore(database).renew(datetime.now(UTC)))
+    headers = signer.headers_for(parse_words(["users=pr-42"]), "ana")
+    assert headers["baggage"] == "override.route.users=pr-42"
+    assert headers["x-detour-token"].count(".") == 2
