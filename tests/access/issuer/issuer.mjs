@@ -26,6 +26,7 @@ server.listen(Number(port), "127.0.0.1", async () => {
     ],
     claims: { openid: ["sub", "roles"], email: ["email", "email_verified"], profile: ["name"] },
     jwks: { keys: [key] },
+    clientBasedCORS: () => true,
     conformIdTokenClaims: false,
     cookies: { keys: ["only for tests"] },
     features: { deviceFlow: { enabled: true }, devInteractions: { enabled: true } },

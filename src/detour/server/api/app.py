@@ -15,11 +15,13 @@ from detour.server.api.identities import add_identities
 from detour.server.api.metrics import add_metrics
 from detour.server.api.override_tokens import add_override_tokens
 from detour.server.api.problems import add_problems, documented
+from detour.server.api.qr import add_qr
 from detour.server.api.scenarios import add_scenarios
 from detour.server.api.traffic import add_traffic
 from detour.server.control_plane import ControlPlane
 from detour.server.identities import Identities
 from detour.server.sources import MeshFile
+from detour.server.web import add_page
 from detour.xds.server import Connection
 
 _EVERYWHERE = (HTTPStatus.FORBIDDEN, HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -48,10 +50,12 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
     add_copies(app, plane)
     add_scenarios(app, plane)
     add_override_tokens(app, plane)
+    add_qr(app, plane)
     add_changes(app, plane)
     add_identities(app, app.state.identities)
     add_traffic(app, plane)
     add_metrics(app, plane)
+    add_page(app, app.state.identities)
     _describe(app)
     return app
 

@@ -13,10 +13,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from detour.access import Asker, Identity, Role
 from detour.mesh import is_line
 from detour.server.identities import Identities
+from detour.server.web import PAGE, PAGE_FILE
 
 USER_HEADER: Final = "x-detour-user"
 
-OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v1/sign-in"})
+OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v1/sign-in", PAGE, PAGE_FILE})
 """Paths of operations that tell nothing that is not everybody's to know."""
 
 _READING: Final = frozenset({"GET", "HEAD"})

@@ -34,7 +34,7 @@ _WRITING: Final = (
     HTTPStatus.PRECONDITION_REQUIRED,
 )
 
-_Name = Annotated[ScenarioName, Path(description="the scenario's name: one label of a host name")]
+Name = Annotated[ScenarioName, Path(description="the scenario's name: one label of a host name")]
 _Version = Annotated[int, Path(ge=1, le=999_999_999)]
 _IfMatch = Annotated[
     str | None,
@@ -58,6 +58,23 @@ def expect_book(plane: ControlPlane) -> ScenarioBook:
     if plane.book is None:
         raise HTTPException(NO_DATABASE, WITHOUT_DATABASE)
     return plane.book
+
+
+def expect_live(plane: ControlPlane, name: str) -> Scenario:
+    """Return a scenario that can be entered.
+
+    Raises:
+        HTTPException: Its time is over; what became of it is the problem's detail.
+        NoScenarioError: There is none of that name.
+    """
+    found = expect_book(plane).get(name)
+    match found.state(datetime.now(UTC)):
+        case State.REMOVED:
+            raise HTTPException(HTTPStatus.GONE, f"scenario {name} was removed, by {found.changed_by}")
+        case State.EXPIRED:
+            when = f"scenario {name} expired at {found.expires:%Y-%m-%d %H:%M} UTC"
+            raise HTTPException(HTTPStatus.GONE, f"{when}; to go on with it, change its expiry")
+    return found
 
 
 def add_scenarios(app: FastAPI, plane: ControlPlane) -> None:
@@ -88,7 +105,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         response_model=ScenarioOut,
         responses={200: _ETAG, 304: {"description": "Not Modified"}, **documented(*_NO_SCENARIO)},
     )
-    async def show(name: _Name, response: Response, if_none_match: _IfNoneMatch = None) -> ScenarioOut | Response:
+    async def show(name: Name, response: Response, if_none_match: _IfNoneMatch = None) -> ScenarioOut | Response:
         """Return a scenario as it is, also if it has expired or was removed: `state` tells."""
         found = expect_book(plane).get(name)
         response.headers["ETag"] = _tag(found)
@@ -98,7 +115,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
 
     @app.get("/v1/scenarios/{name}/versions", responses={200: LINK, **documented(*_NO_SCENARIO)})
     async def versions(
-        name: _Name, request: Request, response: Response, place: Number = None, limit: Limit = PAGE
+        name: Name, request: Request, response: Response, place: Number = None, limit: Limit = PAGE
     ) -> Sequence[ScenarioOut]:
         """List the versions of a scenario, newest first."""
         found = await expect_book(plane).versions(name, place, limit + 1)
@@ -106,20 +123,14 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         return [_out(plane, one) for one in shown]
 
     @app.get("/v1/scenarios/{name}/versions/{version}", responses=documented(*_NO_SCENARIO))
-    async def version(name: _Name, version: _Version) -> ScenarioOut:
+    async def version(name: Name, version: _Version) -> ScenarioOut:
         """Return a version of a scenario."""
         return _out(plane, await expect_book(plane).version(name, version))
 
     @app.get("/v1/scenarios/{name}/resolve", responses=documented(*_NO_SCENARIO, HTTPStatus.GONE))
-    async def resolve(name: _Name) -> ResolvedOut:
+    async def resolve(name: Name) -> ResolvedOut:
         """Return the header that puts a request into a scenario."""
-        found = expect_book(plane).get(name)
-        match found.state(datetime.now(UTC)):
-            case State.REMOVED:
-                raise HTTPException(HTTPStatus.GONE, f"scenario {name} was removed, by {found.changed_by}")
-            case State.EXPIRED:
-                when = f"scenario {name} expired at {found.expires:%Y-%m-%d %H:%M} UTC"
-                raise HTTPException(HTTPStatus.GONE, f"{when}; to go on with it, change its expiry")
+        found = expect_live(plane, name)
         return ResolvedOut(name=name, version=found.version, value=append_to_baggage(None, found.overrides))
 
 
@@ -133,7 +144,7 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         },
     )
     async def put(
-        name: _Name,
+        name: Name,
         body: ScenarioIn,
         response: Response,
         caller: Caller,
@@ -164,7 +175,7 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         response_class=Response,
         responses=documented(*_WRITING),
     )
-    async def remove(name: _Name, caller: Caller, if_match: _IfMatch = None) -> Response:
+    async def remove(name: Name, caller: Caller, if_match: _IfMatch = None) -> Response:
         """Remove a scenario; its versions stay readable."""
         version = _expected(if_match)
         caller.expect_owner(f"scenario {name}", expect_book(plane).get(name).owner)

@@ -1,0 +1,89 @@
+// The server's API, with the identity of who reads the page.
+
+const TOKEN = "detour.token";
+
+/** What the server answered instead of what was asked for (RFC 9457). */
+export class Problem extends Error {
+  constructor(status, detail, headers = new Headers()) {
+    super(detail);
+    this.status = status;
+    this.etag = headers.get("etag");
+  }
+}
+
+const listeners = new Set();
+
+/** Be told when the server wants to know who asks. */
+export function onSignedOut(listener) {
+  listeners.add(listener);
+}
+
+export function token() {
+  return stored()?.getItem(TOKEN) ?? "";
+}
+
+export function keepToken(text) {
+  if (text) stored()?.setItem(TOKEN, text);
+  else stored()?.removeItem(TOKEN);
+}
+
+function stored() {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
+}
+
+/** Return a fetched response, whatever its status; the path is relative to the page, wherever that is mounted. */
+export function send(path, { method = "GET", headers = {}, body, signal } = {}) {
+  const sent = { ...headers };
+  if (token()) sent.authorization = `Bearer ${token()}`;
+  if (body !== undefined) sent["content-type"] = "application/json";
+  return fetch(path, { method, headers: sent, body: body === undefined ? undefined : JSON.stringify(body), signal });
+}
+
+/** Return the response to a request that succeeds; a Problem is thrown otherwise. */
+export async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await send(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, "the server does not answer; it may be restarting");
+  }
+  if (response.ok) return response;
+  const problem = new Problem(response.status, await detailOf(response), response.headers);
+  if (problem.status === 401) for (const one of listeners) one(problem);
+  throw problem;
+}
+
+async function detailOf(response) {
+  try {
+    return (await response.json()).detail ?? response.statusText;
+  } catch {
+    return `${response.status} ${response.statusText}`;
+  }
+}
+
+export const read = async (path, options) => (await ask(path, options)).json();
+
+/** Read a list to its end, page by page. */
+export async function readAll(path) {
+  const found = [];
+  for (let next = path; next; ) {
+    const response = await ask(next);
+    found.push(...(await response.json()));
+    next = following(path, response);
+  }
+  return found;
+}
+
+/** Return the path of a list's next page, or null. */
+export function following(path, response) {
+  const cursor = /[?&]cursor=([^&>]+)[^>]*>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
+  if (!cursor) return null;
+  return `${path}${path.includes("?") ? "&" : "?"}cursor=${cursor}`;
+}
+
+export const pathOf = (name) => `v1/scenarios/${encodeURIComponent(name)}`;

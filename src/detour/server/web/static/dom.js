@@ -1,0 +1,59 @@
+// Elements made without markup: what comes from people or services is text, whatever it looks like.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * Make an HTML element.
+ * @param {string} tag its name, with classes as in CSS: `button.main`
+ * @param {Object} attributes `on` holds listeners by event, `css` custom properties; null and false leave one out
+ * @param {...(Node|string|number|null|Array)} children
+ */
+export function h(tag, attributes = {}, ...children) {
+  const [name, ...classes] = tag.split(".");
+  return filled(document.createElement(name), classes, attributes, children);
+}
+
+/** Make an SVG element; the same arguments. */
+export function s(tag, attributes = {}, ...children) {
+  const [name, ...classes] = tag.split(".");
+  return filled(document.createElementNS(SVG, name), classes, attributes, children);
+}
+
+function filled(element, classes, attributes, children) {
+  if (classes.length) element.setAttribute("class", classes.join(" "));
+  for (const [name, value] of Object.entries(attributes)) put(element, name, value);
+  element.append(...flat(children));
+  return element;
+}
+
+function put(element, name, value) {
+  if (value === null || value === undefined || value === false) return;
+  if (name === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+  else if (name === "css") for (const [key, one] of Object.entries(value)) element.style.setProperty(key, one);
+  else if (name === "value") element.value = value;
+  else element.setAttribute(name, value === true ? "" : value);
+}
+
+function flat(children) {
+  return children.flat(9).filter((child) => child !== null && child !== undefined && child !== false);
+}
+
+/** Put other children in an element's place of those it has; the focus stays on what has the same `data-key`. */
+export function swap(element, ...children) {
+  const held = element.contains(document.activeElement) ? document.activeElement.dataset?.key : null;
+  element.replaceChildren(...flat(children));
+  if (held) element.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+}
+
+let made = 0;
+
+/** Return an id that no other element has. */
+export function unique(prefix) {
+  made += 1;
+  return `${prefix}-${made}`;
+}
+
+/** Say a number of things: `plural(2, "service")`. */
+export function plural(count, one, many = `${one}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}

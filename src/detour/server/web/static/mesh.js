@@ -1,0 +1,88 @@
+// What is known of the mesh, service by service: a pure join of the API's lists.
+
+/**
+ * @typedef {Object} Facts
+ * @property {string} name
+ * @property {"service"|"edge"|"caller"} kind `caller` is one that calls and is no service of the mesh
+ * @property {string[]} instances
+ * @property {{name, owner, expires, endpoints, source, requests, errors}[]} deployments
+ * @property {Object[]} callers calls to it, as the API tells them
+ * @property {Object[]} callees calls that it makes
+ * @property {number} requests in the last minute, to the baseline and to deployments
+ * @property {number} errors of those to the baseline: an experiment that fails is no fault of the service
+ * @property {{text: string, weight: "bad"|"warn"}[]} problems
+ */
+
+const ERRORS_TOLD = 0.01;
+
+/** Return the facts of everything in the mesh, by name. */
+export function meshFacts({ services, deployments, calls, status }) {
+  const facts = new Map(services.map((one) => [one.name, blank(one.name, "service", one.endpoints)]));
+  for (const envoy of status?.envoys ?? []) if (envoy.role === "edge") known(facts, "edge", "edge");
+  for (const call of calls) {
+    const caller = known(facts, call.caller, call.caller === "edge" ? "edge" : "caller");
+    known(facts, call.service, "caller").callers.push(call);
+    caller.callees.push(call);
+  }
+  for (const one of deployments) {
+    const service = facts.get(one.service);
+    if (service) service.deployments.push({ ...one, ...trafficOf(service.callers, one.name) });
+  }
+  for (const one of facts.values()) complete(one, status?.envoys ?? []);
+  return facts;
+}
+
+function known(facts, name, kind) {
+  if (!facts.has(name)) facts.set(name, blank(name, kind, []));
+  return facts.get(name);
+}
+
+function blank(name, kind, instances) {
+  return { name, kind, instances, deployments: [], callers: [], callees: [], requests: 0, errors: 0, problems: [] };
+}
+
+function trafficOf(calls, deployment) {
+  const concerned = calls.filter((call) => (call.deployment ?? null) === deployment);
+  return { requests: sum(concerned, "requests"), errors: sum(concerned, "errors") };
+}
+
+const sum = (items, key) => items.reduce((total, item) => total + item[key], 0);
+
+function complete(facts, envoys) {
+  facts.requests = sum(facts.callers, "requests");
+  facts.baseline = trafficOf(facts.callers, null);
+  facts.errors = facts.baseline.errors;
+  facts.envoys = envoys.filter((one) => (facts.kind === "edge" ? one.role === "edge" : one.service === facts.name && one.role !== "edge"));
+  facts.problems = problemsOf(facts);
+}
+
+function problemsOf(facts) {
+  const problems = [];
+  if (facts.kind === "service" && !facts.instances.length) problems.push({ text: "no instances", weight: "bad" });
+  if (facts.envoys.some((one) => one.rejections.length)) problems.push({ text: "Envoy refused config", weight: "bad" });
+  if (facts.errors && facts.errors >= facts.baseline.requests * ERRORS_TOLD) problems.push({ text: `${share(facts.errors, facts.baseline.requests)} errors`, weight: "bad" });
+  return problems;
+}
+
+/** Say a share in percent: what there is is never said to be nothing. */
+export function share(part, whole) {
+  const percent = (100 * part) / Math.max(whole, 1);
+  return percent > 0 && percent < 1 ? "< 1 %" : `${Math.round(percent)} %`;
+}
+
+/** Say whether a picture of calls shows it: it calls, is called, or is where calls come in. */
+export const isInPicture = (facts) => facts.callers.length > 0 || facts.callees.length > 0;
+
+/** Say everything of it in one line, for those who hear the page. */
+export function spoken(facts) {
+  const parts = [facts.name];
+  if (facts.kind === "service") parts.push(count(facts.instances.length, "instance"));
+  if (facts.deployments.length) {
+    parts.push(`offloaded: ${facts.deployments.map((one) => one.name).slice(0, 8).join(", ")}`);
+  }
+  if (facts.callers.length) parts.push(count(facts.requests, "call") + " in the last minute");
+  parts.push(...facts.problems.map((one) => one.text));
+  return parts.join(", ");
+}
+
+const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;

@@ -1,0 +1,143 @@
+// Overrides as people read and write them. The server decides what is one; what is here helps before it is asked.
+
+/** The kinds: in words, what they are about, and what they take. */
+export const KINDS = {
+  route: { words: "Route calls of", joint: "to", subject: "service", value: "deployment", example: "pr-42" },
+  delay: { words: "Delay calls to", joint: "by", subject: "service", value: "delay", example: "300ms" },
+  abort: { words: "Fail calls to", joint: "with", subject: "service", value: "status", example: "503" },
+  config: { words: "Set the flag", joint: "to", subject: "flag", value: "value", example: "on" },
+  log: { words: "Log in", joint: "at level", subject: "service", value: "level", example: "debug" },
+  db: { words: "Database of", joint: "is", subject: "service", value: "database", example: "staging-copy" },
+  missing: { words: "If a deployment is missing", joint: "use the", subject: "", value: "baseline", example: "baseline" },
+};
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const PREFIX = "override.";
+
+/** @typedef {{kind: string, subject: string, value: string}} Row */
+
+/** Return the key of an override, as the API has it. */
+export const keyOf = ({ kind, subject }) => (kind === "missing" ? kind : `${kind}.${subject}`);
+
+/** Return rows of the API's object of overrides. */
+export function rowsOf(overrides) {
+  return Object.entries(overrides).map(([key, value]) => rowOf(key, value));
+}
+
+function rowOf(key, value) {
+  const dot = key.indexOf(".");
+  return dot < 0 ? { kind: key, subject: "", value } : { kind: key.slice(0, dot), subject: key.slice(dot + 1), value };
+}
+
+/** Return the API's object of rows; of two with one key the later one counts. */
+export const objectOf = (rows) => Object.fromEntries(rows.map((row) => [keyOf(row), row.value]));
+
+/** Write an override as the command line takes it. */
+export function wordOf({ kind, subject, value }) {
+  if (kind === "missing") return "missing=baseline";
+  const key = kind === "route" && !(subject.split(".")[0] in KINDS) ? subject : `${kind}.${subject}`;
+  return `${key}=${value}`;
+}
+
+/** Say whether a text is overrides rather than a name. */
+export const isWords = (text) => /[^\s=]=\S/.test(text);
+
+/**
+ * Read overrides that somebody typed or pasted: words of the command line, or a `baggage` header.
+ * @returns {{rows: Row[], unread: string[]}} `unread` are the words that are none
+ */
+export function parseWords(text) {
+  const isHeader = text.includes(PREFIX) && text.includes(",");
+  const words = isHeader ? text.replace(/^\s*baggage:/i, "").split(",").map((one) => one.trim()) : split(text);
+  const rows = [];
+  const unread = [];
+  for (const word of words.filter(Boolean)) {
+    const row = read(word);
+    if (row) rows.push(row);
+    // What other people put into their baggage is no mistake.
+    else if (!isHeader) unread.push(word);
+  }
+  return { rows, unread };
+}
+
+/** Split at spaces outside of quotes, as a shell does. */
+function split(text) {
+  return [...text.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)].map(([word]) => word.replace(/"([^"]*)"|'([^']*)'/g, "$1$2"));
+}
+
+function read(word) {
+  const isCarried = word.startsWith(PREFIX);
+  const [, key, value] = /^([^=]+)=(.*)$/s.exec(isCarried ? word.slice(PREFIX.length) : word) ?? [];
+  if (!key || !value) return null;
+  const row = key.split(".")[0] in KINDS ? rowOf(key, value) : { kind: "route", subject: key, value };
+  if (isCarried && row.kind === "config") row.value = decoded(value);
+  return row.kind === "missing" || NAME.test(row.subject) ? row : null;
+}
+
+function decoded(value) {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
+/**
+ * Say what is wrong with a row, and what is possible but odd.
+ * @param {Row} row
+ * @param {{services: Object[]}} known
+ * @returns {{subject: string, value: string, caution: string}} each empty if there is nothing to say
+ */
+export function faultsOf(row, known) {
+  const said = { subject: "", value: "", caution: "" };
+  if (row.kind === "missing") return said;
+  const { subject, value } = KINDS[row.kind];
+  if (!row.subject) said.subject = `Which ${subject}?`;
+  else if (!NAME.test(row.subject)) said.subject = "Letters, digits, dots, dashes and underscores only";
+  if (!row.value && row.kind !== "config") said.value = `Which ${value}?`;
+  else said.value = valueFault(row);
+  if (!said.subject && !said.value) said.caution = caution(row, known.services);
+  return said;
+}
+
+function valueFault({ kind, value }) {
+  if (kind === "delay" && milliseconds(value) === null) return "A delay such as 300ms or 1.5s, at most 60s";
+  if (kind === "abort" && !isStatus(value)) return "An HTTP status from 200 to 599, or a gRPC code from 0 to 16";
+  if (["route", "log", "db"].includes(kind) && !NAME.test(value)) return "Letters, digits, dots, dashes and underscores only";
+  return "";
+}
+
+function milliseconds(text) {
+  const [, ms, seconds] = /^(?:(\d{1,5})ms|(\d{1,2}(?:\.\d+)?)s)$/.exec(text) ?? [];
+  const found = ms === undefined ? 1000 * Number(seconds) : Number(ms);
+  return found >= 0 && found <= 60_000 ? found : null;
+}
+
+const isStatus = (text) => /^\d{1,3}$/.test(text) && (Number(text) <= 16 || (Number(text) >= 200 && Number(text) < 600));
+
+function caution({ kind, subject, value }, services) {
+  if (KINDS[kind].subject !== "service" || !services.length) return "";
+  const service = services.find((one) => one.name === subject);
+  if (!service) return `The mesh has no service ${subject} at the moment.`;
+  if (kind !== "route" || service.deployments.includes(value)) return "";
+  return `${subject} has no deployment ${value} at the moment: until it is there, calls to ${subject} fail with 503.`;
+}
+
+/** Return how two sets of overrides differ, key by key. */
+export function difference(before, after) {
+  const changes = [];
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if (before[key] !== after[key]) changes.push({ key, before: before[key], after: after[key] });
+  }
+  return changes;
+}
+
+/** Return what a set becomes if the changes that made `mine` of `base` are made to `theirs`. */
+export function rebased(base, mine, theirs) {
+  const made = { ...theirs };
+  for (const { key, after } of difference(base, mine)) {
+    if (after === undefined) delete made[key];
+    else made[key] = after;
+  }
+  return made;
+}

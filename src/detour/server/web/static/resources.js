@@ -1,0 +1,149 @@
+// What the page knows of the server, each part fetched when a view first needs it, and again when it changes.
+
+import { Problem, ask, onSignedOut, read, readAll } from "./api.js";
+
+const CALLS_ANEW = 15_000;
+
+/** A part of what the server knows. */
+class Resource {
+  #fetch;
+  #loading = null;
+  #isStale = false;
+  #listeners = new Set();
+
+  /** @param {() => Promise<any>} fetch what brings it */
+  constructor(fetch, value = null) {
+    this.#fetch = fetch;
+    this.value = value;
+    this.problem = null;
+    this.isLoaded = false;
+  }
+
+  /** Fetch it unless it is there. */
+  need() {
+    return this.isLoaded ? Promise.resolve(this.value) : this.load();
+  }
+
+  /** Fetch it; who asks while it is being fetched gets what is fetched after that. */
+  load() {
+    if (this.#loading) {
+      this.#isStale = true;
+      return this.#loading;
+    }
+    this.#loading = this.#load().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  /** Fetch it again, if any view has needed it. */
+  refresh() {
+    if (this.isLoaded || this.#loading) this.load();
+  }
+
+  async #load() {
+    do {
+      this.#isStale = false;
+      try {
+        this.value = await this.#fetch();
+        this.problem = null;
+      } catch (problem) {
+        if (!(problem instanceof Problem)) throw problem;
+        this.problem = problem;
+      }
+    } while (this.#isStale);
+    this.isLoaded = true;
+    for (const one of [...this.#listeners]) one(this.value);
+    return this.value;
+  }
+
+  /** Be told of each new value; returns what ends that. */
+  listen(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+export const services = new Resource(() => read("v1/services"), []);
+export const deployments = new Resource(() => read("v1/deployments"), []);
+export const calls = new Resource(() => read("v1/calls"), []);
+export const status = new Resource(() => read("v1/status"));
+export const scenarios = new Resource(() => readAll("v1/scenarios?state=all&limit=1000"), []);
+/** Who reads the page: name, role, and how that is known. */
+export const me = new Resource(() => read("v1/me"));
+
+export const mayChange = () => ["developer", "admin"].includes(me.value?.role);
+
+/** Say whether who reads the page may remove what somebody owns. */
+export const mayRemove = (owner) => mayChange() && (me.value.role === "admin" || !owner || owner === me.value.name);
+
+const CONCERNED = {
+  scenario: [scenarios],
+  deployment: [deployments, services],
+  mesh: [services, deployments, status],
+  envoys: [status],
+  calls: [calls],
+};
+const eventListeners = new Set();
+
+/** Be told of each event of the server, as `(kind, subject)`; returns what ends that. */
+export function onEvent(listener) {
+  eventListeners.add(listener);
+  return () => eventListeners.delete(listener);
+}
+
+/**
+ * Follow the server's events for as long as the page is open.
+ * @param {(state: "live"|"lost"|"connecting") => void} show told of each change of the connection
+ */
+export async function follow(show) {
+  let isSignedOut = false;
+  onSignedOut(() => (isSignedOut = true));
+  setInterval(() => document.hidden || calls.refresh(), CALLS_ANEW);
+  let isFirst = true;
+  for (let failures = 0; ; failures += 1) {
+    try {
+      await listen(isFirst, () => {
+        failures = 0;
+        isFirst = false;
+        show("live");
+      });
+    } catch {
+      // It is tried again below, whatever it was.
+    }
+    // Whoever signs in loads the page again.
+    if (isSignedOut) return show("connecting");
+    show("lost");
+    await new Promise((resolve) => setTimeout(resolve, Math.min(500 * 1.6 ** failures, 5000)));
+  }
+}
+
+// Not an EventSource, which can't send who asks.
+async function listen(isFirst, connected) {
+  const response = await ask("v1/events");
+  connected();
+  // What happened before is not told: all that is known may be old, but for what is only just being fetched.
+  refresh([services, deployments, calls, status, scenarios].filter((one) => !isFirst || one.isLoaded));
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; ; ) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text += value;
+    const end = text.lastIndexOf("\n\n");
+    if (end < 0) continue;
+    hear(text.slice(0, end));
+    text = text.slice(end + 2);
+  }
+}
+
+function hear(text) {
+  const concerned = new Set();
+  for (const [, kind, data] of text.matchAll(/^event: (\S+)\ndata: (.*)$/gm)) {
+    for (const resource of CONCERNED[kind] ?? []) concerned.add(resource);
+    const { subject } = JSON.parse(data);
+    for (const listener of [...eventListeners]) listener(kind, subject);
+  }
+  refresh(concerned);
+}
+
+function refresh(resources) {
+  for (const resource of resources) resource.refresh();
+}

@@ -1,0 +1,147 @@
+// Trying a scenario: one request through the edge, and every hop that it took.
+
+import { Problem, read } from "./api.js";
+import { h, plural, swap } from "./dom.js";
+import { duration } from "./times.js";
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
+
+export class Trial {
+  #isRunning = false;
+
+  /** @param {() => {scenario: string|null, overrides: Object, isDraft: boolean, count: number}} subject what is tried */
+  constructor(subject) {
+    this.subject = subject;
+    this.method = h("select", { "aria-label": "Method" }, METHODS.map((one) => h("option", {}, one)));
+    this.path = h("input.mono", { type: "text", "aria-label": "Path", value: "/", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+    this.send = h("button.button.main", { type: "submit" }, "Try it");
+    this.host = h("input.mono", { type: "text", id: "trial-host", placeholder: "the edge's own", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+    this.headers = h("textarea.mono", { id: "trial-headers", rows: "2", placeholder: "accept-language: de", spellcheck: "false" });
+    this.body = h("textarea.mono", { id: "trial-body", rows: "3", spellcheck: "false" });
+    this.what = h("p.hint", {});
+    this.fault = h("p.fault", { role: "alert" });
+    this.outcome = h("p.outcome", { role: "status" });
+    this.result = h("div.stack.trial-result", {});
+    this.element = h(
+      "section.stack",
+      { "aria-labelledby": "trial-title" },
+      h("div.stack.tight", {}, h("h2.unseen", { id: "trial-title" }, "Try it"), this.what),
+      h(
+        "form.stack.tight",
+        { "aria-label": "A request to try", on: { submit: (event) => (event.preventDefault(), this.#run()) } },
+        h("div.request", {}, this.method, this.path, this.send),
+        h("details", {}, h("summary", {}, "Host, headers, body"), h("div.stack.tight.more-request", {}, field("Host", this.host), field("Headers, a line each", this.headers), field("Body", this.body))),
+      ),
+      this.fault,
+      this.outcome,
+      this.result,
+    );
+  }
+
+  /** Say what would be tried. */
+  refresh() {
+    const { isDraft, count } = this.subject();
+    const overrides = plural(count, "override");
+    if (!count) {
+      this.what.textContent = "A plain request: the form has no override yet.";
+      return;
+    }
+    this.what.textContent = isDraft ? `A request with the ${overrides} of the form, as they stand there.` : `A request in the saved scenario, with its ${overrides}.`;
+  }
+
+  async #run() {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.fault.textContent = "";
+    this.send.setAttribute("aria-disabled", "true");
+    this.send.textContent = "Trying…";
+    try {
+      this.#show(await read("v1/trials", { method: "POST", body: this.#request() }));
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      this.outcome.replaceChildren();
+      this.result.replaceChildren();
+      this.fault.textContent = problem.status === 404 ? "This server can't send requests to try; a newer one can." : problem.message;
+    } finally {
+      this.#isRunning = false;
+      this.send.removeAttribute("aria-disabled");
+      this.send.textContent = "Try it";
+    }
+  }
+
+  #request() {
+    const { scenario, overrides } = this.subject();
+    const headers = Object.fromEntries(
+      this.headers.value
+        .split("\n")
+        .map((line) => /^\s*([^:\s]+)\s*:\s*(.*?)\s*$/.exec(line))
+        .filter(Boolean)
+        .map(([, name, value]) => [name, value]),
+    );
+    return { scenario, overrides, method: this.method.value, path: this.path.value.trim() || "/", host: this.host.value.trim() || null, headers, body: this.body.value };
+  }
+
+  #show(trial) {
+    const missed = trial.expected.filter((one) => !one.reached);
+    swap(
+      this.outcome,
+      h(trial.status < 400 ? "strong.tag.words" : "strong.tag.words.bad", {}, String(trial.status)), h("span", {}, ` in ${duration(trial.duration_ms)}, ${plural(trial.hops.length, "hop")}`), h("span.hint.mono", {}, ` ${trial.url}`),
+      missed.length > 0 && h("span.unseen", {}, `, ${plural(missed.length, "override")} never reached`),
+    );
+    swap(
+      this.result,
+      trial.note && h("p.notice.small", {}, h("div", {}, trial.note)),
+      missed.map((one) => h("p.notice.warn.small", {}, h("div", {}, h("strong.mono", {}, `${one.service}@${one.deployment}`), ` was never reached: this request did not call ${one.service}, or its overrides were lost before.`))),
+      trial.hops.length > 0 && hopTable(trial),
+      response(trial),
+    );
+  }
+}
+
+const field = (label, input) => h("div.field", {}, h("label", { for: input.id }, label), input);
+
+function hopTable({ hops, duration_ms: whole }) {
+  const rows = inOrder(hops).map(([hop, depth]) => hopRow(hop, depth, Math.max(whole, ...hops.map((one) => one.offset_ms + one.duration_ms))));
+  return h(
+    "div.scroller",
+    { tabindex: "0", role: "region", "aria-label": "Hops" },
+    h("table.hops", {}, h("caption.unseen", {}, "Each hop of the request, callers before those that they called"), h("thead", {}, h("tr", {}, ["Called", "Answered by", "Status", "Time"].map((one) => h("th", { scope: "col" }, one)))), h("tbody", {}, rows)),
+  );
+}
+
+/** Return hops with their depth, each behind the one that caused it. */
+function inOrder(hops) {
+  const below = (parent, depth) => hops.flatMap((hop, index) => (hop.parent === parent ? [[hop, depth], ...below(index, depth + 1)] : []));
+  return below(null, 0);
+}
+
+function hopRow(hop, depth, whole) {
+  const isBad = hop.status === 0 || hop.status >= 400;
+  const status = hop.grpc_status === null || hop.grpc_status === undefined ? String(hop.status || "–") : `gRPC ${hop.grpc_status}`;
+  const share = (part) => `${Math.min(100, (100 * part) / whole).toFixed(2)}%`;
+  return h(
+    hop.deployment ? "tr.off" : "tr",
+    {},
+    h(
+      "th",
+      { scope: "row", css: { "--depth": depth } },
+      h("span.unseen", {}, `level ${depth + 1}: `),
+      h("span.mono", {}, hop.service),
+      hop.deployment && h("span.tag.off", {}, hop.deployment),
+      h("span.hint.mono", {}, `${hop.method} ${hop.path}`),
+    ),
+    h("td.mono.small", {}, hop.served_by || "nobody", hop.why && h(isBad ? "p.fault" : "p.hint", {}, hop.why)),
+    h("td", {}, h(isBad ? "span.tag.bad" : "span.tag", {}, status)),
+    h("td.time", {}, h("span.bar", { css: { "--from": share(hop.offset_ms), "--long": share(hop.duration_ms) } }), h("span.small", {}, duration(hop.duration_ms))),
+  );
+}
+
+function response({ headers, body, truncated }) {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join("\n");
+  return h(
+    "div.stack.tight",
+    {},
+    h("details", { open: body.length > 0 && body.length < 600 }, h("summary", {}, "Response body"), h("pre.response", { tabindex: "0", role: "region", "aria-label": "Response body" }, body || "(empty)"), truncated && h("p.hint", {}, "There is more of it; this is its beginning.")),
+    h("details", {}, h("summary", {}, "Response headers"), h("pre.response", { tabindex: "0", role: "region", "aria-label": "Response headers" }, lines || "(none)")),
+  );
+}

@@ -1,0 +1,105 @@
+"""A real server, and a real browser that looks at its page; whatever the browser complains of fails the test."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from cli.running import Server, serving
+
+MESH = """\
+edge:
+  hosts: {"*": web}
+  previews: {preview.example.test: web}
+  url: https://staging.example.test
+services:
+  web: {endpoints: ["127.0.0.1:9000"]}
+  users:
+    endpoints: ["127.0.0.1:9001", "127.0.0.1:9011"]
+    deployments:
+      filed: {endpoints: ["127.0.0.1:9002"], owner: ops}
+  payments: {endpoints: ["127.0.0.1:9003"]}
+  search: {endpoints: []}
+"""
+DEADLINE_MS = 20_000
+
+Opening = Callable[..., AbstractAsyncContextManager[Page]]
+
+
+def mesh_file(folder: Path, text: str = MESH) -> Path:
+    """Write a mesh file, in a folder of its own."""
+    path = folder / "mesh" / "mesh.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run a server for all tests; each uses names of its own."""
+    with serving(mesh_file(tmp_path_factory.mktemp("web"))) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Start Chromium."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    expect.set_options(timeout=DEADLINE_MS)
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        await started.close()
+
+
+@pytest.fixture
+def opening(browser: Browser) -> Opening:
+    """Return what opens a window: as a person's browser does, with nothing kept from the last one."""
+
+    @asynccontextmanager
+    async def opened(server: Server, place: str = "", **settings: object) -> AsyncIterator[Page]:
+        context = await browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **settings})
+        page = await context.new_page()
+        page.set_default_timeout(DEADLINE_MS)
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda told: faults.append(told.text) if is_fault(told.type, told.text) else None)
+        await page.goto(f"{server.url}/{place}")
+        await page.wait_for_selector("main h1")
+        yield page
+        await context.close()
+        assert faults == []
+
+    return opened
+
+
+def is_fault(kind: str, text: str) -> bool:
+    """Say whether the console's words are of a mistake in the page; it tells of answers with an error as well."""
+    return kind in {"error", "warning"} and not text.startswith("Failed to load resource")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(server: Server, opening: Opening) -> AsyncIterator[Page]:
+    """Open the page."""
+    async with opening(server) as opened:
+        yield opened
+
+
+@pytest.fixture
+def bo(server: Server) -> Iterator[httpx.Client]:
+    """Return how somebody else uses the server at the same time."""
+    with httpx.Client(base_url=server.url, headers={"x-detour-user": "bo"}, trust_env=False) as client:
+        yield client
+
+
+def save(client: httpx.Client, name: str, overrides: dict[str, str], **more: str) -> None:
+    """Save a scenario that is new."""
+    body = {"overrides": overrides, **more}
+    client.put(f"/v1/scenarios/{name}", json=body, headers={"if-none-match": "*"}).raise_for_status()
