@@ -15,9 +15,9 @@ from bench.options import Options
 from bench.report import Row
 from bench.server import Server
 
-_SERVICE: Final = "users"
-_DEPLOYMENT: Final = "pr-42"
-_SCENARIO: Final = "checkout"
+SERVICE: Final = "users"
+DEPLOYMENT: Final = "pr-42"
+SCENARIO: Final = "checkout"
 _OTHERS: Final = 1_000
 
 _BROWSER: Final = {
@@ -29,9 +29,9 @@ _BROWSER: Final = {
     "referer": "https://staging.example.test/rides",
     "cookie": "session=8d0f7c5e4a6b4c0f9a1d; theme=dark",
 }
-_WITH_COOKIE: Final = {**_BROWSER, "cookie": f"{_BROWSER['cookie']}; detour={_SCENARIO}"}
-_WITH_HEADER: Final = {**_BROWSER, "x-detour-scenario": _SCENARIO}
-_ON_HOST: Final = {**_BROWSER, "Host": f"{_SCENARIO}.preview.example.test"}
+WITH_COOKIE: Final = {**_BROWSER, "cookie": f"{_BROWSER['cookie']}; detour={SCENARIO}"}
+_WITH_HEADER: Final = {**_BROWSER, "x-detour-scenario": SCENARIO}
+_ON_HOST: Final = {**_BROWSER, "Host": f"{SCENARIO}.preview.example.test"}
 
 
 async def measure(options: Options) -> list[Row]:
@@ -55,8 +55,8 @@ async def _slices(rounds: int, core: int) -> Slices:
         await lasting.origin()
         few, many = await lasting.server(), await lasting.server()
         for server in (few, many):
-            await server.add(_SERVICE, _DEPLOYMENT, lasting.offloaded)
-            await server.save(_SCENARIO, route_users=_DEPLOYMENT, delay_payments="300ms")
+            await server.add(SERVICE, DEPLOYMENT, lasting.offloaded)
+            await server.save(SCENARIO, route_users=DEPLOYMENT, delay_payments="300ms")
         for number in range(_OTHERS):
             await many.save(f"other-{number}", route_users=f"pr-{number}")
         port = lasting.baseline_port
@@ -67,14 +67,14 @@ async def _candidates(
     fresh: BenchMesh, origin_port: int, few: Server, many: Server, core: int
 ) -> dict[str, Candidate]:
     plain, again = [await _plain(fresh, origin_port) for _ in range(2)]
-    edge, of_many = [await _edge(fresh, server) for server in (few, many)]
+    edge, of_many = [await started(fresh, server) for server in (few, many)]
     wanted = {
         "plain": (plain, _BROWSER),
         "plain again": (again, _BROWSER),
-        "plain, cookie": (plain, _WITH_COOKIE),
+        "plain, cookie": (plain, WITH_COOKIE),
         "edge": (edge, _BROWSER),
-        "cookie": (edge, _WITH_COOKIE),
-        "cookie of 1,000": (of_many, _WITH_COOKIE),
+        "cookie": (edge, WITH_COOKIE),
+        "cookie of 1,000": (of_many, WITH_COOKIE),
         "host": (edge, _ON_HOST),
         "header": (edge, _WITH_HEADER),
     }
@@ -89,7 +89,7 @@ async def _plain(mesh: BenchMesh, origin_port: int) -> Caller:
     return await mesh.caller(bootstrap, port, admin)
 
 
-async def _edge(mesh: BenchMesh, server: Server) -> Caller:
+async def started(mesh: BenchMesh, server: Server) -> Caller:
     """Start an edge, and see that it sends each kind of request where it should."""
     caller = await mesh.edge(server)
 
@@ -97,7 +97,7 @@ async def _edge(mesh: BenchMesh, server: Server) -> Caller:
         return (await caller.get(_BROWSER)).text == BASELINE
 
     await until(serves, "the edge's routes")
-    answers = [(await caller.get(headers)).text for headers in (_BROWSER, _WITH_COOKIE, _WITH_HEADER, _ON_HOST)]
+    answers = [(await caller.get(headers)).text for headers in (_BROWSER, WITH_COOKIE, _WITH_HEADER, _ON_HOST)]
     if answers != [BASELINE, OFFLOADED, OFFLOADED, OFFLOADED]:
         raise LoadError(f"the edge is to answer baseline once and then offloaded, and answered {answers}")
     return caller

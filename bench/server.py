@@ -90,7 +90,7 @@ class Server:
         (await self.api.delete(f"/v1/deployments/{service}/{name}")).raise_for_status()
 
     async def save(self, scenario: str, **overrides: str) -> None:
-        """Save a scenario, as `detour scenario save` does.
+        """Save a scenario, as `detour scenario save` and `edit` do.
 
         Args:
             scenario: Its name.
@@ -101,7 +101,9 @@ class Server:
         """
         body = {"overrides": {key.replace("_", "."): value for key, value in overrides.items()}}
         path = f"/v1/scenarios/{scenario}"
-        (await self.api.put(path, json=body, headers={"if-none-match": "*"})).raise_for_status()
+        found = await self.api.get(path)
+        last = {"if-match": found.headers["etag"]} if found.is_success else {"if-none-match": "*"}
+        (await self.api.put(path, json=body, headers=last)).raise_for_status()
 
     async def envoys(self) -> list[dict[str, Any]]:
         """Return the Envoys that are connected, as `/v1/status` lists them."""

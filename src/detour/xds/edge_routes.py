@@ -145,12 +145,13 @@ class _Hosts:
 
     def previews(self, domain: str, service: str) -> Iterator[components_pb2.VirtualHost]:
         """Yield a host for each scenario, and one for all others below the domain."""
+        leaving = self._leaving()
         for name, inside in self._insides(service):
             host = self._host(f"{name}.{domain}", f"{name}.{domain}")
-            host.routes.extend([self._leaving(), *inside])
+            host.routes.extend([leaving, *inside])
             yield host
         others = self._host(f"*.{domain}", f"*.{domain}")
-        others.routes.extend([self._leaving(), unknown_page()])
+        others.routes.extend([leaving, unknown_page()])
         yield others
 
     def _host(self, name: str, domain: str) -> components_pb2.VirtualHost:

@@ -4,8 +4,9 @@ They say which cluster a request goes to, what happens to it on the way, and wha
 without baggage, nearly any, meets native code only.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
@@ -22,7 +23,7 @@ from detour.envoy.vocabulary import (
     TOKEN_FILTER,
 )
 from detour.mesh import Carrier
-from detour.overrides import Kind, Overrides, append_to_baggage
+from detour.overrides import Kind, Override, Overrides, append_to_baggage
 from detour.xds.faults import Fault
 from detour.xds.pages import badge_of
 from detour.xds.route_parts import (
@@ -42,6 +43,9 @@ from detour.xds.route_parts import (
 )
 from detour.xds.signed_routes import telling, verified
 
+_REMEMBERED_MAX: Final = 20_000
+"""A change of one scenario is a table of all: what the others are is remembered, two kilobytes each."""
+
 _CHOOSING: Final = (Kind.ROUTE, Kind.DELAY, Kind.ABORT)
 """What a scenario may say of the service behind the edge."""
 
@@ -60,12 +64,16 @@ class Inside:
     trusted: bool
     has_badge: bool
 
-    def routes(self, name: str, overrides: Overrides, service: str) -> Iterator[components_pb2.Route]:
-        """Yield the routes in one scenario, for requests to a service.
+    def routes(self, name: str, overrides: Overrides, service: str) -> Sequence[components_pb2.Route]:
+        """Return the routes in one scenario, for requests to a service; they are to be copied, and never changed.
 
         Where what comes from outside counts, and the scenario says nothing of that service, the request's own
         overrides choose; else the scenario's do.
         """
+        return _remembered(self, name, tuple(overrides), service)
+
+    def named(self, name: str, overrides: Overrides, service: str) -> Iterator[components_pb2.Route]:
+        """Make the routes in one scenario, whose responses name it."""
         for made in self._unnamed(name, overrides, service):
             made.response_headers_to_add.append(setting(SCENARIO_HEADER, name))
             yield made
@@ -109,6 +117,13 @@ class Inside:
             for name in sorted(needed - set(made.typed_per_filter_config)):
                 made.typed_per_filter_config[name].CopyFrom(switched_on())
         return telling(made)
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _remembered(
+    inside: Inside, name: str, overrides: tuple[Override, ...], service: str
+) -> Sequence[components_pb2.Route]:
+    return tuple(inside.named(name, Overrides.collect(overrides), service))
 
 
 def to(service: str, overrides: Overrides | None = None) -> components_pb2.RouteAction:
