@@ -35,6 +35,22 @@ async def test_a_registered_deployment_is_listed(http):
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "names"), [("services", ["payments", "users"]), ("deployments", ["filed", "pr-42"])]
+)
+async def test_lists_a_page_at_a_time(http, path, names):
+    """Whole, or as many as are asked for, with the way to the next page."""
+    await http.post("/v1/deployments", json=PR_42)
+    whole = await http.get(f"/v1/{path}")
+    assert ([one["name"] for one in whole.json()], "next" in whole.links) == (names, False)
+    found, following = [], f"/v1/{path}?limit=1"
+    while following:
+        page = await http.get(following)
+        found += page.json()
+        following = page.links.get("next", {}).get("url")
+    assert found == whole.json()
+
+
 async def test_services_are_listed_with_their_deployments(http):
     """By name, those of the mesh file and those registered at run time."""
     await http.post("/v1/deployments", json=PR_42)

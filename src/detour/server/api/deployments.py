@@ -3,19 +3,22 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from detour.mesh import Endpoint, OffloadedDeployment, Service, parse_duration
 from detour.server.api.bodies import DeploymentIn, DeploymentOut, ExtensionIn, ServiceOut
 from detour.server.api.callers import Caller
+from detour.server.api.pages import LINK, AnyLimit, Place, page_of_all
 from detour.server.api.problems import documented, problem
 from detour.server.control_plane import ControlPlane
 
 CLUSTERS: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY)
 """What a Kubernetes cluster may answer."""
+
+_LIST: Final[dict[int | str, dict[str, Any]]] = {200: LINK, **documented(HTTPStatus.UNPROCESSABLE_ENTITY)}
 
 Asker = Annotated[str | None, Query(description="who asks; refused if it is somebody else's")]
 
@@ -23,18 +26,26 @@ Asker = Annotated[str | None, Query(description="who asks; refused if it is some
 def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
     """Add them to an API."""
 
-    @app.get("/v1/services")
-    async def services() -> list[ServiceOut]:
-        """List the services of the mesh."""
+    @app.get("/v1/services", responses=_LIST)
+    async def services(
+        request: Request, response: Response, _place: Place = None, limit: AnyLimit = None
+    ) -> list[ServiceOut]:
+        """List the services of the mesh, by name."""
         deployments: dict[str, list[str]] = {}
         for service, name in sorted(plane.mesh.deployments):
             deployments.setdefault(service, []).append(name)
-        return [_service(one, deployments.get(name, [])) for name, one in sorted(plane.mesh.services.items())]
+        every = sorted(plane.mesh.services.values(), key=lambda one: one.name)
+        shown = page_of_all(request, response, every, limit, lambda one: one.name)
+        return [_service(one, deployments.get(one.name, [])) for one in shown]
 
-    @app.get("/v1/deployments")
-    async def deployments() -> list[DeploymentOut]:
-        """List the offloaded deployments."""
-        return [deployment_out(plane, one) for _, one in sorted(plane.mesh.deployments.items())]
+    @app.get("/v1/deployments", responses=_LIST)
+    async def deployments(
+        request: Request, response: Response, _place: Place = None, limit: AnyLimit = None
+    ) -> list[DeploymentOut]:
+        """List the offloaded deployments, by what they are called: `users@pr-42`."""
+        every = sorted(plane.mesh.deployments.values(), key=_label)
+        shown = page_of_all(request, response, every, limit, _label)
+        return [deployment_out(plane, one) for one in shown]
 
     @app.post(
         "/v1/deployments",
@@ -76,6 +87,10 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
         if found is None or not await plane.extend(service, name, expires, owner=owner, by=caller.name):
             return nobody(service, name)
         return deployment_out(plane, replace(found, expires=expires))
+
+
+def _label(deployment: OffloadedDeployment) -> str:
+    return f"{deployment.service}@{deployment.name}"
 
 
 def nobody(service: str, name: str) -> JSONResponse:
