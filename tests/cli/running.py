@@ -118,5 +118,7 @@ def serving(mesh_file: Path, *options: str) -> Iterator[Server]:
     free = ("--xds", "127.0.0.1:0", "--api", "127.0.0.1:0")
     log = mesh_file.parent.parent / "serve.log"
     with running(log, "serve", "--mesh", str(mesh_file), *free, *options) as command:
-        said = command.wait_for(r"Detour serves .+ to Envoys at (127\.0\.0\.1:\d+), and its API at (http://\S+)\n")
+        said = command.wait_for(
+            r"Detour serves .+ to Envoys at (127\.0\.0\.1:\d+), and its page and API at (http://\S+)\n"
+        )
         yield Server(command, said[1], said[2])

@@ -141,7 +141,7 @@ def open_shop(
         arguments = ["serve", "--kubernetes", "--kubeconfig", config, "--namespace", namespace]
         addresses = ["--xds", "127.0.0.1:0", "--api", "127.0.0.1:0"]
         server = stack.enter_context(running(folder / "server.log", *arguments, *addresses, *options))
-        said = server.wait_for(r"Envoys at (\S+), and its API at (http://\S+)")
+        said = server.wait_for(r"Envoys at (\S+), and its page and API at (http://\S+)")
         shop.server = said[2]
         stack.enter_context(sidecar(shop.outbound_port, said[1], folder))
         shop.until(lambda: shop.version() == "1")

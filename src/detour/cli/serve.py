@@ -92,7 +92,9 @@ def serve(
     served = " and ".join(filter(None, (str(mesh or ""), f"namespace {cluster.what}" if cluster else "")))
 
     def ready(at: Addresses) -> None:
-        typer.echo(f"Detour serves {served} to Envoys at {at.xds}, and its API at http://{at.api}", err=True)
+        typer.echo(
+            f"Detour serves {served} to Envoys at {at.xds}, and its page and API at http://{at.api}", err=True
+        )
         if at.webhook:
             typer.echo(f"Its webhook for sidecars is at https://{at.webhook}/inject", err=True)
 
