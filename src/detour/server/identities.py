@@ -98,10 +98,11 @@ class Identities:
             ForbiddenError: It is somebody without a role, or another site's page in their browser.
             IssuerError: The issuer's keys can't be had.
         """
+        if asker.authorization:
+            # No browser adds that by itself: where it is, no other site's page can have sent the request unasked.
+            return await self._by_token(asker.bearer)
         if not asker.is_same_site:
             raise ForbiddenError(f"a page of {asker.origin} may not use this server: send no Origin, or its own")
-        if asker.authorization:
-            return await self._by_token(asker.bearer)
         if self.is_open_to(asker):
             return Identity(asker.user, Role.ADMIN, Via.LOCAL)
         raise UnknownCallerError(self._way_in())
