@@ -11,6 +11,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from cli.running import Server, serving
+from web.staging import Staging
+from web.staging import staging as running_staging
 
 MESH = """\
 edge:
@@ -43,6 +45,13 @@ def mesh_file(folder: Path, text: str = MESH) -> Path:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run a server for all tests; each uses names of its own."""
     with serving(mesh_file(tmp_path_factory.mktemp("web"))) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def staging(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Staging]:
+    """Run a mesh for all tests that look at requests; each calls what no other does, or counts nothing."""
+    async with running_staging(tmp_path_factory.mktemp("staging")) as started:
         yield started
 
 

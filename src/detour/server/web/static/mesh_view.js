@@ -7,7 +7,7 @@ import { Picture, uncalled } from "./picture.js";
 import { servicePanel } from "./service_panel.js";
 
 const NARROW = matchMedia("(width < 760px)");
-const ZOOMS = { least: 0.25, most: 2, step: 1.25 };
+const ZOOMS = { least: 0.25, most: 2, step: 1.25, unasked: 1.2 };
 const LEGIBLE = 0.66;
 
 export function meshView() {
@@ -160,10 +160,15 @@ class MeshView {
   }
 
   #scale() {
-    const zoom = this.#zoom ?? Math.min(1, Math.max(LEGIBLE, this.#room / this.picture.size.width));
+    const zoom = this.#zoom ?? Math.min(this.#roomy, Math.max(LEGIBLE, this.#room / this.picture.size.width));
     this.picture.svg.setAttribute("width", Math.round(this.picture.size.width * zoom));
     this.picture.svg.setAttribute("height", Math.round(this.picture.size.height * zoom));
     this.shownZoom = zoom;
+  }
+
+  /** How far a small picture is enlarged: never so far that it has to be scrolled. */
+  get #roomy() {
+    return Math.min(ZOOMS.unasked, Math.max(1, (0.8 * this.canvas.clientHeight) / this.picture.size.height));
   }
 
   /** How wide the picture may be without being scrolled. */

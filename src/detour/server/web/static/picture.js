@@ -9,11 +9,15 @@ const CHIP = 23;
 const CHIP_STEP = 28;
 const CHIPS_MAX = 4;
 const LETTER = 7.55;
+const RATE_LETTER = 7;
 const MARGIN = 12;
 const SHAPES = {
   right: { width: 186, gaps: { along: 84, across: 22, passage: 5 } },
   down: { width: 108, gaps: { along: 44, across: 15, passage: 4 } },
 };
+// A small mesh has room: it need not be a thin band across the page.
+const SMALL = 24;
+const ROOMY = { along: 84, across: 44, passage: 12 };
 const STEPS = {
   right: { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] },
   down: { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] },
@@ -67,7 +71,8 @@ export class Picture {
     const boxes = shown.map((one) => ({ id: one.name, ...sized(this.direction, width, heightOf(one)) }));
     const pairs = shown.flatMap((one) => one.callees.map((call) => [one.name, call.service]));
     const key = JSON.stringify([this.direction, boxes, pairs]);
-    if (key !== this.#laid.key) this.#laid = { key, result: layout(boxes, pairs, gaps) };
+    const isRoomy = this.direction === "right" && boxes.length <= SMALL;
+    if (key !== this.#laid.key) this.#laid = { key, result: layout(boxes, pairs, isRoomy ? ROOMY : gaps) };
     return this.#laid.result;
   }
 
@@ -111,14 +116,15 @@ export class Picture {
   #chip(facts, chip, index) {
     const { width } = SHAPES[this.direction];
     const y = HEAD + 5 + index * CHIP_STEP;
+    const rate = chip.requests ? compact(chip.requests) + (this.direction === "right" ? "/min" : "") : "";
     return s(
       "g.chip",
       { "data-service": facts.name, transform: `translate(14 ${y})` },
       s("title", {}, chip.title),
       s("path.branch", { d: `M-6 ${-(index ? CHIP_STEP : 5)}V${CHIP / 2}H0` }),
       s("rect", { width: width - 14, height: CHIP, rx: 6 }),
-      s("text", { x: 9, y: 16 }, shortened(chip.name, width - 14 - 14 - (chip.rate ? chip.rate.length * 6.6 : 0))),
-      chip.rate && s(chip.isBad ? "text.rate.bad" : "text.rate", { x: width - 14 - 8, y: 16, "text-anchor": "end" }, chip.rate),
+      s("text", { x: 9, y: 16 }, shortened(chip.name, width - 14 - 18 - rate.length * RATE_LETTER)),
+      rate && s(chip.isBad ? "text.rate.bad" : "text.rate", { x: width - 14 - 8, y: 16, "text-anchor": "end" }, rate),
     );
   }
 
@@ -215,12 +221,12 @@ function chipsOf(facts) {
   const drawn = sorted.length > CHIPS_MAX ? sorted.slice(0, CHIPS_MAX - 1) : sorted;
   const chips = drawn.map((one) => ({
     name: one.name,
-    rate: one.requests ? `${one.requests}/min` : "",
+    requests: one.requests,
     isBad: one.errors > 0,
     title: [`${facts.name}@${one.name}`, one.owner && `${one.owner}'s`, one.errors && `${share(one.errors, one.requests)} errors`].filter(Boolean).join(", "),
   }));
   const others = sorted.length - drawn.length;
-  return others ? [...chips, { name: `${others} more`, rate: "", title: `${others} more of ${facts.name}` }] : chips;
+  return others ? [...chips, { name: `${others} more`, requests: 0, title: `${others} more of ${facts.name}` }] : chips;
 }
 
 function chipIndex(facts, deployment) {
@@ -231,9 +237,9 @@ function chipIndex(facts, deployment) {
 
 function summary(facts, direction) {
   if (facts.problems.length) return facts.problems[0].text;
-  const rate = facts.callers.length ? `${facts.requests}/min` : "";
+  const rate = facts.callers.length ? `${compact(facts.requests)}/min` : "";
   if (facts.kind === "edge") return facts.envoys.length ? plural(facts.envoys.length, "Envoy") : direction === "down" ? "" : "where calls come in";
-  if (facts.kind === "caller") return rate || "not in the mesh";
+  if (facts.kind === "caller") return rate || "calls only";
   if (direction === "down") return rate || plural(facts.instances.length, "instance");
   return [plural(facts.instances.length, "instance"), rate].filter(Boolean).join(" · ");
 }
@@ -242,6 +248,9 @@ function shortened(text, width) {
   const most = Math.floor(width / LETTER);
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
+
+/** Say a number within the width of a box: 12k. */
+const compact = (number) => (number < 10_000 ? String(number) : `${Math.round(number / 1000)}k`);
 
 /** Return how thick a call is drawn: twice as many, one step more. */
 const thickness = (requests) => Math.min(1 + 0.42 * Math.log2(1 + requests), 6);

@@ -2,6 +2,7 @@
 
 import { Problem, read } from "./api.js";
 import { h, plural, swap } from "./dom.js";
+import { services } from "./resources.js";
 import { duration } from "./times.js";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
@@ -86,12 +87,12 @@ export class Trial {
     swap(
       this.outcome,
       h(trial.status < 400 ? "strong.tag.words" : "strong.tag.words.bad", {}, String(trial.status)), h("span", {}, ` in ${duration(trial.duration_ms)}, ${plural(trial.hops.length, "hop")}`), h("span.hint.mono", {}, ` ${trial.url}`),
-      missed.length > 0 && h("span.unseen", {}, `, ${plural(missed.length, "override")} never reached`),
+      missed.length > 0 && h("span.unseen", {}, `, ${plural(missed.length, "deployment")} not reached`),
     );
     swap(
       this.result,
       trial.note && h("p.notice.small", {}, h("div", {}, trial.note)),
-      missed.map((one) => h("p.notice.warn.small", {}, h("div", {}, h("strong.mono", {}, `${one.service}@${one.deployment}`), ` was never reached: this request did not call ${one.service}, or its overrides were lost before.`))),
+      missed.map((one) => h("p.notice.warn.small", {}, h("div", {}, h("strong.mono", {}, `${one.service}@${one.deployment}`), ` ${shortfall(one, trial.hops)}`))),
       trial.hops.length > 0 && hopTable(trial),
       response(trial),
     );
@@ -100,8 +101,19 @@ export class Trial {
 
 const field = (label, input) => h("div.field", {}, h("label", { for: input.id }, label), input);
 
+/** Say why a deployment was not reached, as far as the hops tell. */
+function shortfall({ service, deployment, reached }, hops) {
+  if (reached === null) return "may have been reached: nobody saw the hops behind the edge.";
+  const calls = hops.filter((hop) => hop.service === service);
+  if (!calls.length) return `was never called: no hop of this request went to ${service}.`;
+  const asked = calls.find((hop) => hop.deployment === deployment);
+  if (asked) return `was called and did not answer${asked.why ? `: ${asked.why}` : ""}.`;
+  return `was not reached: ${service} was called, but for its baseline. The overrides were lost on the way there, or they ask for the baseline where a deployment is missing.`;
+}
+
 function hopTable({ hops, duration_ms: whole }) {
-  const rows = inOrder(hops).map(([hop, depth]) => hopRow(hop, depth, Math.max(whole, ...hops.map((one) => one.offset_ms + one.duration_ms))));
+  const end = Math.max(whole, ...hops.map((one) => one.offset_ms + one.duration_ms));
+  const rows = inOrder(hops).map(([hop, depth]) => hopRow(hop, depth, end));
   return h(
     "div.scroller",
     { tabindex: "0", role: "region", "aria-label": "Hops" },
@@ -116,24 +128,43 @@ function inOrder(hops) {
 }
 
 function hopRow(hop, depth, whole) {
-  const isBad = hop.status === 0 || hop.status >= 400;
-  const status = hop.grpc_status === null || hop.grpc_status === undefined ? String(hop.status || "–") : `gRPC ${hop.grpc_status}`;
+  const isBad = isFailed(hop);
+  const status = hop.grpc_status === null ? String(hop.status ?? "none") : `gRPC ${hop.grpc_status}`;
+  const answered = answeredBy(hop);
   const share = (part) => `${Math.min(100, (100 * part) / whole).toFixed(2)}%`;
+  // Whose caller the table does not show above it came of no hop: of a queue, for example.
+  const caller = depth === 0 && hop.caller !== "edge" && `, by ${hop.caller}${hop.caller_deployment ? `@${hop.caller_deployment}` : ""}`;
   return h(
-    hop.deployment ? "tr.off" : "tr",
+    answered.deployment ? "tr.off" : "tr",
     {},
     h(
       "th",
       { scope: "row", css: { "--depth": depth } },
       h("span.unseen", {}, `level ${depth + 1}: `),
       h("span.mono", {}, hop.service),
-      hop.deployment && h("span.tag.off", {}, hop.deployment),
-      h("span.hint.mono", {}, `${hop.method} ${hop.path}`),
+      hop.deployment && hop.deployment !== answered.deployment && h("span.tag.off", {}, hop.deployment),
+      h("span.hint.mono", {}, `${hop.method} `, breakable(hop.path), caller),
+      hop.why && h(isBad ? "span.fault" : "span.hint", {}, hop.why),
     ),
-    h("td.mono.small", {}, hop.served_by || "nobody", hop.why && h(isBad ? "p.fault" : "p.hint", {}, hop.why)),
+    h("td", {}, answered.deployment ? h("span.tag.off", {}, answered.deployment) : h(answered.isNobody ? "span.fault" : "span.quiet", {}, answered.words)),
     h("td", {}, h(isBad ? "span.tag.bad" : "span.tag", {}, status)),
     h("td.time", {}, h("span.bar", { css: { "--from": share(hop.offset_ms), "--long": share(hop.duration_ms) } }), h("span.small", {}, duration(hop.duration_ms))),
   );
+}
+
+/** Return a path that may be broken after each of its parts. */
+const breakable = (path) => path.split(/(?<=\/)/).flatMap((part) => [part, h("wbr")]);
+
+const isFailed = (hop) => hop.status === null || hop.status >= 400 || hop.grpc_status > 0;
+
+/** Say who answered a hop: a deployment, or others in words. */
+function answeredBy(hop) {
+  if (hop.served_by) {
+    const deployment = hop.served_by.split("@")[1] ?? "";
+    return { deployment, words: "baseline" };
+  }
+  if (isFailed(hop)) return { words: "nobody", isNobody: true };
+  return { words: services.value.some((one) => one.name === hop.service) ? "not told" : "outside the mesh" };
 }
 
 function response({ headers, body, truncated }) {
