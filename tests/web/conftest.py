@@ -4,11 +4,12 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from cli.running import Server, serving
 from web.staging import Staging
@@ -29,6 +30,14 @@ services:
   search: {endpoints: []}
 """
 DEADLINE_MS = 20_000
+DESK = {"width": 1440, "height": 900}
+
+
+class HasUrl(Protocol):
+    """A server, wherever it runs."""
+
+    url: str
+
 
 Opening = Callable[..., AbstractAsyncContextManager[Page]]
 
@@ -68,13 +77,21 @@ async def browser() -> AsyncIterator[Browser]:
         await started.close()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def desk(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Return a browser on a desk, which keeps the page's files from one test to the next."""
+    context = await browser.new_context(viewport=DESK)
+    yield context
+    await context.close()
+
+
 @pytest.fixture
-def opening(browser: Browser) -> Opening:
-    """Return what opens a window: as a person's browser does, with nothing kept from the last one."""
+def opening(browser: Browser, desk: BrowserContext) -> Opening:
+    """Return what opens a window: as a person's browser does, without what was typed in the last one."""
 
     @asynccontextmanager
-    async def opened(server: Server, place: str = "", **settings: object) -> AsyncIterator[Page]:
-        context = await browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **settings})
+    async def opened(server: HasUrl, place: str = "", **settings: object) -> AsyncIterator[Page]:
+        context = await browser.new_context(**{"viewport": DESK, **settings}) if settings else desk
         page = await context.new_page()
         page.set_default_timeout(DEADLINE_MS)
         faults: list[str] = []
@@ -83,7 +100,7 @@ def opening(browser: Browser) -> Opening:
         await page.goto(f"{server.url}/{place}")
         await page.wait_for_selector("main h1")
         yield page
-        await context.close()
+        await (context.close() if settings else page.close())
         assert faults == []
 
     return opened

@@ -1,7 +1,6 @@
 """A mesh that runs, behind a page: an edge that trusts nobody, web, which calls what its path names, the rest."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from detour.database import Database
 from detour.mesh import Endpoint
-from detour.offload.registry import Registry
 from detour.server import ControlPlane
-from detour.server.api import api
-from detour.server.identities import Identities
 from parts import Client, MeshUnderTest, application
-from server.conftest import control_plane
+from web.in_process import page_of, plane_of, served, until
 
 HOST = "staging.example.test"
 
@@ -57,13 +52,6 @@ class Staging:
         await until(lambda: self.plane.mesh.settings.edge_url == url)
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def staging(folder: Path) -> AsyncIterator[Staging]:
     """Run all of it."""
@@ -71,12 +59,7 @@ async def staging(folder: Path) -> AsyncIterator[Staging]:
     file.parent.mkdir()
     file.write_text("services: {}\n")
     async with AsyncExitStack() as stack:
-        registry = stack.enter_context(Registry(folder / "state.db"))
-        database = stack.enter_context(Database(f"sqlite:///{folder}/scenarios.db"))
-        plane = control_plane(file, registry, database)
-        stack.push_async_callback(plane.ads.stop)
-        following = asyncio.create_task(plane.follow())
-        stack.push_async_callback(_ended, following)
+        plane = await stack.enter_async_context(plane_of(file))
         port = await plane.ads.start("127.0.0.1:0")
         mesh = MeshUnderTest(plane.ads, port, folder, stack)
         sidecar = await mesh.sidecar(service="web", instance="web-1")
@@ -90,15 +73,9 @@ async def staging(folder: Path) -> AsyncIterator[Staging]:
         made = Staging(plane, file, parts)
         made.edge = await mesh.edge(trust_overrides=False)
         made.edge.headers["host"] = HOST
-        page = await stack.enter_async_context(application(api(plane, Identities(None, None))))
-        made.url = f"http://{page}"
+        made.url = (await stack.enter_async_context(served(page_of(plane)))).url
         await made.say_where_the_edge_is(f"http://127.0.0.1:{made.edge.port}")
         yield made
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
 
 
 def _web(sidecar: httpx.AsyncClient) -> Starlette:

@@ -1,10 +1,12 @@
 """The mesh in the page: pictures, tables, panels; and what runs beside the baselines."""
 
+from contextlib import AsyncExitStack
+
 import pytest
 from playwright.async_api import expect
 
-from cli.running import serving, wait_until
 from web.conftest import MESH, mesh_file
+from web.in_process import page_of, plane_of, served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -106,17 +108,22 @@ async def test_deployments_are_extended_and_removed(page, bo):
 async def test_live_through_a_broken_mesh_file_and_a_restart(tmp_path, opening):
     """A mistake is shown while it lasts; when the server is back, so is the page."""
     file = mesh_file(tmp_path)
-    with serving(file) as server:
+    async with plane_of(file) as plane, AsyncExitStack() as first:
+        app = page_of(plane)
+        server = await first.enter_async_context(served(app))
         async with opening(server) as page:
             await expect(page.get_by_role("button", name="payments")).to_be_visible()
             await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+            file.write_text("services: nonsense\n")
+            await until(lambda: plane.sources[0].problem is not None)
+            await page.reload()
+            await expect(page.get_by_text("The mesh file has a mistake")).to_be_visible()
             file.write_text(MESH + "  receipts: {endpoints: [127.0.0.1:9004]}\n")
             await expect(page.get_by_role("button", name="receipts")).to_be_visible()
-            assert server.command.end() == 0
+            await expect(page.get_by_text("The mesh file has a mistake")).to_have_count(0)
+            await first.aclose()
             await expect(page.get_by_text("Reconnecting…")).to_be_visible()
             file.write_text(MESH + "  late: {endpoints: [127.0.0.1:9004]}\n")
-            port = server.url.rpartition(":")[2]
-            with serving(file, "--api", f"127.0.0.1:{port}") as again:
-                wait_until(lambda: again.command.process.poll() is None)
+            async with served(app, server.port):
                 await expect(page.get_by_role("button", name="late")).to_be_visible()
                 await expect(page.get_by_text("Live", exact=True)).to_be_visible()

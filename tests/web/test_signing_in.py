@@ -1,11 +1,13 @@
 """Signing in on the page, with a token and at a real issuer; and what those see who may only look."""
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 import issuer as real
-from cli.running import serving
+from detour.access import Issuer, IssuerSettings
 from web.conftest import mesh_file
+from web.in_process import page_of, plane_of, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -19,11 +21,12 @@ def issuer():
         yield found
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory, issuer):
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def guarded(tmp_path_factory, issuer):
     """Run a server whose people sign in there."""
     file = mesh_file(tmp_path_factory.mktemp("guarded"))
-    with serving(file, "--oidc-issuer", issuer.url, "--oidc-client-id", real.CLIENT) as found:
+    settings = IssuerSettings(issuer.url, real.CLIENT)
+    async with Issuer(settings) as trusted, plane_of(file) as plane, served(page_of(plane, trusted)) as found:
         yield found
 
 

@@ -2,7 +2,7 @@
 
 import { Problem, ask, onSignedOut, read, readAll } from "./api.js";
 
-const CALLS_ANEW = 15_000;
+const ANEW_MS = 15_000;
 
 /** A part of what the server knows. */
 class Resource {
@@ -97,7 +97,8 @@ export function onEvent(listener) {
 export async function follow(show) {
   let isSignedOut = false;
   onSignedOut(() => (isSignedOut = true));
-  setInterval(() => document.hidden || calls.refresh(), CALLS_ANEW);
+  // What no event tells: that a minute has passed since a call, or that the mesh file has a mistake.
+  setInterval(() => document.hidden || refresh([calls, status]), ANEW_MS);
   let isFirst = true;
   for (let failures = 0; ; failures += 1) {
     try {
