@@ -2,14 +2,14 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright, expect
 
 from cli.running import Server, serving
 from web.staging import Staging
@@ -78,32 +78,56 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def desk(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """Return a browser on a desk, which keeps the page's files from one test to the next."""
+async def desk(browser: Browser) -> AsyncIterator[Page]:
+    """Open a window on a desk, in which one test after the other is done."""
     context = await browser.new_context(viewport=DESK)
-    yield context
+    yield await context.new_page()
     await context.close()
 
 
 @pytest.fixture
-def opening(browser: Browser, desk: BrowserContext) -> Opening:
-    """Return what opens a window: as a person's browser does, without what was typed in the last one."""
+def opening(browser: Browser, desk: Page) -> Opening:
+    """Return what opens the page, as a person does who types its address; nothing of the last test is left."""
 
     @asynccontextmanager
     async def opened(server: HasUrl, place: str = "", **settings: object) -> AsyncIterator[Page]:
-        context = await browser.new_context(**{"viewport": DESK, **settings}) if settings else desk
-        page = await context.new_page()
+        page = await browser.new_page(**{"viewport": DESK, **settings}) if settings else desk
         page.set_default_timeout(DEADLINE_MS)
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda told: faults.append(told.text) if is_fault(told.type, told.text) else None)
-        await page.goto(f"{server.url}/{place}")
-        await page.wait_for_selector("main h1")
-        yield page
-        await (context.close() if settings else page.close())
+        with watched(page) as faults:
+            await page.goto(f"{server.url}/{place}")
+            await page.wait_for_selector("main h1")
+            try:
+                yield page
+            finally:
+                await (page.close() if settings else left(page))
         assert faults == []
 
     return opened
+
+
+async def left(page: Page) -> None:
+    """Leave a page, and take with it what it had kept."""
+    await page.evaluate("sessionStorage.clear()")
+    await page.goto("about:blank")
+
+
+@contextmanager
+def watched(page: Page) -> Iterator[list[str]]:
+    """List what the browser complains of."""
+    faults: list[str] = []
+
+    def thrown(error: Error) -> None:
+        faults.append(str(error))
+
+    def told(message: ConsoleMessage) -> None:
+        if is_fault(message.type, message.text):
+            faults.append(message.text)
+
+    page.on("pageerror", thrown)
+    page.on("console", told)
+    yield faults
+    page.remove_listener("pageerror", thrown)
+    page.remove_listener("console", told)
 
 
 def is_fault(kind: str, text: str) -> bool:
