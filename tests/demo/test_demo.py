@@ -110,6 +110,8 @@ def test_the_demo_stays_up_with_lines_that_work_until_ctrl_c(tmp_path):
         assert "drivers-pr-7-1" in shell(two)
         assert "edge" in shell(status)
         assert "pr-42" in shell(ls)
+        (page,) = (line.split()[1] for line in lines if line.startswith("Open "))
+        assert "<title>Detour</title>" in shell(f"curl -s {page}")
         os.kill(running.process.pid, signal.SIGINT)
         assert running.process.wait(STORY_SECONDS) == 0, running.text()
         assert running.offspring() == []

@@ -53,3 +53,13 @@ def test_commands_are_whole_lines(console):
     assert shlex.split(curl)[1:] == ["curl", "-H", header, f"{layout.edge_url}/rides"]
     endpoint = layout.endpoint("users-pr-42-1")
     assert re.search(rf" offload add users pr-42 --endpoint {endpoint} --server {layout.api_url}$", offload)
+
+
+def test_the_invitation_names_the_page_and_lines_to_paste(console):
+    """The page's address is on one line, and is the server that the lines talk to."""
+    with Ports() as ports:
+        layout = choose(ports, WHOLE)
+    Narrator(console).invitation(layout)
+    lines = printed(console)
+    assert f"Open {layout.api_url}/ for the mesh as a picture, and for scenarios." in lines
+    assert lines[-1].endswith(f" offload ls --server {layout.api_url}")

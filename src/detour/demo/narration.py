@@ -133,7 +133,11 @@ class Narrator:
 
     def invitation(self, layout: Layout) -> None:
         """Print what to try while the mesh stays up."""
-        self._console.print("\nThe mesh stays up until Ctrl-C. In another terminal:\n")
+        self._console.print("\nThe mesh stays up until Ctrl-C.\n")
+        self._console.print(
+            f"Open [bold]{layout.api_url}/[/] for the mesh as a picture, and for scenarios.", soft_wrap=True
+        )
+        self._console.print("In another terminal:\n")
         detour, server = _program(), f"--server {layout.api_url}"
         for command in (
             _curl(layout, ""),
