@@ -43,8 +43,43 @@ def test_browsers_are_told_what_to_forbid(http):
     policy = dict(one.split(" ", 1) for one in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["require-trusted-types-for"] == "'script'"
     assert headers["x-content-type-options"] == "nosniff"
     assert not {"/", "/ui/{version}/{name}"} & http.get("/openapi.json").json()["paths"].keys()
+
+
+NO_PLACES = [
+    "javascript:alert(1)",
+    " java\tscript:alert(1)",
+    "data:text/html,<p>",
+    "vbscript:x",
+    "blob:x",
+    "http://[",
+]
+LINKS = """async (addresses) => {
+  const app = document.querySelector("script[type=module]").src;
+  const { h } = await import(app.replace("app.js", "dom.js"));
+  return addresses.map((href) => h("a", { href }, "x").hasAttribute("href"));
+}"""
+MARKUP = """() => {
+  try {
+    document.body.innerHTML = "<p>";
+    return "it was taken";
+  } catch (error) {
+    return error.name;
+  }
+}"""
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_nothing_that_is_said_becomes_code(server, browser):
+    """A link leads to a page, or nowhere; the browser itself refuses text that would become markup."""
+    page = await browser.new_page()
+    await page.goto(server.url)
+    assert await page.evaluate(LINKS, NO_PLACES) == [False] * len(NO_PLACES)
+    assert await page.evaluate(LINKS, ["https://staging.example.test/?detour=a", "#/mesh"]) == [True, True]
+    assert await page.evaluate(MARKUP) == "TypeError"
+    await page.close()
 
 
 def test_a_qr_code(http):

@@ -106,6 +106,9 @@ def _headers(elsewhere: Sequence[str] = ()) -> dict[str, str]:
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
+        # Text never becomes markup or code, not even by mistake (W3C Trusted Types).
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
     }
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),

@@ -31,7 +31,13 @@ function put(element, name, value) {
   if (name === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
   else if (name === "css") for (const [key, one] of Object.entries(value)) element.style.setProperty(key, one);
   else if (name === "value") element.value = value;
+  else if (name === "href" && !leadsSomewhere(value)) return;
   else element.setAttribute(name, value === true ? "" : value);
+}
+
+/** Say whether an address is one of a page: one that would run something is not, whoever made it up. */
+export function leadsSomewhere(address) {
+  return URL.canParse(address, location.href) && ["http:", "https:"].includes(new URL(address, location.href).protocol);
 }
 
 function flat(children) {

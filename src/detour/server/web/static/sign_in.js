@@ -1,7 +1,7 @@
 // Saying who one is: with an API token, or at an OpenID provider (authorization code flow with PKCE, RFC 7636).
 
 import { Problem, keepToken, read, send, token } from "./api.js";
-import { h, swap } from "./dom.js";
+import { h, leadsSomewhere, swap } from "./dom.js";
 
 const STARTED = "detour.signing-in";
 
@@ -61,6 +61,7 @@ class SignInView {
 }
 
 async function signInAt({ authorization_endpoint: endpoint, client_id: client, scopes }) {
+  if (!leadsSomewhere(endpoint)) throw new Error("The provider's address is none that a browser can open.");
   if (!crypto.subtle) throw new Error("Browsers allow this on https only: open this page by https, or use a token.");
   const verifier = base64url(crypto.getRandomValues(new Uint8Array(32)));
   const state = base64url(crypto.getRandomValues(new Uint8Array(16)));
@@ -78,7 +79,7 @@ async function signInAt({ authorization_endpoint: endpoint, client_id: client, s
  */
 export async function finishSignIn() {
   const answer = new URLSearchParams(location.search);
-  const begun = JSON.parse(sessionStorage.getItem(STARTED) ?? "null");
+  const begun = begunHere();
   if (!begun || !(answer.has("code") || answer.has("error"))) return "";
   sessionStorage.removeItem(STARTED);
   history.replaceState(null, "", here() + begun.hash);
@@ -89,6 +90,15 @@ export async function finishSignIn() {
     return "";
   } catch (error) {
     return `The provider gave no token: ${error.message}`;
+  }
+}
+
+/** Return the sign-in that this tab began, if there is one. */
+function begunHere() {
+  try {
+    return JSON.parse(sessionStorage.getItem(STARTED));
+  } catch {
+    return null;
   }
 }
 
