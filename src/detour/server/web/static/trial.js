@@ -153,7 +153,7 @@ function hopRow(hop, depth, whole) {
 }
 
 /** Return a path that may be broken after each of its parts. */
-const breakable = (path) => path.split(/(?<=\/)/).flatMap((part) => [part, h("wbr")]);
+const breakable = (path) => path.split(/(?<=[/.])/).flatMap((part) => [part, h("wbr")]);
 
 const isFailed = (hop) => hop.status === null || hop.status >= 400 || hop.grpc_status > 0;
 
