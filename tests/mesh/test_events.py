@@ -12,9 +12,11 @@ from detour.mesh import (
     DeploymentApplied,
     DeploymentRemoved,
     Endpoint,
+    KeysApplied,
     Mesh,
     OffloadedDeployment,
     Protocol,
+    PublicKey,
     RetryPolicy,
     Scenarios,
     ScenariosApplied,
@@ -62,10 +64,12 @@ scenarios = st.none() | st.builds(
     st.dictionaries(st.sampled_from(["a", "b"]), SETS, max_size=2).map(MappingProxyType),
     st.dictionaries(st.just("c"), st.just("expired"), max_size=1).map(MappingProxyType),
 )
+keys = st.none() | st.lists(st.builds(PublicKey, st.sampled_from("ab"), st.just("x")), max_size=2).map(tuple)
 meshes = st.builds(
-    lambda mesh, known: replace(mesh, scenarios=known),
+    lambda mesh, known, signing: replace(mesh, scenarios=known, keys=signing),
     st.builds(Mesh.of, st.lists(services, max_size=4), st.lists(deployments, max_size=4), settings),
     scenarios,
+    keys,
 )
 events = st.one_of(
     st.builds(ServiceApplied, services),
@@ -74,6 +78,7 @@ events = st.one_of(
     st.builds(DeploymentRemoved, names, deployment_names),
     st.builds(SettingsApplied, settings),
     st.builds(ScenariosApplied, scenarios),
+    st.builds(KeysApplied, keys),
 )
 
 
@@ -106,7 +111,7 @@ def test_an_event_applied_twice_is_applied_once(mesh, event):
 @given(meshes, st.lists(events, max_size=5))
 def test_events_are_applied_in_order_and_leave_the_old_mesh_alone(mesh, many):
     """Applying a list is applying each in turn, and a mesh that somebody holds never changes."""
-    held = Mesh(dict(mesh.services), dict(mesh.deployments), mesh.settings, mesh.scenarios)
+    held = Mesh(dict(mesh.services), dict(mesh.deployments), mesh.settings, mesh.scenarios, mesh.keys)
     step_by_step = mesh
     for event in many:
         step_by_step = apply(step_by_step, event)
