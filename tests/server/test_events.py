@@ -105,3 +105,16 @@ async def test_envoys_that_come_and_go(plane, tmp_path):
         finally:
             await process.stop()
         assert list(await listening.next(30)) == [Event("envoys")]
+
+
+async def test_a_mistake_in_the_mesh_file_is_told(plane, mesh_file):
+    """When it is made, and when it is mended; nothing of the mesh has changed."""
+    following = asyncio.create_task(plane.follow())
+    with plane.events.listening() as listening:
+        for text in ("services: 1\n", mesh_file.read_text()):
+            mesh_file.write_text(text)
+            async with asyncio.timeout(20):
+                while Event("mesh") not in await listening.next(1):
+                    pass
+    following.cancel()
+    await asyncio.wait({following})

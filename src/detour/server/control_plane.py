@@ -133,6 +133,7 @@ class ControlPlane:
         self.keyring = keyring
         self.events = Events()
         """What changes, for those who listen."""
+        self._problems: Sequence[str] = ()
         self._keeper = keeper
         self._naming = naming or Naming()
         self.is_ready = False
@@ -288,7 +289,11 @@ class ControlPlane:
                 tasks.create_task(self.keyring.follow())
 
     def publish(self) -> None:
-        """Serve the mesh as the sources have it."""
+        """Serve the mesh as the sources have it, and tell of it, and of what is wrong with it from here on."""
+        problems = tuple(problem for source in self.sources for problem in source.problems)
+        if problems != self._problems:
+            self._problems = problems
+            self.events.tell(Event("mesh"))
         mesh = self._in_force()
         if events := difference(self.mesh, mesh):
             self.ads.update(mesh, subjects(events))
