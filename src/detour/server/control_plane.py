@@ -6,6 +6,7 @@ that have expired.
 
 import asyncio
 import difflib
+import logging
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +30,8 @@ from detour.traffic.calls import Seen
 from detour.traffic.reports import Reports
 from detour.xds.catalog import subjects
 from detour.xds.server import AdsServer, NamespaceOf
+
+_log = logging.getLogger(__name__)
 
 _NAMED_MAX = 10
 """Of many services, so many are named to somebody who asked for one that does not exist."""
@@ -319,11 +322,12 @@ class ControlPlane:
                 self.events.tell(Event("calls"))
 
     async def _note(self, by: str, action: str, service: str, name: str) -> None:
-        """Put what has been done to a deployment into the log of changes.
+        """Put what has been done to a deployment into the log of changes, and into the server's own.
 
         Raises:
             OSError: It could not be; the message says that the rest has been done.
         """
+        _log.info("%s: %s@%s was %s", by or "nobody in particular", service, name, action)
         if self.book is None:
             return
         try:
