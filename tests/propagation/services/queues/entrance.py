@@ -56,5 +56,6 @@ async def serve_async(producers: Mapping[str, Callable[[str], Awaitable[object]]
         return PlainTextResponse("sent")
 
     app = Starlette(routes=[Route("/", ready), Route("/{producer}/{number}", send)])
-    config = uvicorn.Config(app, port=int(os.environ["PORT"]), log_level="warning", lifespan="off")
+    port, kept = int(os.environ["PORT"]), 600  # seconds, so that no request meets a connection that is being closed
+    config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off", timeout_keep_alive=kept)
     await uvicorn.Server(config).serve()
