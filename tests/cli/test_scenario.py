@@ -52,7 +52,7 @@ def test_saving_says_how_to_use_it(run):
 def test_showing(run, name):
     """With everything that is known, and the header."""
     shown = run("show", name).stdout
-    for text in ("the new checkout", "users=pr-42", "delay.payments=300ms", "1, by ana at", " days"):
+    for text in ("the new checkout", "users=pr-42", "delay.payments=300ms", "1, by ana at", " 30 d"):
         assert text in shown
     assert "baggage: override.route.users=pr-42,override.delay.payments=300ms" in shown
 

@@ -101,6 +101,8 @@ def save(
         typer.echo(json.dumps(made, indent=2))
         return
     typer.echo(f"{name} is saved; {_lasting(made)}. Send a request in it: detour curl -s {name} -- URL")
+    for link in made["links"][:1]:
+        typer.echo(f"Open the app in it: {link}")
     typer.echo(f"Hand it on: detour scenario share {name}")
 
 

@@ -5,10 +5,14 @@ it, and where there is no terminal a row is one line.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from math import ceil
 
 _UNFOLDED = 100_000
 """A width in which nothing is folded."""
+
+_HOUR = 3600
+_UNITS = {"d": 24 * _HOUR, "h": _HOUR, "min": 60, "s": 1}
 
 Cell = str | tuple[str, str]
 """A text, or a text and its style."""
@@ -35,5 +39,16 @@ def until(moment: str | None) -> str:
     """Say how long it is until something expires, given in ISO 8601."""
     if moment is None:
         return "never"
-    left = datetime.fromisoformat(moment) - datetime.now(UTC)
-    return f"in {timedelta(seconds=round(left.total_seconds()))}" if left > timedelta() else "has expired"
+    left = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    return f"in {_span(left)}" if left > 0 else "has expired"
+
+
+def _span(seconds: float) -> str:
+    """Write a time in its two largest units, as `30 d` or `23 h 59 min`; the last one counts as begun."""
+    step = 1 if seconds < _HOUR else 60
+    left, parts = ceil(seconds / step) * step, list[str]()
+    for unit, length in _UNITS.items():
+        count, left = divmod(left, length)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part)
