@@ -1,63 +1,56 @@
 """The options that say which OpenID Connect issuer people sign in with."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from detour.access import IssuerSettings, Role
 
-_ENVIRONMENT: Final = "DETOUR_OIDC_"
+
+def _option(name: str, text: str, metavar: str, variable: str = "", *, shows_default: bool = False) -> Any:
+    """Return an option of the issuer's, with a variable that says the same."""
+    return typer.Option(
+        f"--oidc-{name}",
+        envvar="DETOUR_OIDC_" + (variable or name.upper().replace("-", "_")),
+        help=text,
+        metavar=metavar,
+        show_default=shows_default,
+    )
+
 
 Issuer = Annotated[
     str,
-    typer.Option(
-        "--oidc-issuer",
-        envvar=_ENVIRONMENT + "ISSUER",
-        help="The OpenID Connect issuer that people sign in with.  [default: none; this machine needs no sign-in]",
-        metavar="URL",
-        show_default=False,
+    _option(
+        "issuer",
+        "The OpenID Connect issuer that people sign in with.  [default: none; this machine needs no sign-in]",
+        "URL",
     ),
 ]
 ClientId = Annotated[
-    str,
-    typer.Option(
-        "--oidc-client-id",
-        envvar=_ENVIRONMENT + "CLIENT_ID",
-        help="For whom its tokens are: the client of detour login and of the web page.",
-        metavar="ID",
-        show_default=False,
-    ),
+    str, _option("client-id", "For whom its tokens are: the client of detour login and of the web page.", "ID")
 ]
 RoleClaim = Annotated[
     str,
-    typer.Option(
-        "--oidc-role-claim",
-        envvar=_ENVIRONMENT + "ROLE_CLAIM",
-        help="The claim with somebody's roles or groups, such as realm_access.roles.",
-        metavar="CLAIM",
+    _option(
+        "role-claim",
+        "The claim with somebody's roles or groups, such as realm_access.roles.",
+        "CLAIM",
+        shows_default=True,
     ),
 ]
 NameClaim = Annotated[
-    str,
-    typer.Option(
-        "--oidc-name-claim",
-        envvar=_ENVIRONMENT + "NAME_CLAIM",
-        help="The claim with somebody's name.  [default: email, or else sub]",
-        metavar="CLAIM",
-        show_default=False,
-    ),
+    str, _option("name-claim", "The claim with somebody's name.  [default: email, or else sub]", "CLAIM")
 ]
 Roles = Annotated[
     list[str],
-    typer.Option(
-        "--oidc-role",
-        envvar=_ENVIRONMENT + "ROLES",
-        help="Who has a role: admin=platform-team, or viewer=* for whoever can sign in; repeatable.  "
+    _option(
+        "role",
+        "Who has a role: admin=platform-team, or viewer=* for whoever can sign in; repeatable.  "
         "[default: the values viewer, developer and admin of the claim]",
-        metavar="ROLE=VALUE",
-        show_default=False,
+        "ROLE=VALUE",
+        variable="ROLES",
     ),
 ]
 

@@ -62,8 +62,7 @@ class KeyRing:
         while True:
             await asyncio.sleep(seconds)
             try:
-                keys = await self._records.write(lambda: self._store.renew(datetime.now(UTC)))
-                self.signer.replace(keys)
+                await self._records.write(lambda: self._store.renew(datetime.now(UTC)))
             except OSError as error:
                 if self._problem is None:
                     _log.error("%s; the keys of override tokens stay as they were", error)

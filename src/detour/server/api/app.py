@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI, HTTPException
 
 from detour import __version__
 from detour.server.api.bodies import ClusterOut, EnvoyOut, HealthOut, MeshFileOut, RejectionOut, StatusOut
-from detour.server.api.callers import OPEN, identify, may_be_left_out
+from detour.server.api.callers import OPEN, identify
 from detour.server.api.changes import add_changes
 from detour.server.api.copies import add_copies
 from detour.server.api.deployments import add_deployments
@@ -82,7 +82,8 @@ def _describe_access(operation: dict[str, Any], *, is_open: bool) -> None:
         operation.pop("security", None)
         operation["responses"].pop(str(HTTPStatus.FORBIDDEN.value), None)
         return
-    may_be_left_out(operation)
+    # Some need not bring one (OpenAPI 3.1, section 4.8.30).
+    operation["security"].append({})
     for code, answer in documented(*_IDENTIFIED).items():
         operation["responses"].setdefault(str(code), answer)
 

@@ -5,12 +5,14 @@ developer; what only an owner or an admin may do, operations see to themselves.
 """
 
 import getpass
-from typing import Annotated, Any, Final
+from functools import cache
+from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from detour.access import Asker, Identity, Role
+from detour.access.identity import NAME_MAX
 from detour.mesh import is_line
 from detour.server.identities import Identities
 from detour.server.web import PAGE, PAGE_FILE
@@ -21,7 +23,6 @@ OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v1/sign-in", PAGE,
 """Paths of operations that tell nothing that is not everybody's to know."""
 
 _READING: Final = frozenset({"GET", "HEAD"})
-_NAME_MAX: Final = 100
 _FORWARDING: Final = ("forwarded", "x-forwarded-for", "via")
 _BEARER: Final = HTTPBearer(
     auto_error=False,
@@ -67,17 +68,12 @@ def asker_of(request: Request, user: str | None = None) -> Asker:
     )
 
 
-def may_be_left_out(operation: dict[str, Any]) -> None:
-    """Say that some need not bring a token (OpenAPI 3.1, section 4.8.30)."""
-    if security := operation.get("security"):
-        security.append({})
-
-
 def _name(user: str | None) -> str:
     text = (user or "").strip()
-    return text[:_NAME_MAX] if text and is_line(text) else _own_user()
+    return text[:NAME_MAX] if text and is_line(text) else _own_user()
 
 
+@cache
 def _own_user() -> str:
     try:
         return getpass.getuser()

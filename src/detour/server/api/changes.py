@@ -17,8 +17,7 @@ from detour.access.issuer import IssuerError
 from detour.server.api.bodies import ChangeOut
 from detour.server.api.callers import identify
 from detour.server.api.pages import LINK, PAGE, Limit, Number, page
-from detour.server.api.problems import documented
-from detour.server.api.scenarios import NO_DATABASE, expect_book
+from detour.server.api.problems import NO_DATABASE, documented, expect_kept
 from detour.server.control_plane import ControlPlane
 from detour.server.events import Event, Events
 
@@ -49,7 +48,7 @@ def add_changes(app: FastAPI, plane: ControlPlane) -> None:
         request: Request, response: Response, place: Number = None, limit: Limit = PAGE
     ) -> Sequence[ChangeOut]:
         """List who changed what, newest first."""
-        found = await expect_book(plane).records.changes(place, limit + 1)
+        found = await expect_kept(plane.book).records.changes(place, limit + 1)
         shown = page(request, response, found, limit, lambda one: one.revision)
         return [ChangeOut.model_validate(one, from_attributes=True) for one in shown]
 

@@ -5,16 +5,15 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import FastAPI, HTTPException, Path, Request, Response
+from fastapi import FastAPI, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from detour.access import ApiToken, Identity, Role, Via
 from detour.mesh import parse_duration
 from detour.server.api.bodies import Label, Owner, Ttl
 from detour.server.api.callers import Caller, asker_of
-from detour.server.api.problems import documented
-from detour.server.api.scenarios import NO_DATABASE
-from detour.server.identities import Identities, TokenBook
+from detour.server.api.problems import NO_DATABASE, documented, expect_kept
+from detour.server.identities import Identities
 
 _MAKING: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, NO_DATABASE)
 
@@ -98,17 +97,12 @@ def _add_signing_in(app: FastAPI, identities: Identities) -> None:
 
 
 def _add_tokens(app: FastAPI, identities: Identities) -> None:
-    def book() -> TokenBook:
-        if identities.tokens is None:
-            raise HTTPException(
-                NO_DATABASE, "this server has no database: start it with detour serve --database URL"
-            )
-        return identities.tokens
-
     @app.get("/v1/tokens", responses=documented(NO_DATABASE))
     async def tokens(caller: Caller) -> Sequence[TokenOut]:
         """List one's own API tokens; for an admin, everybody's."""
-        return [_out(one) for one in book().tokens.values() if caller.may_act_for(one.owner)]
+        return [
+            _out(one) for one in expect_kept(identities.tokens).tokens.values() if caller.may_act_for(one.owner)
+        ]
 
     @app.post("/v1/tokens", status_code=HTTPStatus.CREATED, responses=documented(*_MAKING))
     async def create(body: TokenIn, caller: Caller) -> NewTokenOut:
@@ -117,7 +111,9 @@ def _add_tokens(app: FastAPI, identities: Identities) -> None:
         caller.expect(body.role)
         caller.expect_owner("that name", owner)
         expires = datetime.now(UTC) + parse_duration(body.ttl) if body.ttl else None
-        made, token = await book().create(body.name, Identity(owner, body.role, Via.TOKEN), expires, caller.name)
+        made, token = await expect_kept(identities.tokens).create(
+            body.name, Identity(owner, body.role, Via.TOKEN), expires, caller.name
+        )
         return NewTokenOut(**_out(made).model_dump(), token=token)
 
     @app.delete(
@@ -128,7 +124,7 @@ def _add_tokens(app: FastAPI, identities: Identities) -> None:
     )
     async def remove(id: _TokenId, caller: Caller) -> Response:  # noqa: A002  the path's name
         """Let an API token be none any more."""
-        await book().remove(id, caller)
+        await expect_kept(identities.tokens).remove(id, caller)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

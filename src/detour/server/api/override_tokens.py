@@ -5,17 +5,15 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from pydantic import AfterValidator, BaseModel, Field
 
 from detour.mesh import parse_duration
 from detour.mesh.override_tokens import HEADER, LIFE_MAX
 from detour.server.api import patterns
 from detour.server.api.callers import Caller
-from detour.server.api.problems import documented
-from detour.server.api.scenarios import NO_DATABASE, WITHOUT_DATABASE
+from detour.server.api.problems import NO_DATABASE, documented, expect_kept
 from detour.server.control_plane import ControlPlane
-from detour.server.keyring import KeyRing
 
 _SECONDS_AND_MORE = re.compile(r"[0-9]+[smhd]", re.ASCII)
 
@@ -47,17 +45,6 @@ class OverrideTokenOut(BaseModel):
     expires: datetime
 
 
-def expect_keyring(plane: ControlPlane) -> KeyRing:
-    """Return the keys of a server.
-
-    Raises:
-        HTTPException: It has no database.
-    """
-    if plane.keyring is None:
-        raise HTTPException(NO_DATABASE, WITHOUT_DATABASE)
-    return plane.keyring
-
-
 def add_override_tokens(app: FastAPI, plane: ControlPlane) -> None:
     """Add them to an API."""
 
@@ -71,5 +58,5 @@ def add_override_tokens(app: FastAPI, plane: ControlPlane) -> None:
 
         It can't be taken back; it goes to the edge, and no further.
         """
-        made = expect_keyring(plane).signer.token(caller.name, parse_duration(body.ttl))
+        made = expect_kept(plane.keyring).signer.token(caller.name, parse_duration(body.ttl))
         return OverrideTokenOut(token=made.text, expires=made.expires)

@@ -7,7 +7,7 @@ told to the log, with its stack, and the client learns only that.
 import logging
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +23,9 @@ from detour.offload.ownership import OwnedByAnotherError
 from detour.scenarios import NoScenarioError, OutdatedError, ScenarioExistsError
 from detour.server.control_plane import DeploymentConflictError, UnknownServiceError
 
+NO_DATABASE: Final = HTTPStatus.NOT_IMPLEMENTED
+"""What is answered to who asks for something that only a database keeps."""
+
 _MEDIA_TYPE = "application/problem+json"
 _TOLD_MAX = 10
 """Of more mistakes in one request only so many are told."""
@@ -30,6 +33,8 @@ _TOLD_MAX = 10
 _CLUSTERS_OWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 _log = logging.getLogger(__name__)
+
+Kept = TypeVar("Kept")
 
 
 class Problem(BaseModel):
@@ -39,6 +44,17 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+
+
+def expect_kept(found: Kept | None) -> Kept:
+    """Return what a server keeps in its database.
+
+    Raises:
+        HTTPException: It has no database.
+    """
+    if found is None:
+        raise HTTPException(NO_DATABASE, "this server has no database: start it with detour serve --database URL")
+    return found
 
 
 def documented(*codes: HTTPStatus) -> dict[int | str, dict[str, Any]]:

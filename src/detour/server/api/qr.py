@@ -7,8 +7,8 @@ from typing import Any, Final
 import segno
 from fastapi import FastAPI, HTTPException, Response
 
-from detour.server.api.problems import documented
-from detour.server.api.scenarios import NO_DATABASE, Name, expect_live
+from detour.server.api.problems import NO_DATABASE, documented
+from detour.server.api.scenarios import Name, expect_live
 from detour.server.control_plane import ControlPlane
 
 _MEDIA_TYPE: Final = "image/svg+xml"

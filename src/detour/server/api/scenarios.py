@@ -14,12 +14,8 @@ from detour.server.api import pages, patterns
 from detour.server.api.bodies import ResolvedOut, ScenarioIn, ScenarioName, ScenarioOut
 from detour.server.api.callers import Caller
 from detour.server.api.pages import LINK, PAGE, Limit, Number, page
-from detour.server.api.problems import documented
-from detour.server.book import ScenarioBook
+from detour.server.api.problems import NO_DATABASE, documented, expect_kept
 from detour.server.control_plane import ControlPlane
-
-NO_DATABASE: Final = HTTPStatus.NOT_IMPLEMENTED
-WITHOUT_DATABASE: Final = "this server has no database: start it with detour serve --database URL"
 
 _TAG = re.compile(r'"([1-9][0-9]{0,8})"')
 _ANY_TAG = re.compile(r'"[^"]*"')
@@ -49,17 +45,6 @@ _StateWanted = Annotated[Literal["live", "expired", "removed", "all"], Query(des
 _OwnerWanted = Annotated[str, Query(description="only this person's", max_length=100)]
 
 
-def expect_book(plane: ControlPlane) -> ScenarioBook:
-    """Return what the server knows of scenarios.
-
-    Raises:
-        HTTPException: It has no database.
-    """
-    if plane.book is None:
-        raise HTTPException(NO_DATABASE, WITHOUT_DATABASE)
-    return plane.book
-
-
 def expect_live(plane: ControlPlane, name: str) -> Scenario:
     """Return a scenario that can be entered.
 
@@ -67,7 +52,7 @@ def expect_live(plane: ControlPlane, name: str) -> Scenario:
         HTTPException: Its time is over; what became of it is the problem's detail.
         NoScenarioError: There is none of that name.
     """
-    found = expect_book(plane).get(name)
+    found = expect_kept(plane.book).get(name)
     match found.state(datetime.now(UTC)):
         case State.REMOVED:
             raise HTTPException(HTTPStatus.GONE, f"scenario {name} was removed, by {found.changed_by}")
@@ -96,7 +81,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
     ) -> Sequence[ScenarioOut]:
         """List scenarios, by name."""
         wanted = Filter(datetime.now(UTC), None if state == "all" else State(state), owner)
-        found = await expect_book(plane).all(wanted, place or "", limit + 1)
+        found = await expect_kept(plane.book).all(wanted, place or "", limit + 1)
         shown = page(request, response, found, limit, lambda one: one.name)
         return [_out(plane, one) for one in shown]
 
@@ -107,7 +92,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def show(name: Name, response: Response, if_none_match: _IfNoneMatch = None) -> ScenarioOut | Response:
         """Return a scenario as it is, also if it has expired or was removed: `state` tells."""
-        found = expect_book(plane).get(name)
+        found = expect_kept(plane.book).get(name)
         response.headers["ETag"] = _tag(found)
         if _tag(found) in _ANY_TAG.findall(if_none_match or ""):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": _tag(found)})
@@ -118,14 +103,14 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         name: Name, request: Request, response: Response, place: Number = None, limit: Limit = PAGE
     ) -> Sequence[ScenarioOut]:
         """List the versions of a scenario, newest first."""
-        found = await expect_book(plane).versions(name, place, limit + 1)
+        found = await expect_kept(plane.book).versions(name, place, limit + 1)
         shown = page(request, response, found, limit, lambda one: one.version)
         return [_out(plane, one) for one in shown]
 
     @app.get("/v1/scenarios/{name}/versions/{version}", responses=documented(*_NO_SCENARIO))
     async def version(name: Name, version: _Version) -> ScenarioOut:
         """Return a version of a scenario."""
-        return _out(plane, await expect_book(plane).version(name, version))
+        return _out(plane, await expect_kept(plane.book).version(name, version))
 
     @app.get("/v1/scenarios/{name}/resolve", responses=documented(*_NO_SCENARIO, HTTPStatus.GONE))
     async def resolve(name: Name) -> ResolvedOut:
@@ -156,7 +141,7 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
 
         The owner is by default who asks, and otherwise stays who it was.
         """
-        book = expect_book(plane)
+        book = expect_kept(plane.book)
         if (if_none_match or "").strip() == "*":
             made = await book.create(name, body.draft(owner=caller.name), caller.name)
             response.status_code = HTTPStatus.CREATED
@@ -178,8 +163,8 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
     async def remove(name: Name, caller: Caller, if_match: _IfMatch = None) -> Response:
         """Remove a scenario; its versions stay readable."""
         version = _expected(if_match)
-        caller.expect_owner(f"scenario {name}", expect_book(plane).get(name).owner)
-        await expect_book(plane).remove(name, caller.name, version)
+        caller.expect_owner(f"scenario {name}", expect_kept(plane.book).get(name).owner)
+        await expect_kept(plane.book).remove(name, caller.name, version)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

@@ -12,8 +12,7 @@ from detour.overrides import Kind, Overrides, append_to_baggage
 from detour.scenarios import State
 from detour.server.api import patterns
 from detour.server.api.bodies import ScenarioName, collected
-from detour.server.api.problems import documented
-from detour.server.api.scenarios import NO_DATABASE, expect_book
+from detour.server.api.problems import NO_DATABASE, documented, expect_kept
 from detour.server.control_plane import ControlPlane
 from detour.server.edge import SilentEdgeError, Wish
 from detour.server.trial import NoEdgeError, Outcome, attempt, marked
@@ -207,7 +206,7 @@ def _overrides_of(plane: ControlPlane, scenario: str | None) -> Overrides:
     """Return what a scenario adds to a request; of one that is over the edge says so itself."""
     if scenario is None:
         return Overrides()
-    found = expect_book(plane).get(scenario)
+    found = expect_kept(plane.book).get(scenario)
     return found.overrides if found.state(datetime.now(UTC)) is State.LIVE else Overrides()
 
 
