@@ -66,3 +66,14 @@ async def test_a_database_that_comes_back(tmp_path, caplog):
                 await asyncio.sleep(0.01)
             following.cancel()
     assert len(caplog.records) == 1
+
+
+async def test_somebody_begins_to_keep_a_part_meanwhile(tmp_path):
+    """Whoever comes while changes are taken over hears of the next ones, and disturbs nothing."""
+    with Database(f"sqlite:///{tmp_path}/scenarios.db") as database:
+        records = await asyncio.to_thread(Records, database)
+        heard: list[str] = []
+        records.keep("first", lambda _: records.keep("second", heard.extend))
+        for kind in ("first", "second"):
+            await records.note("ana", "made", kind, f"one of the {kind}")
+    assert (heard, records.revision) == (["one of the second"], 2)

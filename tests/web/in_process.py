@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,8 @@ async def plane_of(mesh_file: Path) -> AsyncIterator[ControlPlane]:
             yield plane
         finally:
             following.cancel()
-            await asyncio.wait({following})
+            with suppress(asyncio.CancelledError):
+                await following  # what ended it before its time is the reason of all that comes after
             await plane.ads.stop()
 
 

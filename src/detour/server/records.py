@@ -91,7 +91,8 @@ class Records:
         """Take over all that was written, by this server or another, in its order."""
         async with self._catching_up:
             while news := await _in_thread(self._changes.since, self._revision, _PAGE):
-                for kind, reload in self._reloads.items():
+                # Who begins to keep some of it meanwhile reads it by himself, and is not waited for.
+                for kind, reload in tuple(self._reloads.items()):
                     if subjects := {one.subject for one in news if one.kind == kind}:
                         await _in_thread(reload, subjects)
                 self._revision = news[-1].revision
