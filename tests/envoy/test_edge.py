@@ -1,9 +1,13 @@
 """A real edge: what it serves, and which overrides from outside it lets in."""
 
+import asyncio
+
 import pytest
 
-from detour.mesh import SettingsApplied
+from detour.envoy.vocabulary import EDGE_ROUTES
+from detour.mesh import Service, ServiceApplied, SettingsApplied
 from detour.overrides import parse_words, write_opentracing
+from detour.xds.catalog import ROUTES, Catalog, Key
 from parts import MeshUnderTest, edge_of
 
 OVERRIDE = "override.route.users=pr-42"
@@ -71,3 +75,25 @@ async def test_an_edge_without_hosts_says_where_they_are_set(mesh: MeshUnderTest
     edge = await mesh.edge(trust_overrides=True)
     answer = await edge.get("/")
     assert (answer.status_code, "edge.hosts" in answer.text) == (404, True)
+
+
+async def test_a_host_moves_to_a_new_service_and_no_request_fails(mesh: MeshUnderTest) -> None:
+    """Routes follow once the edge has what they lead to; it looks for no cluster of a service that it serves."""
+    mesh.apply(SettingsApplied(edge_of(any="users")))
+    edge = await mesh.edge(trust_overrides=False)
+    (instance,) = mesh.ads.mesh.services["users"].endpoints
+    (session,) = [one.session for one in mesh.ads.connections]
+    answers: list[int] = []
+    for number in range(40):
+        service = f"new-{number}"
+        mesh.apply(ServiceApplied(Service(service, (instance,))), SettingsApplied(edge_of(any=service)))
+        async with asyncio.timeout(20):
+            version = _version(mesh, EDGE_ROUTES)
+            while session.acknowledged[ROUTES].get(EDGE_ROUTES) != version:
+                answers.append((await edge.get("/")).status_code)
+        answers.append((await edge.get("/")).status_code)
+    assert set(answers) == {200}
+
+
+def _version(mesh: MeshUnderTest, table: str) -> str:
+    return Catalog(mesh.ads.mesh).resource(Key(ROUTES, table)).version

@@ -261,5 +261,5 @@ async def test_keys_change_under_load(edge: Client, mesh: MeshUnderTest, signer:
 def has_taken(mesh: MeshUnderTest) -> bool:
     """Say whether the edge has acknowledged the keys that there are."""
     (connection,) = mesh.ads.connections
-    held = connection.session.acknowledged[FILTERS][TOKEN_FILTER]
+    held = connection.session.acknowledged[FILTERS].get(TOKEN_FILTER)
     return held == mesh.ads._home.resource((FILTERS, TOKEN_FILTER)).version

@@ -5,8 +5,19 @@ from collections.abc import Iterable
 import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
-from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service
-from detour.xds.catalog import _BUILDERS, CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
+from detour.envoy.vocabulary import EDGE_ROUTES
+from detour.mesh import (
+    Endpoint,
+    Mesh,
+    OffloadedDeployment,
+    Service,
+    ServiceApplied,
+    ServiceRemoved,
+    Settings,
+    SettingsApplied,
+    apply,
+)
+from detour.xds.catalog import _BUILDERS, CLUSTER, EDGES, ENDPOINTS, ROUTES, SETTINGS, Catalog, Key
 from detour.xds.names import Target
 from detour.xds.session import Session
 
@@ -250,3 +261,82 @@ def test_a_resource_that_cannot_be_built_stays_as_it_was(
     assert session.changed({"users"}) == []
     assert catalog.failures == {Key(CLUSTER, "users"): "not to be built"}
     assert "could not be built" in caplog.text
+
+
+@pytest.fixture
+def edge(catalog: Catalog) -> Session:
+    """Return an edge's conversation, which serves users and has its routes."""
+    _serve(catalog, "users")
+    session = Session(catalog, is_edge=True)
+    for response in session.receive(ask(CLUSTER)):
+        session.receive(ack(response))
+    for key in (Key(ENDPOINTS, "users"), Key(ROUTES, EDGE_ROUTES)):
+        (response,) = session.receive(ask(*key))
+        session.receive(ack(response))
+    return session
+
+
+def _serve(catalog: Catalog, *services: str) -> None:
+    """Have edges serve services, each on a host of its own."""
+    settings = Settings(edge_hosts={f"{service}.test": service for service in services})
+    catalog.replace(apply(catalog.mesh, SettingsApplied(settings)), {SETTINGS, EDGES})
+
+
+def test_an_edge_that_asks_for_everything_gets_the_services_that_it_serves(catalog: Catalog) -> None:
+    """Before its routes, so that none leads to what it does not know; by a star as well as by no name at all."""
+    _serve(catalog, "users", "payments")
+    for request in (ask(CLUSTER), ask(CLUSTER, "*"), ask(CLUSTER, "*", "users")):
+        (response,) = Session(catalog, is_edge=True).receive(request)
+        assert sorted(one.name for one in response.resources) == ["payments", "users"]
+    held = {name: catalog.resource(Key(CLUSTER, name)).version for name in ("users", "payments")}
+    assert names(Session(catalog, is_edge=True).receive(ask(CLUSTER, held=held))) == [("Cluster", [])]
+
+
+def test_an_edge_hears_of_its_services_changes(edge: Session, catalog: Catalog) -> None:
+    """As of what it asked for by name."""
+    more = Service("users", (*USERS.endpoints, Endpoint("127.0.0.1", 9009)))
+    catalog.replace(apply(catalog.mesh, ServiceApplied(more)), {"users"})
+    assert names(edge.changed({"users"})) == [("ClusterLoadAssignment", ["users"])]
+
+
+def test_routes_wait_for_the_endpoints_of_a_service_that_an_edge_newly_serves(
+    edge: Session, catalog: Catalog
+) -> None:
+    """A route that leads to a cluster that is still warming would be a 503."""
+    _serve(catalog, "users", "payments")
+    (response,) = edge.changed({SETTINGS, EDGES})
+    assert names([response]) == [("Cluster", ["payments"])]
+    assert edge.changed({SETTINGS, EDGES}) == []
+    (endpoints,) = edge.receive(ask(ENDPOINTS, "payments"))
+    assert edge.receive(ack(response)) == []
+    assert names(edge.receive(ack(endpoints))) == [("RouteConfiguration", [EDGE_ROUTES])]
+    _serve(catalog, "payments")
+    assert names(edge.changed({SETTINGS, EDGES})) == [("RouteConfiguration", [EDGE_ROUTES])]
+    _serve(catalog, "payments", "users")
+    assert names(edge.changed({SETTINGS, EDGES})) == [("RouteConfiguration", [EDGE_ROUTES])]
+
+
+def test_routes_do_not_wait_for_what_never_comes(edge: Session, catalog: Catalog) -> None:
+    """A cluster that an Envoy refuses, a service that is gone meanwhile, or one that there never was."""
+    _serve(catalog, "users", "payments")
+    (refused,) = edge.changed({EDGES})
+    assert names(edge.receive(nack(refused, "no"))) == [("RouteConfiguration", [EDGE_ROUTES])]
+    catalog.replace(apply(catalog.mesh, ServiceApplied(Service("search"))), {"search"})
+    _serve(catalog, "users", "search")
+    assert names(edge.changed({EDGES})) == [("Cluster", ["search"])]
+    catalog.replace(apply(catalog.mesh, ServiceRemoved("search")), {"search"})
+    assert [one[0] for one in names(edge.changed({"search"}))] == ["Cluster", "RouteConfiguration"]
+    _serve(catalog, "users", "nobody")
+    assert names(edge.changed({EDGES})) == [("Cluster", ["nobody"]), ("RouteConfiguration", [EDGE_ROUTES])]
+
+
+def test_a_reconnecting_edge_keeps_its_routes_until_it_has_what_they_lead_to(catalog: Catalog) -> None:
+    """The mesh has changed while no server was there."""
+    _serve(catalog, "users", "payments")
+    session = Session(catalog, is_edge=True)
+    session.receive(ask(CLUSTER, held={"users": catalog.resource(Key(CLUSTER, "users")).version}))
+    assert names(session.receive(ask(ROUTES, EDGE_ROUTES, held={EDGE_ROUTES: "old"}))) == [
+        ("RouteConfiguration", [])
+    ]
+    (endpoints,) = session.receive(ask(ENDPOINTS, "payments"))
+    assert names(session.receive(ack(endpoints))) == [("RouteConfiguration", [EDGE_ROUTES])]

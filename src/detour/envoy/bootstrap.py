@@ -17,17 +17,18 @@ from detour.envoy.connection_manager import (
     upstream_protocol,
 )
 from detour.envoy.identity import ClientTls, client_socket
-from detour.envoy.lua import edge_faults_source, enter_cookie_source, enter_source, scenario_source
+from detour.envoy.lua import edge_faults_source, enter_source, scenario_source
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
 from detour.envoy.reports import hop_log, load_reports
+from detour.envoy.scenario_name import scenario_name
 from detour.envoy.transparent import original_destination_cluster, transparent_listener
 from detour.envoy.vocabulary import (
     ADD_SCENARIO,
     EDGE_ROUTES,
     EDGE_ROUTES_TRUSTED,
     ENTER,
-    ENTER_BY_COOKIE,
     ENTER_FILTER,
+    ENVOYS_OWN,
     FAULT_FILTER,
     FAULTS,
     FAULTS_OF_BOTH,
@@ -36,9 +37,11 @@ from detour.envoy.vocabulary import (
     LUA_FILTER,
     METADATA,
     MISSING,
+    ON_DEMAND_FILTER,
     OUTBOUND_ROUTES,
     SCENARIO_FILTER,
     TOKEN_FILTER,
+    TOLD,
     TUNNEL_LISTENER,
     TYPE,
 )
@@ -50,8 +53,10 @@ _CONTROL_PLANE = "@control-plane"
 _APPLICATION = "@application"
 _ON_DEMAND_TIMEOUT = "5s"
 """How long a request waits for the control plane: longer than a restart of it takes."""
-_ROUTES_TIMEOUT = "2s"
-"""How long a starting Envoy waits for its routes: inbound requests must not wait for an absent control plane."""
+_STARTING_TIMEOUT = "2s"
+"""How long a starting Envoy waits for each thing that it begins with: inbound requests must not wait for an absent
+control plane."""
+_BEGINNING = {**_ADS, "initial_fetch_timeout": _STARTING_TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +159,14 @@ def edge_bootstrap(edge: Edge) -> Json:
     """Return the bootstrap of an edge: one listener, whose route table says what it serves."""
     address, _, port = edge.listen.rpartition(":")
     routes = _rds(EDGE_ROUTES_TRUSTED if edge.trust_overrides else EDGE_ROUTES)
-    guard = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
+    guard: Json = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
+    if not edge.trust_overrides:
+        guard["early_header_mutation_extensions"] = [_without(ENVOYS_OWN)]
     scripts = {name: edge_faults_source(opentracing=name == FAULTS_OF_BOTH) for name in (FAULTS, FAULTS_OF_BOTH)}
-    http = _outbound("edge", routes, _scenario(), first=[_enter(), _token_check()], scripts=scripts, **guard)
-    return _bootstrap(
+    http = _outbound(
+        "edge", routes, _scenario(), first=[_enter(), scenario_name(), _token_check()], scripts=scripts, **guard
+    )
+    made = _bootstrap(
         node={"id": edge.name, "cluster": "edge", "metadata": {"role": "edge"}},
         admin_port=edge.admin_port,
         control_plane=_control_plane(edge.control_plane),
@@ -165,6 +174,17 @@ def edge_bootstrap(edge: Edge) -> Json:
         listeners=[_listener("edge", address.strip("[]"), int(port), http)],
         looked_at=LOOKED_AT_BY_EDGES,
     )
+    # The clusters of the services that it serves, before its routes: nearly no request has to look for one.
+    made["dynamic_resources"]["cds_config"] = _BEGINNING
+    return made
+
+
+def _without(prefix: str) -> Json:
+    """Take headers out of requests before Envoy looks at them, by what their names begin with."""
+    kind = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    removed = {"remove_on_match": {"key_matcher": {"prefix": prefix}}}
+    config = {"@type": TYPE + kind, "mutations": [removed]}
+    return {"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": config}
 
 
 def _bootstrap(
@@ -185,7 +205,8 @@ def _bootstrap(
         ],
         "cluster_manager": load_reports(_CONTROL_PLANE),
         "inline_headers": [
-            {"inline_header_name": name, "inline_header_type": "REQUEST_HEADER"} for name in looked_at
+            *({"inline_header_name": name, "inline_header_type": "REQUEST_HEADER"} for name in looked_at),
+            *({"inline_header_name": name, "inline_header_type": "RESPONSE_HEADER"} for name in TOLD),
         ],
         "dynamic_resources": {"ads_config": _ads_config()},
         "static_resources": {"clusters": [control_plane, *clusters], "listeners": listeners},
@@ -258,8 +279,7 @@ def _listener(name: str, address: str, port: int, http: Json) -> Json:
 
 
 def _rds(name: str) -> Json:
-    source = {**_ADS, "initial_fetch_timeout": _ROUTES_TIMEOUT}
-    return {"rds": {"route_config_name": name, "config_source": source}}
+    return {"rds": {"route_config_name": name, "config_source": _BEGINNING}}
 
 
 def _outbound(
@@ -272,7 +292,7 @@ def _outbound(
 ) -> Json:
     filters = [
         *({**one, "disabled": True} for one in first),
-        http_filter("envoy.filters.http.on_demand", "on_demand.v3.OnDemand", odcds=_odcds()),
+        http_filter(ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds=_odcds()),
         # These act only on routes that switch them on: those of faults, those that strip overrides, and CONNECT.
         {**_lua(LUA_FILTER, scripts or {}), "disabled": True},
         {**http_filter(FAULT_FILTER, "fault.v3.HTTPFault"), "disabled": True},
@@ -297,16 +317,16 @@ def _outbound(
     )
 
 
-def _lua(name: str, scripts: Mapping[str, str], *, may_reroute: bool = False) -> Json:
-    """Run Lua, which by default chooses no other route: a request that it changes keeps all that its route says."""
-    config: Json = {} if may_reroute else {"clear_route_cache": False}
+def _lua(name: str, scripts: Mapping[str, str]) -> Json:
+    """Run Lua, which chooses no other route: a request that it changes keeps all that its route says."""
+    config: Json = {"clear_route_cache": False}
     if scripts:
         config["source_codes"] = {key: {"inline_string": code} for key, code in scripts.items()}
     return {**http_filter(LUA_FILTER, "lua.v3.Lua", **config), "name": name}
 
 
 def _enter() -> Json:
-    return _lua(ENTER_FILTER, {ENTER: enter_source(), ENTER_BY_COOKIE: enter_cookie_source()}, may_reroute=True)
+    return _lua(ENTER_FILTER, {ENTER: enter_source()})
 
 
 def _scenario() -> Json:
@@ -317,7 +337,7 @@ def _token_check() -> Json:
     """Let the control plane say which tokens are good; until it has, none is."""
     kind = TYPE + "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
     discovery = {
-        "config_source": {**_ADS, "initial_fetch_timeout": _ROUTES_TIMEOUT},
+        "config_source": _BEGINNING,
         "default_config": {"@type": kind},
         "type_urls": [kind],
     }

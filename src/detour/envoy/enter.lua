@@ -1,6 +1,15 @@
--- At an edge, behind naming.lua: puts a request into the scenario that its query, its cookie or its origin names. A
--- person who opens a link with ?detour=NAME is sent on to the same address without it, and stays in the scenario by a
--- cookie.
+-- At an edge: has a request name the scenario to which its query, its cookie or its origin leads, in the header by which
+-- programs name one. A person who opens a link with ?detour=NAME is sent on to the same address without it, and stays
+-- in the scenario by a cookie.
+
+local HEADER = "x-detour-scenario"
+
+-- No scenario can be called so: who names one that can't exist is told, and never gets the baseline in silence.
+local NO_NAME = "-"
+
+local function name(text)
+  return #text <= 63 and string.match(text, "^[a-z0-9][a-z0-9-]*$") or NO_NAME
+end
 
 -- Returns a path without its entries of that key, and the value of the first; nil if it has none.
 local function without_query(path)
@@ -13,6 +22,15 @@ local function without_query(path)
   end
   local query = #kept > 0 and "?" .. table.concat(kept, "&") or ""
   return string.sub(path, 1, start - 1) .. query, found
+end
+
+-- Returns what the first cookie of that name says that says anything. Several lines come joined by ";" or ",", which no
+-- cookie's value holds.
+local function cookie(text)
+  for entry in string.gmatch(text, "[^;,]+") do
+    local value = string.match(entry, "^%s*detour=(.+)$")
+    if value then return value end
+  end
 end
 
 -- Returns the scenario that a host is a preview of, and the domain with its port.
@@ -50,5 +68,6 @@ function envoy_on_request(handle)
   local path, value = without_query(headers:get(":path") or "/")
   local method = headers:get(":method")
   if value and (method == "GET" or method == "HEAD") then return send_on(handle, headers, path, value, domains) end
-  enter(headers, value or cookie(headers:get("cookie") or "") or origin(headers:get("origin") or "", domains))
+  local found = value or cookie(headers:get("cookie") or "") or origin(headers:get("origin") or "", domains)
+  if found and found ~= "" then headers:replace(HEADER, name(found)) end
 end

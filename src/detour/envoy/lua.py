@@ -65,13 +65,7 @@ def guard_source() -> str:
 @cache
 def enter_source() -> str:
     """Return the code that puts a request into the scenario that its query, cookie or origin names."""
-    return _code("naming.lua") + _code("enter.lua")
-
-
-@cache
-def enter_cookie_source() -> str:
-    """Return the code that puts a request into the scenario that its cookie names."""
-    return _code("naming.lua") + _code("enter_cookie.lua")
+    return _code("enter.lua")
 
 
 @cache

@@ -19,12 +19,19 @@ FAULTS: Final = "faults"
 FAULTS_OF_BOTH: Final = "faults-of-both"
 """The scripts that the Lua filter of an edge has: for baggage, and for `x-ot-span-context` as well."""
 
+ON_DEMAND_FILTER: Final = "envoy.filters.http.on_demand"
+"""Asks for the cluster that a route leads to; at an edge it is off where the cluster is known from the start."""
+
 ENTER_FILTER: Final = "detour.enter"
-"""Lua in front of everything else: it may change which route a request takes. It has the scripts `ENTER` and
-`ENTER_BY_COOKIE`."""
+"""Lua in front of everything else, with one script, `ENTER`: it turns links into a scenario into its header."""
 
 ENTER: Final = "enter"
-ENTER_BY_COOKIE: Final = "enter-by-cookie"
+
+NAME_FILTER: Final = "detour.name"
+"""Finds which scenario a request names, in its header or its cookie, and has it choose its route anew. No Lua."""
+
+SCENARIO_STATE: Final = "detour.scenario"
+"""The filter state that says so, by which routes are looked up."""
 
 SCENARIO_FILTER: Final = "detour.scenario"
 """Lua that has one script, `ADD_SCENARIO`, however many scenarios there are: each route brings its own values."""
@@ -44,9 +51,6 @@ OVERRIDES_HEADER: Final = "x-detour-overrides"
 
 REMOVED: Final = "removed"
 """Request metadata: the words of that header."""
-
-ENTERED_HEADER: Final = "x-detour-entered"
-"""Says that Lua has looked for a scenario, and found none."""
 
 SCENARIO_HEADER: Final = "x-detour-scenario"
 """Of a request: the scenario that it asks for; of a response: the one that it was in."""
@@ -74,20 +78,19 @@ CLUSTER: Final = "cluster"
 
 SERVED_BY_HEADER: Final = "x-detour-served-by"
 
+SCENARIO_COOKIE: Final = "detour"
+SCENARIO: Final = "scenario"
+"""Request metadata: what that cookie says."""
+
 TRIAL: Final = "detour.try"
 """The flag (`override.config.`) that a request has while somebody tries it out; its value says which trial."""
 
 TOKEN_HEADER: Final = override_tokens.HEADER
 
-FROM_OUTSIDE: Final = (
-    "x-ot-span-context",
-    "x-envoy-original-dst-host",
-    *(f"x-envoy-fault-{name}" for name in ("delay-request", "abort-request", "abort-grpc-request")),
-    *(f"x-envoy-fault-{name}-percentage" for name in ("delay-request", "abort-request", "throughput-response")),
-    "x-envoy-fault-throughput-response",
-    SERVED_BY_HEADER,
-)
-"""Internal headers that are removed from requests that come from outside, whatever address they come from."""
+FROM_OUTSIDE: Final = ("x-ot-span-context", SERVED_BY_HEADER)
+ENVOYS_OWN: Final = "x-envoy-"
+"""Internal headers, and how the names of others begin, that are removed from requests from outside, whatever
+address they come from."""
 
 LOOKED_AT: Final = ("baggage", "x-ot-span-context")
 LOOKED_AT_BY_EDGES: Final = (
@@ -95,12 +98,14 @@ LOOKED_AT_BY_EDGES: Final = (
     "cookie",
     "origin",
     SCENARIO_HEADER,
-    ENTERED_HEADER,
     TOKEN_HEADER,
     *FROM_OUTSIDE,
 )
 """The request headers that routes look at or remove. Each has a slot of its own in Envoy: at the first look at one
 that has none Envoy makes a dictionary of all headers, for each request."""
+
+TOLD: Final = (SERVED_BY_HEADER, SCENARIO_HEADER, OVERRIDES_HEADER)
+"""The response headers that routes set; the same holds of them."""
 
 # Route tables.
 OUTBOUND_ROUTES: Final = "outbound"

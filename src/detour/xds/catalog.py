@@ -7,7 +7,7 @@ stays as it last was, and is listed in `failures`.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -102,6 +102,11 @@ class Catalog:
             return EDGES
         target = self._target(key.name)
         return target.host if target else ""
+
+    def served_at_edges(self) -> Sequence[str]:
+        """Return the clusters that every edge needs: those of the services that it serves."""
+        settings = self._mesh.settings
+        return sorted({*settings.edge_hosts.values(), *settings.edge_previews.values()})
 
     def is_backed(self, name: str) -> bool:
         """Say whether a cluster's name stands for something in the mesh, rather than anything a client made up."""

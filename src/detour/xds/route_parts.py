@@ -182,11 +182,17 @@ def lua(source: str) -> lua_pb2.LuaPerRoute:
     return lua_pb2.LuaPerRoute(source_code=base_pb2.DataSource(inline_string=source))
 
 
-def switched_on() -> Any:
-    """Switch on, for one route, a filter that is off elsewhere, with nothing to do."""
-    return packed(components_pb2.FilterConfig(config=Any()))
+def switch_on(made: components_pb2.Route, filters: Iterable[str]) -> None:
+    """Switch on, for one route, filters that are off elsewhere; what it has configured itself stays."""
+    for name in sorted(set(filters) - set(made.typed_per_filter_config)):
+        made.typed_per_filter_config[name].CopyFrom(packed(components_pb2.FilterConfig(config=Any())))
 
 
 def enabled(config: Message) -> Any:
     """Switch on, for one route, a filter that is off elsewhere."""
     return packed(components_pb2.FilterConfig(config=packed(config)))
+
+
+def switch_off(made: components_pb2.Route, name: str) -> None:
+    """Switch off, for one route, a filter that is on elsewhere."""
+    made.typed_per_filter_config[name].CopyFrom(packed(components_pb2.FilterConfig(disabled=True)))

@@ -27,7 +27,7 @@ from detour.xds.route_parts import (
     route,
     specifier,
     specifier_name,
-    switched_on,
+    switch_on,
     told,
 )
 
@@ -79,6 +79,7 @@ def _connect() -> components_pb2.Route:
     upgrade = action.upgrade_configs.add(upgrade_type="CONNECT")
     upgrade.connect_config.SetInParent()
     match = components_pb2.RouteMatch(connect_matcher=components_pb2.RouteMatch.ConnectMatcher())
+    made = components_pb2.Route(match=match, route=action)
     # A host outside the mesh is resolved when the tunnel to it is opened.
-    resolving = {FORWARD_PROXY_FILTER: switched_on()}
-    return components_pb2.Route(match=match, route=action, typed_per_filter_config=resolving)
+    switch_on(made, [FORWARD_PROXY_FILTER])
+    return made

@@ -38,7 +38,7 @@ from detour.xds.route_parts import (
     present,
     route,
     setting,
-    switched_on,
+    switch_on,
     told,
 )
 from detour.xds.signed_routes import telling, verified
@@ -112,10 +112,7 @@ class Inside:
     def _guarded(self, made: components_pb2.Route, *, is_open: bool) -> components_pb2.Route:
         """Have a request's token looked at; one that is good may lead to a route that needs more filters."""
         if self.choosing:
-            # What a route has configured itself stays.
-            needed = {TOKEN_FILTER, *((FAULT_FILTER, LUA_FILTER) if is_open else ())}
-            for name in sorted(needed - set(made.typed_per_filter_config)):
-                made.typed_per_filter_config[name].CopyFrom(switched_on())
+            switch_on(made, {TOKEN_FILTER, *((FAULT_FILTER, LUA_FILTER) if is_open else ())})
         return telling(made)
 
 

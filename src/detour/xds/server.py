@@ -234,7 +234,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         is_edge = metadata.get("role") == _EDGE
         namespace = "" if is_edge else verified or metadata.get("namespace", "")
         connection = Connection(
-            Session(self._catalog_of(namespace)),
+            Session(self._catalog_of(namespace), is_edge=is_edge),
             node=request.node.id,
             service=request.node.cluster,
             namespace=namespace,

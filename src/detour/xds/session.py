@@ -3,9 +3,11 @@
 Requests and changes of the mesh go in; responses come out. What always holds:
 
 - a name that is asked for is answered, each time that it is asked for;
-- nothing is sent that was not asked for, nor a version again that the Envoy has;
+- nothing is sent that was not asked for, nor a version again that the Envoy has; an edge that asks for everything
+  means the services that it serves;
 - a rejected version is not sent again until the resource changes, and the rejection is kept for `status`;
 - an updated cluster is followed by its endpoints: Envoy waits for them even if they are the same;
+- an edge's routes wait until it has acknowledged the endpoints of what they newly lead to;
 - names that clients make up are bounded: the oldest clusters are withdrawn. Envoy never asks again for a cluster
   that it was sent and lost, so a withdrawn name stays on record, and is sent once the mesh has something by it.
 """
@@ -18,7 +20,7 @@ from typing import Final
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 
-from detour.xds.catalog import CLUSTER, ENDPOINTS, FILTERS, ROUTES, Catalog, Key
+from detour.xds.catalog import CLUSTER, EDGES, ENDPOINTS, FILTERS, ROUTES, Catalog, Key
 
 UNBACKED_MAX: Final = 2000
 """How many clusters one Envoy may hold that stand for nothing in the mesh: missing deployments, hosts outside."""
@@ -53,34 +55,44 @@ class Session:
 
     Args:
         catalog: Where resources come from.
+        is_edge: Whether the Envoy is an edge.
         unbacked_max: How many clusters that stand for nothing in the mesh the Envoy may hold.
     """
 
-    def __init__(self, catalog: Catalog, unbacked_max: int = UNBACKED_MAX) -> None:
+    def __init__(self, catalog: Catalog, *, is_edge: bool = False, unbacked_max: int = UNBACKED_MAX) -> None:
         self._catalog = catalog
+        self._is_edge = is_edge
         self._unbacked_max = unbacked_max
         self._subscriptions: defaultdict[str, _Subscription] = defaultdict(_Subscription)
         self._subjects: defaultdict[str, set[Key]] = defaultdict(set)
         self._unbacked: dict[str, None] = {}
         self._withdrawn: set[str] = set()
         self._rejections: dict[Key, Rejection] = {}
+        self._takes_all = False
+        self._awaited: set[str] = set()
         self._last_nonce = 0
 
     def receive(self, request: Request) -> list[Response]:
         """Take a request; return what is to be sent, in order."""
         subscription = self._subscriptions[request.type_url]
+        waited = bool(self._awaited)
         if request.response_nonce:
             self._settle(request, subscription)
         self._claim(request, subscription)
         for name in request.resource_names_unsubscribe:
             self._forget(Key(request.type_url, name))
         names = [name for name in request.resource_names_subscribe if name != _WILDCARD]
-        responses = self._answer(request, subscription, names)
-        return responses + self._withdraw(request.type_url, names)
+        wanted = dict.fromkeys([*names, *self._meant(request, subscription)])
+        responses = self._answer(request, subscription, wanted)
+        responses += self._withdraw(request.type_url, names)
+        routes = self._stale_routes() if waited and not self._awaited else []
+        return [*responses, self._respond(ROUTES, routes)] if routes else responses
 
     def changed(self, subjects: Iterable[str]) -> list[Response]:
         """Return what is to be sent after the catalog changed in these subjects."""
-        keys = [key for subject in subjects for key in self._subjects.get(subject, ())]
+        subjects = set(subjects)
+        added = self._newly_served() if EDGES in subjects else []
+        keys = dict.fromkeys([*added, *(key for subject in subjects for key in self._subjects.get(subject, ()))])
         stale = {
             type_url: [key for key in keys if key.type_url == type_url and self._is_stale(key)]
             for type_url in _ORDER
@@ -89,6 +101,8 @@ class Session:
         stale[ENDPOINTS] = [
             key for key in keys if key.type_url == ENDPOINTS and (key in stale[ENDPOINTS] or key.name in updated)
         ]
+        self._await(added)
+        stale[ROUTES] = self._stale_routes()
         return [self._respond(type_url, stale[type_url]) for type_url in _ORDER if stale[type_url]]
 
     @property
@@ -122,6 +136,8 @@ class Session:
         if versions is None:
             return
         keys = [Key(request.type_url, name) for name in versions]
+        if request.type_url == ENDPOINTS or request.HasField("error_detail"):
+            self._awaited.difference_update(versions)
         if request.HasField("error_detail"):
             rejection = Rejection(request.type_url, tuple(versions), request.error_detail.message)
             self._rejections.update(dict.fromkeys(keys, rejection))
@@ -137,12 +153,43 @@ class Session:
             self._note(Key(request.type_url, name), version)
             subscription.acknowledged[name] = version
 
-    def _answer(self, request: Request, subscription: _Subscription, names: Sequence[str]) -> list[Response]:
+    def _meant(self, request: Request, subscription: _Subscription) -> Sequence[str]:
+        """Return the names that an Envoy means which asks for everything: it opens with no name, or says "*"."""
+        says_all = _WILDCARD in request.resource_names_subscribe
+        opens = not (subscription.answered or request.resource_names_subscribe)
+        if not self._is_edge or request.type_url != CLUSTER or not (says_all or opens):
+            return ()
+        self._takes_all = True
+        self._await(self._newly_served())
+        return self._catalog.served_at_edges()
+
+    def _newly_served(self) -> list[Key]:
+        """Return the clusters that an edge is to have, and was never sent."""
+        if not self._takes_all:
+            return []
+        has = self._subscriptions[CLUSTER].sent
+        added = [Key(CLUSTER, name) for name in self._catalog.served_at_edges() if name not in has]
+        for key in added:
+            self._note(key, "")
+        return added
+
+    def _await(self, added: Iterable[Key]) -> None:
+        """Let routes wait for the endpoints of these clusters, as long as they have any."""
+        awaited = (*self._awaited, *(key.name for key in added))
+        self._awaited = {name for name in awaited if self._catalog.is_backed(name)}
+
+    def _stale_routes(self) -> list[Key]:
+        keys = [Key(ROUTES, name) for name in self._subscriptions[ROUTES].sent]
+        return [key for key in keys if not self._awaited and self._is_stale(key)]
+
+    def _answer(self, request: Request, subscription: _Subscription, names: Iterable[str]) -> list[Response]:
         held = request.initial_resource_versions
         keys = [Key(request.type_url, name) for name in names]
         for key in keys:
             self._note(key, held.get(key.name, ""))
         wanted = [key for key in keys if key.name not in held or self._is_stale(key)]
+        if request.type_url == ROUTES and self._awaited:
+            wanted = [key for key in wanted if key.name not in held]
         is_first, subscription.answered = not subscription.answered, True
         # A subscription to everything opens with no name: there is nothing to send, but Envoy waits for an answer.
         return [self._respond(request.type_url, wanted)] if wanted or is_first else []

@@ -29,7 +29,7 @@ from detour.xds.route_parts import (
     present,
     route,
     setting,
-    switched_on,
+    switch_on,
 )
 
 
@@ -46,8 +46,7 @@ def signed_routes(service: str, choosing: Callers) -> Iterator[components_pb2.Ro
     action = components_pb2.RouteAction(cluster=service, timeout=UNLIMITED)
     checking = guarded(route(action, present(override_tokens.HEADER)))
     # Envoy decides by this route which filters the request passes; the fault filter does nothing here.
-    for name in (TOKEN_FILTER, FAULT_FILTER):
-        checking.typed_per_filter_config[name].CopyFrom(switched_on())
+    switch_on(checking, (TOKEN_FILTER, FAULT_FILTER))
     yield checking
 
 

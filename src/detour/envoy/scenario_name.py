@@ -1,0 +1,48 @@
+"""How an edge finds out which scenario a request names, as plain data in Envoy's JSON form.
+
+Invariant: native code only, for every request of a browser in a scenario passes it.
+"""
+
+from detour.envoy.connection_manager import Json, http_filter
+from detour.envoy.vocabulary import (
+    METADATA,
+    NAME_FILTER,
+    SCENARIO,
+    SCENARIO_COOKIE,
+    SCENARIO_HEADER,
+    SCENARIO_STATE,
+)
+
+
+def scenario_name() -> Json:
+    """Return the filter that puts the name of a request's scenario where routes are looked up by it.
+
+    Where the header and the cookie name one each, the header counts. A request that names none keeps its route.
+    """
+    name = {"metadata_namespace": METADATA, "key": SCENARIO, "type": "STRING"}
+    read_cookie = http_filter(
+        "envoy.filters.http.header_to_metadata",
+        "header_to_metadata.v3.Config",
+        request_rules=[{"cookie": SCENARIO_COOKIE, "on_header_present": name}],
+    )
+    found = (f"%DYNAMIC_METADATA({METADATA}:{SCENARIO})%", f"%REQ({SCENARIO_HEADER})%")
+    choose = http_filter(
+        "envoy.filters.http.set_filter_state",
+        "set_filter_state.v3.Config",
+        on_request_headers=[_state(text) for text in found],
+        clear_route_cache=True,
+    )
+    # One filter to switch on, and to be passed over, instead of two.
+    chain = {"filters": [read_cookie, choose]}
+    wrapped = http_filter("", "filter_chain.v3.FilterChainConfig", default_filter_chain=chain)
+    return {**wrapped, "name": NAME_FILTER}
+
+
+def _state(text: str) -> Json:
+    """Set the state to a text that is not empty; the later one counts."""
+    return {
+        "object_key": SCENARIO_STATE,
+        "factory_key": "envoy.string",
+        "format_string": {"text_format_source": {"inline_string": text}, "omit_empty_values": True},
+        "skip_if_empty": True,
+    }

@@ -1,0 +1,179 @@
+"""The routes of requests that are in no scenario, or in none yet, at an edge (RDS v3).
+
+Nearly every request brings nothing, and meets one route. One that may bring a scenario is looked at, and chooses
+its route anew: then it is in that scenario, or has the route that it would have had anyway.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from envoy.config.route.v3 import route_components_pb2 as components_pb2
+from envoy.extensions.filters.http.lua.v3 import lua_pb2
+from envoy.type.matcher.v3 import filter_state_pb2, regex_pb2, string_pb2
+from google.protobuf.any_pb2 import Any
+
+from detour.envoy.vocabulary import (
+    ENTER,
+    ENTER_FILTER,
+    FAULT_FILTER,
+    LUA_FILTER,
+    NAME_FILTER,
+    ON_DEMAND_FILTER,
+    SCENARIO_COOKIE,
+    SCENARIO_FILTER,
+    SCENARIO_HEADER,
+    SCENARIO_STATE,
+    TOKEN_FILTER,
+)
+from detour.mesh import Carrier, Scenarios
+from detour.overrides import Kind
+from detour.xds.pages import unknown_page
+from detour.xds.route_parts import (
+    BY_CLUSTER,
+    absent,
+    contains,
+    enabled,
+    matches,
+    override_routes,
+    plain_route,
+    present,
+    route,
+    switch_off,
+    switch_on,
+    told,
+)
+from detour.xds.scenario_routes import Inside, to
+from detour.xds.signed_routes import guarded, signed_routes
+
+_NAMING: Final = f"{SCENARIO_COOKIE}="
+"""What stands in the path, or among the cookies, of a request that may name a scenario."""
+_NAMING_NOTHING: Final = f"{_NAMING};"
+"""What stands among cookies where one names nothing, and another may follow."""
+
+_ANY_NAME: Final = filter_state_pb2.FilterStateMatcher(
+    key=SCENARIO_STATE, string_match=string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=".*"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What holds for all requests in no scenario at one kind of edge.
+
+    Args:
+        inside: What holds for those in one.
+        scenarios: The scenarios that there are; None if nobody keeps any.
+        previews: The domains below which scenarios have hosts.
+    """
+
+    inside: Inside
+    scenarios: Scenarios | None
+    previews: Sequence[str]
+
+    def routes(self, service: str) -> Iterator[components_pb2.Route]:
+        """Yield the routes of requests to a service, as if there were no scenarios."""
+        yield self._straight(service)
+        yield from self._with_baggage(service)
+
+    @property
+    def entering(self) -> Any:
+        """Have Lua look for a link into a scenario in a route's requests."""
+        # By name: inline, the code would be a Lua state of its own for each route, and each scenario has some.
+        config = lua_pb2.LuaPerRoute(name=ENTER)
+        config.filter_context.update({"previews": " ".join(self.previews)})
+        return enabled(config)
+
+    def ways_in(self, service: str) -> Iterator[components_pb2.Route]:
+        """Yield the routes of requests that may bring a scenario, and of all others.
+
+        Who may bring one takes the route that he would take without, on which he is looked at. What most requests
+        are comes first: each look at a header costs.
+        """
+        cookie, no_link = contains("cookie", _NAMING), absent(":path", _NAMING)
+        nobody = [present(name, is_absent=True) for name in ("origin", SCENARIO_HEADER)]
+        yield _with_headers(self._straight(service), absent("cookie", _NAMING), no_link, *nobody)
+        unknown = unknown_page()
+        unknown.match.filter_state.append(_ANY_NAME)
+        yield unknown
+        without, with_baggage = self._without_baggage(service), list(self._with_baggage(service))
+        only_cookie = _with_headers(without, cookie, no_link, absent("cookie", _NAMING_NOTHING))
+        yield from self._looked_at([only_cookie], service)
+        by_header = [unknown_page(*self._no_baggage()), unknown_page()]
+        yield from self._looked_at(by_header, service, present(SCENARIO_HEADER))
+        for link in self._links():
+            yield from self._looked_at([without, *with_baggage], service, link, is_link=True)
+        yield from self._looked_at([without, *with_baggage], service, cookie)
+        yield from self.routes(service)
+
+    def _links(self) -> Iterator[components_pb2.HeaderMatcher]:
+        """Yield what tells requests with a scenario in their query or their origin, and some others."""
+        # Not by Envoy's matcher of queries, which takes every request's path apart.
+        yield contains(":path", _NAMING)
+        for domain in self.previews:
+            yield matches("origin", rf"https?://[a-z0-9-]+\.{re.escape(domain)}(:[0-9]+)?")
+        # Behind a cookie that says nothing may stand another one; only Lua looks further.
+        yield contains("cookie", _NAMING_NOTHING)
+
+    def _looked_at(
+        self,
+        routes: Iterable[components_pb2.Route],
+        service: str,
+        *headers: components_pb2.HeaderMatcher,
+        is_link: bool = False,
+    ) -> Iterator[components_pb2.Route]:
+        """Have requests with headers looked at for a scenario; the first route is for those without baggage.
+
+        Envoy decides which filters a request passes by its first route: what the scenario may need is switched on.
+        """
+        needed = {NAME_FILTER, *self._needed(service)}
+        for one in routes:
+            made = _with_headers(one, *headers)
+            if is_link:
+                made.typed_per_filter_config[ENTER_FILTER].CopyFrom(self.entering)
+            switch_on(made, needed)
+            yield made
+            needed = {NAME_FILTER, TOKEN_FILTER, FAULT_FILTER, LUA_FILTER, SCENARIO_FILTER}
+
+    def _needed(self, service: str) -> Iterator[str]:
+        """Yield the filters that a request without baggage may need in a scenario: nearly all need none."""
+        live = self.scenarios.live.values() if self.scenarios else ()
+        if any(overrides.value(kind, service) for overrides in live for kind in (Kind.DELAY, Kind.ABORT)):
+            yield FAULT_FILTER
+        if self.inside.has_badge:
+            yield SCENARIO_FILTER
+
+    def _straight(self, service: str) -> components_pb2.Route:
+        """Return the route of requests that bring nothing, nearly all: they pay for looking once.
+
+        An edge has the clusters of the services that it serves from the start, and looks for none.
+        """
+        made = self._without_baggage(service)
+        switch_off(made, ON_DEMAND_FILTER)
+        return made
+
+    def _without_baggage(self, service: str) -> components_pb2.Route:
+        return route(to(service), *self._no_baggage())
+
+    def _with_baggage(self, service: str) -> Iterator[components_pb2.Route]:
+        """Yield the routes of requests whose baggage may hold overrides."""
+        if self.inside.trusted and self.inside.choosing:
+            yield plain_route(to(service), self.inside.choosing)
+            yield from override_routes(self.inside.choosing, service=service)
+            yield told(route(to(service)), BY_CLUSTER)
+            return
+        if self.inside.choosing:
+            yield from signed_routes(service, self.inside.choosing)
+        yield guarded(route(to(service)))
+
+    def _no_baggage(self) -> Iterable[components_pb2.HeaderMatcher]:
+        carriers = self.inside.choosing.carriers if self.inside.choosing else (Carrier.BAGGAGE,)
+        return (present(name, is_absent=True) for name in carriers)
+
+
+def _with_headers(made: components_pb2.Route, *headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
+    """Return a copy of a route for requests that have these headers, too; they are looked at first."""
+    copy = components_pb2.Route()
+    copy.match.headers.extend(headers)
+    copy.MergeFrom(made)
+    return copy
