@@ -4,7 +4,7 @@ Measured is the time that all threads of one Envoy spent on CPUs (`/proc/PID/tas
 of load of a tenth of a second, divided by the requests answered in it. Every candidate gets one slice a round, in
 an order that is shuffled anew each round, and a ratio compares two slices of the same round; so a busy or slow
 machine disturbs both sides of a ratio. Envoys are started afresh several times in a run, because where a
-process's memory happens to lie is worth about a per cent.
+process's memory happens to lie is worth some per cent.
 
 The Envoy under test runs on one core; load and origin on another. All candidates are sent the same kind of
 request, with the same headers; the plain Envoys have the same route (`bench.envoys.plain_bootstrap` says what
@@ -32,7 +32,7 @@ from bench.server import Server
 _SERVICE: Final = "users"
 _DEPLOYMENT: Final = "pr-42"
 _SLICE_SECONDS: Final = 0.1
-_ROUNDS_PER_START: Final = 40
+_ROUNDS_PER_START: Final = 10
 _WARM_UP_ROUNDS: Final = 2
 _TRIES: Final = 5
 _WELL: Final = "2xx"
