@@ -160,6 +160,8 @@ def edge_bootstrap(edge: Edge) -> Json:
     address, _, port = edge.listen.rpartition(":")
     routes = _rds(EDGE_ROUTES_TRUSTED if edge.trust_overrides else EDGE_ROUTES)
     guard: Json = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
+    # A dot at the end is the same host to DNS, and would be another one to routes.
+    guard["strip_trailing_host_dot"] = True
     if not edge.trust_overrides:
         guard["early_header_mutation_extensions"] = [_without(ENVOYS_OWN)]
     scripts = {name: edge_faults_source(opentracing=name == FAULTS_OF_BOTH) for name in (FAULTS, FAULTS_OF_BOTH)}

@@ -93,7 +93,7 @@ class _Hosts:
 
     def ordinary(self, host: str, service: str) -> components_pb2.VirtualHost:
         """Return a host on which a request may bring a scenario by header, query, cookie or origin."""
-        made = self._host(host, host)
+        made = self._host(host)
         if self._scenarios is None:
             made.routes.extend(self._outside.routes(service))
             return made
@@ -111,18 +111,16 @@ class _Hosts:
         """Yield a host for each scenario, and one for all others below the domain."""
         leaving = self._leaving()
         for name, inside in self._insides(service):
-            host = self._host(f"{name}.{domain}", f"{name}.{domain}")
+            host = self._host(f"{name}.{domain}")
             host.routes.extend([leaving, *inside])
             yield host
-        others = self._host(f"*.{domain}", f"*.{domain}")
+        others = self._host(f"*.{domain}")
         others.routes.extend([leaving, unknown_page()])
         yield others
 
-    def _host(self, name: str, domain: str) -> components_pb2.VirtualHost:
+    def _host(self, domain: str) -> components_pb2.VirtualHost:
         removed = (TOKEN_HEADER, *(() if self._trusted else FROM_OUTSIDE))
-        # A dot at the end is the same host to DNS.
-        domains = [domain] if domain == "*" else [domain, f"{domain}."]
-        return components_pb2.VirtualHost(name=name, domains=domains, request_headers_to_remove=removed)
+        return components_pb2.VirtualHost(name=domain, domains=[domain], request_headers_to_remove=removed)
 
     def _insides(self, service: str) -> Iterator[tuple[str, list[components_pb2.Route]]]:
         """Yield the routes inside each scenario, and the page of each whose time is over."""
