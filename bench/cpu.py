@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median, quantiles
 from typing import Final
 
@@ -50,6 +51,9 @@ _OVERRIDDEN_REQUEST: Final = {
     **_BASELINE_REQUEST,
     "baggage": f"session.id=8d0f7c5e,{override(_SERVICE, _DEPLOYMENT)}",
 }
+
+Start = Callable[[], Awaitable[Caller]]
+"""Starts an Envoy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +167,25 @@ async def in_rounds(rounds: int, start: Callable[[BenchMesh], Awaitable[Mapping[
 
 
 async def loaded(
-    fresh: BenchMesh, wanted: Mapping[str, tuple[Caller, Mapping[str, str]]], core: int
+    fresh: BenchMesh, wanted: Mapping[str, tuple[Start, Mapping[str, str]]], core: int
 ) -> dict[str, Candidate]:
-    """Put load on Envoys, which run on a core of their own: by name, an Envoy and the headers of its requests."""
-    for envoy, _ in wanted.values():
+    """Start Envoys on a core of their own, and put load on them.
+
+    Each candidate has its own: one that others have connections to as well has more to keep in its caches. They start
+    in random order, because the first is not the last.
+
+    Args:
+        fresh: Where they are started.
+        wanted: By name, what starts an Envoy, and the headers of its requests.
+        core: The core.
+    """
+    candidates = {}
+    for name in random.sample(sorted(wanted), len(wanted)):
+        start, headers = wanted[name]
+        envoy = await start()
         pin(envoy.pid, core)
-    return {
-        name: Candidate(envoy.pid, envoy.admin, await fresh.load(envoy.port, headers))
-        for name, (envoy, headers) in wanted.items()
-    }
+        candidates[name] = Candidate(envoy.pid, envoy.admin, await fresh.load(envoy.port, headers))
+    return candidates
 
 
 async def measure(options: Options) -> list[Row]:
@@ -203,15 +217,14 @@ async def _slices(rounds: int, core: int) -> Slices:
 async def _candidates(
     fresh: BenchMesh, origin_port: int, few: Server, many: Server, core: int
 ) -> dict[str, Candidate]:
-    plain, again = [await _plain(fresh, origin_port) for _ in range(2)]
-    sidecar, of_many = [await _sidecar(fresh, server) for server in (few, many)]
-    wanted = {
+    plain, sidecar = partial(_plain, fresh, origin_port), partial(_sidecar, fresh, few)
+    wanted: dict[str, tuple[Start, Mapping[str, str]]] = {
         "plain": (plain, _BASELINE_REQUEST),
-        "plain again": (again, _BASELINE_REQUEST),
+        "plain again": (plain, _BASELINE_REQUEST),
         "sidecar": (sidecar, _BASELINE_REQUEST),
         "plain, override": (plain, _OVERRIDDEN_REQUEST),
         "sidecar, override": (sidecar, _OVERRIDDEN_REQUEST),
-        "sidecar of 1,000, override": (of_many, _OVERRIDDEN_REQUEST),
+        "sidecar of 1,000, override": (partial(_sidecar, fresh, many), _OVERRIDDEN_REQUEST),
     }
     return await loaded(fresh, wanted, core)
 

@@ -5,11 +5,11 @@ plain edge is set to: it takes the client's address for what it is, normalises p
 Clients send what a browser sends on a page's call to its own host; both Envoys get the same requests.
 """
 
-import random
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
-from bench.cpu import Candidate, Slices, cores_apart, in_rounds, loaded
+from bench.cpu import Candidate, Slices, Start, cores_apart, in_rounds, loaded
 from bench.envoys import plain_bootstrap
 from bench.load import LoadError
 from bench.mesh import BASELINE, OFFLOADED, BenchMesh, Caller, bench_mesh, free_ports, until
@@ -68,18 +68,16 @@ async def _slices(rounds: int, core: int) -> Slices:
 async def _candidates(
     fresh: BenchMesh, origin_port: int, few: Server, many: Server, core: int
 ) -> dict[str, Candidate]:
-    # Each has an Envoy of its own: one that others have connections to as well has more to keep in its caches. They
-    # start in random order, because the first is not the last.
-    plain = {"plain": _BROWSER, "plain again": _BROWSER, "plain, cookie": WITH_COOKIE}
-    edges = {"edge": _BROWSER, "cookie": WITH_COOKIE, "host": _ON_HOST, "header": _WITH_HEADER}
-    kinds: list[tuple[str, Mapping[str, str], Server | None]] = [
-        *((name, headers, None) for name, headers in plain.items()),
-        *((name, headers, few) for name, headers in edges.items()),
-        ("cookie of 1,000", WITH_COOKIE, many),
-    ]
-    wanted = {
-        name: (await (started(fresh, server) if server else _plain(fresh, origin_port)), headers)
-        for name, headers, server in random.sample(kinds, len(kinds))
+    plain, edge = partial(_plain, fresh, origin_port), partial(started, fresh, few)
+    wanted: dict[str, tuple[Start, Mapping[str, str]]] = {
+        "plain": (plain, _BROWSER),
+        "plain again": (plain, _BROWSER),
+        "plain, cookie": (plain, WITH_COOKIE),
+        "edge": (edge, _BROWSER),
+        "cookie": (edge, WITH_COOKIE),
+        "cookie of 1,000": (partial(started, fresh, many), WITH_COOKIE),
+        "host": (edge, _ON_HOST),
+        "header": (edge, _WITH_HEADER),
     }
     return await loaded(fresh, wanted, core)
 

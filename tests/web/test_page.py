@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 import detour.server.web
 
@@ -93,3 +94,17 @@ def test_a_qr_code(http):
     gone = http.get("/v1/scenarios/pointed-at/qr")
     assert (gone.status_code, gone.json()["detail"].startswith("scenario pointed-at was removed")) == (410, True)
     assert http.get("/v1/scenarios/never-was/qr").status_code == 404
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_description_of_the_api_comes_from_the_server_alone(server, browser):
+    """Also where there is no other network."""
+    page = await browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(f"{server.url}/docs")
+    await expect(page.get_by_role("heading", name="Detour")).to_be_visible()
+    await expect(page.get_by_text("/v1/scenarios/{name}/qr")).to_be_visible()
+    elsewhere = [url for url in asked if not url.startswith((f"{server.url}/", "data:"))]
+    assert (elsewhere, f"{server.url}/openapi.json" in asked) == ([], True)
+    await page.close()

@@ -4,10 +4,11 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException
+from fastapi_offline import FastAPIOffline
 
 from detour import __version__
 from detour.server.api.bodies import ClusterOut, EnvoyOut, HealthOut, MeshFileOut, RejectionOut, StatusOut
-from detour.server.api.callers import OPEN, identify
+from detour.server.api.callers import DOCS, OPEN, identify
 from detour.server.api.changes import add_changes
 from detour.server.api.copies import add_copies
 from detour.server.api.deployments import add_deployments
@@ -37,7 +38,11 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
         plane: What it is the API of.
         identities: Who may be known; by default programs of the server's own machine alone.
     """
-    app = FastAPI(
+    # Its viewer comes from this server, too: nobody needs another one.
+    app = FastAPIOffline(
+        docs_url=DOCS,
+        redoc_url=None,
+        static_url=f"{DOCS}/files",
         title="Detour",
         version=__version__,
         responses=documented(*_EVERYWHERE),

@@ -19,7 +19,8 @@ from detour.server.web import PAGE, PAGE_FILE
 
 USER_HEADER: Final = "x-detour-user"
 
-OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v1/sign-in", PAGE, PAGE_FILE})
+DOCS: Final = "/docs"
+OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v1/sign-in", DOCS, PAGE, PAGE_FILE})
 """Paths of operations that tell nothing that is not everybody's to know."""
 
 _READING: Final = frozenset({"GET", "HEAD"})
