@@ -171,8 +171,8 @@ async def loaded(
 ) -> dict[str, Candidate]:
     """Start Envoys on a core of their own, and put load on them.
 
-    Each candidate has its own: one that others have connections to as well has more to keep in its caches. They start
-    in random order, because the first is not the last.
+    Each candidate has its own: one that others have connections to as well has more to keep in its caches. They
+    start in random order, because the first is not the last.
 
     Args:
         fresh: Where they are started.

@@ -91,8 +91,10 @@ class Outside:
         are comes first: each look at a header costs.
         """
         cookie, no_link = contains("cookie", _NAMING), absent(":path", _NAMING)
-        nobody = [present(name, is_absent=True) for name in ("origin", SCENARIO_HEADER)]
-        yield _with_headers(self._straight(service), absent("cookie", _NAMING), no_link, *nobody)
+        # A page's own calls bring an origin, too: only those of preview hosts are looked at.
+        no_preview = [absent("origin", f".{domain}") for domain in self.previews]
+        nothing = [absent("cookie", _NAMING), no_link, *no_preview, present(SCENARIO_HEADER, is_absent=True)]
+        yield _with_headers(self._straight(service), *nothing)
         unknown = unknown_page()
         unknown.match.filter_state.append(_ANY_NAME)
         yield unknown
