@@ -106,10 +106,14 @@ async def test_a_link_with_a_query(previewed: MeshUnderTest) -> None:
 
 
 async def test_a_query_on_what_nobody_follows(previewed: MeshUnderTest) -> None:
-    """A request that changes something is in the scenario at once, and goes where it was meant to."""
+    """A request that changes something is in the scenario at once, or out of it, and goes where it was meant to."""
     edge = await previewed.edge(trust_overrides=False)
     answer = await edge.request("POST", "/?detour=checkout", content=b"x")
     assert (answer.status_code, answer.json()["instance"]) == (200, "users-pr-42")
+    for cookies, left in (("detour=checkout", ""), ("a=1; detour=checkout; xdetour=2", "a=1; ; xdetour=2")):
+        answer = await edge.request("POST", "/?detour=", headers={"cookie": cookies}, content=b"x")
+        assert answer.json()["instance"] == "users-1"
+        assert dict(answer.json()["headers"])["cookie"] == left
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,17 @@ local function without_query(path)
   return string.sub(path, 1, start - 1) .. query, found
 end
 
--- Returns what the first cookie of that name says that says anything. Several lines come joined by ";" or ",", which no
+-- Returns the value of the first cookie of that name that has one. Several lines come joined by ";" or ",", which no
 -- cookie's value holds.
 local function cookie(text)
   for entry in string.gmatch(text, "[^;,]+") do
     local value = string.match(entry, "^%s*detour=(.+)$")
     if value then return value end
   end
+end
+
+local function without_cookie(text)
+  return string.sub(string.gsub(";" .. text, "([;,]%s*)detour=[^;,]*", "%1"), 2)
 end
 
 -- Returns the scenario that a host is a preview of, and the domain with its port.
@@ -68,6 +72,8 @@ function envoy_on_request(handle)
   local path, value = without_query(headers:get(":path") or "/")
   local method = headers:get(":method")
   if value and (method == "GET" or method == "HEAD") then return send_on(handle, headers, path, value, domains) end
-  local found = value or cookie(headers:get("cookie") or "") or origin(headers:get("origin") or "", domains)
-  if found and found ~= "" then headers:replace(HEADER, name(found)) end
+  local cookies = headers:get("cookie") or ""
+  if value == "" then return headers:replace("cookie", without_cookie(cookies)) end
+  local found = value or cookie(cookies) or origin(headers:get("origin") or "", domains)
+  if found then headers:replace(HEADER, name(found)) end
 end
