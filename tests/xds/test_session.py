@@ -10,6 +10,7 @@ from detour.mesh import (
     Endpoint,
     Mesh,
     OffloadedDeployment,
+    Port,
     Service,
     ServiceApplied,
     ServiceRemoved,
@@ -317,7 +318,7 @@ def test_routes_wait_for_the_endpoints_of_a_service_that_an_edge_newly_serves(
 
 
 def test_routes_do_not_wait_for_what_never_comes(edge: Session, catalog: Catalog) -> None:
-    """A cluster that an Envoy refuses, a service that is gone meanwhile, or one that there never was."""
+    """A cluster that an Envoy refuses, a service that is gone meanwhile, or a service or a port that never was."""
     _serve(catalog, "users", "payments")
     (refused,) = edge.changed({EDGES})
     assert names(edge.receive(nack(refused, "no"))) == [("RouteConfiguration", [EDGE_ROUTES])]
@@ -326,8 +327,11 @@ def test_routes_do_not_wait_for_what_never_comes(edge: Session, catalog: Catalog
     assert names(edge.changed({EDGES})) == [("Cluster", ["search"])]
     catalog.replace(apply(catalog.mesh, ServiceRemoved("search")), {"search"})
     assert [one[0] for one in names(edge.changed({"search"}))] == ["Cluster", "RouteConfiguration"]
-    _serve(catalog, "users", "nobody")
-    assert names(edge.changed({EDGES})) == [("Cluster", ["nobody"]), ("RouteConfiguration", [EDGE_ROUTES])]
+    ported = Service("ported", ports={80: Port(endpoints=USERS.endpoints)})
+    catalog.replace(apply(catalog.mesh, ServiceApplied(ported)), {"ported"})
+    for served in ("nobody", "ported:81"):
+        _serve(catalog, "users", served)
+        assert names(edge.changed({EDGES})) == [("Cluster", [served]), ("RouteConfiguration", [EDGE_ROUTES])]
 
 
 def test_a_reconnecting_edge_keeps_its_routes_until_it_has_what_they_lead_to(catalog: Catalog) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.service.discovery.v3.discovery_pb2 import Resource
 from google.protobuf.message import Message
 
@@ -114,6 +115,11 @@ class Catalog:
         if target is None or target.host not in self._mesh.services:
             return False
         return target.deployment is None or self._mesh.deployment(target.host, target.deployment) is not None
+
+    def has_endpoints(self, name: str) -> bool:
+        """Say whether Envoy asks for a cluster's endpoints, rather than knowing them, or none, at once."""
+        resource = self.resource(Key(CLUSTER, name))
+        return resource is not None and Cluster.FromString(resource.resource.value).type == Cluster.EDS
 
     def may_serve(self, name: str) -> bool:
         """Say whether a cluster may have an instance: it stands for something, or falls back to something."""

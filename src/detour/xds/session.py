@@ -174,9 +174,9 @@ class Session:
         return added
 
     def _await(self, added: Iterable[Key]) -> None:
-        """Let routes wait for the endpoints of these clusters, as long as they have any."""
+        """Let routes wait for the endpoints of these clusters, those that have any."""
         awaited = (*self._awaited, *(key.name for key in added))
-        self._awaited = {name for name in awaited if self._catalog.is_backed(name)}
+        self._awaited = {name for name in awaited if self._catalog.has_endpoints(name)}
 
     def _stale_routes(self) -> list[Key]:
         keys = [Key(ROUTES, name) for name in self._subscriptions[ROUTES].sent]
