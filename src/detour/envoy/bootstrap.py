@@ -17,7 +17,7 @@ from detour.envoy.connection_manager import (
     upstream_protocol,
 )
 from detour.envoy.identity import ClientTls, client_socket
-from detour.envoy.lua import edge_faults_source, enter_source, scenario_source
+from detour.envoy.lua import edge_faults_source, enter_source, guard_source, scenario_source
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
 from detour.envoy.reports import hop_log, load_reports
 from detour.envoy.scenario_name import scenario_name
@@ -32,6 +32,7 @@ from detour.envoy.vocabulary import (
     FAULT_FILTER,
     FAULTS,
     FAULTS_OF_BOTH,
+    GUARD,
     LOOKED_AT,
     LOOKED_AT_BY_EDGES,
     LUA_FILTER,
@@ -165,6 +166,7 @@ def edge_bootstrap(edge: Edge) -> Json:
     if not edge.trust_overrides:
         guard["early_header_mutation_extensions"] = [_without(ENVOYS_OWN)]
     scripts = {name: edge_faults_source(opentracing=name == FAULTS_OF_BOTH) for name in (FAULTS, FAULTS_OF_BOTH)}
+    scripts[GUARD] = guard_source()
     http = _outbound(
         "edge", routes, _scenario(), first=[_enter(), scenario_name(), _token_check()], scripts=scripts, **guard
     )

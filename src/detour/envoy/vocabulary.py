@@ -17,7 +17,9 @@ FORWARD_PROXY_FILTER: Final = "envoy.filters.http.dynamic_forward_proxy"
 
 FAULTS: Final = "faults"
 FAULTS_OF_BOTH: Final = "faults-of-both"
-"""The scripts that the Lua filter of an edge has: for baggage, and for `x-ot-span-context` as well."""
+GUARD: Final = "guard"
+"""The scripts that the Lua filter of an edge has: faults, for baggage, and for `x-ot-span-context` as well; and one
+that takes overrides out. Routes name them: as code it would be a Lua state of its own for each route and worker."""
 
 ON_DEMAND_FILTER: Final = "envoy.filters.http.on_demand"
 """Asks for the cluster that a route leads to; at an edge it is off where the cluster is known from the start."""

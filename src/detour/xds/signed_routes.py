@@ -7,11 +7,12 @@ is under way, on the route of those that bring a token; the request then takes a
 from collections.abc import Iterator
 
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
+from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
 
-from detour.envoy.lua import guard_source
 from detour.envoy.vocabulary import (
     FAULT_FILTER,
+    GUARD,
     LUA_FILTER,
     METADATA,
     OVERRIDES_HEADER,
@@ -24,7 +25,6 @@ from detour.xds.route_parts import (
     UNLIMITED,
     Callers,
     enabled,
-    lua,
     override_route,
     present,
     route,
@@ -52,7 +52,7 @@ def signed_routes(service: str, choosing: Callers) -> Iterator[components_pb2.Ro
 
 def guarded(made: components_pb2.Route) -> components_pb2.Route:
     """Take the overrides out of a route's requests, unless their token is good."""
-    made.typed_per_filter_config[LUA_FILTER].CopyFrom(enabled(lua(guard_source())))
+    made.typed_per_filter_config[LUA_FILTER].CopyFrom(enabled(lua_pb2.LuaPerRoute(name=GUARD)))
     return telling(made)
 
 
