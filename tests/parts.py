@@ -32,7 +32,7 @@ from detour.mesh import (
     Settings,
     apply,
 )
-from detour.xds.catalog import subjects
+from detour.xds.catalog import Key, subjects
 from detour.xds.server import AdsServer, Companion
 
 
@@ -138,6 +138,12 @@ class MeshUnderTest:
     def apply(self, *events: Event) -> None:
         """Change the mesh."""
         self.ads.update(apply(self.ads.mesh, *events), subjects(events))
+
+    def has_taken(self, type_url: str, name: str) -> bool:
+        """Say whether the one Envoy that is connected has acknowledged a resource as it is now."""
+        (connection,) = self.ads.connections
+        held = connection.session.acknowledged[type_url].get(name)
+        return held == self.ads._home.resource(Key(type_url, name)).version
 
     def register(self, service: str, name: str, *endpoints: Endpoint) -> None:
         """Register an offloaded deployment."""

@@ -7,7 +7,7 @@ import pytest
 from detour.envoy.vocabulary import EDGE_ROUTES
 from detour.mesh import Service, ServiceApplied, SettingsApplied
 from detour.overrides import parse_words, write_opentracing
-from detour.xds.catalog import ROUTES, Catalog, Key
+from detour.xds.catalog import ROUTES
 from parts import MeshUnderTest, edge_of
 
 OVERRIDE = "override.route.users=pr-42"
@@ -82,18 +82,12 @@ async def test_a_host_moves_to_a_new_service_and_no_request_fails(mesh: MeshUnde
     mesh.apply(SettingsApplied(edge_of(any="users")))
     edge = await mesh.edge(trust_overrides=False)
     (instance,) = mesh.ads.mesh.services["users"].endpoints
-    (session,) = [one.session for one in mesh.ads.connections]
     answers: list[int] = []
     for number in range(40):
         service = f"new-{number}"
         mesh.apply(ServiceApplied(Service(service, (instance,))), SettingsApplied(edge_of(any=service)))
         async with asyncio.timeout(20):
-            version = _version(mesh, EDGE_ROUTES)
-            while session.acknowledged[ROUTES].get(EDGE_ROUTES) != version:
+            while not mesh.has_taken(ROUTES, EDGE_ROUTES):
                 answers.append((await edge.get("/")).status_code)
         answers.append((await edge.get("/")).status_code)
     assert set(answers) == {200}
-
-
-def _version(mesh: MeshUnderTest, table: str) -> str:
-    return Catalog(mesh.ads.mesh).resource(Key(ROUTES, table)).version

@@ -246,7 +246,7 @@ async def test_keys_change_under_load(edge: Client, mesh: MeshUnderTest, signer:
             keys = [*keys[-2:], key()]
             mesh.apply(KeysApplied(Signer(keys).public(datetime.now(UTC))))
             enough = answers.total() + 10
-            while not has_taken(mesh) or answers.total() < enough:
+            while not mesh.has_taken(FILTERS, TOKEN_FILTER) or answers.total() < enough:
                 await asyncio.sleep(0.002)
             current = Signer([keys[-1]])
         for one in load:
@@ -256,10 +256,3 @@ async def test_keys_change_under_load(edge: Client, mesh: MeshUnderTest, signer:
     old = Signer([keys[0]]).token("ana").text
     mesh.apply(KeysApplied(Signer(keys[1:]).public(datetime.now(UTC))))
     await edge.until("/", lambda one: not opened(one), headers={**PR_42, "x-detour-token": old})
-
-
-def has_taken(mesh: MeshUnderTest) -> bool:
-    """Say whether the edge has acknowledged the keys that there are."""
-    (connection,) = mesh.ads.connections
-    held = connection.session.acknowledged[FILTERS].get(TOKEN_FILTER)
-    return held == mesh.ads._home.resource((FILTERS, TOKEN_FILTER)).version

@@ -1,7 +1,9 @@
 """A control plane with a real mesh file and a real registry, and its API, called in the test's own process."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -66,6 +68,18 @@ def control_plane(mesh_file: Path, registry: Registry, database: Database | None
     keyring, book = (KeyRing(records), ScenarioBook(records)) if records else (None, None)
     sources = [MeshFile(mesh_file, read(mesh_file)), registered]
     return ControlPlane(sources, registered, book=book, keyring=keyring)
+
+
+@asynccontextmanager
+async def following(plane: ControlPlane) -> AsyncIterator[None]:
+    """Run a control plane's tasks; what ended them before their time is the reason of all that comes after."""
+    task = asyncio.create_task(plane.follow())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @pytest.fixture

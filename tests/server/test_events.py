@@ -11,6 +11,7 @@ from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
 from detour.server.api import api
 from detour.server.events import Event, Events
 from parts import free_port
+from server.conftest import following
 
 
 async def test_everybody_is_told():
@@ -109,12 +110,10 @@ async def test_envoys_that_come_and_go(plane, tmp_path):
 
 async def test_a_mistake_in_the_mesh_file_is_told(plane, mesh_file):
     """When it is made, and when it is mended; nothing of the mesh has changed."""
-    following = asyncio.create_task(plane.follow())
     with plane.events.listening() as listening:
-        for text in ("services: 1\n", mesh_file.read_text()):
-            mesh_file.write_text(text)
-            async with asyncio.timeout(20):
-                while Event("mesh") not in await listening.next(1):
-                    pass
-    following.cancel()
-    await asyncio.wait({following})
+        async with following(plane):
+            for text in ("services: 1\n", mesh_file.read_text()):
+                mesh_file.write_text(text)
+                async with asyncio.timeout(20):
+                    while Event("mesh") not in await listening.next(1):
+                        pass

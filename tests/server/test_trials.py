@@ -17,6 +17,7 @@ from detour.mesh import Endpoint
 from detour.server import ControlPlane
 from detour.server.trial import by_baggage
 from parts import MeshUnderTest, application, http_instance
+from server.conftest import following
 
 NOBODY = 1
 """A port that nothing listens on."""
@@ -88,12 +89,10 @@ async def running(plane: ControlPlane, http, mesh_file: Path, tmp_path: Path) ->
             "users": await stack.enter_async_context(http_instance("users-1")),
             "offloaded": await stack.enter_async_context(http_instance("users-pr-42")),
         }
-        following = asyncio.create_task(plane.follow())
+        await stack.enter_async_context(following(plane))
         made = Running(mesh, http, plane, mesh_file, parts, last)
         await made.edge_at(NOBODY)
         yield made
-        following.cancel()
-        await asyncio.wait({following})
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from detour.offload.registry import Registry
 from detour.server import ControlPlane
 from detour.server.api import api
 from detour.server.identities import Identities, TokenBook
-from server.conftest import control_plane
+from server.conftest import control_plane, following
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,10 @@ async def plane_of(mesh_file: Path) -> AsyncIterator[ControlPlane]:
         registry = stack.enter_context(Registry(folder / "state.db"))
         database = stack.enter_context(Database(f"sqlite:///{folder}/scenarios.db"))
         plane = control_plane(mesh_file, registry, database)
-        following = asyncio.create_task(plane.follow())
         try:
-            yield plane
+            async with following(plane):
+                yield plane
         finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following  # what ended it before its time is the reason of all that comes after
             await plane.ads.stop()
 
 

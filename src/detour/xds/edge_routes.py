@@ -97,13 +97,13 @@ class _Hosts:
         if self._scenarios is None:
             made.routes.extend(self._outside.routes(service))
             return made
-        by_name = made.matcher.matcher_tree
-        by_name.input.CopyFrom(_extension("scenario", _NAMED))
+        made.matcher.matcher_tree.input.CopyFrom(_NAMED)
+        by_name = made.matcher.matcher_tree.exact_match_map.map
         for name, inside in self._insides(service):
-            by_name.exact_match_map.map[name].CopyFrom(_leading_to(inside))
-        if not by_name.exact_match_map.map:
+            by_name[name].CopyFrom(_leading_to(inside))
+        if not by_name:
             # Envoy wants a tree with something in it; nobody's scenario is called so.
-            by_name.exact_match_map.map["-"].CopyFrom(_leading_to([unknown_page()]))
+            by_name["-"].CopyFrom(_leading_to([unknown_page()]))
         made.matcher.on_no_match.CopyFrom(_leading_to(self._outside.ways_in(service)))
         return made
 
@@ -148,4 +148,4 @@ def _extension(name: str, message: Message) -> extension_pb2.TypedExtensionConfi
     return extension_pb2.TypedExtensionConfig(name=name, typed_config=packed(message))
 
 
-_NAMED: Final = network_inputs_pb2.FilterStateInput(key=SCENARIO_STATE)
+_NAMED: Final = _extension("scenario", network_inputs_pb2.FilterStateInput(key=SCENARIO_STATE))

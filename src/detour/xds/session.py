@@ -95,7 +95,7 @@ class Session:
         keys = dict.fromkeys([*added, *(key for subject in subjects for key in self._subjects.get(subject, ()))])
         stale = {
             type_url: [key for key in keys if key.type_url == type_url and self._is_stale(key)]
-            for type_url in _ORDER
+            for type_url in (CLUSTER, ENDPOINTS, FILTERS)
         }
         updated = {key.name for key in stale[CLUSTER]}
         stale[ENDPOINTS] = [
@@ -179,8 +179,11 @@ class Session:
         self._awaited = {name for name in awaited if self._catalog.has_endpoints(name)}
 
     def _stale_routes(self) -> list[Key]:
+        """Return the route tables to send now: none while one is awaited that they lead to."""
+        if self._awaited:
+            return []
         keys = [Key(ROUTES, name) for name in self._subscriptions[ROUTES].sent]
-        return [key for key in keys if not self._awaited and self._is_stale(key)]
+        return [key for key in keys if self._is_stale(key)]
 
     def _answer(self, request: Request, subscription: _Subscription, names: Iterable[str]) -> list[Response]:
         held = request.initial_resource_versions
