@@ -44,7 +44,7 @@ def test_without_an_application_port_there_is_no_inbound_hop() -> None:
     """Neither a listener nor a cluster; the namespace is told to the control plane."""
     bootstrap = sidecar_bootstrap(in_kubernetes())
     resources = bootstrap["static_resources"]
-    assert [one["name"] for one in resources["listeners"]] == ["outbound", "probe", "tunnel", "outside"]
+    assert [one["name"] for one in resources["listeners"]] == ["outbound", "probe", "tunnel", "outside", "admin"]
     assert "@application" not in [one["name"] for one in resources["clusters"]]
     assert bootstrap["node"]["metadata"] == {"role": "sidecar", "namespace": "shop"}
 
@@ -57,8 +57,9 @@ def test_addresses_may_be_text_that_kubernetes_replaces() -> None:
 
 
 def listening(bootstrap: dict) -> list[dict]:
-    """Return the listeners that have a port."""
-    return [one for one in bootstrap["static_resources"]["listeners"] if "address" in one]
+    """Return the listeners that have a port, but for the admin port's."""
+    listeners = bootstrap["static_resources"]["listeners"]
+    return [one for one in listeners if "address" in one and one["name"] != "admin"]
 
 
 async def test_the_probe_answers_once_envoy_is_live(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def bootstrap(
     inbound_port: envoys.InboundPort = 15006,
     inbound_address: envoys.InboundAddress = "127.0.0.1",
     admin_port: envoys.AdminPort = 15000,
+    admin_socket: envoys.AdminSocket = "",
     control_plane: envoys.ControlPlane = "127.0.0.1:15010",
     edge: IsEdge = False,
     listen: envoys.Listen = "127.0.0.1:8000",
@@ -34,7 +35,7 @@ def bootstrap(
         raise ValueError("give either --service NAME, for a sidecar's bootstrap, or --edge")
     one: Sidecar | Edge
     if edge:
-        one = Edge(instance or "edge", listen, admin_port, control_plane, trust_overrides)
+        one = Edge(instance or "edge", listen, admin_port, control_plane, trust_overrides, admin_socket)
     else:
         one = Sidecar(
             service=service,
@@ -46,5 +47,6 @@ def bootstrap(
             admin_port=admin_port,
             control_plane=control_plane,
             deployment=deployment,
+            admin_socket=admin_socket,
         )
     typer.echo(json.dumps(envoys.bootstrap_of(one), indent=2))

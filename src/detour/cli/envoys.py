@@ -1,17 +1,19 @@
-"""What `sidecar`, `edge` and `bootstrap` have in common: options, and running one Envoy in the foreground."""
+"""What `sidecar`, `edge` and `bootstrap` have in common: their options, and that their ports are free."""
 
 import asyncio
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from detour.cli import addresses
-from detour.envoy import Edge, EnvoyError, EnvoyProcess, Sidecar, edge_bootstrap, sidecar_bootstrap, start_envoy
+from detour.cli import addresses, foreground
+from detour.envoy import Edge, Sidecar, edge_bootstrap, sidecar_bootstrap
 from detour.mesh import Endpoint, is_name
+
+_SOCKET_PATH_MAX = 107
 
 
 def _service_name(text: str) -> str:
@@ -24,6 +26,20 @@ def _service_name(text: str) -> str:
 def _deployment_name(text: str) -> str:
     if text and not is_name(text):
         raise typer.BadParameter(f"expected the name of a deployment such as pr-42, got {text!r}")
+    return text
+
+
+def _socket_path(text: str) -> str:
+    path = Path(text)
+    if len(text.encode(errors="surrogateescape")) > _SOCKET_PATH_MAX:
+        raise typer.BadParameter(
+            f"a Unix socket's path has at most {_SOCKET_PATH_MAX} bytes, and {text!r} has more"
+        )
+    if text and not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}")
+    # Envoy would remove whatever is there.
+    if text and path.exists() and not path.is_socket():
+        raise typer.BadParameter(f"{text} is there already, and is no socket")
     return text
 
 
@@ -67,7 +83,30 @@ InboundAddress = Annotated[
     str, typer.Option(help="The address of the inbound port.", metavar="IP", parser=addresses.ip)
 ]
 AdminPort = Annotated[
-    int, typer.Option(help="Envoy's admin interface, on loopback.", metavar="PORT", parser=addresses.port)
+    int,
+    typer.Option(
+        help="What only reads of Envoy's admin interface (/ready, /stats), on loopback.",
+        metavar="PORT",
+        parser=addresses.port,
+    ),
+]
+AdminSocket = Annotated[
+    str,
+    typer.Option(
+        help="A Unix socket with the whole of Envoy's admin interface, for you alone.",
+        metavar="PATH",
+        parser=_socket_path,
+        show_default=False,
+    ),
+]
+DrainSeconds = Annotated[
+    float,
+    typer.Option(
+        help="How long requests in flight may take at the end; a second Ctrl-C or SIGTERM ends at once.",
+        metavar="SECONDS",
+        min=0,
+        max=3600,
+    ),
 ]
 ControlPlane = Annotated[
     str,
@@ -91,43 +130,15 @@ def bootstrap_of(envoy: Sidecar | Edge) -> dict[str, Any]:
     return sidecar_bootstrap(envoy) if isinstance(envoy, Sidecar) else edge_bootstrap(envoy)
 
 
-def run(envoy: Sidecar | Edge, greeting: str) -> None:
-    """Run one Envoy until it ends or this process is told to.
+def run(envoy: Sidecar | Edge, greeting: str, drain_seconds: float) -> None:
+    """Run one Envoy until it ends or this process is told to end.
 
     Raises:
         EnvoyError: It did not become ready, or ended by itself.
-        OSError: One of its ports is busy.
+        OSError: One of its ports is busy, or its files can't be written.
     """
-    bootstrap = bootstrap_of(envoy)
-    _expect_free(bootstrap)
-    asyncio.run(_run(bootstrap, greeting))
-
-
-async def _run(bootstrap: dict[str, Any], greeting: str) -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    process = start_envoy(bootstrap)
-    try:
-        serving, waiting = asyncio.create_task(_serve(process, greeting)), asyncio.create_task(told.wait())
-        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        # Ctrl-C reaches Envoy too, which may be the first to end.
-        if not told.is_set():
-            await serving
-    finally:
-        await process.stop()
-
-
-async def _serve(process: EnvoyProcess, greeting: str) -> None:
-    """Wait until an Envoy ends.
-
-    Raises:
-        EnvoyError: It has.
-    """
-    await process.ready()
-    typer.echo(greeting, err=True)
-    status = await process.ended()
-    raise EnvoyError(f"Envoy ended by itself with status {status}; its reason stands above")
+    _expect_free(bootstrap_of(envoy))
+    asyncio.run(foreground.run(envoy, greeting, drain_seconds))
 
 
 def _expect_free(bootstrap: dict[str, Any]) -> None:
@@ -151,6 +162,6 @@ def _expect_free(bootstrap: dict[str, Any]) -> None:
 def _listening(bootstrap: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
     """Yield the option that sets it, the address and the port of all that an Envoy listens on."""
     listeners = [one for one in bootstrap["static_resources"]["listeners"] if "address" in one]
-    for one in [{"name": "admin", **bootstrap["admin"]}, *listeners]:
+    for one in listeners:
         at = one["address"]["socket_address"]
         yield "--listen" if one["name"] == "edge" else f"--{one['name']}-port", at["address"], at["port_value"]

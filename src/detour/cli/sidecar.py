@@ -14,7 +14,9 @@ def sidecar(
     inbound_port: envoys.InboundPort = 15006,
     inbound_address: envoys.InboundAddress = "127.0.0.1",
     admin_port: envoys.AdminPort = 15000,
+    admin_socket: envoys.AdminSocket = "",
     control_plane: envoys.ControlPlane = "127.0.0.1:15010",
+    drain_seconds: envoys.DrainSeconds = 30,
 ) -> None:
     """Run the sidecar of one instance of a service.
 
@@ -31,9 +33,11 @@ def sidecar(
         admin_port=admin_port,
         control_plane=control_plane,
         deployment=deployment,
+        admin_socket=admin_socket,
     )
     envoys.run(
         one,
         f"Sidecar of {service}: the application calls out through http_proxy=http://127.0.0.1:{outbound_port}"
         f" and is called at {inbound_address}:{inbound_port}",
+        drain_seconds,
     )

@@ -7,6 +7,7 @@ delta ADS stream; nothing here depends on the mesh.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from detour.envoy.admin import admin, admin_cluster, admin_filter
 from detour.envoy.connection_manager import (
     WEBSOCKET,
     Json,
@@ -70,7 +71,9 @@ class Sidecar:
         app_port: Where the application listens, on loopback; None if callers reach it without its sidecar.
         outbound_port: Where the application sends its requests, on loopback.
         inbound_port: Where requests for the application arrive.
-        admin_port: Envoy's admin interface, on loopback.
+        admin_port: What only reads of Envoy's admin interface, on loopback.
+        admin_socket: The file of a Unix socket with all of it, for the user who runs Envoy; without one there is an
+            abstract socket, with what only reads.
         control_plane: `ip:port` of the control plane's ADS.
         inbound_address: The IP address that the inbound listener binds.
         namespace: The Kubernetes namespace that the instance runs in.
@@ -98,6 +101,7 @@ class Sidecar:
     probe_address: str = "0.0.0.0"
     transparent_port: int | None = None
     deployment: str = ""
+    admin_socket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class Edge:
     admin_port: int = 15000
     control_plane: str = "127.0.0.1:15010"
     trust_overrides: bool = False
+    admin_socket: str = ""
 
 
 def sidecar_bootstrap(sidecar: Sidecar) -> Json:
@@ -127,7 +132,7 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
     metadata = {"role": "sidecar", **{name: value for name, value in known.items() if value}}
     return _bootstrap(
         node={"id": sidecar.instance, "cluster": sidecar.service, "metadata": metadata},
-        admin_port=sidecar.admin_port,
+        admin_at=(sidecar.admin_socket, sidecar.admin_port),
         control_plane=_control_plane(sidecar.control_plane, sidecar.tls),
         clusters=[
             *([_application(sidecar.app_port)] if sidecar.app_port is not None else ()),
@@ -172,7 +177,7 @@ def edge_bootstrap(edge: Edge) -> Json:
     )
     made = _bootstrap(
         node={"id": edge.name, "cluster": "edge", "metadata": {"role": "edge"}},
-        admin_port=edge.admin_port,
+        admin_at=(edge.admin_socket, edge.admin_port),
         control_plane=_control_plane(edge.control_plane),
         clusters=[],
         listeners=[_listener("edge", address.strip("[]"), int(port), http)],
@@ -194,7 +199,7 @@ def _without(prefix: str) -> Json:
 def _bootstrap(
     *,
     node: Json,
-    admin_port: int,
+    admin_at: tuple[str, int],
     control_plane: Json,
     clusters: list[Json],
     listeners: list[Json],
@@ -203,7 +208,7 @@ def _bootstrap(
     internal_listener = TYPE + "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
     return {
         "node": node,
-        "admin": {"address": _address("127.0.0.1", admin_port)},
+        "admin": admin(*admin_at),
         "bootstrap_extensions": [
             {"name": "envoy.bootstrap.internal_listener", "typed_config": {"@type": internal_listener}}
         ],
@@ -213,7 +218,10 @@ def _bootstrap(
             *({"inline_header_name": name, "inline_header_type": "RESPONSE_HEADER"} for name in TOLD),
         ],
         "dynamic_resources": {"ads_config": _ads_config()},
-        "static_resources": {"clusters": [control_plane, *clusters], "listeners": listeners},
+        "static_resources": {
+            "clusters": [control_plane, *clusters, admin_cluster(*admin_at)],
+            "listeners": [*listeners, _listener("admin", "127.0.0.1", admin_at[1], admin_filter())],
+        },
     }
 
 

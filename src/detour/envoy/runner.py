@@ -1,6 +1,7 @@
 """Running the Envoy binary: finding it, starting it, knowing when it is ready, ending it.
 
-Invariant: an Envoy ends with the process that started it, however that process ends.
+Invariant: an Envoy ends with the process that started it, however that process ends. Ctrl-C in a terminal does not
+reach it: whoever started it decides when it ends.
 """
 
 import asyncio
@@ -12,9 +13,14 @@ import subprocess
 import sysconfig
 from collections.abc import Sequence
 from contextlib import nullcontext
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from detour.envoy import draining
+from detour.envoy.asking import Admin
+from detour.envoy.private_folder import private_folder, remove
 
 _STOP_SECONDS = 5
 _POLL_SECONDS = 0.02
@@ -52,18 +58,32 @@ def _packaged() -> Path | None:
 
 
 class EnvoyProcess:
-    """A running Envoy, together with the configuration file that it was started with."""
+    """A running Envoy.
 
-    def __init__(self, process: "subprocess.Popen[bytes]", bootstrap: dict[str, Any], log: Path | None) -> None:
+    Args:
+        process: The process.
+        bootstrap: The configuration that it was started with.
+        folder: Its private folder, which goes when it is stopped.
+        log: Where its log goes, if that is a file.
+    """
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", bootstrap: dict[str, Any], folder: Path, log: Path | None
+    ) -> None:
         self._process = process
+        self._folder = folder
         self._log = log
-        admin = bootstrap["admin"]["address"]["socket_address"]
-        self._admin = (admin["address"], admin["port_value"])
+        self.admin = Admin.of(bootstrap)
 
     @property
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
+
+    @property
+    def output(self) -> IO[bytes] | None:
+        """What it logs, if that was asked for (`piped`)."""
+        return self._process.stderr
 
     @property
     def returncode(self) -> int | None:
@@ -91,6 +111,17 @@ class EnvoyProcess:
         """Wait until the process ends by itself; return its exit status."""
         return await asyncio.to_thread(self._process.wait)
 
+    async def drain(self, seconds: float) -> int:
+        """Take no more connections, and wait for the requests that are in flight.
+
+        Args:
+            seconds: The longest to wait.
+
+        Returns:
+            How many are left.
+        """
+        return await draining.drain(self.admin, seconds)
+
     async def stop(self) -> None:
         """End the process and wait for it; a process that has ended already is no error."""
         if self.returncode is None:
@@ -100,20 +131,14 @@ class EnvoyProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
+        remove(self._folder)
 
     async def _is_live(self) -> bool:
         try:
-            reader, writer = await asyncio.open_connection(*self._admin)
+            status, _ = await self.admin.ask("/ready")
         except OSError:
             return False
-        try:
-            writer.write(b"GET /ready HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
-            status_line = await reader.readline()
-        except OSError:
-            return False
-        finally:
-            writer.close()
-        return b" 200 " in status_line
+        return status == HTTPStatus.OK
 
     def _last_words(self) -> str:
         if self._log is None:
@@ -123,21 +148,33 @@ class EnvoyProcess:
         return errors[-1] if errors else "it logged nothing"
 
 
-def start_envoy(bootstrap: dict[str, Any], log: Path | None = None) -> EnvoyProcess:
+def start_envoy(
+    bootstrap: dict[str, Any], log: Path | None = None, *, piped: bool = False, folder: Path | None = None
+) -> EnvoyProcess:
     """Start an Envoy with one worker thread.
 
     Args:
         bootstrap: The configuration, as `sidecar_bootstrap` and `edge_bootstrap` make it.
         log: Where its log goes; by default where this process's own output goes.
+        piped: Whether the caller reads its log (`EnvoyProcess.output`) instead.
+        folder: A private folder for its files, which goes with it; by default a new one.
 
     Raises:
         EnvoyError: The binary is missing.
+        OSError: Its files can't be written.
     """
+    envoy = find_envoy()
+    folder = folder or private_folder()
+    config = folder / "envoy.json"
+    # Not as an argument: Envoy would repeat all of it with each error.
+    config.write_text(json.dumps(bootstrap), encoding="utf-8")
     command = [
-        str(find_envoy()),
-        *("--config-yaml", json.dumps(bootstrap)),
+        str(envoy),
+        *("--config-path", str(config)),
         *("--concurrency", "1"),
         *("--log-level", "warning"),
+        # Whoever keeps a connection alive is asked to leave from the first answer on, not more and more often.
+        *("--drain-strategy", "immediate"),
         # Hot restart would tie the Envoys of one machine together through shared memory.
         "--disable-hot-restart",
     ]
@@ -146,9 +183,11 @@ def start_envoy(bootstrap: dict[str, Any], log: Path | None = None) -> EnvoyProc
             tied_to_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=subprocess.PIPE if piped else output,
+            # A terminal's Ctrl-C goes to all processes of its group.
+            process_group=0,
         )
-    return EnvoyProcess(process, bootstrap, log)
+    return EnvoyProcess(process, bootstrap, folder, log)
 
 
 def tied_to_parent(command: Sequence[str]) -> list[str]:

@@ -1,0 +1,45 @@
+"""SIGINT and SIGTERM in commands that have something to finish before they end.
+
+Invariant: no signal ever raises in the middle of something. Not asyncio's own handlers: when its loop closes they
+give way to Python's, which raises KeyboardInterrupt, in a process that is about to end.
+"""
+
+import asyncio
+import signal
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Final, Self
+
+_NUMBERS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Signals:
+    """What this process is told, while the context lasts; needs a running event loop.
+
+    Attributes:
+        first: Set by the first signal.
+        second: Set by the second one.
+    """
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> Self:
+        for number in _NUMBERS:
+            signal.signal(number, self._take)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        for number in _NUMBERS:
+            signal.signal(number, signal.SIG_DFL)
+
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed already
+            self._loop.call_soon_threadsafe(self._note)
+
+    def _note(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
