@@ -11,6 +11,7 @@ from detour.overrides import Overrides, parse_words, write_opentracing
 from detour.sdk import carried, current, under_carried, using
 from detour.sdk.carriage import context_of, texts
 from detour.sdk.propagator import OverridesPropagator
+from detour.sdk.scope import Scope
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +56,10 @@ def test_the_span_stays_where_there_is_one() -> None:
     span = trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))
     token = attach(trace.set_span_in_context(span))
     other = {**of("pr-1"), "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
-    context = context_of(other)
+    context = context_of(other, Scope(seen=True))
     detach(token)
     assert trace.get_current_span(context) is span
-    assert trace.get_current_span(context_of(other)).get_span_context().is_remote
+    assert trace.get_current_span(context_of(other, Scope(seen=True))).get_span_context().is_remote
 
 
 def test_headers_of_any_kind_are_read() -> None:

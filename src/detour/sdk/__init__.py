@@ -11,8 +11,9 @@ request carries raises into the service that serves it.
 """
 
 from detour.sdk.carriage import carried, under_carried
+from detour.sdk.detachment import detached
 from detour.sdk.flags import flag
 from detour.sdk.installation import install
 from detour.sdk.request import current, using
 
-__all__ = ["carried", "current", "flag", "install", "under_carried", "using"]
+__all__ = ["carried", "current", "detached", "flag", "install", "under_carried", "using"]

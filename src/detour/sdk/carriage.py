@@ -16,6 +16,7 @@ from opentelemetry.propagators.textmap import Getter
 from detour.overrides import Overrides
 from detour.sdk.propagator import without_any
 from detour.sdk.request import carried_in, current
+from detour.sdk.scope import Scope, with_scope
 
 Headers = Mapping[str, str]
 """A message's headers as text, whatever they are on the wire."""
@@ -44,20 +45,26 @@ def carried() -> dict[str, str]:
 @contextmanager
 def under_carried(headers: Headers) -> Iterator[Overrides]:
     """Run what is in the block under the overrides that these headers carry, and no others."""
-    context = context_of(headers)
+    scope = Scope(seen=True)
+    context = context_of(headers, scope)
     token = attach(context)
     try:
         yield carried_in(context)
     finally:
+        scope.complete()
         detach(token)
 
 
-def context_of(headers: Headers) -> Context:
+def context_of(headers: Headers, scope: Scope) -> Context:
     """Return the current context with the baggage of a message, and none else.
 
     The span stays where there is one: whoever made it has decided what it belongs to.
+
+    Args:
+        headers: The message's.
+        scope: What is completed when the message has been handled.
     """
-    context = propagate.extract(headers, without_any(get_current()), _GETTER)
+    context = propagate.extract(headers, with_scope(without_any(get_current()), scope), _GETTER)
     span = trace.get_current_span()
     return trace.set_span_in_context(span, context) if span.get_span_context().is_valid else context
 

@@ -9,12 +9,13 @@ Invariant: nothing that a carrier holds raises, and no header that is written is
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 from opentelemetry import baggage
 from opentelemetry.context import Context, create_key, get_current, get_value, set_value
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import (
     CarrierT,
     Getter,
@@ -39,7 +40,8 @@ from detour.overrides import (
     strip_opentracing,
     write_opentracing,
 )
-from detour.sdk.request import added, carried_in, tell
+from detour.sdk.request import added, carried_in, tell, without
+from detour.sdk.scope import Scope, scope_of, with_scope
 
 _logger = logging.getLogger(__name__)
 
@@ -67,8 +69,12 @@ class OverridesPropagator(TextMapPropagator):
     def extract(
         self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
     ) -> Context:
-        """Return the context with what the carrier holds; whatever can't be read is left out and told."""
-        before = get_current() if context is None else context
+        """Return the context with what the carrier holds; whatever can't be read is left out and told.
+
+        Overrides of an earlier request that the current context holds are not part of it; those of a context that
+        is given are.
+        """
+        before = outside(get_current()) if context is None else context
         try:
             return self._extract(carrier, before, _Joining(getter))
         except Exception:  # a getter fails on what it was not made for, and a request must not
@@ -76,14 +82,17 @@ class OverridesPropagator(TextMapPropagator):
             return before
 
     def _extract(self, carrier: CarrierT, context: Context, getter: "_Joining[CarrierT]") -> Context:
-        found = carried_in(context)
+        own = Overrides()
+        before = carried_in(context)
         context = self.others.extract(carrier, context, getter)
         if header := getter.line(carrier, OPENTRACING):
-            found = _over(_told(parse_opentracing(header)), found)
+            own = _told(parse_opentracing(header))
             context = set_value(_CARRIER, strip_opentracing(header), context)
         if header := getter.line(carrier, BAGGAGE):
-            found = _over(_told(parse_baggage([header])), found)
-        return _agreed(context, found)
+            own = _over(_told(parse_baggage([header])), own)
+        if own:
+            context = with_scope(context, _scope(context, own, before))
+        return _agreed(context, _over(own, before))
 
     def inject(
         self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
@@ -92,6 +101,8 @@ class OverridesPropagator(TextMapPropagator):
         if context is None:
             context = get_current()
         overrides = carried_in(context)
+        if not overrides:
+            context = _without_ended(context)
         opentracing = get_value(_CARRIER, context)
         if not overrides and opentracing is None:
             self.others.inject(carrier, context, setter)
@@ -108,7 +119,46 @@ class OverridesPropagator(TextMapPropagator):
 
 def without_any(context: Context) -> Context:
     """Return the context as it is outside of any request: without baggage, and without what carried it in."""
-    return set_value(_CARRIER, None, baggage.clear(context))
+    return set_value(_CARRIER, None, baggage.clear(without(context)))
+
+
+def outside(context: Context) -> Context:
+    """Return the context as a request finds it that comes in now: without the overrides of an earlier one."""
+    scope = scope_of(context)
+    return context if scope is None or scope.shared else set_value(_CARRIER, None, without(context))
+
+
+def entered(headers: Mapping[str, str], scope: Scope) -> Context | None:
+    """Return the context in which a request with these headers is served; None if it is the current one.
+
+    Only overrides are read: trace and other baggage are for whoever traces the request.
+    """
+    current = get_current()
+    context = outside(current)
+    if headers.keys() & {BAGGAGE, OPENTRACING}:
+        context = _ALONE.extract(headers, with_scope(context, scope))
+        if not carried_in(context):
+            context = outside(current)
+    return None if context is current else context
+
+
+def _scope(context: Context, own: Overrides, before: Overrides) -> Scope:
+    """Return the scope of overrides that came in; of one request, whoever reads its headers first makes it."""
+    if _is_same(scope_of(context)) and (not before or before == own):
+        return cast("Scope", scope_of(context))
+    current = get_current()
+    if _is_same(scope_of(current)) and carried_in(current) == own:
+        return cast("Scope", scope_of(current))
+    return Scope(seen=False)
+
+
+def _is_same(scope: Scope | None) -> bool:
+    return scope is not None and scope.seen and not scope.shared and not scope.completed
+
+
+def _without_ended(context: Context) -> Context:
+    scope = scope_of(context)
+    return without(context) if scope is not None and scope.over() else context
 
 
 def _agreed(context: Context, overrides: Overrides) -> Context:
@@ -135,6 +185,9 @@ def _without(context: Context, overrides: Iterable[Override]) -> Context:
     for one in overrides:
         context = baggage.remove_baggage(one.key, context)
     return context
+
+
+_ALONE: Final = OverridesPropagator(CompositePropagator([]))
 
 
 class _Joining(Getter[CarrierT]):

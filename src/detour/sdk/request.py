@@ -15,6 +15,7 @@ from opentelemetry import baggage
 from opentelemetry.context import Context, attach, detach, get_current
 
 from detour.overrides import PREFIX, Overrides, Problem, parse_words, read_entries
+from detour.sdk.scope import Scope, scope_of, with_scope
 
 _logger = logging.getLogger(__name__)
 
@@ -30,17 +31,29 @@ _marks: list[Callable[[Context, Overrides], Context]] = []
 def current() -> Overrides:
     """Return the overrides of the current request; without one, or without overrides, an empty set."""
     entries = baggage.get_all()
-    return _of(entries) if entries else NONE
+    return _in_scope(entries, get_current()) if entries else NONE
 
 
 def carried_in(context: Context) -> Overrides:
-    """Return the overrides in a context of OpenTelemetry's."""
-    return _of(baggage.get_all(context))
+    """Return the overrides in a context of OpenTelemetry's; those that have ended are reported, and left out."""
+    entries = baggage.get_all(context)
+    return _in_scope(entries, context) if entries else NONE
+
+
+def _in_scope(entries: Mapping[str, object], context: Context) -> Overrides:
+    overrides = _of(entries)
+    scope = scope_of(context) if overrides else None
+    if scope is None or not scope.over():
+        return overrides
+    scope.report(overrides)
+    return NONE
 
 
 @contextmanager
 def using(*overrides: Overrides | str) -> Iterator[Overrides]:
     """Run what is in the block under these overrides and no others, in tests and scripts.
+
+    What the block starts and leaves behind keeps them for `DETOUR_AFTER_RESPONSE`, as if the block were a request.
 
         with using("users=pr-42", "config.new-checkout=on"):
             requests.get("http://rides/rides")
@@ -54,11 +67,18 @@ def using(*overrides: Overrides | str) -> Iterator[Overrides]:
     chosen = NONE
     for one in overrides:
         chosen = (parse_words([one]) if isinstance(one, str) else one).over(chosen)
-    token = attach(replaced(get_current(), chosen))
+    scope = Scope(seen=True, shared=True)
+    token = attach(replaced(with_scope(get_current(), scope), chosen))
     try:
         yield chosen
     finally:
+        scope.complete()
         detach(token)
+
+
+def without(context: Context) -> Context:
+    """Return the context without overrides, of whatever request; the trace and other people's baggage stay."""
+    return with_scope(replaced(context, NONE), None)
 
 
 def replaced(context: Context, overrides: Overrides) -> Context:

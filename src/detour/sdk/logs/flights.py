@@ -1,7 +1,7 @@
 """The requests in flight that have a log level of their own.
 
-Each is an object in its context. A context is freed when nothing runs under it any more, the threads and tasks that
-the request started included; so no end of a request need be known, and only cost depends on when that is seen.
+Each is an object in its context. It ends with the scope of its request, or earlier, when the context is freed and
+nothing runs under it any more.
 """
 
 import os
@@ -13,6 +13,8 @@ from weakref import ref
 
 from opentelemetry.context import Context, create_key, get_value, set_value
 
+from detour.sdk.scope import Scope, scope_of
+
 NONE: Final = sys.maxsize
 """The level of a request that has none of its own: nothing is logged because of it."""
 
@@ -20,12 +22,18 @@ _KEY: Final = create_key("detour-log-level")
 
 
 class Flight:
-    """A request with a level of its own, alive as long as any context holds it."""
+    """A request with a level of its own, alive as long as any context holds it.
 
-    __slots__ = ("__weakref__", "level")
+    Args:
+        level: The level.
+        scope: How long it counts; None if for as long as it is alive.
+    """
 
-    def __init__(self, level: int) -> None:
+    __slots__ = ("__weakref__", "level", "scope")
+
+    def __init__(self, level: int, scope: Scope | None) -> None:
         self.level = level
+        self.scope = scope
 
 
 class _Flights:
@@ -42,13 +50,13 @@ class _Flights:
         self.lock = threading.RLock()
         self._on = False
 
-    def begin(self, level: int) -> Flight:
-        flight = Flight(level)
-        self.alive.add(ref(flight, self._end))
+    def begin(self, level: int, scope: Scope | None) -> Flight:
+        flight = Flight(level, scope)
+        self.alive.add(ref(flight, self.end))
         self._settle()
         return flight
 
-    def _end(self, flight: ref[Flight]) -> None:
+    def end(self, flight: ref[Flight]) -> None:
         self.alive.discard(flight)
         self._settle()
 
@@ -86,12 +94,21 @@ def any_alive() -> bool:
 def marked(context: Context, level: int | None) -> Context:
     """Return the context with a level; None is none."""
     before = get_value(_KEY, context)
-    if (before.level if isinstance(before, Flight) else None) == level:
+    scope = scope_of(context)
+    if isinstance(before, Flight) and before.level == level and before.scope is scope:
         return context
-    return set_value(_KEY, None if level is None else _flights.begin(level), context)
+    if level is None:
+        return context if before is None else set_value(_KEY, None, context)
+    return set_value(_KEY, _flights.begin(level, scope), context)
 
 
 def level() -> int:
     """Return the level of the request that is being served."""
     flight = get_value(_KEY)
-    return flight.level if isinstance(flight, Flight) else NONE
+    if not isinstance(flight, Flight):
+        return NONE
+    if flight.scope is not None and flight.scope.over():  # else one that is carried on would slow down all others
+        if flight.scope.completed:
+            _flights.end(ref(flight))
+        return NONE
+    return flight.level

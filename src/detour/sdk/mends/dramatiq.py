@@ -1,19 +1,19 @@
 """Dramatiq, for which OpenTelemetry has nothing: overrides travel in a message's options, also with its retries."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, Final
 
-from opentelemetry.context import attach, detach
 from wrapt import wrap_function_wrapper
 
-from detour.sdk.carriage import carried, context_of
+from detour.sdk.carriage import carried, under_carried
 
 _OPTION: Final = "detour"
 
 _added: ContextVar[dict[str, str] | None] = ContextVar("detour-dramatiq-added", default=None)
-_token: ContextVar[Any] = ContextVar("detour-dramatiq-token", default=None)
+_handled: ContextVar[ExitStack | None] = ContextVar("detour-dramatiq-handled", default=None)
 
 
 def mend(module: ModuleType) -> None:
@@ -34,12 +34,14 @@ def mend(module: ModuleType) -> None:
             _added.set(None)
 
         def before_process_message(self, _broker: object, message: Any) -> None:
-            _token.set(attach(context_of(message.options.get(_OPTION) or {})))
+            handled = ExitStack()
+            handled.enter_context(under_carried(message.options.get(_OPTION) or {}))
+            _handled.set(handled)
 
         def after_process_message(self, *_: object, **__: object) -> None:
-            if token := _token.get():
-                detach(token)
-                _token.set(None)
+            if handled := _handled.get():
+                handled.close()
+                _handled.set(None)
 
         after_skip_message = after_process_message
 

@@ -10,12 +10,13 @@ consumer at most.
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, SupportsIndex, TypeVar, overload
 
 from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
 
 from detour.sdk.carriage import Headers, context_of
+from detour.sdk.scope import Scope
 
 M = TypeVar("M")
 Args = tuple[Any, ...]
@@ -28,6 +29,7 @@ _HELD: Final = create_key("detour-held-message")
 class _Held:
     consumer: int
     before: Context
+    scope: Scope
 
 
 def hold(consumer: object, headers: Headers, before: Context | None = None) -> None:
@@ -39,8 +41,8 @@ def hold(consumer: object, headers: Headers, before: Context | None = None) -> N
         before: What was current before it was taken, if an instrumentation has changed that since.
     """
     release(consumer)
-    held = _Held(id(consumer), get_current() if before is None else before)
-    attach(set_value(_HELD, held, context_of(headers)))
+    held = _Held(id(consumer), get_current() if before is None else before, Scope(seen=True))
+    attach(set_value(_HELD, held, context_of(headers, held.scope)))
 
 
 def release(consumer: object) -> None:
@@ -52,14 +54,15 @@ def release(consumer: object) -> None:
 
 
 def _without(consumer: int, context: Context) -> Context:
-    """Return the context as if the consumer had taken nothing."""
+    """Return the context as if the consumer had taken nothing; its message is handled."""
     held = get_value(_HELD, context)
     if not isinstance(held, _Held):
         return context
     if held.consumer == consumer:
+        held.scope.complete()
         return held.before
     before = _without(consumer, held.before)
-    return context if before is held.before else set_value(_HELD, _Held(held.consumer, before), context)
+    return context if before is held.before else set_value(_HELD, replace(held, before=before), context)
 
 
 @contextmanager

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-from opentelemetry.context import attach, detach
 from wrapt import wrap_function_wrapper
 
-from detour.sdk.carriage import carried, context_of
+from detour.sdk.carriage import carried, under_carried
 
 _META: Final = "detour"
 
@@ -35,8 +34,5 @@ def _perform_job(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], 
 
 
 def _perform(wrapped: Callable[..., Any], job: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    token = attach(context_of(job.meta.get(_META) or {}))
-    try:
+    with under_carried(job.meta.get(_META) or {}):
         return wrapped(*args, **kwargs)
-    finally:
-        detach(token)
