@@ -18,11 +18,11 @@ GOLDEN = Path(__file__).with_name("golden")
 MANIFESTS = (GOLDEN / "shop.in.yaml").read_text()
 
 CASES = {
-    "explicit": Settings(),
-    "transparent": Settings(Mode.TRANSPARENT),
-    "before-1.29": Settings(native=False),
+    "auto": Settings(),
+    "explicit": Settings(Mode.EXPLICIT),
+    "before-1.29": Settings(Mode.EXPLICIT, native=False),
     "transparent-before-1.29": Settings(Mode.TRANSPARENT, native=False),
-    "plain-text": Settings(tls=False, control_plane="10.0.0.1:15010"),
+    "plain-text": Settings(Mode.EXPLICIT, tls=False, control_plane="10.0.0.1:15010"),
 }
 
 
@@ -109,4 +109,23 @@ def test_json_is_yaml() -> None:
     """As `kubectl get -o json` prints it."""
     text = '{"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "b"}]}}'
     injected = yaml.safe_load(inject_manifests(text, Settings()).text)
-    assert injected["spec"]["initContainers"][0]["name"] == "detour-sidecar"
+    assert [one["name"] for one in injected["spec"]["initContainers"]] == ["detour-redirect", "detour-sidecar"]
+
+
+@pytest.mark.parametrize("level", ["baseline", "restricted"])
+def test_a_namespace_among_the_manifests_says_what_its_pods_may_have(level: str) -> None:
+    """Its level of Pod Security; the notes say what became of each pod."""
+    labels = {"pod-security.kubernetes.io/enforce": level}
+    strict = {"kind": "Namespace", "metadata": {"name": "strict", "labels": labels}}
+    pods = [
+        {"kind": "Pod", "metadata": {"name": name, "namespace": name}, "spec": {"containers": [{"name": "a"}]}}
+        for name in ("strict", "open")
+    ]
+    done = inject_manifests(yaml.safe_dump_all([*pods, strict]), Settings())
+    modes = [len(one["spec"]["initContainers"]) for one in yaml.safe_load_all(done.text) if one["kind"] == "Pod"]
+    assert modes == [1, 2]
+    explicit, transparent = done.notes
+    assert explicit.startswith(
+        f"Pod strict: explicit mode, because namespace strict enforces the Pod Security level {level}"
+    )
+    assert transparent.startswith("pods get transparent mode")

@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 from copy import deepcopy
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -49,7 +50,7 @@ def test_injecting_twice_is_injecting_once(mode: Mode, native: bool) -> None:
 
 def test_a_native_sidecar_comes_before_the_pods_own_init_containers() -> None:
     """Whose requests go through it too, in either mode."""
-    assert names(inject(POD, Settings()), "initContainers") == ["detour-sidecar", "migrate"]
+    assert names(inject(POD, Settings(Mode.EXPLICIT)), "initContainers") == ["detour-sidecar", "migrate"]
     transparent = inject(POD, Settings(Mode.TRANSPARENT))
     assert names(transparent, "initContainers") == ["detour-redirect", "detour-sidecar", "migrate"]
     assert names(transparent, "containers") == ["users"]
@@ -57,7 +58,7 @@ def test_a_native_sidecar_comes_before_the_pods_own_init_containers() -> None:
 
 def test_an_ordinary_sidecar_starts_after_all_init_containers() -> None:
     """They know of no proxy, and are not redirected to where nobody listens yet."""
-    injected = inject(POD, Settings(native=False))
+    injected = inject(POD, Settings(Mode.EXPLICIT, native=False))
     assert names(injected, "containers") == ["detour-sidecar", "users"]
     assert "env" not in injected["spec"]["initContainers"][0]
     assert injected["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"] == "users"
@@ -72,14 +73,18 @@ def test_explicit_mode_tells_every_container_of_its_proxy() -> None:
         {"name": "own", "env": [{"name": "HTTP_PROXY", "value": "http://proxy.example.test"}]},
         {"name": "half", "env": [{"name": "no_proxy", "value": "here"}]},
     ]
-    injected = inject(given, Settings())
+    injected = inject(given, Settings(Mode.EXPLICIT))
     users, own, half = injected["spec"]["containers"]
     assert variables(users)["http_proxy"] == "http://127.0.0.1:15001"
     assert variables(users)["no_proxy"] == "localhost,127.0.0.1,::1,$(KUBERNETES_SERVICE_HOST)"
     assert own == given["spec"]["containers"][1]
     assert variables(half) == {"no_proxy": "here", "http_proxy": "http://127.0.0.1:15001"}
     assert variables(injected["spec"]["initContainers"][1])["http_proxy"]
-    assert [warning for warning in plan(given, Settings()).warnings if "container own has an HTTP_PROXY" in warning]
+    assert [
+        warning
+        for warning in plan(given, Settings(Mode.EXPLICIT)).warnings
+        if "container own has an HTTP_PROXY" in warning
+    ]
 
 
 def test_transparent_mode_touches_no_container() -> None:
@@ -94,6 +99,22 @@ def test_a_pod_chooses_its_mode() -> None:
     chosen = plan(pod(annotations={"detour.dev/mode": "magic"}), Settings(Mode.TRANSPARENT))
     assert chosen.mode is Mode.TRANSPARENT
     assert "'magic'" in chosen.warnings[0]
+
+
+def test_pods_get_transparent_mode_where_the_cluster_admits_it() -> None:
+    """Elsewhere explicit mode, and a warning that says why; so does a pod that chooses `auto`."""
+    assert (plan(pod(), Settings()).mode, plan(pod(), Settings()).warnings) == (Mode.TRANSPARENT, ())
+    refused = Settings(refusal='the API server says: violates PodSecurity "baseline:latest"')
+    for given, settings in (
+        (pod(), refused),
+        (pod(annotations={"detour.dev/mode": "auto"}), replace(refused, mode=Mode.TRANSPARENT)),
+    ):
+        chosen = plan(given, settings)
+        assert chosen.mode is Mode.EXPLICIT
+        assert 'violates PodSecurity "baseline:latest"' in chosen.warnings[0]
+        assert "ignore http_proxy" in chosen.warnings[0]
+    chosen = plan(pod(annotations={"detour.dev/mode": "transparent"}), refused)
+    assert (chosen.mode, chosen.warnings) == (Mode.TRANSPARENT, ())
 
 
 def test_what_a_pod_excludes_reaches_the_rules() -> None:
@@ -203,5 +224,7 @@ def test_a_sidecar_says_which_deployment_it_is_part_of() -> None:
     """As the pod's labels have it; a baseline's says nothing."""
     offloaded = pod(labels={"detour.dev/service": "users", "detour.dev/offloaded": "pr-42"})
     for given, deployment in ((offloaded, '"deployment":"pr-42"'), (pod(), '"namespace":"$(POD_NAMESPACE)"}')):
-        (sidecar,) = [one for one in inject(given, Settings())["spec"]["initContainers"] if "args" in one]
+        (sidecar,) = [
+            one for one in inject(given, Settings(Mode.EXPLICIT))["spec"]["initContainers"] if "args" in one
+        ]
         assert deployment in sidecar["args"][1]

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from detour.injection import Mode, Settings, inject, review
+from detour.injection import Mode, Settings, inject, review, trial
 from injection.test_patch import applied
 
 POD = {"metadata": {"generateName": "users-1-"}, "spec": {"containers": [{"name": "users"}]}}
@@ -47,6 +47,21 @@ def test_what_is_to_have_none_has_no_patch() -> None:
 def test_only_creation_is_patched() -> None:
     """A running pod's containers can't be changed."""
     assert "patch" not in review(asked(POD, operation="UPDATE"), Settings())["response"]
+
+
+def test_a_pod_whose_mode_depends_on_the_cluster_is_tried() -> None:
+    """With its sidecar, as nobody's, and out of this webhook's reach; any other pod is not."""
+    owned = {**POD, "metadata": {**POD["metadata"], "ownerReferences": [{"name": "users-1"}], "uid": "7"}}
+    tried = trial(asked(owned), Settings())
+    assert tried is not None
+    assert tried["metadata"].keys() == {"annotations", "generateName", "labels", "namespace"}
+    assert (tried["metadata"]["namespace"], tried["metadata"]["labels"]) == ("shop", {"detour.dev/inject": "false"})
+    assert tried["spec"] == inject(owned, Settings())["spec"]
+    assert trial(asked(POD), Settings(Mode.EXPLICIT)) is None
+    assert trial(asked({**POD, "metadata": {"annotations": {"detour.dev/mode": "explicit"}}}), Settings()) is None
+    assert trial(asked(POD, operation="UPDATE"), Settings()) is None
+    assert trial(asked({"metadata": {}, "spec": {"containers": 7}}), Settings()) is None
+    assert trial({}, Settings()) is None
 
 
 def test_warnings_reach_whoever_creates_the_pod() -> None:

@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 helm=$(tests/kubernetes/tools/helm/build.sh)/helm
 "$helm" template detour deploy/helm/detour --namespace server-xx --set namespaces='{mesh-xx}' \
-  --set image.repository=image-xx,image.tag=xx --set injection.mode=explicit
+  --set image.repository=image-xx,image.tag=xx

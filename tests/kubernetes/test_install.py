@@ -291,11 +291,34 @@ def test_a_pod_of_a_labelled_namespace_reaches_offloaded_deployments(installed: 
     assert version(f"pr-{mode}") == "2"
     assert version() == "1"
     (copy,) = _ready(installed.cluster, installed.namespace, f"users--pr-{mode}")
-    assert [one.name for one in copy.spec.initContainers] == ["detour-sidecar"]
+    assert [one.name for one in copy.spec.initContainers] == ["detour-redirect", "detour-sidecar"]
     assert installed.detour("offload", "rm", "users", f"pr-{mode}").returncode == 0
     assert version(f"pr-{mode}") == "503"
     status = httpx.get(f"{installed.server}/v1/status", timeout=10).json()
     assert status["cluster"]["problems"] == []
+
+
+def test_pods_get_transparent_mode_where_the_namespace_admits_it(installed: Shop) -> None:
+    """The API server is asked; where it refuses, pods get explicit mode, and start."""
+    enforce = "pod-security.kubernetes.io/enforce"
+
+    def given(level: str | None) -> list[str]:
+        with installed.cluster.client() as client:
+            labels = {"metadata": {"labels": {enforce: level}}}
+            client.patch(Namespace, installed.namespace, labels, patch_type=PatchType.MERGE)
+            pod = _web(f"on-{level or 'nothing'}".lower())
+            del pod["metadata"]["annotations"]
+            made = client.create(from_dict(pod), namespace=installed.namespace)
+            client.delete(Pod, made.metadata.name, namespace=installed.namespace, grace_period=0)
+            return [one.name for one in made.spec.initContainers]
+
+    try:
+        assert given("baseline") == ["detour-sidecar"]
+        assert given(None) == ["detour-redirect", "detour-sidecar"]
+    finally:
+        with installed.cluster.client() as client:
+            labels = {"metadata": {"labels": {enforce: None}}}
+            client.patch(Namespace, installed.namespace, labels, patch_type=PatchType.MERGE)
 
 
 def test_logs_come_through_the_server(installed: Shop) -> None:

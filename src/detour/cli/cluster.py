@@ -47,7 +47,7 @@ ServerNamespace = Annotated[
     ),
 ]
 SidecarMode = Annotated[
-    str, typer.Option(help="For pods that do not say: explicit or transparent.", metavar="MODE")
+    str, typer.Option(help="For pods that do not say: auto, explicit or transparent.", metavar="MODE")
 ]
 SidecarImage = Annotated[str, typer.Option(help="What sidecars run.", metavar="IMAGE")]
 DetourImage = Annotated[str, typer.Option(help="What redirects pods in transparent mode.", metavar="IMAGE")]
@@ -75,7 +75,7 @@ def injection(mode: str, sidecar_image: str, detour_image: str, control_plane: s
         ValueError: There is no such mode.
     """
     if mode not in list(Mode):
-        raise ValueError(f"--sidecar-mode {mode!r} is neither {' nor '.join(Mode)}")
+        raise ValueError(f"--sidecar-mode {mode!r} is none of {', '.join(Mode)}")
     return Settings(Mode(mode), control_plane=control_plane, envoy_image=sidecar_image, detour_image=detour_image)
 
 

@@ -18,7 +18,7 @@ File = Annotated[
     ),
 ]
 Choice = Annotated[
-    Mode, typer.Option("--mode", help="For pods that do not say: explicit or transparent.", metavar="MODE")
+    Mode, typer.Option("--mode", help="For pods that do not say: auto, explicit or transparent.", metavar="MODE")
 ]
 ControlPlane = Annotated[
     str,

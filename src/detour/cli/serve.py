@@ -59,7 +59,7 @@ def serve(
     server_namespace: options.ServerNamespace = "",
     tls: options.Tls = False,
     webhook: options.Webhook = "",
-    sidecar_mode: options.SidecarMode = "explicit",
+    sidecar_mode: options.SidecarMode = "auto",
     sidecar_image: options.SidecarImage = options.SIDECAR_IMAGE,
     detour_image: options.DetourImage = options.DETOUR_IMAGE,
     control_plane: options.ControlPlane = options.CONTROL_PLANE,

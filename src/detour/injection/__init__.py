@@ -5,7 +5,7 @@ Invariant: pure functions on plain JSON data. Injecting twice is injecting once.
 
 from detour.injection.patch import patch
 from detour.injection.pod import inject, service_of
-from detour.injection.review import review
+from detour.injection.review import review, trial
 from detour.injection.settings import Mode, Settings
 
-__all__ = ["Mode", "Settings", "inject", "patch", "review", "service_of"]
+__all__ = ["Mode", "Settings", "inject", "patch", "review", "service_of", "trial"]

@@ -5,16 +5,16 @@ means the same as before to Kubernetes, which reads times and numbers with colon
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Final
 
 import yaml
 
-from detour.injection.plan import Json, plan
+from detour.injection.plan import Json, metadata, plan
 from detour.injection.pod import inject
-from detour.injection.settings import Settings
+from detour.injection.settings import Mode, Settings
 
 _TEMPLATES: Final = {
     "Pod": (),
@@ -24,6 +24,14 @@ _TEMPLATES: Final = {
     "PodTemplate": ("template",),
 }
 """Where the pod stands in each kind."""
+
+_ENFORCE: Final = "pod-security.kubernetes.io/enforce"
+_STRICT: Final = ("baseline", "restricted")
+
+_NEEDS_RIGHTS: Final = (
+    "pods get transparent mode, whose init container needs NET_ADMIN and NET_RAW: where the cluster refuses such"
+    " pods (Pod Security baseline or restricted), use --mode explicit"
+)
 
 _WIDTH: Final = 100_000
 """One line a text, however long: the bootstrap of a sidecar is one."""
@@ -48,12 +56,43 @@ def inject_manifests(text: str, settings: Settings) -> Manifests:
     Raises:
         ValueError: The text is no YAML, or what it calls a pod is none; the message says where.
     """
-    notes: list[str] = []
     try:
-        parts = [_injected(part, settings, notes) for part in _documents(text)]
+        parts = [(part, yaml.load(part, _Loader)) for part in _documents(text)]  # noqa: S506  a safe one, fewer types
     except yaml.YAMLError as error:
         raise ValueError(f"this is no YAML: {' '.join(str(error).split())}") from error
-    return Manifests("".join(parts), tuple(notes))
+    owner = _Owner(settings, _refusals(document for _, document in parts))
+    done = "".join(_injected(part, document, owner) for part, document in parts)
+    return Manifests(done, tuple(dict.fromkeys(owner.notes)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """What holds for all documents, and what their owner is told.
+
+    Args:
+        settings: How pods get their sidecars.
+        refusals: By namespace, why transparent mode is not possible there.
+        notes: Filled while documents are changed.
+    """
+
+    settings: Settings
+    refusals: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+
+    def settings_in(self, namespace: str) -> Settings:
+        return replace(self.settings, refusal=self.refusals.get(namespace, self.settings.refusal))
+
+
+def _refusals(documents: Iterable[Any]) -> dict[str, str]:
+    """Return why namespaces among the manifests do not admit transparent mode's init container (Pod Security)."""
+    found = {}
+    for document in documents:
+        if not isinstance(document, dict) or document.get("kind") != "Namespace":
+            continue
+        name, level = (document.get("metadata") or {}).get("name"), metadata(document, "labels").get(_ENFORCE)
+        if level in _STRICT:
+            found[str(name)] = f"namespace {name} enforces the Pod Security level {level}"
+    return found
 
 
 def _documents(text: str) -> Iterator[str]:
@@ -64,24 +103,23 @@ def _documents(text: str) -> Iterator[str]:
     yield from (text[start:end] for start, end in pairwise(edges))
 
 
-def _injected(part: str, settings: Settings, notes: list[str]) -> str:
-    document = yaml.load(part, _Loader)  # noqa: S506  a safe loader with fewer types
-    changed = _with_sidecars(document, settings, notes)
+def _injected(part: str, document: Any, owner: _Owner) -> str:
+    changed = _with_sidecars(document, owner)
     if changed == document:
         return part
     start = "---\n" if part.lstrip().startswith("---") else ""
     return start + yaml.dump(changed, Dumper=_Dumper, sort_keys=False, width=_WIDTH, allow_unicode=True)
 
 
-def _with_sidecars(document: Any, settings: Settings, notes: list[str]) -> Any:
+def _with_sidecars(document: Any, owner: _Owner) -> Any:
     if not isinstance(document, dict):
         return document
     kind = str(document.get("kind"))
     if kind.endswith("List") and isinstance(document.get("items"), list):
-        return {**document, "items": [_with_sidecars(one, settings, notes) for one in document["items"]]}
+        return {**document, "items": [_with_sidecars(one, owner) for one in document["items"]]}
     if kind not in _TEMPLATES:
         return document
-    return _replaced(document, _TEMPLATES[kind], lambda pod: _pod(document, pod, settings, notes))
+    return _replaced(document, _TEMPLATES[kind], lambda pod: _pod(document, pod, owner))
 
 
 def _replaced(value: Any, path: tuple[str, ...], change: Any) -> Any:
@@ -93,20 +131,23 @@ def _replaced(value: Any, path: tuple[str, ...], change: Any) -> Any:
     return {**value, path[0]: _replaced(value[path[0]], path[1:], change)} if path[0] in value else value
 
 
-def _pod(owner: Json, pod: Json, settings: Settings, notes: list[str]) -> Json:
+def _pod(document: Json, pod: Json, owner: _Owner) -> Json:
     if not isinstance(pod.get("spec"), dict):
         return pod
-    own = owner.get("metadata") or {}
+    own = document.get("metadata") or {}
     name = str(own.get("name") or own.get("generateName") or "")
-    about = f"{owner['kind']} {name}".rstrip()
+    about = f"{document['kind']} {name}".rstrip()
+    settings = owner.settings_in(str(own.get("namespace") or "default"))
     try:
         chosen = plan(pod, settings)
         injected = inject({**pod, "metadata": {"name": name, **(pod.get("metadata") or {})}}, settings)
     except (AttributeError, TypeError) as error:
         raise ValueError(f"{about} describes no pod that Kubernetes would take ({error})") from error
-    notes.extend(f"{about}: {warning}" for warning in chosen.warnings)
+    owner.notes.extend(f"{about}: {warning}" for warning in chosen.warnings)
     if chosen.skipped:
-        notes.append(f"{about} is left alone: {chosen.skipped}")
+        owner.notes.append(f"{about} is left alone: {chosen.skipped}")
+    if chosen.injects and chosen.is_auto and chosen.mode is Mode.TRANSPARENT:
+        owner.notes.append(_NEEDS_RIGHTS)
     return _unnamed(injected, pod) if chosen.injects else pod
 
 

@@ -22,6 +22,9 @@ MODE_ANNOTATION: Final = "detour.dev/mode"
 PORTS_ANNOTATION: Final = "detour.dev/exclude-outbound-ports"
 CIDRS_ANNOTATION: Final = "detour.dev/exclude-outbound-cidrs"
 
+_REFUSAL_MAX: Final = 120
+"""Characters of an API server's reason: what follows it must fit into a warning too."""
+
 PROXY_NAMES: Final = frozenset({"http_proxy", "HTTP_PROXY"})
 
 
@@ -30,7 +33,8 @@ class Plan:
     """What is to be done with one pod.
 
     Args:
-        mode: How its requests get to its sidecar.
+        mode: How its requests get to its sidecar; never `auto`.
+        is_auto: Whether nobody has chosen that mode, so that it depends on what the cluster admits.
         skipped: Why it gets none; empty if it does, or has one already.
         has_one: Whether it has a sidecar already.
         redirection: What the kernel is told in transparent mode.
@@ -38,6 +42,7 @@ class Plan:
     """
 
     mode: Mode = Mode.EXPLICIT
+    is_auto: bool = False
     skipped: str = ""
     has_one: bool = False
     redirection: Redirection = field(default_factory=Redirection)
@@ -55,11 +60,15 @@ def plan(pod: Json, settings: Settings) -> Plan:
         return Plan(has_one=True)
     if why := _reason_to_skip(pod, settings):
         return Plan(skipped=why)
-    mode, warnings = _mode(pod, settings)
-    if mode is Mode.EXPLICIT:
-        return Plan(mode, warnings=(*warnings, *_foreign_proxies(pod)))
+    chosen, warnings = _mode(pod, settings)
+    is_auto = chosen is Mode.AUTO
+    if is_auto and settings.refusal:
+        warnings = (*warnings, _explicit_because(settings.refusal))
+    if chosen is Mode.EXPLICIT or (is_auto and settings.refusal):
+        return Plan(Mode.EXPLICIT, is_auto, warnings=(*warnings, *_foreign_proxies(pod)))
     redirection, unreadable = _redirection(pod)
-    return Plan(mode, redirection=redirection, warnings=(*warnings, *unreadable, *_same_user(pod)))
+    warnings = (*warnings, *unreadable, *_same_user(pod))
+    return Plan(Mode.TRANSPARENT, is_auto, redirection=redirection, warnings=warnings)
 
 
 def all_containers(pod: Json) -> list[Json]:
@@ -91,8 +100,13 @@ def _mode(pod: Json, settings: Settings) -> tuple[Mode, tuple[str, ...]]:
     text = metadata(pod, "annotations").get(MODE_ANNOTATION, settings.mode)
     if text in list(Mode):
         return Mode(text), ()
-    known = " or ".join(Mode)
-    return settings.mode, (f"{MODE_ANNOTATION} is {text!r}, not {known}: {settings.mode} it is",)
+    known = ", ".join(Mode)
+    return settings.mode, (f"{MODE_ANNOTATION} is {text!r}, not one of {known}: {settings.mode} it is",)
+
+
+def _explicit_because(refusal: str) -> str:
+    ignored = "Clients that ignore http_proxy reach the baseline, whatever their overrides say (docs/kubernetes.md)"
+    return f"explicit mode, because {refusal[:_REFUSAL_MAX]}. {ignored}"
 
 
 def _foreign_proxies(pod: Json) -> list[str]:

@@ -10,14 +10,41 @@ import logging
 from typing import Any, Final
 
 from detour.injection.patch import patch
-from detour.injection.plan import Json, plan
+from detour.injection.plan import INJECT_LABEL, Json, plan
 from detour.injection.pod import inject
 from detour.injection.settings import Settings
 
 _WARNING_MAX: Final = 256
 """Characters of one warning, all that API servers are sure to pass on."""
 
+_KEPT: Final = frozenset({"annotations", "generateName", "labels", "name"})
+"""Metadata of a pod that is tried. Owners are left out: naming them takes rights that the server does not have."""
+
 _log = logging.getLogger(__name__)
+
+
+def trial(body: Json, settings: Settings) -> Json | None:
+    """Return the pod whose creation shows, when it is only tried, whether the cluster admits transparent mode.
+
+    None if the answer to this AdmissionReview does not depend on that.
+    """
+    request = _request(body)
+    pod = _created(request) if request else None
+    if request is None or pod is None:
+        return None
+    try:
+        chosen = plan(pod, settings)
+        tried = inject(pod, settings) if chosen.injects and chosen.is_auto else None
+    except Exception:  # noqa: BLE001  `review` reports it
+        return None
+    return _as_trial(tried, str(request.get("namespace", ""))) if tried else None
+
+
+def _as_trial(pod: Json, namespace: str) -> Json:
+    """Return the pod as nobody's, and such that this webhook leaves it alone."""
+    own = {key: value for key, value in (pod.get("metadata") or {}).items() if key in _KEPT}
+    labels = {**(own.get("labels") or {}), INJECT_LABEL: "false"}
+    return {**pod, "apiVersion": "v1", "kind": "Pod", "metadata": {**own, "namespace": namespace, "labels": labels}}
 
 
 def review(body: Json, settings: Settings) -> Json:
@@ -48,8 +75,8 @@ def _request(body: Any) -> Json | None:
 
 
 def _reviewed(request: Json, settings: Settings) -> Json:
-    pod = request.get("object")
-    if request.get("operation", "CREATE") != "CREATE" or not isinstance(pod, dict) or "spec" not in pod:
+    pod = _created(request)
+    if pod is None:
         return {}
     chosen = plan(pod, settings)
     skipped = [f"this pod gets no sidecar: {chosen.skipped}"] if chosen.skipped else []
@@ -59,6 +86,12 @@ def _reviewed(request: Json, settings: Settings) -> Json:
     if operations:
         answer |= {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(operations).encode()).decode()}
     return answer
+
+
+def _created(request: Json) -> Json | None:
+    pod = request.get("object")
+    is_pod = isinstance(pod, dict) and "spec" in pod
+    return pod if is_pod and request.get("operation", "CREATE") == "CREATE" else None
 
 
 def _told(warnings: Any) -> list[str]:

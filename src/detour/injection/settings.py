@@ -16,6 +16,9 @@ class Mode(StrEnum):
     TRANSPARENT = "transparent"
     """The kernel leads the pod's connections to it; no client needs to know."""
 
+    AUTO = "auto"
+    """Transparent where the cluster admits the init container that it needs, explicit elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -23,6 +26,8 @@ class Settings:
 
     Args:
         mode: For pods that do not say.
+        refusal: Why the cluster does not admit this pod with transparent mode's init container: `auto` then means
+            explicit mode, and the pod's owner is warned. Empty where it does.
         control_plane: `host:port` of the control plane's ADS, as pods reach it.
         tls: Whether sidecars and the control plane prove to each other who they are. Pods then wait for the Secret
             before they start.
@@ -34,7 +39,8 @@ class Settings:
         cpu_request: A Kubernetes quantity, as are the three that follow; an empty one sets none.
     """
 
-    mode: Mode = Mode.EXPLICIT
+    mode: Mode = Mode.AUTO
+    refusal: str = ""
     control_plane: str = "detour.detour.svc:15010"
     tls: bool = True
     tls_secret: str = "detour-sidecar-tls"  # noqa: S105  a name

@@ -21,9 +21,11 @@ from detour.certificates.identity import namespace_of
 from detour.certificates.keeper import SERVER_SECRET, Installation, Keeper
 from detour.certificates.material import Serving, first_material, follow
 from detour.injection import Settings
+from detour.injection.plan import Json
 from detour.leadership import LeaseName, lead
 from detour.mesh import Naming
 from detour.offload.kubernetes.housekeeping import Housekeeping
+from detour.offload.kubernetes.objects import POD
 
 _LEASE: Final = "detour-server"
 _LEASE_TIMEOUT: Final = httpx2.Timeout(4)
@@ -35,6 +37,8 @@ _NATIVE_SINCE: Final = (1, 29)
 _INJECTION: Final = "detour.dev/injection"
 _NAMESPACES_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 5.0
+_TRIAL_SECONDS: Final = 2.0
+"""How long the API server may take over a pod that is tried: it waits for this webhook no longer than 5 s."""
 
 _Run = Callable[[], Coroutine[Any, Any, None]]
 
@@ -119,6 +123,21 @@ class Installed:
     def injection(self, version: tuple[int, int]) -> Settings:
         """Return how pods get their sidecars in a cluster of that version."""
         return replace(self.replica.injection, native=version >= _NATIVE_SINCE, tls=self.replica.tls)
+
+    async def refusal(self, pod: Json) -> str:
+        """Say why the cluster does not admit a pod; empty if it does.
+
+        Only the API server knows: levels of Pod Security are labels of namespaces or defaults of the whole cluster,
+        and other policies may hold beside them. So the pod's creation is tried (`dryRun`).
+        """
+        try:
+            async with asyncio.timeout(_TRIAL_SECONDS):
+                await self._client.create(POD.from_dict(pod), dry_run=True)
+        except ApiError as error:
+            return f"the API server says: {str(error).partition(' is forbidden: ')[2] or error}"
+        except (httpx2.HTTPError, TimeoutError) as error:
+            return f"the API server could not be asked ({str(error) or type(error).__name__})"
+        return ""
 
     async def _close(self) -> None:
         await self._client.aclose()

@@ -118,7 +118,7 @@ async def serve(
                 running.append(tasks.create_task(installed.follow_certificate()))
                 credentials = tls.grpc_credentials() if installed.replica.tls else None
                 if webhook:
-                    app = webhook_app(installed.injection(await cluster.version()))
+                    app = webhook_app(installed.injection(await cluster.version()), installed.refusal)
                     admission.append(_Http(_config(app, tls.https)))
                     tasks.create_task(admission[0].serve([webhook]))
             xds_port = await plane.ads.start(addresses.xds, credentials)

@@ -52,5 +52,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+{{- if eq .Values.injection.mode "auto" }}
+# Whether pods here may have transparent mode: their creation is tried (dryRun). Who may create Deployments may as well.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [create]
+{{- end }}
 {{- end }}
 {{- end }}
