@@ -17,6 +17,7 @@ from detour.mesh import (
     SettingsApplied,
 )
 from detour.overrides import parse_words, write_opentracing
+from detour.xds.holdings import Limits
 from detour.xds.server import AdsServer
 from parts import Client, MeshUnderTest, free_port, http_instance
 
@@ -286,7 +287,7 @@ async def test_names_that_clients_make_up_are_withdrawn_and_return_with_the_depl
 ) -> None:
     """A flood of names fills no memory, and a name that was withdrawn works once a deployment has it."""
     (connection,) = mesh.ads.connections
-    connection.session._unbacked_max = 5
+    connection.session._holdings._limits = Limits(unbacked=5)
     for number in range(12):
         answer = await caller.get("http://users/", headers={"baggage": f"{ROUTE}made-up-{number}"})
         assert answer.status_code == 503

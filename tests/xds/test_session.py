@@ -19,8 +19,33 @@ from detour.mesh import (
     apply,
 )
 from detour.xds.catalog import _BUILDERS, CLUSTER, EDGES, ENDPOINTS, ROUTES, SETTINGS, Catalog, Key
+from detour.xds.holdings import Limits
 from detour.xds.names import Target
 from detour.xds.session import Session
+
+
+class Conversation:
+    """A session whose every answer is read at once."""
+
+    def __init__(self, catalog: Catalog, **options: object) -> None:
+        self.session = Session(catalog, **options)
+
+    def receive(self, request: DeltaDiscoveryRequest) -> list[DeltaDiscoveryResponse]:
+        """Send a request; return what comes back."""
+        self.session.receive(request)
+        return self._rest()
+
+    def changed(self, subjects: Iterable[str]) -> list[DeltaDiscoveryResponse]:
+        """Say that the catalog changed; return what is sent because of it."""
+        self.session.changed(subjects)
+        return self._rest()
+
+    def _rest(self) -> list[DeltaDiscoveryResponse]:
+        parts = []
+        while self.session.is_due:
+            parts.append(self.session.respond())
+        return [part for part in parts if part is not None]
+
 
 USERS = Service("users", (Endpoint("127.0.0.1", 9001),))
 PAYMENTS = Service("payments", (Endpoint("127.0.0.1", 9002),))
@@ -34,9 +59,9 @@ def catalog() -> Catalog:
 
 
 @pytest.fixture
-def session(catalog: Catalog) -> Session:
+def session(catalog: Catalog) -> Conversation:
     """Return a conversation that has not begun."""
-    return Session(catalog)
+    return Conversation(catalog)
 
 
 def ask(type_url: str, *names: str, held: dict[str, str] | None = None) -> DeltaDiscoveryRequest:
@@ -63,20 +88,20 @@ def names(responses: Iterable[DeltaDiscoveryResponse]) -> list[tuple[str, list[s
     return [(one.type_url.rpartition(".")[2], [two.name for two in one.resources]) for one in responses]
 
 
-def test_the_opening_subscriptions_to_everything_are_answered_once_and_empty(session: Session) -> None:
+def test_the_opening_subscriptions_to_everything_are_answered_once_and_empty(session: Conversation) -> None:
     """Envoy opens with a subscription without names, and waits until it is answered."""
     (response,) = session.receive(ask(CLUSTER))
     assert names([response]) == [("Cluster", [])]
     assert session.receive(ack(response)) == []
 
 
-def test_a_name_is_answered_when_it_is_asked_for(session: Session) -> None:
+def test_a_name_is_answered_when_it_is_asked_for(session: Conversation) -> None:
     """On demand: the cluster, then its endpoints, and nothing else."""
     assert names(session.receive(ask(CLUSTER, "users"))) == [("Cluster", ["users"])]
     assert names(session.receive(ask(ENDPOINTS, "users"))) == [("ClusterLoadAssignment", ["users"])]
 
 
-def test_a_name_that_is_asked_for_again_is_answered_again(session: Session) -> None:
+def test_a_name_that_is_asked_for_again_is_answered_again(session: Conversation) -> None:
     """An Envoy that asks waits; what was sent before may have been dropped."""
     session.receive(ask(CLUSTER, "users"))
     assert names(session.receive(ask(CLUSTER, "users"))) == [("Cluster", ["users"])]
@@ -85,44 +110,44 @@ def test_a_name_that_is_asked_for_again_is_answered_again(session: Session) -> N
 @pytest.mark.parametrize(
     "name", ["users@never", "nobody@pr-42", "outside.test:8080", "connect@users:1", "@", " ", "x" * 600]
 )
-def test_no_name_stays_unanswered(session: Session, name: str) -> None:
+def test_no_name_stays_unanswered(session: Conversation, name: str) -> None:
     """A name without meaning gets a cluster too: silence would cost the request the whole on-demand timeout."""
     (response,) = session.receive(ask(CLUSTER, name))
     assert [one.name for one in response.resources] == [name]
     assert not response.removed_resources
 
 
-def test_acknowledged_versions_are_known(session: Session, catalog: Catalog) -> None:
+def test_acknowledged_versions_are_known(session: Conversation, catalog: Catalog) -> None:
     """What an Envoy acknowledged is what `status` shows; until then the response is pending."""
     (response,) = session.receive(ask(CLUSTER, "users"))
-    assert session.pending == 1
-    assert session.acknowledged[CLUSTER] == {}
+    assert session.session.pending == 1
+    assert session.session.acknowledged[CLUSTER] == {}
     session.receive(ack(response))
-    assert session.pending == 0
-    assert session.acknowledged[CLUSTER] == {"users": catalog.resource(Key(CLUSTER, "users")).version}
+    assert session.session.pending == 0
+    assert session.session.acknowledged[CLUSTER] == {"users": catalog.resource(Key(CLUSTER, "users")).version}
 
 
-def test_a_rejection_is_kept_and_the_version_is_not_sent_again(session: Session, catalog: Catalog) -> None:
+def test_a_rejection_is_kept_and_the_version_is_not_sent_again(session: Conversation, catalog: Catalog) -> None:
     """An Envoy keeps its last good version; sending the bad one again would only repeat the rejection."""
     (response,) = session.receive(ask(CLUSTER, "users", "payments"))
     assert session.receive(nack(response, "no such filter")) == []
-    (rejection,) = session.rejections
+    (rejection,) = session.session.rejections
     assert (rejection.names, rejection.message) == (("users", "payments"), "no such filter")
-    assert session.acknowledged[CLUSTER] == {}
+    assert session.session.acknowledged[CLUSTER] == {}
     assert session.changed({"users"}) == []
 
 
-def test_a_rejection_is_over_once_a_later_version_is_acknowledged(session: Session, catalog: Catalog) -> None:
+def test_a_rejection_is_over_once_a_later_version_is_acknowledged(session: Conversation, catalog: Catalog) -> None:
     """What was mended is no longer reported."""
     (response,) = session.receive(ask(CLUSTER, "users"))
     session.receive(nack(response, "no"))
     catalog.replace(Mesh.of([Service("users", USERS.endpoints, protocol="http2")]), {"users"})
     (again,) = session.changed({"users"})
     session.receive(ack(again))
-    assert session.rejections == ()
+    assert session.session.rejections == ()
 
 
-def test_a_nonce_that_is_not_in_flight_says_nothing(session: Session) -> None:
+def test_a_nonce_that_is_not_in_flight_says_nothing(session: Conversation) -> None:
     """Stale and made-up nonces neither acknowledge nor reject."""
     (response,) = session.receive(ask(CLUSTER, "users"))
     session.receive(ack(response))
@@ -130,10 +155,10 @@ def test_a_nonce_that_is_not_in_flight_says_nothing(session: Session) -> None:
     made_up.error_detail.message = "no"
     assert session.receive(nack(response, "too late")) == []
     assert session.receive(made_up) == []
-    assert session.rejections == ()
+    assert session.session.rejections == ()
 
 
-def test_a_change_is_sent_to_those_who_asked_and_nothing_more(session: Session, catalog: Catalog) -> None:
+def test_a_change_is_sent_to_those_who_asked_and_nothing_more(session: Conversation, catalog: Catalog) -> None:
     """A new instance of one service is one endpoint update."""
     for type_url in (CLUSTER, ENDPOINTS):
         session.receive(ask(type_url, "users", "payments"))
@@ -143,7 +168,7 @@ def test_a_change_is_sent_to_those_who_asked_and_nothing_more(session: Session, 
     assert session.changed({"users"}) == []
 
 
-def test_a_new_deployment_is_sent_to_nobody_who_never_asked(session: Session, catalog: Catalog) -> None:
+def test_a_new_deployment_is_sent_to_nobody_who_never_asked(session: Conversation, catalog: Catalog) -> None:
     """The fleet hears nothing of an offloaded deployment, not even the users of its service."""
     for type_url in (CLUSTER, ENDPOINTS):
         session.receive(ask(type_url, "users"))
@@ -152,7 +177,7 @@ def test_a_new_deployment_is_sent_to_nobody_who_never_asked(session: Session, ca
 
 
 def test_a_deployment_that_comes_goes_and_returns_is_an_endpoint_update_each_time(
-    session: Session, catalog: Catalog
+    session: Conversation, catalog: Catalog
 ) -> None:
     """Its cluster stays: removing one would make Envoy wait out the on-demand timeout."""
     for type_url in (CLUSTER, ENDPOINTS):
@@ -166,7 +191,7 @@ def test_a_deployment_that_comes_goes_and_returns_is_an_endpoint_update_each_tim
 
 
 def test_an_updated_cluster_is_followed_by_its_endpoints_even_if_they_are_the_same(
-    session: Session, catalog: Catalog
+    session: Conversation, catalog: Catalog
 ) -> None:
     """Envoy keeps an updated cluster warming until it hears of its endpoints."""
     for type_url in (CLUSTER, ENDPOINTS):
@@ -178,22 +203,22 @@ def test_an_updated_cluster_is_followed_by_its_endpoints_even_if_they_are_the_sa
 def test_a_reconnecting_envoy_is_sent_only_what_it_lacks(catalog: Catalog) -> None:
     """Versions are made of content, so those of another server, or of one before a restart, count."""
     version = catalog.resource(Key(CLUSTER, "users")).version
-    session = Session(catalog)
+    session = Conversation(catalog)
     (response,) = session.receive(ask(CLUSTER, "users", "payments", held={"users": version, "payments": "old"}))
     assert names([response]) == [("Cluster", ["payments"])]
-    assert session.acknowledged[CLUSTER] == {"users": version, "payments": "old"}
+    assert session.session.acknowledged[CLUSTER] == {"users": version, "payments": "old"}
 
 
 def test_what_a_reconnecting_envoy_claims_to_hold_is_kept_up_to_date(catalog: Catalog) -> None:
     """A change after a reconnect reaches an Envoy that was sent nothing since."""
-    session = Session(catalog)
+    session = Conversation(catalog)
     held = {name: catalog.resource(Key(ENDPOINTS, name)).version for name in ("users",)}
     session.receive(ask(ENDPOINTS, "users", held=held))
     catalog.replace(Mesh.of([Service("users")]), {"users"})
     assert names(session.changed({"users"})) == [("ClusterLoadAssignment", ["users"])]
 
 
-def test_an_unsubscribed_name_is_not_kept_up_to_date(session: Session, catalog: Catalog) -> None:
+def test_an_unsubscribed_name_is_not_kept_up_to_date(session: Conversation, catalog: Catalog) -> None:
     """What an Envoy no longer wants it no longer gets."""
     session.receive(ask(ENDPOINTS, "users"))
     session.receive(DeltaDiscoveryRequest(type_url=ENDPOINTS, resource_names_unsubscribe=["users", "never-asked"]))
@@ -201,14 +226,14 @@ def test_an_unsubscribed_name_is_not_kept_up_to_date(session: Session, catalog: 
     assert session.changed({"users"}) == []
 
 
-def test_a_route_table_that_does_not_exist_is_answered_as_removed(session: Session) -> None:
+def test_a_route_table_that_does_not_exist_is_answered_as_removed(session: Conversation) -> None:
     """The wrong name in somebody's own bootstrap must not leave an Envoy waiting."""
     (response,) = session.receive(ask(ROUTES, "outbound", "nonsense"))
     assert names([response]) == [("RouteConfiguration", ["outbound"])]
     assert list(response.removed_resources) == ["nonsense"]
 
 
-def test_a_type_that_is_not_served_is_answered_with_nothing(session: Session) -> None:
+def test_a_type_that_is_not_served_is_answered_with_nothing(session: Conversation) -> None:
     """An Envoy that asks for secrets hears that there are none, and nothing breaks."""
     (response,) = session.receive(
         ask("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "cert")
@@ -218,17 +243,17 @@ def test_a_type_that_is_not_served_is_answered_with_nothing(session: Session) ->
 
 def test_made_up_clusters_are_bounded_and_the_oldest_withdrawn(catalog: Catalog) -> None:
     """Overrides that name nothing can't fill an Envoy's memory; what the mesh has is never withdrawn."""
-    session = Session(catalog, unbacked_max=2)
+    session = Conversation(catalog, limits=Limits(unbacked=2))
     for name in ("users", "users@pr-42", "users@a", "users@b"):
         assert len(session.receive(ask(CLUSTER, name))) == 1
-    _, withdrawn = session.receive(ask(CLUSTER, "users@c"))
+    (withdrawn,) = session.receive(ask(CLUSTER, "users@c"))
     assert list(withdrawn.removed_resources) == ["users@a"]
     assert names(session.receive(ask(CLUSTER, "users@a"))[:1]) == [("Cluster", ["users@a"])]
 
 
 def test_a_withdrawn_name_is_sent_once_the_mesh_has_it(catalog: Catalog) -> None:
     """Envoy doesn't ask again for what it was sent and lost."""
-    session = Session(catalog, unbacked_max=1)
+    session = Conversation(catalog, limits=Limits(unbacked=1))
     for name in ("users@a", "users@b"):
         session.receive(ask(CLUSTER, name))
     catalog.replace(Mesh.of([Service("users")], [PR_42]), {"users"})
@@ -240,16 +265,16 @@ def test_a_withdrawn_name_is_sent_once_the_mesh_has_it(catalog: Catalog) -> None
 
 def test_a_made_up_cluster_that_has_become_real_is_not_withdrawn(catalog: Catalog) -> None:
     """A deployment may be asked for before it is registered."""
-    session = Session(catalog, unbacked_max=1)
+    session = Conversation(catalog, limits=Limits(unbacked=1))
     session.receive(ask(CLUSTER, "users@pr-43"))
     catalog.replace(Mesh.of([USERS], [OffloadedDeployment("users", "pr-43")]), {"users"})
     assert len(session.receive(ask(CLUSTER, "users@a"))) == 1
-    _, withdrawn = session.receive(ask(CLUSTER, "users@b"))
+    (withdrawn,) = session.receive(ask(CLUSTER, "users@b"))
     assert list(withdrawn.removed_resources) == ["users@a"]
 
 
 def test_a_resource_that_cannot_be_built_stays_as_it_was(
-    session: Session, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    session: Conversation, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A fault in one translation is reported, and harms nothing that runs."""
     session.receive(ask(CLUSTER, "users", "payments"))
@@ -265,10 +290,10 @@ def test_a_resource_that_cannot_be_built_stays_as_it_was(
 
 
 @pytest.fixture
-def edge(catalog: Catalog) -> Session:
+def edge(catalog: Catalog) -> Conversation:
     """Return an edge's conversation, which serves users and has its routes."""
     _serve(catalog, "users")
-    session = Session(catalog, is_edge=True)
+    session = Conversation(catalog, is_edge=True)
     for response in session.receive(ask(CLUSTER)):
         session.receive(ack(response))
     for key in (Key(ENDPOINTS, "users"), Key(ROUTES, EDGE_ROUTES)):
@@ -287,13 +312,13 @@ def test_an_edge_that_asks_for_everything_gets_the_services_that_it_serves(catal
     """Before its routes, so that none leads to what it does not know; by a star as well as by no name at all."""
     _serve(catalog, "users", "payments")
     for request in (ask(CLUSTER), ask(CLUSTER, "*"), ask(CLUSTER, "*", "users")):
-        (response,) = Session(catalog, is_edge=True).receive(request)
+        (response,) = Conversation(catalog, is_edge=True).receive(request)
         assert sorted(one.name for one in response.resources) == ["payments", "users"]
     held = {name: catalog.resource(Key(CLUSTER, name)).version for name in ("users", "payments")}
-    assert names(Session(catalog, is_edge=True).receive(ask(CLUSTER, held=held))) == [("Cluster", [])]
+    assert names(Conversation(catalog, is_edge=True).receive(ask(CLUSTER, held=held))) == [("Cluster", [])]
 
 
-def test_an_edge_hears_of_its_services_changes(edge: Session, catalog: Catalog) -> None:
+def test_an_edge_hears_of_its_services_changes(edge: Conversation, catalog: Catalog) -> None:
     """As of what it asked for by name."""
     more = Service("users", (*USERS.endpoints, Endpoint("127.0.0.1", 9009)))
     catalog.replace(apply(catalog.mesh, ServiceApplied(more)), {"users"})
@@ -301,7 +326,7 @@ def test_an_edge_hears_of_its_services_changes(edge: Session, catalog: Catalog) 
 
 
 def test_routes_wait_for_the_endpoints_of_a_service_that_an_edge_newly_serves(
-    edge: Session, catalog: Catalog
+    edge: Conversation, catalog: Catalog
 ) -> None:
     """A route that leads to a cluster that is still warming would be a 503."""
     _serve(catalog, "users", "payments")
@@ -317,7 +342,7 @@ def test_routes_wait_for_the_endpoints_of_a_service_that_an_edge_newly_serves(
     assert names(edge.changed({SETTINGS, EDGES})) == [("RouteConfiguration", [EDGE_ROUTES])]
 
 
-def test_routes_do_not_wait_for_what_never_comes(edge: Session, catalog: Catalog) -> None:
+def test_routes_do_not_wait_for_what_never_comes(edge: Conversation, catalog: Catalog) -> None:
     """A cluster that an Envoy refuses, a service that is gone meanwhile, or a service or a port that never was."""
     _serve(catalog, "users", "payments")
     (refused,) = edge.changed({EDGES})
@@ -337,7 +362,7 @@ def test_routes_do_not_wait_for_what_never_comes(edge: Session, catalog: Catalog
 def test_a_reconnecting_edge_keeps_its_routes_until_it_has_what_they_lead_to(catalog: Catalog) -> None:
     """The mesh has changed while no server was there."""
     _serve(catalog, "users", "payments")
-    session = Session(catalog, is_edge=True)
+    session = Conversation(catalog, is_edge=True)
     session.receive(ask(CLUSTER, held={"users": catalog.resource(Key(CLUSTER, "users")).version}))
     assert names(session.receive(ask(ROUTES, EDGE_ROUTES, held={EDGE_ROUTES: "old"}))) == [
         ("RouteConfiguration", [])

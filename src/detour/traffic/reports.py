@@ -11,15 +11,12 @@ names, and a new one before it has the cluster.
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import grpc
 from envoy.config.core.v3.base_pb2 import Node
-from envoy.service.accesslog.v3 import als_pb2_grpc
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
-from envoy.service.load_stats.v3 import lrs_pb2_grpc
 from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest, LoadStatsResponse
 
 from detour.mesh import Mesh
@@ -27,6 +24,7 @@ from detour.traffic.calls import Calls, counts
 from detour.traffic.hops import hop_of, trial_of
 from detour.traffic.reporter import Reporter, reporter
 from detour.traffic.trials import Trials
+from detour.xds.methods import Messages, refuse, stream_stream, stream_unary, write
 from detour.xds.server import AdsServer, Connection
 
 _REPORTS_PER_SECOND: Final = 100
@@ -34,6 +32,12 @@ _REPORTS_PER_SECOND: Final = 100
 
 _UNSEEN_SECONDS: Final = 10
 """How often each reports where nobody looks."""
+
+_NAMED_MAX: Final = 1000
+"""Of an Envoy with more clusters all are wanted: to name them anew with each new one would cost too much."""
+
+_LOADS: Final = "envoy.service.load_stats.v3.LoadReportingService"
+_LOGS: Final = "envoy.service.accesslog.v3.AccessLogService"
 
 _LOOK_SECONDS: Final = 60.0
 """How long somebody who has looked may want to see more."""
@@ -63,10 +67,7 @@ class _Loads:
         self.wake()
 
 
-class Reports(
-    lrs_pb2_grpc.LoadReportingServiceServicer,  # type: ignore[misc]
-    als_pb2_grpc.AccessLogServiceServicer,  # type: ignore[misc]
-):
+class Reports:
     """Takes what Envoys report (`detour.xds.server.Companion`).
 
     Attributes:
@@ -85,8 +86,10 @@ class Reports(
     def join(self, ads: AdsServer, server: grpc.aio.Server) -> None:
         """Serve Envoys, beside ADS."""
         self._ads = ads
-        lrs_pb2_grpc.add_LoadReportingServiceServicer_to_server(self, server)
-        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)
+        loads = {"StreamLoadStats": stream_stream(LoadStatsRequest, self._stream_loads)}
+        logs = {"StreamAccessLogs": stream_unary(StreamAccessLogsMessage, self._stream_logs)}
+        for service, methods in ((_LOADS, loads), (_LOGS, logs)):
+            server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, methods)])
 
     def telling(self, connection: Connection) -> None:
         """Have the requests to new clusters counted from the first one on."""
@@ -107,11 +110,8 @@ class Reports(
         for one in self._loads:
             one.end()
 
-    async def StreamLoadStats(  # noqa: N802  the name is the protocol's
-        self, requests: AsyncIterator[LoadStatsRequest], context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[LoadStatsResponse]:
+    async def _stream_loads(self, requests: Messages[LoadStatsRequest], context: grpc.aio.ServicerContext) -> None:
         """Carry one Envoy's load reports (`envoy.service.load_stats.v3.LoadReportingService`)."""
-        requests = aiter(requests)
         first = await anext(requests, None)
         if first is None:
             return
@@ -126,19 +126,20 @@ class Reports(
                 wanted = self._wanted(stream)
                 if wanted != stream.asked:
                     stream.asked = wanted
-                    yield wanted
+                    await write(context, wanted)
                 await stream.woken.wait()
                 stream.woken.clear()
+            if reading.done():
+                reading.result()
         finally:
             self._loads.discard(stream)
             reading.cancel()
             await asyncio.wait({reading})
 
-    async def StreamAccessLogs(  # noqa: N802  the name is the protocol's
-        self, requests: AsyncIterator[StreamAccessLogsMessage], context: grpc.aio.ServicerContext
+    async def _stream_logs(
+        self, requests: Messages[StreamAccessLogsMessage], context: grpc.aio.ServicerContext
     ) -> StreamAccessLogsResponse:
         """Take one Envoy's access log (`envoy.service.accesslog.v3.AccessLogService`)."""
-        requests = aiter(requests)
         first = await anext(requests, None)
         if first is not None:
             caller = await self._introduced(first.identifier.node, context)
@@ -147,6 +148,8 @@ class Reports(
             ending = asyncio.create_task(self._ended.wait())
             try:
                 await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
+                if reading.done():
+                    reading.result()
             finally:
                 reading.cancel()
                 ending.cancel()
@@ -165,16 +168,15 @@ class Reports(
         """Say who reports; one whom the mesh could not have is refused."""
         verified = self._ads.verified(context) if self._ads else ""
         if verified is None:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh")
+            await refuse(
+                context, grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh"
+            )
         caller = reporter(node, verified or "", self._mesh.settings.naming)
         if caller is None:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "node.cluster is not the name of a service")
-        assert caller is not None  # noqa: S101  abort raises
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "node.cluster is not the name of a service")
         return caller
 
-    async def _read_loads(
-        self, requests: AsyncIterator[LoadStatsRequest], caller: Reporter, stream: _Loads
-    ) -> None:
+    async def _read_loads(self, requests: Messages[LoadStatsRequest], caller: Reporter, stream: _Loads) -> None:
         try:
             async for request in requests:
                 self._take_loads(request, caller)
@@ -196,11 +198,13 @@ class Reports(
         seconds = math.ceil(len(self._loads) / _REPORTS_PER_SECOND)
         wanted.load_reporting_interval.seconds = seconds if self._is_seen else max(seconds, _UNSEEN_SECONDS)
         connections = [one for one in self._ads.connections if one.node == stream.node] if self._ads else []
-        wanted.send_all_clusters = not connections
-        wanted.clusters.extend(sorted({name for one in connections for name in one.session.clusters}))
+        count = sum(one.session.cluster_count for one in connections)
+        wanted.send_all_clusters = not connections or count > _NAMED_MAX
+        if not wanted.send_all_clusters:
+            wanted.clusters.extend(sorted({name for one in connections for name in one.session.clusters}))
         return wanted
 
-    async def _read_hops(self, requests: AsyncIterator[StreamAccessLogsMessage], caller: Reporter) -> None:
+    async def _read_hops(self, requests: Messages[StreamAccessLogsMessage], caller: Reporter) -> None:
         async for message in requests:
             self._take_hops(message, caller)
 

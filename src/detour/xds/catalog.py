@@ -5,8 +5,8 @@ Envoy that reconnects (perhaps to another server) is sent only what it lacks. A 
 stays as it last was, and is listed in `failures`.
 """
 
+import itertools
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -17,10 +17,11 @@ from google.protobuf.message import Message
 
 from detour.envoy.vocabulary import OUTBOUND_ROUTES, TYPE
 from detour.mesh import Event, KeysApplied, Mesh, ScenariosApplied, SettingsApplied, touched
+from detour.xds.cache import Cache, Entry
 from detour.xds.clusters import cluster
 from detour.xds.endpoints import load_assignment
 from detour.xds.messages import packed
-from detour.xds.names import Target, parse
+from detour.xds.names import NAME_MAX, Target, parse
 from detour.xds.routes import route_table
 from detour.xds.token_check import token_check
 
@@ -34,8 +35,15 @@ _BUILDERS: Final[dict[str, Callable[[str, Target | None, Mesh], Message]]] = {
     ENDPOINTS: load_assignment,
 }
 
-_CACHED_MAX: Final = 50_000
-"""Names that clients make up must not fill the memory: past this many resources the cache starts again."""
+TYPES: Final = (CLUSTER, ENDPOINTS, FILTERS, ROUTES)
+"""What is served, in the order in which it is sent: clusters before their endpoints, both before the routes that
+lead to them (xDS protocol, "Eventual consistency considerations")."""
+
+_FAILURES_MAX: Final = 1000
+_TOUCHED_MAX: Final = 10_000
+
+_ids: Final = itertools.count()
+"""Of catalogs: what one kept is of no use to another, not even one of the same namespace."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,13 +79,19 @@ class Catalog:
     Args:
         mesh: The mesh to begin with.
         namespace: Where the callers are, which decides what a bare host name means.
+        cache: Where what is built is kept; catalogs of several namespaces share one.
     """
 
-    def __init__(self, mesh: Mesh, namespace: str = "") -> None:
+    def __init__(self, mesh: Mesh, namespace: str = "", cache: Cache | None = None) -> None:
         self._mesh = mesh
         self._namespace = namespace
-        self._resources: dict[Key, Resource | None] = {}
-        self._of_subject: defaultdict[str, set[Key]] = defaultdict(set)
+        self._cache = cache if cache is not None else Cache()
+        # What was built before its subject was last touched is built anew when somebody asks for it: a change of
+        # the mesh costs nothing for resources that nobody wants any more.
+        self._id = next(_ids)
+        self._clock = 0
+        self._touched: dict[str, int] = {}
+        self._all_touched = 0
         self.failures: dict[Key, str] = {}
 
     @property
@@ -87,13 +101,15 @@ class Catalog:
 
     def resource(self, key: Key) -> Resource | None:
         """Return a resource with its version; None if there is none of that type and name."""
-        if key not in self._resources:
-            if len(self._resources) >= _CACHED_MAX:
-                self._resources.clear()
-                self._of_subject.clear()
-            self._resources[key] = self._build(key)
-            self._of_subject[self.subject(key)].add(key)
-        return self._resources[key]
+        if len(key.name) > NAME_MAX:
+            return self._build(key)
+        where = (self._id, key)
+        entry = self._cache.get(where)
+        if entry is None or entry.built < max(self._all_touched, self._touched.get(entry.subject, 0)):
+            built = self._build(key, entry.resource if entry else None)
+            entry = Entry(built, self.subject(key), self._clock)
+            self._cache.put(where, entry, key.name)
+        return entry.resource
 
     def subject(self, key: Key) -> str:
         """Name the service on which a resource depends, or else `SETTINGS` or `EDGES`."""
@@ -104,8 +120,10 @@ class Catalog:
         target = self._target(key.name)
         return target.host if target else ""
 
-    def served_at_edges(self) -> Sequence[str]:
-        """Return the clusters that every edge needs: those of the services that it serves."""
+    def everything(self, type_url: str, *, is_edge: bool) -> Sequence[str]:
+        """Return what "*" stands for: at an edge the clusters of the services that it serves, else nothing."""
+        if not is_edge or type_url != CLUSTER:
+            return ()
         settings = self._mesh.settings
         return sorted({*settings.edge_hosts.values(), *settings.edge_previews.values()})
 
@@ -135,9 +153,11 @@ class Catalog:
             touched: The subjects (services, `SETTINGS`, `EDGES`) in which it differs from the one before.
         """
         self._mesh = mesh
-        for subject in touched:
-            for key in self._of_subject.get(subject, ()):
-                self._resources[key] = self._build(key, self._resources[key])
+        self._clock += 1
+        if len(self._touched) > _TOUCHED_MAX:
+            self._all_touched = self._clock
+            self._touched.clear()
+        self._touched.update(dict.fromkeys(touched, self._clock))
 
     def _target(self, name: str) -> Target | None:
         return parse(name, self._mesh.settings.naming, self._namespace)
@@ -155,10 +175,15 @@ class Catalog:
             message = self._message(key)
         except Exception as error:  # noqa: BLE001  one resource's fault must not stop the others
             _log.exception("%s %r could not be built; it stays as it was", key.type_url, key.name)
-            self.failures[key] = str(error)
+            self._note_failure(key, str(error))
             return last_good
         self.failures.pop(key, None)
         return _resource(key.name, message) if message is not None else None
+
+    def _note_failure(self, key: Key, why: str) -> None:
+        self.failures[key] = why
+        if len(self.failures) > _FAILURES_MAX:
+            del self.failures[next(iter(self.failures))]
 
 
 def _resource(name: str, message: Message) -> Resource:

@@ -16,9 +16,13 @@ import re
 from dataclasses import dataclass
 
 from detour.mesh import Naming, is_name
+from detour.mesh.model import NAME_MAX as DEPLOYMENT_MAX
 
-NAME_MAX = 512
-"""Longer cluster names are answered like any that cannot be read."""
+HOST_MAX = 254
+"""The longest host name, with a dot at its end (RFC 1035, section 2.3.4)."""
+
+NAME_MAX = len("connect@") + HOST_MAX + len(":65535") + len("@") + DEPLOYMENT_MAX + len(",baseline")
+"""The longest name that can mean anything. A longer one is answered, and kept nowhere."""
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _TUNNEL = "connect@"
@@ -65,7 +69,7 @@ def parse(name: str, naming: Naming = _NO_NAMESPACES, caller: str = "") -> Targe
     falls_back = deployment.endswith(_FALLBACK)
     deployment = deployment.removesuffix(_FALLBACK)
     match = _AUTHORITY.fullmatch(authority.lower())
-    if match is None or (at and (is_tunnel or not is_name(deployment))):
+    if match is None or len(match["host"]) > HOST_MAX or (at and (is_tunnel or not is_name(deployment))):
         return None
     port = int(match["port"]) if match["port"] else None
     return Target(naming.canonical(match["host"], caller), port, deployment or None, falls_back, is_tunnel)

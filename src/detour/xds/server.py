@@ -1,35 +1,56 @@
 """The ADS server: gRPC streams on one side, sessions on the other.
 
-Invariant: a thin adapter. What to say is decided by `Session`; this module reads, waits and writes. Changes of the
-mesh that come while a write is waiting are answered together.
+Invariant: a thin adapter. What to say is decided by `Session`; this module reads, waits and writes. A request is
+read once the one before is answered, and changes of the mesh that come meanwhile are answered together: a client
+that reads slowly, or never, costs no more than any other.
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import grpc
-from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 
 from detour.mesh import Mesh
 from detour.xds.admission import Admission
+from detour.xds.cache import Cache
 from detour.xds.catalog import ROUTES, Catalog, Key
+from detour.xds.methods import Elsewhere, Messages, UnusableError, refuse, stream_stream, write
 from detour.xds.session import Session
 
 _ADMITTED_PER_SECOND: Final = 200
 _ADMITTED_AT_ONCE: Final = 50
 _GRACE_SECONDS: Final = 0.5
 
-_INBOX_MAX: Final = 64
+_STREAMS_MAX: Final = 20_000
+"""How many streams all clients together may have open: an Envoy has one for each of ADS, load reports and logs."""
+_TEXT_MAX: Final = 512
+"""How long a node's id, cluster and namespace, and a type's name, may be."""
+_LOOKED_AT: Final = ("role", "namespace")
+"""What of a node's metadata is kept."""
+_REQUEST_BYTES: Final = 16_000_000
+"""The largest request: an Envoy that reconnects names all that it has in one."""
+_DEAD_AFTER_MS: Final = 300_000
+"""How long a client may say nothing before it is asked whether it is still there."""
 _EDGE: Final = "edge"
 """The role of Envoys whose host names are the world's, not those of a namespace."""
 
+_log = logging.getLogger(__name__)
+_ADS: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+_OPTIONS: Final = (
+    # Two servers on one port would each see half of the Envoys.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", _REQUEST_BYTES),
+    # Of a machine that lost its power nobody else would say that it is gone.
+    ("grpc.keepalive_time_ms", _DEAD_AFTER_MS),
+)
 
 NamespaceOf = Callable[[Mapping[str, Iterable[bytes]]], str | None]
 
@@ -57,19 +78,21 @@ class Connection:
     sent_bytes: int = 0
     has_ended: bool = False
     _changed: set[str] = field(default_factory=set)
-    _inbox: "asyncio.Queue[Request | None]" = field(default_factory=lambda: asyncio.Queue(_INBOX_MAX))
+    _is_over: bool = False
+    _inbox: "asyncio.Queue[Request | None]" = field(default_factory=lambda: asyncio.Queue(1))
 
     def receive(self, request: Request) -> None:
         """Take the first request."""
         self._inbox.put_nowait(request)
 
-    async def read(self, requests: AsyncIterator[Request]) -> None:
-        """Take requests from the wire until it closes; a full inbox holds the Envoy back."""
+    async def read(self, requests: Messages[Request]) -> None:
+        """Take requests from the wire until it closes; one that waits to be answered holds the Envoy back."""
         try:
             async for request in requests:
                 await self._inbox.put(request)
         finally:
-            await self._inbox.put(None)
+            self._is_over = True
+            self._wake()
 
     def notify(self, subjects: frozenset[str]) -> None:
         """Say that the catalog changed; it concerns those that have asked for something there."""
@@ -87,15 +110,29 @@ class Connection:
         with suppress(asyncio.QueueFull):
             self._inbox.put_nowait(None)
 
-    async def next_responses(self) -> list[Response]:
-        """Wait for the next request or change; return what it calls for."""
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is, or may come, something to be answered."""
+        return not (self.has_ended or (self._is_over and self._inbox.empty()))
+
+    async def next_request(self) -> None:
+        """Wait for the next request or change, and take it."""
         request = await self._inbox.get()
-        responses = self.session.receive(request) if request is not None else []
+        if request is not None:
+            self.session.receive(request)
+
+    def is_due(self) -> bool:
+        """Take what has changed; say whether there is anything to be said."""
         if self._changed:
             subjects, self._changed = self._changed, set()
-            responses += self.session.changed(subjects)
-        self.sent_bytes += sum(response.ByteSize() for response in responses)
-        return responses
+            self.session.changed(subjects)
+        return self.session.is_due and not self.has_ended
+
+    def respond(self) -> Response | None:
+        """Do a part of what is due; return a response if it makes one."""
+        response = self.session.respond()
+        self.sent_bytes += response.ByteSize() if response else 0
+        return response
 
 
 class Companion(Protocol):
@@ -111,7 +148,7 @@ class Companion(Protocol):
         """Have all streams closed in good order."""
 
 
-class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
+class AdsServer:
     """Serves a mesh to every Envoy that connects.
 
     Args:
@@ -131,16 +168,18 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
     ) -> None:
         self._namespace_of = namespace_of
         self._connected = connected or (lambda: None)
-        self._home = Catalog(mesh)
+        self._cache = Cache()
+        self._home = Catalog(mesh, cache=self._cache)
         self._catalogs = {"": self._home}
         self.connections: set[Connection] = set()
         self._admission = Admission(_ADMITTED_PER_SECOND, _ADMITTED_AT_ONCE)
-        # Two servers on one port would each see half of the Envoys.
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
+        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_STREAMS_MAX)
+        delta = {"DeltaAggregatedResources": stream_stream(Request, self._converse, _check)}
+        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(_ADS, delta)])
         self._companion = companion
         if companion:
             companion.join(self, self._server)
+        self._server.add_generic_rpc_handlers([Elsewhere()])
 
     @property
     def mesh(self) -> Mesh:
@@ -194,35 +233,55 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         for connection in self.connections:
             connection.notify(subjects)
 
-    async def DeltaAggregatedResources(  # noqa: N802  the name is the protocol's
-        self, requests: AsyncIterator[Request], context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[Response]:
+    async def _converse(self, requests: Messages[Request], context: grpc.aio.ServicerContext) -> None:
         """Carry one Envoy's stream (`envoy.service.discovery.v3.AggregatedDiscoveryService`)."""
         await asyncio.sleep(self._admission.wait(time.monotonic()))
-        requests = aiter(requests)
         first = await anext(requests, None)
         if first is None:
             return
         verified = self.verified(context)
         if verified is None:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh")
-            return
+            await refuse(
+                context, grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh"
+            )
         connection = self._introduced(first, verified)
         self.connections.add(connection)
         self._connected()
         reading = asyncio.create_task(connection.read(requests))
         try:
-            while not (reading.done() or connection.has_ended):
-                for response in await connection.next_responses():
-                    if self._companion and response.type_url != ROUTES:
-                        self._companion.telling(connection)
-                    yield response
+            while connection.goes_on:
+                await connection.next_request()
+                await self._say(connection, context)
+            if reading.done():
+                reading.result()
         finally:
-            self.connections.discard(connection)
-            self._connected()
+            self._forget(connection)
             reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
+            await asyncio.wait({reading})
+
+    async def _say(self, connection: Connection, context: grpc.aio.ServicerContext) -> None:
+        unkept = connection.session.unkept
+        while connection.is_due():
+            response = connection.respond()
+            if response is None:
+                # Many names are being looked at: others have their turn.
+                await asyncio.sleep(0)
+                continue
+            if self._companion and response.type_url != ROUTES:
+                self._companion.telling(connection)
+            await write(context, response)
+        if connection.session.unkept and not unkept:
+            _log.warning(
+                "%s asks for more names, or longer ones, than the server keeps: they are answered once",
+                connection.node or "an Envoy without an id",
+            )
+
+    def _forget(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if connection.namespace and all(one.namespace != connection.namespace for one in self.connections):
+            # A namespace is what an Envoy says it is: nobody is to fill the memory with names of such.
+            self._catalogs.pop(connection.namespace, None)
+        self._connected()
 
     def verified(self, context: grpc.aio.ServicerContext) -> str | None:
         """Return the namespace that a caller's certificate speaks for; "" if none is asked for, None if refused."""
@@ -248,4 +307,17 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         home = self.mesh.settings.naming.home
         if not home or namespace in {"", home}:
             return self._home
-        return self._catalogs.setdefault(namespace, Catalog(self.mesh, namespace))
+        return self._catalogs.setdefault(namespace, Catalog(self.mesh, namespace, self._cache))
+
+
+def _check(request: Request) -> None:
+    """Raise `UnusableError` for a request that cannot be answered, or would have to be kept at length."""
+    if not request.type_url:
+        raise UnusableError(
+            "a request on an aggregated stream says in type_url what it is about; this one does not"
+        )
+    texts = {"type_url": request.type_url, "node.id": request.node.id, "node.cluster": request.node.cluster}
+    texts |= {name: value.string_value for name, value in request.node.metadata.fields.items()}
+    for name in ("type_url", "node.id", "node.cluster", *_LOOKED_AT):
+        if len(texts.get(name, "")) > _TEXT_MAX:
+            raise UnusableError(f"{name} has more than {_TEXT_MAX} characters")
