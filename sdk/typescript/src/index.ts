@@ -13,6 +13,6 @@ export { database } from "./database";
 export { flag } from "./flags";
 export { type InstallOptions, install } from "./install";
 export { type Kind, type Override, Overrides } from "./overrides";
-export { type Headers, carried, current, underCarried, using } from "./request";
+export { type Headers, carried, current, detached, underCarried, using } from "./request";
 export type { ServiceOptions } from "./service";
 export { parseWords } from "./words";

@@ -3,6 +3,9 @@
 import { type TextMapPropagator, propagation } from "@opentelemetry/api";
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from "@opentelemetry/core";
 import { ensureContextManager } from "./contexts";
+import { followInServers } from "./entries";
+import { followInClients } from "./exits";
+import { mend } from "./mends";
 import { OverridesPropagator } from "./propagator";
 import { registered } from "./registered";
 import { setServiceName } from "./service";
@@ -18,11 +21,14 @@ export interface InstallOptions {
 /**
  * Has overrides travel through this service wherever OpenTelemetry's propagation does.
  *
- * It may run before or behind the set-up of OpenTelemetry's own SDK. Calling it again does no more.
+ * Node's own servers and clients, what stands on them, and some libraries need no instrumentation for that; others are
+ * named when they are loaded. It may run before or behind the set-up of OpenTelemetry's own SDK. Calling it again does
+ * no more.
  */
 export function install({ service }: InstallOptions = {}): void {
   if (service) setServiceName(service);
   ensureContextManager();
+  follow();
   const api = registered();
   if (api.propagation instanceof OverridesPropagator) return;
   const ours = new OverridesPropagator(api.propagation ?? w3c());
@@ -30,6 +36,16 @@ export function install({ service }: InstallOptions = {}): void {
   if (api.propagation) api.propagation = ours;
   else propagation.setGlobalPropagator(ours);
   takeBehind(ours);
+}
+
+let followed = false;
+
+function follow(): void {
+  if (followed) return;
+  followed = true;
+  followInServers();
+  followInClients();
+  mend();
 }
 
 /** Has propagators that are set later stand behind ours: OpenTelemetry refuses a second one. */

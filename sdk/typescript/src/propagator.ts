@@ -8,15 +8,19 @@
 
 import {
   type Context,
+  ROOT_CONTEXT,
   type TextMapGetter,
   type TextMapPropagator,
   type TextMapSetter,
+  context as contexts,
+  defaultTextMapGetter,
   defaultTextMapSetter,
 } from "@opentelemetry/api";
 import { appendToBaggage, parseBaggage } from "./baggage";
 import { OPENTRACING, carrierOf, parseOpentracing, withCarrier, writeOpentracing } from "./opentracing";
-import { ENTRIES_MAX, Overrides, type Parsed, type Problem } from "./overrides";
-import { type Headers, current, withOverrides, without, withoutAny } from "./request";
+import { ENTRIES_MAX, Overrides, PREFIX, type Parsed, type Problem } from "./overrides";
+import { type Headers, current, inBaggage, withOverrides, without, withoutAny } from "./request";
+import { Scope, scopeOf, withScope } from "./scopes";
 import { tell, tellOnce } from "./telling";
 
 export const BAGGAGE = "baggage";
@@ -34,7 +38,7 @@ export class OverridesPropagator implements TextMapPropagator {
 
   extract(context: Context, carrier: unknown, getter: TextMapGetter): Context {
     const extracted = attempt("read", context, () => this.others.extract(context, carrier, getter));
-    return attempt("read", extracted, () => read(extracted, carrier, getter));
+    return attempt("read", extracted, () => scoped(read(extracted, carrier, getter), carrier, getter));
   }
 
   inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
@@ -42,8 +46,10 @@ export class OverridesPropagator implements TextMapPropagator {
     const opentracing = carrierOf(context);
     const headers: Headers = {};
     attempt("written", undefined, () => {
-      if (overrides.size === 0 && !opentracing) this.others.inject(context, carrier, setter);
-      else this.others.inject(without(context, overrides), headers, defaultTextMapSetter);
+      // Overrides that are over are in the baggage still.
+      const before = inBaggage(context);
+      if (before.size === 0 && !opentracing) this.others.inject(context, carrier, setter);
+      else this.others.inject(without(context, before), headers, defaultTextMapSetter);
     });
     attempt("written", undefined, () => {
       if (overrides.size > 0) headers[BAGGAGE] = appendToBaggage(headers[BAGGAGE] ?? "", overrides, drop);
@@ -51,6 +57,36 @@ export class OverridesPropagator implements TextMapPropagator {
       for (const [name, value] of Object.entries(headers)) setter.set(carrier, name, value);
     });
   }
+}
+
+/**
+ * Returns the context with the scope of what was read from a carrier: that of the request that is being served, if it
+ * was read from the same header; else one of its own. Nobody says when that one ends, so it counts from now.
+ */
+function scoped(context: Context, carrier: unknown, getter: TextMapGetter): Context {
+  const header = lines(getter.get(carrier, BAGGAGE)).join(",");
+  if (inBaggage(context).size === 0 || (!header && !getter.get(carrier, OPENTRACING))) return context;
+  const serving = scopeOf(contexts.active());
+  if (serving && !serving.isComplete && serving.header === header) return withScope(context, serving);
+  return withScope(context, Scope.withoutEnd(header));
+}
+
+/**
+ * Returns the baggage header that a call is to have, whether it is traced or not; undefined if what it has is right.
+ *
+ * @param before - What it has: an instrumentation has written the same, or the service's own code has chosen.
+ */
+export function leaving(before: unknown): string | undefined {
+  const overrides = current();
+  if (overrides.size === 0) return undefined;
+  const written = lines(before).join(",");
+  if (written.includes(PREFIX)) return undefined;
+  return attempt("written", undefined, () => appendToBaggage(written, overrides, drop));
+}
+
+/** Returns the overrides that HTTP headers bring, in a context that is otherwise the root. */
+export function entered(headers: object): Context {
+  return attempt("read", ROOT_CONTEXT, () => read(ROOT_CONTEXT, headers, defaultTextMapGetter));
 }
 
 /** Returns the context with the overrides that a carrier holds, after the others have read it. */

@@ -6,18 +6,32 @@
  */
 
 import { type Baggage, type Context, context, propagation, trace } from "@opentelemetry/api";
+import { tellOver } from "./carriers";
 import { ensureContextManager } from "./contexts";
 import { begin } from "./flights";
 import { withCarrier } from "./opentracing";
 import { type Entry, Overrides, PREFIX, keyOf, readEntries, readEntry } from "./overrides";
+import { Scope, completing, scopeOf, withScope } from "./scopes";
 import { tell } from "./telling";
 import { parseWords } from "./words";
 
 /** Baggage never changes, so it is read once. */
 const read = new WeakMap<Baggage, Overrides>();
 
-/** Returns the overrides of a request, by default the current one's; without any, an empty set. */
+/**
+ * Returns the overrides of a request, by default the current one's; without any, an empty set.
+ *
+ * Work that outlives its request by more than `DETOUR_AFTER_RESPONSE` has none.
+ */
 export function current(of: Context = context.active()): Overrides {
+  const overrides = inBaggage(of);
+  if (overrides.size === 0 || !scopeOf(of)?.isOver) return overrides;
+  tellOver(overrides);
+  return Overrides.none;
+}
+
+/** Returns the overrides that a context's baggage holds, whether they still count or not. */
+export function inBaggage(of: Context): Overrides {
   const baggage = propagation.getBaggage(of);
   if (!baggage) return Overrides.none;
   let overrides = read.get(baggage);
@@ -29,7 +43,23 @@ export function current(of: Context = context.active()): Overrides {
 }
 
 /**
- * Runs a function under these overrides and no others, in tests and scripts.
+ * Runs a function without overrides, and so does what it starts: for what is meant to outlive requests.
+ *
+ *     detached(() => setInterval(refresh, 30_000));
+ *
+ * The trace and other people's baggage stay.
+ */
+export function detached<T>(fn: () => T): T {
+  return context.with(withoutRequest(context.active()), fn);
+}
+
+/** Returns the context without what a request of Detour's left in it; the trace and other baggage stay. */
+export function withoutRequest(of: Context): Context {
+  return withScope(withCarrier(withoutAny(of), undefined), undefined);
+}
+
+/**
+ * Runs a function under these overrides and no others, in tests and scripts; they end some time after it.
  *
  *     await using("users=pr-42", () => fetch("http://rides/"));
  *
@@ -39,8 +69,9 @@ export function current(of: Context = context.active()): Overrides {
 export function using<T>(overrides: Overrides | string | Iterable<string>, fn: () => T): T {
   const chosen = overrides instanceof Overrides ? overrides : parseWords(overrides);
   ensureContextManager();
-  const before = context.active();
-  return context.with(withOverrides(withoutAny(before), chosen), fn);
+  const scope = new Scope();
+  const before = withScope(withoutAny(context.active()), scope);
+  return completing(scope, () => context.with(withOverrides(before, chosen), fn));
 }
 
 /** Returns the context with these overrides beside what its baggage holds. */
@@ -81,15 +112,16 @@ export function carried(): Headers {
 }
 
 /**
- * Runs a function under the overrides that these headers carry, and no others.
+ * Runs a function under the overrides that these headers carry, and no others; they end some time after it.
  *
  * The span stays where there is one: whoever made it has decided what it belongs to.
  */
 export function underCarried<T>(headers: Headers, fn: () => T): T {
+  const scope = new Scope();
   const active = context.active();
   const span = trace.getSpan(active);
-  const extracted = propagation.extract(withCarrier(propagation.deleteBaggage(active), undefined), headers);
-  return context.with(span ? trace.setSpan(extracted, span) : extracted, fn);
+  const extracted = withScope(propagation.extract(propagation.deleteBaggage(withoutRequest(active)), headers), scope);
+  return completing(scope, () => context.with(span ? trace.setSpan(extracted, span) : extracted, fn));
 }
 
 function isOverride(key: string, value: string): boolean {

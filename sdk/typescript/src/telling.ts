@@ -15,9 +15,9 @@ export function tell(problems: readonly Problem[]): void {
   if (fresh.length > 0) warn(`of a request's overrides ${fresh.join("; ")}`);
 }
 
-/** Says something once. */
-export function tellOnce(text: string): void {
-  if (isFresh(text)) warn(text);
+/** Says something once; of what has one key the first alone. */
+export function tellOnce(text: string, key = text): void {
+  if (isFresh(key)) warn(text);
 }
 
 function warn(text: string): void {

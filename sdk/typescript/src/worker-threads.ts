@@ -4,13 +4,15 @@
  *
  * The thread loads `detour-mesh/register` before its own code, and finds the overrides in its environment data. A
  * message is posted in an envelope while the request has overrides, and no listener sees more than what is in it.
+ * A thread that outlives its request by more than `DETOUR_AFTER_RESPONSE` goes on without overrides.
  */
 
-import { ROOT_CONTEXT, propagation } from "@opentelemetry/api";
+import { type Context, ROOT_CONTEXT, context, propagation } from "@opentelemetry/api";
 import { syncBuiltinESMExports } from "node:module";
 import workerThreads from "node:worker_threads";
 import { runAllUnder } from "./contexts";
 import { type Headers, carried, underCarried } from "./request";
+import { Scope, scopeOf, withScope } from "./scopes";
 import { tellOnce } from "./telling";
 
 const KEY = "detour-mesh";
@@ -44,12 +46,24 @@ function construct(
       newTarget,
     ) as workerThreads.Worker;
   const before = workerThreads.getEnvironmentData(KEY);
-  workerThreads.setEnvironmentData(KEY, carried());
+  workerThreads.setEnvironmentData(KEY, startedBy());
   try {
     return prepared(start, options?.execArgv ?? process.execArgv) ?? unprepared(start());
   } finally {
     workerThreads.setEnvironmentData(KEY, before as Headers | undefined);
   }
+}
+
+/** The request that starts a thread. The thread may live on: shared memory says when its request is complete. */
+interface Starter {
+  readonly headers: Headers;
+  readonly completed?: SharedArrayBuffer | undefined;
+}
+
+function startedBy(): Starter {
+  const headers = carried();
+  const isPlain = Object.keys(headers).length === 0;
+  return { headers, completed: isPlain ? undefined : scopeOf(context.active())?.shared() };
 }
 
 /**
@@ -100,15 +114,20 @@ function posting(worker: workerThreads.Worker): workerThreads.Worker {
 }
 
 function runUnderStarter(): void {
-  const headers = workerThreads.getEnvironmentData(KEY);
+  const starter = workerThreads.getEnvironmentData(KEY) as unknown as Starter | undefined;
   workerThreads.setEnvironmentData(KEY, undefined as never);
-  if (headers) runAllUnder(propagation.extract(ROOT_CONTEXT, headers));
+  if (starter) runAllUnder(contextOf(starter));
   if (workerThreads.parentPort) receiving(workerThreads.parentPort);
   const { receiveMessageOnPort } = workerThreads;
   workerThreads.receiveMessageOnPort = (port) => {
     const received = receiveMessageOnPort(port) as { message: unknown } | undefined;
     return received && { message: opened(received.message).value };
   };
+}
+
+function contextOf({ headers, completed }: Starter): Context {
+  const extracted = propagation.extract(ROOT_CONTEXT, headers);
+  return completed ? withScope(extracted, new Scope("", completed)) : extracted;
 }
 
 /** Every way of listening to a port ends in `addEventListener`. */

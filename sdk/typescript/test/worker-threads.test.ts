@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import http from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import workerThreads from "node:worker_threads";
 import { install, using } from "../src/index";
 import { followOverrides } from "../src/worker-threads";
+import { calling, serving } from "./serving";
 
 install();
 followOverrides();
@@ -39,6 +41,27 @@ test("a worker's code runs under the request that started it", async () => {
     { ...routes(found, "start"), ...routes(found, "later") },
     { start: "starter", later: "starter" },
   );
+});
+
+test("a worker that outlives its request goes on without its overrides", async (t) => {
+  process.env.DETOUR_AFTER_RESPONSE = "0";
+  t.after(() => {
+    delete process.env.DETOUR_AFTER_RESPONSE;
+  });
+  const routes: (string | undefined)[] = [];
+  const code = `const { current } = require(${JSON.stringify(join(__dirname, "../src/index.js"))});
+    const { parentPort } = require("node:worker_threads");
+    setInterval(() => parentPort.postMessage(current().route("users")), 5);`;
+  let worker: workerThreads.Worker | undefined;
+  const server = http.createServer((_request, response) => {
+    worker = new workerThreads.Worker(code, { eval: true });
+    worker.once("message", () => response.end());
+    worker.on("message", (route) => routes.push(route));
+  });
+  await calling(await serving(t, server), "pr-a");
+  while (routes.at(-1) !== undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+  await worker?.terminate();
+  assert.equal(routes[0], "pr-a");
 });
 
 test("a worker that no request started runs under none", async () => {

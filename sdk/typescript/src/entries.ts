@@ -1,0 +1,120 @@
+/**
+ * Requests that Node's own servers serve: each is handled under the overrides that its headers bring and no others,
+ * with OpenTelemetry or without, and whatever of it is traced.
+ *
+ * All frameworks stand on these servers (`node:http`, `node:https`, `node:http2`), so all that one does for a request
+ * runs in its scope: what it handles at once, and what it does when a stream, the request or the response says
+ * something later. Servers are met at their prototypes, which no bundler and no order of imports hides.
+ */
+
+import { type Context, context } from "@opentelemetry/api";
+import type { EventEmitter } from "node:events";
+import http from "node:http";
+import http2 from "node:http2";
+import https from "node:https";
+import { OPENTRACING, carrierOf, withCarrier } from "./opentracing";
+import { PREFIX } from "./overrides";
+import { BAGGAGE, entered } from "./propagator";
+import { current, withOverrides, withoutRequest } from "./request";
+import { Scope, scopeOf, withScope } from "./scopes";
+
+type Emit = (this: unknown, event: string | symbol, ...args: unknown[]) => boolean;
+
+/** By this OpenTelemetry's instrumentations find what they have wrapped, to take it off again. */
+interface Wrapped {
+  __original?: Emit;
+}
+
+/** What a server emits for a request; behind it the request, and the response or the socket. */
+const OF_HTTP: ReadonlySet<unknown> = new Set(["request", "checkContinue", "checkExpectation", "upgrade", "connect"]);
+const OF_HTTP2: ReadonlySet<unknown> = new Set([...OF_HTTP, "stream"]);
+
+/** Each prototype's `emit` that stands outside of all others. */
+const outermost = new WeakMap<object, Emit>();
+
+/** The scopes of requests that are being served, by what they arrived as. */
+const scopes = new WeakMap<object, Scope>();
+
+/** Whether any request has ever had overrides: until then none can be carried into another one. */
+let seen = false;
+
+/** Has the servers of this process follow overrides. */
+export function followInServers(): void {
+  cover(http.Server.prototype, OF_HTTP);
+  cover(https.Server.prototype, OF_HTTP);
+  for (const prototype of prototypesOfHttp2()) cover(prototype, OF_HTTP2);
+}
+
+/** Node exports no classes of these servers; one that never listens has no socket. */
+function prototypesOfHttp2(): object[] {
+  return [http2.createServer(), http2.createSecureServer()].map((server) => Object.getPrototypeOf(server) as object);
+}
+
+function cover(prototype: object, events: ReadonlySet<unknown>): void {
+  const holder = prototype as { emit: Emit };
+  let { emit } = holder;
+  if (outermost.get(prototype) === emit) return;
+  const covering: Emit & Wrapped = function (event, ...args) {
+    // An instrumentation that came later stands before this. It would keep listeners in a context of its own.
+    if (event === "listening") cover(prototype, events);
+    if (!events.has(event)) return emit.call(this, event, ...args);
+    return serve(args[0] as Arrived, args, () => emit.call(this, event, ...args));
+  };
+  const { __original } = emit as Emit & Wrapped;
+  if (__original) {
+    const __unwrap = () => {
+      emit = __original;
+    };
+    Object.assign(covering, { __original, __unwrap, __wrapped: true });
+  }
+  outermost.set(prototype, covering);
+  holder.emit = covering;
+}
+
+/** A request, or a stream of HTTP/2, whose headers come behind it. */
+interface Arrived extends EventEmitter {
+  readonly headers?: http.IncomingHttpHeaders;
+  readonly stream?: object;
+}
+
+function serve(arrived: Arrived, args: unknown[], run: () => boolean): boolean {
+  const headers = (arrived.headers ?? args[1] ?? {}) as http.IncomingHttpHeaders;
+  seen ||= mayCarry(headers);
+  if (!seen || isServed(arrived)) return run();
+  const scope = new Scope(headers[BAGGAGE] as string | undefined);
+  scopes.set(arrived, scope);
+  const under = contextOf(headers, scope);
+  const emitters = [arrived, args[1]].filter(isEmitter);
+  for (const emitter of emitters) keepUnder(emitter, under, scope);
+  emitters.at(-1)?.once("close", () => scope.complete());
+  return context.with(under, run);
+}
+
+/** Whether this is served already: an inner server's event, or HTTP/2 in the clothes of HTTP/1. */
+function isServed(arrived: Arrived): boolean {
+  return scopes.has(arrived) || (arrived.stream !== undefined && scopes.has(arrived.stream));
+}
+
+function contextOf(headers: http.IncomingHttpHeaders, scope: Scope): Context {
+  const base = withScope(withoutRequest(context.active()), scope);
+  if (!mayCarry(headers)) return base;
+  const found = entered(headers);
+  return withOverrides(withCarrier(base, carrierOf(found)), current(found));
+}
+
+function mayCarry(headers: http.IncomingHttpHeaders): boolean {
+  return (headers[BAGGAGE] as string | undefined)?.includes(PREFIX) || headers[OPENTRACING] !== undefined;
+}
+
+/** Has everything that an emitter says be heard in its request's scope: the socket's may be another one's. */
+function keepUnder(emitter: EventEmitter, under: Context, scope: Scope): void {
+  const { emit } = emitter;
+  emitter.emit = function (this: EventEmitter, ...args: Parameters<typeof emit>) {
+    const isInside = scopeOf(context.active()) === scope;
+    return isInside ? emit.apply(this, args) : context.with(under, () => emit.apply(this, args));
+  };
+}
+
+function isEmitter(value: unknown): value is EventEmitter {
+  return typeof (value as EventEmitter | undefined)?.once === "function";
+}

@@ -1,0 +1,177 @@
+/**
+ * Calls by Node's own clients (`node:http`, `node:https`, `node:http2`, undici and with it `fetch`): each carries the
+ * overrides of the request that makes it, with OpenTelemetry or without, and whether it is traced or not.
+ *
+ * Where an instrumentation, or the service itself, has written overrides into the baggage, they stay.
+ */
+
+import dc from "node:diagnostics_channel";
+import http from "node:http";
+import http2 from "node:http2";
+import https from "node:https";
+import { syncBuiltinESMExports } from "node:module";
+import { BAGGAGE, leaving } from "./propagator";
+import { followInFetch, proxied, proxiedSession, tellOfBypass } from "./proxies";
+
+/** Has the clients of this process carry overrides. */
+export function followInClients(): void {
+  followInModule(http);
+  followInModule(https);
+  followBehindReferences();
+  followInHttp2();
+  followInUndici();
+  followInFetch();
+  syncBuiltinESMExports();
+}
+
+type Request = (...args: never[]) => http.ClientRequest;
+
+/** Calls whose header has been looked at, in the context that made them. */
+const made = new WeakSet<object>();
+
+function followInModule(module: { request: unknown; get: unknown }): void {
+  const request = module.request as Request;
+  const following = (...args: never[]): http.ClientRequest =>
+    carrying(request(...(proxied(module === https, args) as never[])));
+  module.request = following;
+  // Node's own `get` calls a `request` that nobody can replace.
+  module.get = (...args: never[]) => {
+    const call = following(...args);
+    call.end();
+    return call;
+  };
+}
+
+/** Code that took hold of `request` before this one was there is met when its headers are put together. */
+function followBehindReferences(): void {
+  const prototype = http.ClientRequest.prototype as unknown as { _implicitHeader(): void };
+  const { _implicitHeader } = prototype;
+  prototype._implicitHeader = function (this: http.ClientRequest) {
+    carrying(this);
+    return _implicitHeader.call(this);
+  };
+}
+
+function carrying(call: http.ClientRequest): http.ClientRequest {
+  if (made.has(call)) return call;
+  made.add(call);
+  const { _header } = call as unknown as { _header: string | null };
+  if (_header) intoText(call as unknown as Written, _header);
+  else if (call.getHeader) {
+    const header = leaving(call.getHeader(BAGGAGE));
+    if (header) call.setHeader(BAGGAGE, header);
+  }
+  return call;
+}
+
+/** A call whose headers are text already: they wait in one place, or with `Expect` as the first of what is to go out. */
+interface Written {
+  _header: string;
+  readonly outputData?: { data: unknown }[];
+}
+
+function intoText(call: Written, text: string): void {
+  const before = /\r\nbaggage: ?(.*)\r\n/i.exec(text)?.[1];
+  const header = leaving(before);
+  if (!header) return;
+  const others = before === undefined ? text : text.replace(/\r\nbaggage:.*(?=\r\n)/i, "");
+  call._header = `${others.slice(0, -2)}${BAGGAGE}: ${header}\r\n\r\n`;
+  for (const waiting of call.outputData ?? []) if (waiting.data === text) waiting.data = call._header;
+}
+
+/** What grpc-js calls itself: its streams may begin in another request's context, so `grpc.ts` sees to its calls. */
+const GRPC_JS = "grpc-node-js/";
+
+/** Node exports no class of these sessions: the first one shows its prototype. */
+function followInHttp2(): void {
+  const { connect } = http2;
+  let followed: object | undefined;
+  const module = http2 as { connect: unknown };
+  module.connect = (authority: string | URL, options?: object, ...rest: []) => {
+    const isListener = typeof options === "function";
+    const given = proxiedSession(authority, isListener ? {} : options);
+    const session = connect(authority, given, ...(isListener ? [options as never] : rest));
+    const prototype = Object.getPrototypeOf(session) as object;
+    if (followed !== prototype && "request" in prototype) followSessions(prototype as never);
+    followed = prototype;
+    return session;
+  };
+}
+
+type Outgoing = http2.OutgoingHttpHeaders | readonly string[] | undefined;
+
+function followSessions(prototype: { request(headers?: Outgoing, ...rest: unknown[]): unknown }): void {
+  const { request } = prototype;
+  prototype.request = function (headers, ...rest) {
+    return request.call(this, isArray(headers) ? headersInList(headers) : headersInObject(headers), ...rest);
+  };
+}
+
+function isArray(headers: Outgoing): headers is readonly string[] {
+  return Array.isArray(headers);
+}
+
+function headersInList(headers: readonly string[]): readonly string[] {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === BAGGAGE);
+  const header = leaving(at < 0 ? undefined : headers[at + 1]);
+  if (!header) return headers;
+  if (at < 0) return [...headers, BAGGAGE, header];
+  return headers.map((one, index) => (index === at + 1 ? header : one));
+}
+
+function headersInObject(headers: http2.OutgoingHttpHeaders = {}): http2.OutgoingHttpHeaders {
+  if (String(headers["user-agent"] ?? "").includes(GRPC_JS)) return headers;
+  const name = Object.keys(headers).find((key) => key.toLowerCase() === BAGGAGE) ?? BAGGAGE;
+  const header = leaving(headers[name]);
+  return header ? { ...headers, [name]: header } : headers;
+}
+
+/** As much of undici's request as is needed, in all the forms that its headers have had. */
+interface UndiciRequest {
+  headers: string | unknown[];
+  origin?: unknown;
+  path?: string;
+  addHeader?(name: string, value: string): unknown;
+}
+
+const CREATED = "undici:request:create";
+
+/** Stands behind all others: where an instrumentation writes the header, it is there already. */
+function followInUndici(): void {
+  const channel = dc.channel(CREATED);
+  const onCreated = (message: unknown) => inUndici((message as { request: UndiciRequest }).request);
+  channel.subscribe(onCreated);
+  const { subscribe } = channel;
+  channel.subscribe = function (listener) {
+    subscribe.call(channel, listener);
+    subscribe.call(channel, onCreated);
+    channel.unsubscribe(onCreated); // The first of the two.
+  };
+}
+
+function inUndici(request: UndiciRequest): void {
+  tellOfBypass(request.origin, request.path);
+  const header = leaving(undiciBaggage(request.headers));
+  if (!header) return;
+  if (typeof request.headers === "string") {
+    request.headers = `${request.headers.replace(/^baggage:.*\r\n/gim, "")}${BAGGAGE}: ${header}\r\n`;
+  } else {
+    if (Array.isArray(request.headers)) request.headers = withoutBaggage(request.headers);
+    if (request.addHeader) request.addHeader(BAGGAGE, header);
+    else request.headers.push(BAGGAGE, header);
+  }
+}
+
+function undiciBaggage(headers: string | unknown[]): string | undefined {
+  if (typeof headers === "string") return /^baggage: ?(.*)\r$/im.exec(headers)?.[1];
+  const values = headers.filter((_, index) => index % 2 === 1 && isBaggage(headers[index - 1]));
+  return values.length > 0 ? values.map(String).join(",") : undefined;
+}
+
+function withoutBaggage(headers: unknown[]): unknown[] {
+  return headers.filter((_, index) => !isBaggage(headers[index - (index % 2)]));
+}
+
+function isBaggage(name: unknown): boolean {
+  return String(name).toLowerCase() === BAGGAGE;
+}
