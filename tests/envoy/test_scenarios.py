@@ -19,6 +19,7 @@ WAYS: Mapping[str, Mapping[str, str]] = {
     "origin": {"origin": f"https://{HOST}"},
     "origin and port": {"origin": f"http://{HOST}:8000"},
 }
+PAGE = {"accept": "text/html"}
 WORDS = ("users=pr-42", "delay.payments=300ms", "config.text=50% off, = yes")
 
 
@@ -89,22 +90,6 @@ async def test_a_trusting_edge_lets_a_request_say_more(previewed: MeshUnderTest)
         assert answer.status_code == 418
 
 
-async def test_a_link_with_a_query(previewed: MeshUnderTest) -> None:
-    """Sends a person on to the same address without it, and keeps the scenario in a cookie."""
-    edge = await previewed.edge(trust_overrides=False)
-    for path, clean in (
-        ("/rides?detour=checkout", "/rides"),
-        ("/rides?a=1&detour=checkout&b=%2F", "/rides?a=1&b=%2F"),
-        ("/?a=detour&detour=checkout&detour=other", "/?a=detour"),
-    ):
-        answer = await edge.get(path)
-        assert (answer.status_code, answer.headers["location"]) == (302, clean)
-        assert answer.headers["set-cookie"] == "detour=checkout; Path=/; HttpOnly; SameSite=Lax"
-        assert answer.headers["cache-control"] == "no-store"
-    inside = await edge.get("/rides", headers={"cookie": "detour=checkout"})
-    assert inside.json()["instance"] == "users-pr-42"
-
-
 async def test_a_query_on_what_nobody_follows(previewed: MeshUnderTest) -> None:
     """A request that changes something is in the scenario at once, or out of it, and goes where it was meant to."""
     edge = await previewed.edge(trust_overrides=False)
@@ -144,7 +129,7 @@ async def test_a_query_on_a_preview_host(previewed: MeshUnderTest) -> None:
     edge = await previewed.edge(trust_overrides=False)
     for path in ("/detour=other", "/?xdetour=other"):
         assert (await edge.get(path, headers=WAYS["host"])).json()["instance"] == "users-pr-42"
-    for value, host in (("other", "other.preview"), ("", "preview"), ("<b>", "-.preview")):
+    for value, host in (("other", "other.preview"), ("", "preview")):
         answer = await edge.get(f"/rides?detour={value}", headers=WAYS["host and port"])
         assert answer.headers["location"] == f"//{host}.example.test:8000/rides"
         assert "set-cookie" not in answer.headers
@@ -170,7 +155,8 @@ async def test_leaving(previewed: MeshUnderTest) -> None:
 async def test_no_link_leads_to_another_host(previewed: MeshUnderTest, path: str) -> None:
     """However it is written: an edge is nobody's open redirect."""
     edge = await previewed.edge(trust_overrides=False)
-    answer = await edge.get(httpx.URL(edge.base_url).copy_with(raw_path=path.encode()))
+    url = httpx.URL(edge.base_url).copy_with(raw_path=path.encode())
+    answer = await edge.get(url, headers=PAGE)
     assert answer.headers.get("location", "/")[:2] not in {"//", "/\\"}, answer.headers
 
 
@@ -179,7 +165,6 @@ async def test_no_link_leads_to_another_host(previewed: MeshUnderTest, path: str
     [
         {"host": "nobody.preview.example.test"},
         {"x-detour-scenario": "nobody"},
-        {"x-detour-scenario": ""},
         {"cookie": "detour=nobody"},
         {"cookie": "detour=<script>"},
         {"cookie": "detour=" + "a" * 64},
@@ -189,7 +174,8 @@ async def test_no_link_leads_to_another_host(previewed: MeshUnderTest, path: str
 async def test_what_is_no_scenario(previewed: MeshUnderTest, headers: dict[str, str]) -> None:
     """Gets a page that says so and leads on, never the baseline in silence."""
     edge = await previewed.edge(trust_overrides=False)
-    answer = await edge.get("/rides", headers=headers)
+    assert (await edge.get("/rides", headers={"x-detour-scenario": ""})).status_code == 404
+    answer = await edge.get("/rides", headers={**headers, **PAGE})
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "There is no such scenario" in answer.text
     assert 'href="?detour="' in answer.text
@@ -202,7 +188,7 @@ async def test_a_scenario_that_is_over(previewed: MeshUnderTest) -> None:
     assert (await edge.get("/", headers=WAYS["host"])).status_code == 200
     previewed.apply(scenarios(checkout="was removed by <b>bo</b>, 100%"))
     for way in WAYS.values():
-        answer = await edge.until("/", lambda one: one.status_code == 410, headers=way)
+        answer = await edge.until("/", lambda one: one.status_code == 410, headers={**way, **PAGE})
         assert "The scenario checkout is over" in answer.text
         assert "was removed by &lt;b&gt;bo&lt;/b&gt;, 100%." in answer.text
         assert answer.headers["cache-control"] == "no-store"

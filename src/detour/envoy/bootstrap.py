@@ -338,7 +338,10 @@ def _lua(name: str, scripts: Mapping[str, str]) -> Json:
 
 
 def _enter() -> Json:
-    return _lua(ENTER_FILTER, {ENTER: enter_source()})
+    # What it does to a response it does on whatever route the request has come to.
+    made = _lua(ENTER_FILTER, {ENTER: enter_source()})
+    made["typed_config"]["default_source_code"] = {"inline_string": enter_source()}
+    return made
 
 
 def _scenario() -> Json:

@@ -1,27 +1,74 @@
--- At an edge: has a request name the scenario to which its query, its cookie or its origin leads, in the header by which
--- programs name one. A person who opens a link with ?detour=NAME is sent on to the same address without it, and stays
--- in the scenario by a cookie.
+-- At an edge: has a request name the scenario to which its query, its cookie or the page that it comes from leads, in
+-- the header by which programs name one.
+--
+-- A link (?detour=NAME) ends in its scenario whatever the client does with cookies. A browser that opens a page is sent
+-- on to the same address with a cookie, and with a mark behind the name; where it comes back without the cookie it is
+-- sent to the preview host, or shown why not. Any other client is in the scenario at once, and so is where it is
+-- redirected to from there.
 
 local HEADER = "x-detour-scenario"
 
 -- No scenario can be called so: who names one that can't exist is told, and never gets the baseline in silence.
-local NO_NAME = "-"
+local NO_NAME, NO_COOKIES = "-", "-cookies"
+local MARK = "~"
 
-local function name(text)
-  return #text <= 63 and string.match(text, "^[a-z0-9][a-z0-9-]*$") or NO_NAME
+local FRAMES = { iframe = 1, frame = 1, embed = 1, object = 1 }
+
+local function is_name(text)
+  return #text <= 63 and string.find(text, "^[a-z0-9][a-z0-9-]*$") ~= nil and string.sub(text, -1) ~= "-"
 end
 
--- Returns a path without its entries of that key, and the value of the first; nil if it has none.
-local function without_query(path)
+local function name(text)
+  return is_name(text) and text or NO_NAME
+end
+
+local function has_word(words, word)
+  return string.find(" " .. words .. " ", " " .. word .. " ", 1, true) ~= nil
+end
+
+-- Returns the scenario that a parameter's value stands for, "" to leave one, nil if it is the application's own; and
+-- whether it is marked.
+local function meaning(value, everyday)
+  local text = string.gsub(value, "%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+  local marked = string.sub(text, -1) == MARK
+  if marked then text = string.sub(text, 1, -2) end
+  if text == "" then return not marked and "" or nil end
+  if not is_name(text) then return nil end
+  -- An application's own parameter may have such a value; DETOUR_EVERYDAY stands in front of this script.
+  local is_usual = has_word(DETOUR_EVERYDAY, text) or not string.find(text, "%a")
+  if is_usual and not has_word(everyday, text) then return nil end
+  return text, marked
+end
+
+-- Returns what the first link in a path leads to, if there is one, and the path without its links. All else stays as it
+-- is, and where it is.
+local function link_in(path, parameter, everyday)
   local start = string.find(path, "?", 1, true)
-  if not start then return path end
+  if not start then return nil end
   local kept, found = {}, nil
-  for entry in string.gmatch(string.sub(path, start + 1), "[^&]+") do
-    local value = string.match(entry, "^detour=(.*)$")
-    if value then found = found or value else kept[#kept + 1] = entry end
+  for entry in string.gmatch(string.sub(path, start + 1) .. "&", "([^&]*)&") do
+    local scenario, marked
+    if string.sub(entry, 1, #parameter + 1) == parameter .. "=" then
+      scenario, marked = meaning(string.sub(entry, #parameter + 2), everyday)
+    end
+    if scenario then
+      found = found or { scenario = scenario, marked = marked or false }
+    else
+      kept[#kept + 1] = entry
+    end
   end
+  if not found then return nil end
   local query = #kept > 0 and "?" .. table.concat(kept, "&") or ""
-  return string.sub(path, 1, start - 1) .. query, found
+  found.path = string.sub(path, 1, start - 1) .. query
+  return found
+end
+
+-- Adds a query's entry to an address, in front of its fragment.
+local function with_entry(address, entry)
+  local start = string.find(address, "#", 1, true)
+  local head = start and string.sub(address, 1, start - 1) or address
+  local fragment = start and string.sub(address, start) or ""
+  return head .. (string.find(head, "?", 1, true) and "&" or "?") .. entry .. fragment
 end
 
 -- Returns the value of the first cookie of that name that has one. Several lines come joined by ";" or ",", which no
@@ -39,41 +86,181 @@ end
 
 -- Returns the scenario that a host is a preview of, and the domain with its port.
 local function preview(authority, domains)
-  local scenario, domain, port = string.match(authority, "^([a-z0-9-]+)%.([a-z0-9.-]-)%.?(:?%d*)$")
+  local scenario, domain, port = string.match(string.lower(authority), "^([a-z0-9-]+)%.([a-z0-9.-]-)%.?(:?%d*)$")
   for known in string.gmatch(domains, "%S+") do
     if domain == known then return scenario, domain .. port end
   end
 end
 
--- A page on a preview host calls other hosts without a cookie, and a preflight carries no header but its origin.
-local function origin(text, domains)
-  return (preview(string.match(text, "^https?://(.+)$") or "", domains))
+-- Says whether a browser, or what looks like one, asks for a page to be shown.
+local function is_page(headers)
+  local method, mode = headers:get(":method"), headers:get("sec-fetch-mode")
+  if method ~= "GET" and method ~= "HEAD" then return false end
+  if mode then return mode == "navigate" end
+  return string.find(headers:get("accept") or "", "text/html", 1, true) ~= nil
 end
 
-local function send_on(handle, headers, path, value, domains)
-  -- Two slashes in front would lead to another host.
-  local location = string.gsub(path, "^[/\\]+", "/")
+-- Returns the scenario of the preview page that a request comes from. Such a page calls other hosts without a cookie; a
+-- preflight carries no header but its origin, and a script or an image has no origin, or "null", but a referrer. Who
+-- goes from there to another page goes out of the scenario.
+local function page_scenario(headers, domains)
+  local origin = headers:get("origin")
+  if origin and origin ~= "null" then return (preview(string.match(origin, "^https?://(.+)$") or "", domains)) end
+  if is_page(headers) and not FRAMES[headers:get("sec-fetch-dest") or ""] then return nil end
+  return (preview(string.match(headers:get("referer") or "", "^https?://([^/?#]+)") or "", domains))
+end
+
+local function is_secure(headers)
+  return headers:get("x-forwarded-proto") == "https"
+end
+
+-- Returns the lines that set the cookie, or take it away: also those that it may have been set by in another way.
+local function cookie_lines(headers, scenario, domain)
+  local host = string.match(headers:get(":authority") or "", "^[^:]*")
+  local is_below = domain ~= "" and string.sub("." .. string.lower(host), -#domain - 1) == "." .. domain
+  local inside = is_below and "; Domain=" .. domain or ""
+  local secure = is_secure(headers) and "; Secure" or ""
+  local fixed = "; Path=/; HttpOnly"
+  -- In a frame on another site's page a browser keeps no other cookie than this. Who says where a request comes from
+  -- takes the address for a safe one.
+  local is_framed = headers:get("sec-fetch-site") == "cross-site" and FRAMES[headers:get("sec-fetch-dest") or ""]
+  local framed = fixed .. "; SameSite=None; Secure; Partitioned"
+  if scenario ~= "" then
+    return { "detour=" .. scenario .. (is_framed and framed or fixed .. inside .. "; SameSite=Lax" .. secure) }
+  end
+  local gone = "detour=; Max-Age=0" .. fixed
+  local lines = { gone .. "; SameSite=Lax" .. secure }
+  if is_below then lines[2] = gone .. inside .. "; SameSite=Lax" .. secure end
+  if is_framed then lines[#lines + 1] = "detour=; Max-Age=0" .. framed end
+  return lines
+end
+
+local function send_on(handle, location, lines)
   local answer = { [":status"] = "302", ["location"] = location, ["cache-control"] = "no-store" }
-  local _, domain = preview(string.lower(headers:get(":authority") or ""), domains)
-  if domain then
-    -- A preview host says by itself which scenario it is: another one has another host.
-    answer["location"] = "//" .. (value == "" and "" or name(value) .. ".") .. domain .. location
-  else
-    local kept = value == "" and "detour=; Max-Age=0" or "detour=" .. name(value)
-    local is_secure = headers:get("x-forwarded-proto") == "https"
-    answer["set-cookie"] = kept .. "; Path=/; HttpOnly; SameSite=Lax" .. (is_secure and "; Secure" or "")
+  if lines then
+    answer["set-cookie"] = lines
+    -- What the browser has stored of one version is not for the other.
+    answer["clear-site-data"] = '"cache"'
   end
   handle:respond(answer, "")
 end
 
--- The route brings the domains below which scenarios have hosts, with spaces between them.
-function envoy_on_request(handle)
-  local headers, domains = handle:headers(), handle:filterContext():get("previews")
-  local path, value = without_query(headers:get(":path") or "/")
+-- Two slashes in front would lead to another host.
+local function local_path(path)
+  return (string.gsub(path, "^[/\\]+", "/"))
+end
+
+-- Who prefetches a link has not opened it.
+local function is_prefetch(headers)
+  local purpose = headers:get("sec-purpose") or headers:get("purpose") or headers:get("x-moz") or ""
+  return string.find(purpose, "prefetch", 1, true) ~= nil
+end
+
+-- A preview host says by itself which scenario it is: another one has another host.
+local function from_preview(handle, headers, own, domain, link)
   local method = headers:get(":method")
-  if value and (method == "GET" or method == "HEAD") then return send_on(handle, headers, path, value, domains) end
-  local cookies = headers:get("cookie") or ""
-  if value == "" then return headers:replace("cookie", without_cookie(cookies)) end
-  local found = value or cookie(cookies) or origin(headers:get("origin") or "", domains)
-  if found then headers:replace(HEADER, name(found)) end
+  if not link or (method ~= "GET" and method ~= "HEAD") then
+    -- By this header the request takes the host's own routes.
+    return headers:replace(HEADER, own)
+  end
+  local below = link.scenario == "" and "" or link.scenario .. "."
+  send_on(handle, "//" .. below .. domain .. local_path(link.path))
+end
+
+local function leave(handle, headers, context, link)
+  local method = headers:get(":method")
+  if method == "GET" or method == "HEAD" then
+    return send_on(handle, local_path(link.path), cookie_lines(headers, "", context:get("cookie_domain")))
+  end
+  headers:replace(":path", link.path)
+  local cookies = headers:get("cookie")
+  if cookies then headers:replace("cookie", without_cookie(cookies)) end
+end
+
+-- Chooses the route of a scenario, and says whether that leads into it: it may be over, or may never have been.
+local function is_live(handle, scenario)
+  handle:streamInfo():filterState():set("detour.scenario", "envoy.string", scenario)
+  handle:clearRouteCache()
+  handle:metadata()
+  return handle:streamInfo():routeName() ~= "page"
+end
+
+-- A browser comes twice: by a link without mark it is given the cookie, by one with a mark it has to bring it.
+local function open_page(handle, headers, context, link)
+  local path, domain = local_path(link.path), context:get("cookie_domain")
+  if cookie(headers:get("cookie") or "") == link.scenario then return send_on(handle, path) end
+  if not link.marked then
+    local entry = context:get("parameter") .. "=" .. link.scenario .. MARK
+    return send_on(handle, with_entry(path, entry), cookie_lines(headers, link.scenario, domain))
+  end
+  local host = context:get("preview")
+  if host == "" then return headers:replace(HEADER, NO_COOKIES) end
+  local port = string.match(headers:get(":authority") or "", ":%d+$") or ""
+  send_on(handle, "//" .. link.scenario .. "." .. host .. port .. path)
+end
+
+local function enter(handle, headers, context, link)
+  headers:replace(HEADER, link.scenario)
+  if is_page(headers) and (link.marked or is_live(handle, link.scenario)) then
+    return open_page(handle, headers, context, link)
+  end
+  local site, lines = headers:get("sec-fetch-site"), nil
+  local is_kept = cookie(headers:get("cookie") or "") == link.scenario
+  if not is_kept and site ~= "cross-site" and headers:get(":method") ~= "OPTIONS" then
+    lines = table.concat(cookie_lines(headers, link.scenario, context:get("cookie_domain")))
+  end
+  handle:streamInfo():dynamicMetadata():set("detour", "entered", {
+    scenario = link.scenario,
+    entry = context:get("parameter") .. "=" .. link.scenario,
+    host = string.match(string.lower(headers:get(":authority") or ""), "^[^:]*"),
+    hosts = context:get("hosts"),
+    line = lines,
+  })
+  headers:replace(":path", link.path)
+end
+
+-- The route brings `parameter`, and, with spaces between them: the domains below which scenarios have hosts
+-- (`previews`), the hosts that lead to an edge (`hosts`), the scenarios with names that are everyday values (`everyday`).
+function envoy_on_request(handle)
+  local headers, context = handle:headers(), handle:filterContext()
+  local link = link_in(headers:get(":path") or "/", context:get("parameter"), context:get("everyday"))
+  local own, domain = preview(headers:get(":authority") or "", context:get("previews"))
+  if own then return from_preview(handle, headers, own, domain, link) end
+  if link and is_prefetch(headers) then
+    local answer = { [":status"] = "503", ["cache-control"] = "no-store", ["content-type"] = "text/plain" }
+    return handle:respond(answer, "Detour: a link into a scenario is not prefetched; open it.\n")
+  end
+  if link and link.scenario == "" then return leave(handle, headers, context, link) end
+  if link then return enter(handle, headers, context, link) end
+  local there = cookie(headers:get("cookie") or "")
+  if there then return headers:replace(HEADER, name(there)) end
+  local found = page_scenario(headers, context:get("previews"))
+  if not found then return end
+  -- A frame has parts of its own, which do not name the page around it.
+  if is_page(headers) then
+    return enter(handle, headers, context, { scenario = name(found), path = headers:get(":path"), marked = false })
+  end
+  headers:replace(HEADER, name(found))
+end
+
+-- Says whether an address leads back to an edge.
+local function is_edges(location, entered)
+  local host = string.match(string.lower(location), "^https?://([^/?#:\\]+)") or string.match(location, "^//([^/?#:\\]+)")
+  if not host then return not string.find(location, "^%a[%w+.-]*:") and string.sub(location, 1, 2) ~= "/\\" end
+  return host == entered.host or has_word(entered.hosts, host)
+end
+
+-- Who came in by a link keeps the scenario: by a cookie if the client has some, and where it is redirected to, anyway.
+function envoy_on_response(handle)
+  local entered = (handle:streamInfo():dynamicMetadata():get("detour") or {})["entered"]
+  local headers = handle:headers()
+  if not entered or headers:get(HEADER) ~= entered.scenario then return end
+  if entered.line then
+    headers:add("set-cookie", entered.line)
+    headers:replace("clear-site-data", '"cache"')
+  end
+  local location = headers:get("location")
+  if location and is_edges(location, entered) then
+    headers:replace("location", with_entry(location, entered.entry))
+  end
 end

@@ -7,6 +7,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
+from detour.envoy.vocabulary import EVERYDAY
 from detour.mesh import Naming
 
 _COMMENT = re.compile(r"^\s*--[^\n]*$", re.MULTILINE)
@@ -64,8 +65,8 @@ def guard_source() -> str:
 
 @cache
 def enter_source() -> str:
-    """Return the code that puts a request into the scenario that its query, cookie or origin names."""
-    return _code("enter.lua")
+    """Return the code that puts a request into the scenario that its query, its cookie or its page names."""
+    return f'DETOUR_EVERYDAY = "{" ".join(EVERYDAY)}"\n' + _code("enter.lua")
 
 
 @cache

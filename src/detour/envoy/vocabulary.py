@@ -29,6 +29,16 @@ ENTER_FILTER: Final = "detour.enter"
 
 ENTER: Final = "enter"
 
+EVERYDAY: Final = ("true", "false", "yes", "no", "on", "off", "null", "none", "undefined")
+"""Values that applications give parameters of their own. Like numbers they are taken for the name of a scenario
+only where there is one of that name."""
+
+NO_COOKIES: Final = "-cookies"
+"""What stands in place of a scenario's name, and can be none, where a browser kept no cookie."""
+
+PAGE: Final = "page"
+"""The name of routes that lead into no scenario, but to a page that says why."""
+
 NAME_FILTER: Final = "detour.name"
 """Finds which scenario a request names, in its header or its cookie, and has it choose its route anew. No Lua."""
 
@@ -99,6 +109,7 @@ LOOKED_AT_BY_EDGES: Final = (
     "baggage",
     "cookie",
     "origin",
+    "referer",
     SCENARIO_HEADER,
     TOKEN_HEADER,
     *FROM_OUTSIDE,

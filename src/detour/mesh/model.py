@@ -180,6 +180,9 @@ class Settings:
         edge_url: Where people reach an edge, such as `https://staging.example.test:8443`; empty if nobody said.
         edge_badge: Whether pages in a scenario carry a badge that names it.
         naming: Which service a host name means.
+        edge_parameter: The query parameter of links into a scenario.
+        edge_cookie_domain: The domain, on all of whose hosts the cookie of a scenario holds; by default on the one
+            host that it was entered on.
     """
 
     carriers: tuple[Carrier, ...] = (Carrier.BAGGAGE,)
@@ -188,6 +191,8 @@ class Settings:
     edge_url: str = ""
     edge_badge: bool = False
     naming: Naming = field(default_factory=Naming)
+    edge_parameter: str = "detour"
+    edge_cookie_domain: str = ""
 
     def links(self, scenario: str) -> tuple[str, ...]:
         """Return the links that open an edge in a scenario: its preview hosts, then the edge's own address."""
@@ -196,7 +201,7 @@ class Settings:
         scheme, _, authority = self.edge_url.partition("://")
         _, colon, port = authority.partition(":")
         previews = (f"{scheme}://{scenario}.{domain}{colon}{port}/" for domain in sorted(self.edge_previews))
-        return (*previews, f"{self.edge_url}/?detour={scenario}")
+        return (*previews, f"{self.edge_url}/?{self.edge_parameter}={scenario}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,20 +21,30 @@ from xds.type.matcher.v3 import matcher_pb2
 
 from detour.envoy.vocabulary import (
     ENTER_FILTER,
+    FAULT_FILTER,
     FROM_OUTSIDE,
+    LUA_FILTER,
+    NAME_FILTER,
+    NO_COOKIES,
+    SCENARIO_FILTER,
+    SCENARIO_HEADER,
     SCENARIO_STATE,
+    TOKEN_FILTER,
     TOKEN_HEADER,
 )
 from detour.mesh import Carrier, Mesh, Scenarios
 from detour.xds.entering_routes import Outside
+from detour.xds.links import Links
 from detour.xds.messages import packed
-from detour.xds.pages import badge_style, ended_page, unknown_page
+from detour.xds.pages import badge_style, ended_pages, no_cookie_pages, unknown_pages
 from detour.xds.route_parts import (
     Callers,
     answer,
-    matches,
+    contains,
+    present,
     specifier,
     specifier_name,
+    switch_on,
 )
 from detour.xds.scenario_routes import Inside
 
@@ -83,13 +93,14 @@ class _Hosts:
     """Makes the virtual hosts of an edge."""
 
     def __init__(self, callers: Callers, mesh: Mesh, *, trusted: bool) -> None:
-        settings, previews = mesh.settings, tuple(sorted(mesh.settings.edge_previews))
+        settings, links = mesh.settings, Links.of(mesh)
         self.choosing = _choosing(callers, mesh, trusted=trusted)
         self._trusted = trusted
         self._scenarios = mesh.scenarios
         self._has_badge = settings.edge_badge
-        self._inside = Inside(self.choosing, trusted=trusted, has_badge=self._has_badge)
-        self._outside = Outside(self._inside, mesh.scenarios, previews)
+        self._inside = Inside(self.choosing, trusted=trusted, has_badge=self._has_badge, parameter=links.parameter)
+        self._links = links
+        self._outside = Outside(self._inside, mesh.scenarios, links)
 
     def ordinary(self, host: str, service: str) -> components_pb2.VirtualHost:
         """Return a host on which a request may bring a scenario by header, query, cookie or origin."""
@@ -101,21 +112,19 @@ class _Hosts:
         by_name = made.matcher.matcher_tree.exact_match_map.map
         for name, inside in self._insides(service):
             by_name[name].CopyFrom(_leading_to(inside))
-        if not by_name:
-            # Envoy wants a tree with something in it; nobody's scenario is called so.
-            by_name["-"].CopyFrom(_leading_to([unknown_page()]))
+        by_name[NO_COOKIES].CopyFrom(_leading_to(no_cookie_pages(self._links.parameter)))
         made.matcher.on_no_match.CopyFrom(_leading_to(self._outside.ways_in(service)))
         return made
 
     def previews(self, domain: str, service: str) -> Iterator[components_pb2.VirtualHost]:
         """Yield a host for each scenario, and one for all others below the domain."""
-        leaving = self._leaving()
+        leaving, parameter = self._leaving(service), self._links.parameter
         for name, inside in self._insides(service):
             host = self._host(f"{name}.{domain}")
             host.routes.extend([leaving, *inside])
             yield host
         others = self._host(f"*.{domain}")
-        others.routes.extend([leaving, unknown_page()])
+        others.routes.extend([leaving, *unknown_pages(parameter)])
         yield others
 
     def _host(self, domain: str) -> components_pb2.VirtualHost:
@@ -129,13 +138,17 @@ class _Hosts:
             routes = self._inside.routes(name, overrides, service)
             yield name, [*([badge_style()] if self._has_badge else ()), *routes]
         for name, what in sorted(known.ended.items()):
-            yield name, [ended_page(name, what)]
+            yield name, ended_pages(name, what, self._links.parameter)
 
-    def _leaving(self) -> components_pb2.Route:
-        """Return the route of a preview host's requests that lead elsewhere; Lua answers them all."""
-        made = unknown_page(matches(":method", "GET|HEAD"))
-        made.match.query_parameters.add(name="detour", present_match=True)
-        made.typed_per_filter_config[ENTER_FILTER].CopyFrom(self._outside.entering)
+    def _leaving(self, service: str) -> components_pb2.Route:
+        """Return the route of a preview host's requests that may lead elsewhere.
+
+        Lua answers those that do; it gives all others the header, by which they take the host's own routes.
+        """
+        made = unknown_pages(self._links.parameter)[-1]
+        made.match.headers.extend([contains(":path", self._links.naming), present(SCENARIO_HEADER, is_absent=True)])
+        made.typed_per_filter_config[ENTER_FILTER].CopyFrom(self._links.entering(service))
+        switch_on(made, {NAME_FILTER, TOKEN_FILTER, FAULT_FILTER, LUA_FILTER, SCENARIO_FILTER})
         return made
 
 

@@ -4,18 +4,14 @@ Nearly every request brings nothing, and meets one route. One that may bring a s
 its route anew: then it is in that scenario, or has the route that it would have had anyway.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
-from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from envoy.type.matcher.v3 import filter_state_pb2, regex_pb2, string_pb2
-from google.protobuf.any_pb2 import Any
 
 from detour.envoy.vocabulary import (
-    ENTER,
     ENTER_FILTER,
     FAULT_FILTER,
     LUA_FILTER,
@@ -29,13 +25,12 @@ from detour.envoy.vocabulary import (
 )
 from detour.mesh import Carrier, Scenarios
 from detour.overrides import Kind
-from detour.xds.pages import unknown_page
+from detour.xds.links import Links
+from detour.xds.pages import unknown_pages
 from detour.xds.route_parts import (
     BY_CLUSTER,
     absent,
     contains,
-    enabled,
-    matches,
     override_routes,
     plain_route,
     present,
@@ -48,9 +43,8 @@ from detour.xds.scenario_routes import Inside, to
 from detour.xds.signed_routes import guarded, signed_routes
 
 _NAMING: Final = f"{SCENARIO_COOKIE}="
-"""What stands in the path, or among the cookies, of a request that may name a scenario."""
+"""What stands among the cookies of a request that may name a scenario."""
 _NAMING_NOTHING: Final = f"{_NAMING};"
-"""What stands among cookies where one names nothing, and another may follow."""
 
 _ANY_NAME: Final = filter_state_pb2.FilterStateMatcher(
     key=SCENARIO_STATE, string_match=string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=".*"))
@@ -64,25 +58,17 @@ class Outside:
     Args:
         inside: What holds for those in one.
         scenarios: The scenarios that there are; None if nobody keeps any.
-        previews: The domains below which scenarios have hosts.
+        links: What holds for links into scenarios.
     """
 
     inside: Inside
     scenarios: Scenarios | None
-    previews: Sequence[str]
+    links: Links
 
     def routes(self, service: str) -> Iterator[components_pb2.Route]:
         """Yield the routes of requests to a service, as if there were no scenarios."""
         yield self._straight(service)
         yield from self._with_baggage(service)
-
-    @property
-    def entering(self) -> Any:
-        """Have Lua look for a link into a scenario in a route's requests."""
-        # By name: inline, the code would be a Lua state of its own for each route, and each scenario has some.
-        config = lua_pb2.LuaPerRoute(name=ENTER)
-        config.filter_context.update({"previews": " ".join(self.previews)})
-        return enabled(config)
 
     def ways_in(self, service: str) -> Iterator[components_pb2.Route]:
         """Yield the routes of requests that may bring a scenario, and of all others.
@@ -90,32 +76,23 @@ class Outside:
         Who may bring one takes the route that he would take without, on which he is looked at. What most requests
         are comes first: each look at a header costs.
         """
-        cookie, no_link = contains("cookie", _NAMING), absent(":path", _NAMING)
-        # A page's own calls bring an origin, too: only those of preview hosts are looked at.
-        no_preview = [absent("origin", f".{domain}") for domain in self.previews]
-        nothing = [absent("cookie", _NAMING), no_link, *no_preview, present(SCENARIO_HEADER, is_absent=True)]
+        cookie, no_link = contains("cookie", _NAMING), absent(":path", self.links.naming)
+        nothing = [absent("cookie", _NAMING), *self.links.absent(), present(SCENARIO_HEADER, is_absent=True)]
         yield _with_headers(self._straight(service), *nothing)
-        unknown = unknown_page()
-        unknown.match.filter_state.append(_ANY_NAME)
-        yield unknown
+        for unknown in unknown_pages(self.links.parameter):
+            unknown.match.filter_state.append(_ANY_NAME)
+            yield unknown
         without, with_baggage = self._without_baggage(service), list(self._with_baggage(service))
         only_cookie = _with_headers(without, cookie, no_link, absent("cookie", _NAMING_NOTHING))
         yield from self._looked_at([only_cookie], service)
-        by_header = [unknown_page(*self._no_baggage()), unknown_page()]
+        # Nobody gets there: a header that is there is one that names a scenario.
+        (nowhere,) = unknown_pages(self.links.parameter)[-1:]
+        by_header = [_with_headers(nowhere, *self._no_baggage()), nowhere]
         yield from self._looked_at(by_header, service, present(SCENARIO_HEADER))
-        for link in self._links():
+        for link in self.links.present():
             yield from self._looked_at([without, *with_baggage], service, link, is_link=True)
         yield from self._looked_at([without, *with_baggage], service, cookie)
         yield from self.routes(service)
-
-    def _links(self) -> Iterator[components_pb2.HeaderMatcher]:
-        """Yield what tells requests with a scenario in their query or their origin, and some others."""
-        # Not by Envoy's matcher of queries, which takes every request's path apart.
-        yield contains(":path", _NAMING)
-        for domain in self.previews:
-            yield matches("origin", rf"https?://[a-z0-9-]+\.{re.escape(domain)}(:[0-9]+)?")
-        # Behind a cookie that says nothing may stand another one; only Lua looks further.
-        yield contains("cookie", _NAMING_NOTHING)
 
     def _looked_at(
         self,
@@ -132,7 +109,7 @@ class Outside:
         for one in routes:
             made = _with_headers(one, *headers)
             if is_link:
-                made.typed_per_filter_config[ENTER_FILTER].CopyFrom(self.entering)
+                made.typed_per_filter_config[ENTER_FILTER].CopyFrom(self.links.entering(service))
             switch_on(made, needed)
             yield made
             needed = {NAME_FILTER, TOKEN_FILTER, FAULT_FILTER, LUA_FILTER, SCENARIO_FILTER}

@@ -1,13 +1,19 @@
 """What an edge shows to people: pages where a scenario can't be entered, and a badge on pages in one."""
 
+import json
+from dataclasses import dataclass
 from html import escape
+from http import HTTPStatus
 from typing import Final
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.core.v3 import substitution_format_string_pb2 as format_pb2
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
 
-from detour.xds.route_parts import ANY_PATH, setting
+from detour.envoy.vocabulary import PAGE
+from detour.xds.route_parts import ANY_PATH, contains, matches, setting
+
+_GRPC_NOT_FOUND: Final = "5"
 
 _PAGE: Final = """\
 <!doctype html>
@@ -23,7 +29,7 @@ _PAGE: Final = """\
 <main>
 <h1>{title}</h1>
 <p>{words}</p>
-<p><a href="?detour=">Go on without it</a>: you then see what everybody sees.</p>
+<p><a href="{leaving}">Go on without it</a>: you then see what everybody sees.</p>
 </main>
 """
 
@@ -46,15 +52,15 @@ _STYLE: Final = """\
 
 _BADGE: Final = (
     f'<link rel="stylesheet" href="{_STYLE_PATH}">'
-    '<aside class="detour-badge" aria-label="Detour">In the scenario {name} <a href="?detour=">leave</a>'
+    '<aside class="detour-badge" aria-label="Detour">In the scenario {name} <a href="?{parameter}=">leave</a>'
     '<input type="checkbox" id="detour-badge-hidden" aria-label="hide this badge">'
     '<label for="detour-badge-hidden" aria-hidden="true" title="hide">&times;</label></aside>'
 )
 
 
-def badge_of(scenario: str) -> str:
+def badge_of(scenario: str, parameter: str) -> str:
     """Return the badge of pages in a scenario: it names it, leads out of it, and can be hidden."""
-    return _BADGE.format(name=f"<b>{escape(scenario)}</b>")
+    return _BADGE.format(name=f"<b>{escape(scenario)}</b>", parameter=parameter)
 
 
 def badge_style() -> components_pb2.Route:
@@ -73,34 +79,82 @@ def badge_style() -> components_pb2.Route:
     return made
 
 
-def ended_page(name: str, what: str) -> components_pb2.Route:
-    """Return the route of requests to a scenario whose time is over.
+def ended_pages(name: str, what: str, parameter: str) -> list[components_pb2.Route]:
+    """Return the routes of requests to a scenario whose time is over.
 
     Args:
         name: Which.
         what: What became of it: "expired at ...".
+        parameter: That of links into scenarios.
     """
-    words = f"{escape(what)}. Whoever sent you here can make it anew, or extend it."
-    return _page(410, f"The scenario {escape(name)} is over", f"It {words}")
+    words = f"It {what}. Whoever sent you here can make it anew, or extend it."
+    return _Page(410, f"The scenario {name} is over", words).routes(parameter)
 
 
-def unknown_page(*headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
-    """Return the route of requests to a scenario that never was."""
-    words = "There is none of that name, or it ended long ago. Perhaps the link was cut off?"
-    return _page(404, "There is no such scenario", words, *headers)
-
-
-def _page(status: int, title: str, words: str, *headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
-    # Percent signs are command operators there.
-    text = _PAGE.format(title=title, words=words).replace("%", "%%")
-    made = components_pb2.Route(
-        match=components_pb2.RouteMatch(prefix=ANY_PATH, headers=headers),
-        direct_response=components_pb2.DirectResponseAction(
-            status=status,
-            body_format=format_pb2.SubstitutionFormatString(
-                text_format_source=base_pb2.DataSource(inline_string=text), content_type="text/html; charset=utf-8"
-            ),
-        ),
+def unknown_pages(parameter: str) -> list[components_pb2.Route]:
+    """Return the routes of requests to a scenario that never was; the last one is for any of them."""
+    words = (
+        "There is none of that name, or it ended long ago. Perhaps the link was cut off? If the application itself "
+        f"has a parameter {parameter}, edge.parameter in the mesh file gives links another one."
     )
-    made.response_headers_to_add.append(setting("cache-control", "no-store"))
-    return made
+    return _Page(404, "There is no such scenario", words).routes(parameter)
+
+
+def no_cookie_pages(parameter: str) -> list[components_pb2.Route]:
+    """Return the routes of browsers that were given the cookie of a scenario and came back without it."""
+    words = (
+        "A scenario needs a cookie here, and your browser has not kept it: it may refuse all cookies, or those of "
+        "pages in a frame. Allow cookies for this site, or open the link in a window of its own. A preview host "
+        "needs none (edge.previews in the mesh file)."
+    )
+    return _Page(403, "The scenario can't be entered", words).routes(parameter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What is wrong, for people and for programs."""
+
+    status: int
+    title: str
+    words: str
+
+    def routes(self, parameter: str) -> list[components_pb2.Route]:
+        """Return a route for each kind of client, by what it says that it takes; the last one is for any."""
+        grpc = self._answer(
+            "text/plain", f"{self.title}. {self.words}", matches("content-type", "application/grpc.*")
+        )
+        grpc.response_headers_to_add.append(setting("grpc-status", _GRPC_NOT_FOUND))
+        takes_pages = contains("accept", "text/html")
+        takes_data = matches("accept", r".*application/([a-z.-]+\+)?json.*")
+        return [
+            grpc,
+            self._answer("text/html; charset=utf-8", self._html(parameter), takes_pages),
+            self._answer("application/problem+json", self._json(), takes_data),
+            self._answer("text/plain; charset=utf-8", f"Detour: {self.title}. {self.words}\n"),
+        ]
+
+    def _html(self, parameter: str) -> str:
+        title, words = escape(self.title), escape(self.words)
+        return _PAGE.format(title=title, words=words, leaving=f"?{parameter}=")
+
+    def _json(self) -> str:
+        # RFC 9457, section 4.2.1: of such a type the title is that of the status.
+        title, detail = HTTPStatus(self.status).phrase, f"{self.title}. {self.words}"
+        problem = {"type": "about:blank", "title": title, "status": self.status, "detail": detail}
+        return json.dumps(problem)
+
+    def _answer(self, kind: str, text: str, *headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
+        made = components_pb2.Route(
+            name=PAGE,
+            match=components_pb2.RouteMatch(prefix=ANY_PATH, headers=headers),
+            direct_response=components_pb2.DirectResponseAction(
+                status=self.status,
+                body_format=format_pb2.SubstitutionFormatString(
+                    # Percent signs are command operators there.
+                    text_format_source=base_pb2.DataSource(inline_string=text.replace("%", "%%")),
+                    content_type=kind,
+                ),
+            ),
+        )
+        made.response_headers_to_add.append(setting("cache-control", "no-store"))
+        return made

@@ -58,11 +58,13 @@ class Inside:
         choosing: Which headers of requests from outside may choose; None if none may.
         trusted: Whether they may without a token.
         has_badge: Whether pages carry a badge that names the scenario.
+        parameter: That of links into scenarios.
     """
 
     choosing: Callers | None
     trusted: bool
     has_badge: bool
+    parameter: str
 
     def routes(self, name: str, overrides: Overrides, service: str) -> Sequence[components_pb2.Route]:
         """Return the routes in one scenario, for requests to a service; they are to be copied, and never changed.
@@ -106,7 +108,7 @@ class Inside:
         adding = lua_pb2.LuaPerRoute(name=ADD_SCENARIO)
         adding.filter_context.update({"baggage": baggage, **({"trusts": True} if self.trusted else {})})
         if self.has_badge:
-            adding.filter_context.update({"badge": badge_of(name)})
+            adding.filter_context.update({"badge": badge_of(name, self.parameter)})
         return enabled(adding)
 
     def _guarded(self, made: components_pb2.Route, *, is_open: bool) -> components_pb2.Route:

@@ -20,6 +20,8 @@ edge:
   previews: {preview.example.test: web}
   url: https://staging.example.test:8443/
   badge: true
+  parameter: scenario
+  cookie_domain: example.test
 services:
   users:
     protocol: http2
@@ -72,7 +74,15 @@ def test_a_full_file_gives_the_whole_mesh(tmp_path):
     web = Service("web", (Endpoint("127.0.0.1", 9000),), retries=RetryPolicy(3))
     hosts = MappingProxyType({"*": "web", "*.example.test": "users"})
     previews, url = MappingProxyType({"preview.example.test": "web"}), "https://staging.example.test:8443"
-    settings = Settings((Carrier.BAGGAGE, Carrier.OPENTRACING), hosts, previews, url, edge_badge=True)
+    settings = Settings(
+        (Carrier.BAGGAGE, Carrier.OPENTRACING),
+        hosts,
+        previews,
+        url,
+        edge_badge=True,
+        edge_parameter="scenario",
+        edge_cookie_domain="example.test",
+    )
     assert read(file) == Mesh.of([users, web], [pr_42, OffloadedDeployment("users", "next")], settings)
 
 
@@ -274,6 +284,20 @@ def test_two_deployments_of_one_name_are_told_with_both_lines():
             ),
         ),
         ("{badge: maybe}", 'edge.badge: expected true or false, got "maybe"'),
+        (
+            "{parameter: a b}",
+            (
+                "edge.parameter: expected the name of a query parameter: at most 63 letters, digits, dots, dashes, "
+                'underscores, got "a b"'
+            ),
+        ),
+        (
+            "{cookie_domain: .example.test}",
+            (
+                'edge.cookie_domain: expected a lower-case domain without port, such as "preview.example.test", '
+                'got ".example.test"'
+            ),
+        ),
         ("{host: {}}", 'edge.host: unknown key, did you mean "hosts"?'),
         ("web", 'edge: expected a mapping of keys to values, got "web"'),
     ],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,7 @@ from detour.mesh import Carrier, Endpoint, Protocol, is_name, parse_duration
 _Value = TypeVar("_Value")
 _Item = TypeVar("_Item", bound=Hashable)
 
+_PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,63}", re.ASCII)
 _EDGE_URL = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?/?", re.ASCII)
 
 LIST = "list"
@@ -106,6 +107,14 @@ def _edge_url(text: str) -> str:
     return text.removesuffix("/")
 
 
+def _parameter(text: str) -> str:
+    if not _PARAMETER.fullmatch(text):
+        raise ValueError(
+            "expected the name of a query parameter: at most 63 letters, digits, dots, dashes, underscores"
+        )
+    return text
+
+
 def _moment(text: str) -> datetime:
     with suppress(ValueError, OverflowError):
         moment = datetime.fromisoformat(text)
@@ -131,6 +140,7 @@ Host = Annotated[str, _from_text(_host)]
 Flag = Annotated[bool, PlainValidator(_flag)]
 EdgeUrl = Annotated[str, _from_text(_edge_url)]
 Domain = Annotated[str, _from_text(_domain)]
+Parameter = Annotated[str, _from_text(_parameter)]
 Timeout = Annotated[timedelta, _from_text(parse_duration)]
 Moment = Annotated[datetime, _from_text(_moment)]
 Attempts = Annotated[int, _from_text(_attempts)]
@@ -188,6 +198,20 @@ class Edge(Keys):
     previews: Annotated[dict[Domain, ServiceName], _Blank] = {}
     url: EdgeUrl = ""
     badge: Flag = False
+    parameter: Parameter = "detour"
+    cookie_domain: Domain = ""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What stands here, as the mesh's settings have it."""
+        return {
+            "edge_hosts": MappingProxyType(self.hosts),
+            "edge_previews": MappingProxyType(self.previews),
+            "edge_url": self.url,
+            "edge_badge": self.badge,
+            "edge_parameter": self.parameter,
+            "edge_cookie_domain": self.cookie_domain,
+        }
 
 
 class File(Keys):
@@ -206,11 +230,5 @@ class File(Keys):
                 for service, keys in self.services.items()
                 for name, deployment in keys.deployments.items()
             ),
-            mesh.Settings(
-                self.carriers,
-                MappingProxyType(self.edge.hosts),
-                MappingProxyType(self.edge.previews),
-                self.edge.url,
-                self.edge.badge,
-            ),
+            mesh.Settings(self.carriers, **self.edge.settings),
         )
