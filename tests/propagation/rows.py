@@ -11,6 +11,12 @@ _HERE: Final = Path(__file__).parent
 VIA: Final = " > "
 """Stands between a service's own producer and the client by which the message's handler calls on."""
 
+OUTLIVING: Final = f"outliving{VIA}"
+"""Stands before the client of work that goes on when its request is long over; it must leave without overrides."""
+
+AFTER_RESPONSE: Final = (("DETOUR_AFTER_RESPONSE", "0"),)
+"""Has overrides end with the response, so that what still carries them is part of the request."""
+
 _GRPC: Final = ("grpc-unary", "grpc-client-stream", "grpc-server-stream", "grpc-bidi-stream")
 _SYNC: Final = ("requests", "httpx", "urllib3", *_GRPC)
 _ASYNC: Final = ("httpx", "aiohttp", *_GRPC)
@@ -66,20 +72,57 @@ _ASYNC_PRODUCERS: Final = ("aio-pika", "aiokafka", *_SYNC_PRODUCERS)
 
 
 def _sync(name: str, command: tuple[str, ...], *more: str, entry: str = "", prefix: str = "") -> Service:
-    return Service(name, command, (*_SYNC, *more, *_SYNC_PRODUCERS), entry, prefix)
+    return Service(name, command, (*_SYNC, *more, *_SYNC_PRODUCERS), entry, prefix, variables=AFTER_RESPONSE)
 
 
 def _async(name: str, command: tuple[str, ...], *more: str, entry: str = "", prefix: str = "") -> Service:
-    return Service(name, command, (*_ASYNC, *more, *_ASYNC_PRODUCERS), entry, prefix)
+    return Service(name, command, (*_ASYNC, *more, *_ASYNC_PRODUCERS), entry, prefix, variables=AFTER_RESPONSE)
+
+
+def _late(*ways: str, client: str = "requests") -> Iterator[str]:
+    """Give the clients by which a service calls on late, in what its framework runs behind the handler."""
+    return (f"{way}{VIA}{client}" for way in ways)
+
+
+def _outliving(*clients: str) -> Iterator[str]:
+    return (f"{OUTLIVING}{client}" for client in clients)
 
 
 _PYTHON: Final = (
-    _sync("Flask", _python("flask_service"), "thread pool", "thread pool's map", "thread", "timer"),
-    _sync("Django (WSGI)", _python("django_service")),
-    _sync("Django (ASGI)", _python("django_service", "asgi")),
-    _sync("FastAPI, in its thread pool", _python("fastapi_service"), prefix="sync "),
+    _sync(
+        "Flask",
+        _python("flask_service"),
+        "thread pool",
+        "thread pool's map",
+        "thread",
+        "timer",
+        *_late("lazy body", "stream_with_context", "call_on_close"),
+        *_outliving("requests", "timer", "subclass of thread"),
+    ),
+    _sync(
+        "Django (WSGI)",
+        _python("django_service"),
+        *_late("lazy body", "closer", "request_finished"),
+        *_outliving("requests"),
+    ),
+    _sync(
+        "Django (ASGI)",
+        _python("django_service", "asgi"),
+        *_late("lazy body", "closer", "request_finished"),
+        *_outliving("requests"),
+    ),
+    _sync(
+        "FastAPI, in its thread pool",
+        _python("fastapi_service"),
+        *_late("lazy body"),
+        *_outliving("requests"),
+        prefix="sync ",
+    ),
     _sync("Starlette, background function", _python("starlette_service"), prefix="function: "),
-    *(_sync(f"gRPC, {kind}", _python("grpc_service"), entry=kind) for kind in _GRPC),
+    *(
+        _sync(f"gRPC, {kind}", _python("grpc_service"), *_late("callback"), *_outliving("requests"), entry=kind)
+        for kind in _GRPC
+    ),
     Service(
         "gevent",
         _python("gevent_service"),
@@ -98,16 +141,50 @@ _PYTHON: Final = (
             "gevent pool's imap",
             "gevent thread pool",
             "raw greenlet",
+            *_late("lazy body", "call_on_close"),
+            *_outliving("requests", "timer", "gevent.spawn"),
             *_SYNC_PRODUCERS,
         ),
+        variables=AFTER_RESPONSE,
     ),
-    _async("Django (ASGI), async view", _python("django_service", "asgi"), prefix="async "),
-    _async("FastAPI", _python("fastapi_service"), "task", "executor", "to_thread"),
+    _async(
+        "Django (ASGI), async view",
+        _python("django_service", "asgi"),
+        *_late("lazy body", client="httpx"),
+        *_outliving("httpx"),
+        prefix="async ",
+    ),
+    _async(
+        "FastAPI",
+        _python("fastapi_service"),
+        "task",
+        "executor",
+        "to_thread",
+        *_late("lazy body", client="httpx"),
+        *_outliving("httpx", "call_later"),
+    ),
     _async("FastAPI, background task", _python("fastapi_service"), prefix="background "),
-    _async("Starlette", _python("starlette_service")),
+    _async("Starlette", _python("starlette_service"), *_late("lazy body", client="httpx"), *_outliving("httpx")),
     _async("Starlette, background coroutine", _python("starlette_service"), prefix="coroutine: "),
-    _async("aiohttp", _python("aiohttp_service"), "task", "executor", "to_thread"),
-    *(_async(f"gRPC asyncio, {kind}", _python("grpc_aio_service"), entry=kind) for kind in _GRPC),
+    _async(
+        "aiohttp",
+        _python("aiohttp_service"),
+        "task",
+        "executor",
+        "to_thread",
+        *_late("lazy body", "on_response_prepare", client="httpx"),
+        *_outliving("httpx", "call_later"),
+    ),
+    *(
+        _async(
+            f"gRPC asyncio, {kind}",
+            _python("grpc_aio_service"),
+            *_late("callback"),
+            *_outliving("httpx"),
+            entry=kind,
+        )
+        for kind in _GRPC
+    ),
 )
 
 

@@ -34,6 +34,10 @@ suite writes this page: `make test-propagation`.
 A service that calls on by a queue sends a message, and whoever takes it calls on in turn: what is told is what
 arrived in the end. `delay > httpx` is a task that was sent by `delay`, and whose handler calls on by httpx.
 
+What a framework runs later on behalf of a request is named before the client: `lazy body > requests`. Work that is
+`outliving` its request goes on long after the response: **kept** means that it left without overrides. They end
+with the response in these services (`DETOUR_AFTER_RESPONSE=0`).
+
 "OpenTelemetry alone" is what its own instrumentations do, switched on as `opentelemetry-instrument` does it; "with
 Detour" is the same service behind `detour.sdk.install()` and its likes. {count} pairs:
 """

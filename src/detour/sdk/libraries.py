@@ -37,11 +37,23 @@ class Library:
 LIBRARIES: Final = (
     # Servers.
     Library("flask", "flask", ("flask",)),
+    Library("flask", "flask.app", mend="wsgi"),
     Library("fastapi", "fastapi", ("fastapi",)),
     Library(
         "starlette", "starlette.applications", ("starlette",), matters=False
     ),  # FastAPI imports it, and has its own
+    Library("starlette", "starlette.applications", mend="asgi"),
     Library("django", "django.core.handlers.base", mend="django"),
+    Library("django", "django.core.handlers.wsgi", mend="wsgi"),
+    Library("django", "django.core.handlers.asgi", mend="asgi"),
+    Library("bottle", "bottle", mend="wsgi"),
+    Library("falcon", "falcon.app", mend="wsgi"),
+    Library("falcon", "falcon.asgi.app", mend="asgi"),
+    Library("pyramid", "pyramid.router", mend="wsgi"),
+    Library("litestar", "litestar.app", mend="asgi"),
+    Library("quart", "quart.app", mend="asgi"),
+    Library("wsgi", "opentelemetry.instrumentation.wsgi", mend="wsgi"),
+    Library("asgi", "opentelemetry.instrumentation.asgi", mend="asgi"),
     Library("aiohttp-server", "aiohttp.web_app", ("aiohttp-server",), mend="aiohttp_server"),
     # Clients.
     Library("requests", "requests", ("requests",)),
@@ -50,7 +62,7 @@ LIBRARIES: Final = (
     Library("urllib3", "urllib3", ("urllib3",), matters=False),  # other clients are made of it
     Library("urllib", "urllib.request", ("urllib",), matters=False),  # the standard library imports it itself
     # Both.
-    Library("grpc", "grpc", ("grpc_client", "grpc_server", "grpc_aio_client", "grpc_aio_server")),
+    Library("grpc", "grpc", ("grpc_client", "grpc_server", "grpc_aio_client", "grpc_aio_server"), mend="grpc"),
     # Queues.
     Library("celery", "celery", ("celery",)),
     Library("pika", "pika", ("pika",), mend="pika"),

@@ -142,6 +142,30 @@ def entered(headers: Mapping[str, str], scope: Scope) -> Context | None:
     return None if context is current else context
 
 
+def outgoing(header: str) -> str | None:
+    """Return the baggage of a call that goes out now; None if it may go out as it is.
+
+    Args:
+        header: What the call has so far, from the service and from OpenTelemetry, if that has written it.
+    """
+    if not baggage.get_all():
+        return None
+    headers: dict[str, str] = {}
+    _ALONE.inject(headers)
+    own = headers.get(BAGGAGE)
+    if not own or header.endswith(own):
+        return None
+    keys = {_key(member) for member in own.split(",")}
+    kept = [member for member in header.split(",") if member.strip() and _key(member) not in keys]
+    while kept and len(",".join(kept)) + 1 + len(own) > HEADER_MAX:
+        kept.pop()
+    return ",".join([*kept, own])
+
+
+def _key(member: str) -> str:
+    return member.partition("=")[0].strip()
+
+
 def _scope(context: Context, own: Overrides, before: Overrides) -> Scope:
     """Return the scope of overrides that came in; of one request, whoever reads its headers first makes it."""
     if _is_same(scope_of(context)) and (not before or before == own):

@@ -4,9 +4,9 @@ from propagation.services.setup import set_up
 
 set_up()
 
-from flask import Flask  # noqa: E402
+from flask import Flask, Response, stream_with_context  # noqa: E402
 
-from propagation.services import sync_clients, threaded  # noqa: E402
+from propagation.services import late, sync_clients, threaded  # noqa: E402
 
 app = Flask(__name__)
 
@@ -18,10 +18,21 @@ def ready() -> str:
 
 
 @app.get("/<client>/<number>")
-def call(client: str, number: str) -> str:
-    """Call on."""
-    sync_clients.call(client, number)
-    return number
+def call(client: str, number: str) -> Response:
+    """Call on: at once, or late."""
+    way, client = late.split(client)
+    if way == "lazy body":
+        return Response(late.body(client, number))
+    if way == "stream_with_context":
+        return Response(stream_with_context(late.body(client, number)))
+    response = Response(number)
+    if way == "call_on_close":
+        response.call_on_close(lambda: sync_clients.call(client, number))
+    elif way == "outliving":
+        late.outlive(client, number)
+    else:
+        sync_clients.call(client, number)
+    return response
 
 
 threaded.serve(app)

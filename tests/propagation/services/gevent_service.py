@@ -16,10 +16,10 @@ import gevent.event  # noqa: E402
 import gevent.pool  # noqa: E402
 import gevent.threadpool  # noqa: E402
 import greenlet  # noqa: E402
-from flask import Flask  # noqa: E402
+from flask import Flask, Response  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
 
-from propagation.services import sync_clients  # noqa: E402
+from propagation.services import late, sync_clients  # noqa: E402
 
 app = Flask(__name__)
 pool = gevent.pool.Pool(64)
@@ -74,10 +74,19 @@ def ready() -> str:
 
 
 @app.get("/<client>/<number>")
-def call(client: str, number: str) -> str:
-    """Call on, from this greenlet or from one that is started for it."""
-    sync_clients.call(client, number)
-    return number
+def call(client: str, number: str) -> Response:
+    """Call on: from this greenlet or from one that is started for it, at once or late."""
+    way, client = late.split(client)
+    if way == "lazy body":
+        return Response(late.body(client, number))
+    response = Response(number)
+    if way == "call_on_close":
+        response.call_on_close(lambda: sync_clients.call(client, number))
+    elif way == "outliving":
+        late.outlive(client, number)
+    else:
+        sync_clients.call(client, number)
+    return response
 
 
 WSGIServer(("127.0.0.1", int(os.environ["PORT"])), app, log=None).serve_forever()

@@ -13,13 +13,19 @@ import grpc.aio  # noqa: E402
 from google.protobuf.wrappers_pb2 import StringValue  # noqa: E402
 
 from propagation.relay import handlers  # noqa: E402
-from propagation.services import async_clients  # noqa: E402
+from propagation.services import async_clients, late, sync_clients  # noqa: E402
 
 
-async def unary(request: StringValue, _: Any) -> StringValue:
-    """Call on, and answer."""
-    client, _slash, number = request.value.partition("/")
-    await async_clients.call(client, number)
+async def unary(request: StringValue, context: Any) -> StringValue:
+    """Call on, at once or late, and answer."""
+    client, _, number = request.value.partition("/")
+    way, client = late.split(client)
+    if way == "callback":
+        context.add_done_callback(lambda _: sync_clients.call(client, number))
+    elif way == "outliving":
+        late.outlive_async(client, number)
+    else:
+        await async_clients.call(client, number)
     return request
 
 

@@ -13,13 +13,19 @@ import grpc  # noqa: E402
 from google.protobuf.wrappers_pb2 import StringValue  # noqa: E402
 
 from propagation.relay import handlers  # noqa: E402
-from propagation.services import sync_clients  # noqa: E402
+from propagation.services import late, sync_clients  # noqa: E402
 
 
-def unary(request: StringValue, _: Any) -> StringValue:
-    """Call on, and answer."""
-    client, _slash, number = request.value.partition("/")
-    sync_clients.call(client, number)
+def unary(request: StringValue, context: Any) -> StringValue:
+    """Call on, at once or late, and answer."""
+    client, _, number = request.value.partition("/")
+    way, client = late.split(client)
+    if way == "callback":
+        context.add_callback(lambda: sync_clients.call(client, number))
+    elif way == "outliving":
+        late.outlive(client, number)
+    else:
+        sync_clients.call(client, number)
     return request
 
 

@@ -7,10 +7,10 @@ set_up()
 from starlette.applications import Starlette  # noqa: E402
 from starlette.background import BackgroundTask  # noqa: E402
 from starlette.requests import Request  # noqa: E402
-from starlette.responses import PlainTextResponse, Response  # noqa: E402
+from starlette.responses import PlainTextResponse, Response, StreamingResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
-from propagation.services import asgi, async_clients, sync_clients  # noqa: E402
+from propagation.services import asgi, async_clients, late, sync_clients  # noqa: E402
 
 BEHIND = {"coroutine": async_clients.call, "function": sync_clients.call}
 
@@ -26,7 +26,13 @@ async def call(request: Request) -> Response:
     behind, _, client = way.rpartition(": ")
     if behind:
         return PlainTextResponse(number, background=BackgroundTask(BEHIND[behind], client, number))
-    await async_clients.call(client, number)
+    way, client = late.split(client)
+    if way == "lazy body":
+        return StreamingResponse(late.async_body(client, number))
+    if way == "outliving":
+        late.outlive_async(client, number)
+    else:
+        await async_clients.call(client, number)
     return PlainTextResponse(number)
 
 

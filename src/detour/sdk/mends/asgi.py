@@ -1,0 +1,53 @@
+"""ASGI: OpenTelemetry's middleware is one of many, and leaves out what it does not trace.
+
+An application's call lasts as long as the response, background tasks included, or the WebSocket.
+"""
+
+from functools import wraps
+from types import MappingProxyType, ModuleType
+from typing import Any, Final
+
+from detour.sdk.serving import HEADERS, Serving, begin
+
+_APPLICATIONS: Final = MappingProxyType(
+    {
+        "starlette.applications": "Starlette",
+        "django.core.handlers.asgi": "ASGIHandler",
+        "falcon.asgi.app": "App",
+        "litestar.app": "Litestar",
+        "quart.app": "Quart",
+        "opentelemetry.instrumentation.asgi": "OpenTelemetryMiddleware",
+    }
+)
+_NAMES: Final = MappingProxyType({name.encode(): name for name in HEADERS})
+_SERVED: Final = "detour.served"
+
+
+def mend(module: ModuleType) -> None:
+    """Have a framework's applications serve each request with its overrides."""
+    kind: Any = getattr(module, _APPLICATIONS[module.__name__])
+    kind.__call__ = _carrying(kind.__call__)
+
+
+def _carrying(own: Any) -> Any:
+    @wraps(own)
+    async def __call__(self: Any, scope: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        serving = _begin(scope)
+        if serving is None:
+            await own(self, scope, *args, **kwargs)
+        else:
+            with serving.whole():
+                await own(self, scope, *args, **kwargs)
+
+    return __call__  # a coroutine function, as servers look for: a wrapper of wrapt's is none to them
+
+
+def _begin(scope: dict[str, Any]) -> Serving | None:
+    if scope["type"] not in {"http", "websocket"} or _SERVED in scope:
+        return None
+    scope[_SERVED] = True
+    lines: dict[str, list[str]] = {}
+    for key, value in scope.get("headers", ()):
+        if name := _NAMES.get(key):
+            lines.setdefault(name, []).append(value.decode("latin-1"))
+    return begin({name: ",".join(values) for name, values in lines.items()})

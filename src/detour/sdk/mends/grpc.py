@@ -1,0 +1,67 @@
+"""gRPC: OpenTelemetry's interceptors leave out callbacks, and what they do not trace.
+
+They also fail where a server's interceptors are given by position.
+"""
+
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, Final
+
+from wrapt import register_post_import_hook, wrap_function_wrapper
+
+from detour.sdk.mends.grpc_servers import async_interceptor, interceptor
+from detour.sdk.propagator import BAGGAGE, outgoing
+from detour.sdk.serving import bound
+
+_INTERCEPTORS_POSITION: Final = 2
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+Make = Callable[..., Any]
+
+
+def mend(module: ModuleType) -> None:
+    """Have calls served and made with their overrides, and callbacks run with those of the code that adds them."""
+    wrap_function_wrapper(module, "server", _serving(interceptor(module)))
+    wrap_function_wrapper("grpc._channel", "_MultiThreadedRendezvous.add_done_callback", bound)
+    wrap_function_wrapper("grpc._channel", "_Rendezvous.add_callback", bound)
+    wrap_function_wrapper("grpc._compression", "augment_metadata", _augment)
+    register_post_import_hook(_mend_asyncio, "grpc.aio")
+
+
+def _mend_asyncio(module: ModuleType) -> None:
+    def init_metadata(wrapped: Make, _: object, args: Args, kwargs: Kwargs) -> Any:
+        metadata = wrapped(*args, **kwargs)
+        pairs = _outgoing(metadata)
+        return metadata if pairs is None else module.Metadata(*pairs)  # the service's own object stays as it is
+
+    wrap_function_wrapper(module, "server", _serving(async_interceptor(module)))
+    wrap_function_wrapper("grpc.aio._call", "Call.add_done_callback", bound)
+    wrap_function_wrapper("grpc.aio._channel", "_BaseMultiCallable._init_metadata", init_metadata)
+
+
+def _serving(first: object) -> Make:
+    """Return what makes a server with this interceptor before its own."""
+
+    def make(wrapped: Make, _: object, args: Args, kwargs: Kwargs) -> Any:
+        if len(args) > _INTERCEPTORS_POSITION:
+            names = ("interceptors", "options", "maximum_concurrent_rpcs", "compression", "xds")
+            kwargs = {**dict(zip(names, args[_INTERCEPTORS_POSITION:], strict=False)), **kwargs}
+        kwargs["interceptors"] = [first, *(kwargs.get("interceptors") or ())]
+        return wrapped(*args[:_INTERCEPTORS_POSITION], **kwargs)
+
+    return make
+
+
+def _augment(wrapped: Make, _: object, args: Args, kwargs: Kwargs) -> Any:
+    metadata, *others = args
+    pairs = _outgoing(metadata or ())
+    return wrapped(metadata if pairs is None else pairs, *others, **kwargs)
+
+
+def _outgoing(metadata: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]] | None:
+    """Return a call's metadata with its overrides; None if they are in it, or there are none."""
+    header = outgoing(",".join(value for key, value in metadata if key == BAGGAGE))
+    if header is None:
+        return None
+    return [*((key, value) for key, value in metadata if key != BAGGAGE), (BAGGAGE, header)]

@@ -1,0 +1,233 @@
+"""gRPC's servers: an interceptor that serves each call with its overrides, until the call is over.
+
+Invariant: a handler stays what it was, a function or a coroutine, of messages or of streams; only one that writes
+its stream on asyncio becomes one that yields it, which is all that OpenTelemetry's interceptor can call.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from functools import wraps
+from typing import Any, Final
+
+from opentelemetry.context import get_current
+from wrapt import ObjectProxy
+
+from detour.sdk.serving import HEADERS, Serving, begin, in_context
+
+Behavior = Callable[..., Any]
+
+_KINDS: Final = {
+    (False, False): "unary_unary",
+    (False, True): "unary_stream",
+    (True, False): "stream_unary",
+    (True, True): "stream_stream",
+}
+"""The name of a handler's function, by whether requests and responses are streams."""
+
+
+def interceptor(module: Any) -> object:
+    """Return an interceptor for `grpc.server`."""
+
+    class Carrying(module.ServerInterceptor):  # type: ignore[misc]
+        def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+            serving = _begin(details)
+            if serving is None:
+                return continuation(details)
+            with serving.step():
+                handler = continuation(details)
+            return _changed(handler, lambda own, streams: (_streamed if streams else _called)(serving, own))
+
+    return Carrying()
+
+
+def async_interceptor(module: Any) -> object:
+    """Return an interceptor for `grpc.aio.server`."""
+
+    class Carrying(module.ServerInterceptor):  # type: ignore[misc]
+        async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
+            serving = _begin(details)
+            if serving is None:
+                return _changed(await continuation(details), _yielding)
+            with serving.step():
+                handler = await continuation(details)
+            return _changed(handler, lambda own, streams: _async(serving, own, streams=streams))
+
+    return Carrying()
+
+
+def _begin(details: Any) -> Serving | None:
+    return begin(_headers(details.invocation_metadata or ()))
+
+
+def _headers(metadata: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for key, value in metadata:
+        if key in HEADERS and isinstance(value, str):
+            found.setdefault(key, []).append(value)
+    return {name: ",".join(lines) for name, lines in found.items()}
+
+
+def _changed(handler: Any, change: Callable[[Behavior, bool], Behavior]) -> Any:
+    """Return a handler whose function is another one; None stays None: the server has no such method."""
+    if handler is None:
+        return None
+    name = _KINDS[handler.request_streaming, handler.response_streaming]
+    own = getattr(handler, name)
+    changed = change(own, handler.response_streaming)
+    if changed is own:
+        return handler
+    import grpc  # noqa: PLC0415
+
+    make = getattr(grpc, f"{name}_rpc_method_handler")
+    return make(changed, handler.request_deserializer, handler.response_serializer)
+
+
+class _Callbacks:
+    """What runs behind a call: its overrides end when all of it has run, in whatever order.
+
+    Args:
+        serving: The call.
+    """
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+        self._waiting = [None]  # changed by several threads, in one step each
+
+    def added(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what to add in its place: it runs as if it ran here."""
+        self._waiting.append(None)
+        run = in_context(callback, get_current())
+
+        def run_and_note(*args: Any) -> None:
+            try:
+                run(*args)
+            finally:
+                self.ran()
+
+        return run_and_note
+
+    def ran(self, *_: object) -> None:
+        """Note that one of them has run, or that the call is over."""
+        self._waiting.pop()
+        if not self._waiting:
+            self._serving.scope.complete()
+
+
+class _Context(ObjectProxy[Any]):
+    """A servicer's context whose callbacks run as if they ran where they are added."""
+
+    def __init__(self, context: Any, serving: Serving) -> None:
+        super().__init__(context)
+        self._self_callbacks = _Callbacks(serving)
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        """Add one, of `grpc.server`; False if the call is over."""
+        added: bool = self.__wrapped__.add_callback(self._self_callbacks.added(callback))
+        if not added:
+            self._self_callbacks.ran()
+        return added
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """Add one, of `grpc.aio.server`."""
+        self.__wrapped__.add_done_callback(self._self_callbacks.added(callback))
+
+
+def _context(context: Any, serving: Serving) -> _Context:
+    own = _Context(context, serving)
+    if not context.add_callback(own._self_callbacks.ran):  # noqa: SLF001  the call is over already
+        serving.scope.complete()
+    return own
+
+
+def _async_context(context: Any, serving: Serving) -> _Context:
+    own = _Context(context, serving)
+    context.add_done_callback(own._self_callbacks.ran)  # noqa: SLF001
+    return own
+
+
+def _called(serving: Serving, own: Behavior) -> Behavior:
+    @wraps(own)
+    def call(request: Any, context: Any, *more: Any) -> Any:
+        context = _context(context, serving)
+        with serving.step():
+            return own(request, context, *more)
+
+    return call
+
+
+def _streamed(serving: Serving, own: Behavior) -> Behavior:
+    @wraps(own)
+    def stream(request: Any, context: Any, *more: Any) -> Any:
+        context = _context(context, serving)
+        with serving.step():
+            answers = own(request, context, *more)
+        return None if answers is None else _stepped(serving, iter(answers))
+
+    return stream
+
+
+def _stepped(serving: Serving, answers: Iterator[Any]) -> Iterator[Any]:
+    try:
+        while True:
+            with serving.step():
+                try:
+                    answer = next(answers)
+                except StopIteration:
+                    return
+            yield answer
+    finally:
+        if close := getattr(answers, "close", None):
+            with serving.step():
+                close()
+
+
+def _async(serving: Serving, own: Behavior, *, streams: bool) -> Behavior:
+    own = _yielding(own, streams)
+    if inspect.isasyncgenfunction(own):
+        return _async_streamed(serving, own)
+    if inspect.iscoroutinefunction(own):
+        return _async_called(serving, own)
+    return (_streamed if streams else _called)(serving, own)  # the server runs functions in threads
+
+
+def _yielding(own: Behavior, streams: bool) -> Behavior:
+    """Return a handler that yields its stream, of one that writes it (`context.write`)."""
+    if not streams or not inspect.iscoroutinefunction(own):
+        return own
+
+    @wraps(own)
+    async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+        await own(request, context)
+        for answer in ():  # to be a generator, of none
+            yield answer
+
+    return stream
+
+
+def _async_called(serving: Serving, own: Behavior) -> Behavior:
+    @wraps(own)
+    async def call(request: Any, context: Any) -> Any:
+        context = _async_context(context, serving)
+        with serving.step():
+            return await own(request, context)
+
+    return call
+
+
+def _async_streamed(serving: Serving, own: Behavior) -> Behavior:
+    @wraps(own)
+    async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+        answers = own(request, _async_context(context, serving))
+        try:
+            while True:
+                with serving.step():
+                    try:
+                        answer = await anext(answers)
+                    except StopAsyncIteration:
+                        return
+                yield answer
+        finally:
+            with serving.step():
+                await answers.aclose()
+
+    return stream

@@ -1,0 +1,36 @@
+"""urllib3: a PoolManager ignores `http_proxy`.
+
+What is made of urllib3, such as requests and botocore, takes connections from it, and is left alone.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from wrapt import wrap_function_wrapper
+
+from detour.sdk.sidecar import proxy_for
+
+_BY_SIDECAR: Final = "_detour_by_sidecar"
+
+
+def mend(module: Any) -> None:
+    """Have what a plain manager calls go through the sidecar."""
+
+    def urlopen(wrapped: Callable[..., Any], own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        url = args[1] if len(args) > 1 else kwargs.get("url")
+        proxy = proxy_for(url) if type(own) is module.PoolManager and isinstance(url, str) else None
+        return (
+            wrapped(*args, **kwargs) if proxy is None else _by_sidecar(module, own, proxy).urlopen(*args, **kwargs)
+        )
+
+    wrap_function_wrapper(module, "PoolManager.urlopen", urlopen)
+
+
+def _by_sidecar(module: Any, own: Any, proxy: str) -> Any:
+    """Return the manager that a manager calls by, which lives as long as that one."""
+    found = vars(own).get(_BY_SIDECAR)
+    if found is None:
+        kwargs = {name: value for name, value in own.connection_pool_kw.items() if not name.startswith("_proxy")}
+        found = module.ProxyManager(proxy, num_pools=own.pools._maxsize, headers=own.headers, **kwargs)  # noqa: SLF001
+        setattr(own, _BY_SIDECAR, found)
+    return found

@@ -1,0 +1,84 @@
+"""Serving a request: its overrides, from when its headers are read to when its response is complete.
+
+Servers' mends stand outside of everything else, so that it does not matter what is traced, and so that what a
+framework runs late (lazy bodies, close callbacks) has the overrides too.
+
+Invariant: a request without overrides that finds none current makes nothing, and costs the look at two headers.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from opentelemetry.context import Context, attach, detach, get_current
+
+from detour.sdk.propagator import BAGGAGE, OPENTRACING, entered
+from detour.sdk.scope import Scope, scope_of
+
+T = TypeVar("T")
+
+HEADERS: Final = (BAGGAGE, OPENTRACING)
+"""The headers that overrides come in by."""
+
+
+class Serving:
+    """A request that is being served.
+
+    Args:
+        context: What its code runs in next.
+        scope: What is completed with its response.
+    """
+
+    __slots__ = ("context", "scope")
+
+    def __init__(self, context: Context, scope: Scope) -> None:
+        self.context = context
+        self.scope = scope
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Run some of its code; what that makes current, such as a span, is current again in the next step."""
+        token = attach(self.context)
+        try:
+            yield
+        finally:
+            after = get_current()
+            if scope_of(after) is scope_of(self.context):  # else some code has put back what it found before
+                self.context = after
+            detach(token)
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Run all of its code; the response is complete behind it."""
+        token = attach(self.context)
+        try:
+            yield
+        finally:
+            detach(token)
+            self.scope.complete()
+
+
+def begin(headers: Mapping[str, str]) -> Serving | None:
+    """Begin to serve a request with these of `HEADERS`; None if its code runs in the current context."""
+    scope = Scope(seen=True)
+    context = entered(headers, scope)
+    return None if context is None else Serving(context, scope)
+
+
+def bound(wrapped: Callable[..., T], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    """Wrap a method that takes a callback first, for which `wrapt` has it: the callback runs as if it ran here."""
+    callback, *others = args
+    return wrapped(in_context(callback, get_current()), *others, **kwargs)
+
+
+def in_context(function: Callable[..., T], context: Context) -> Callable[..., T]:
+    """Return a function that runs in this context."""
+
+    def run(*args: Any, **kwargs: Any) -> T:
+        token = attach(context)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            detach(token)
+
+    return run
