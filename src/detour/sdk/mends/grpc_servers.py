@@ -197,8 +197,9 @@ def _yielding(own: Behavior, streams: bool) -> Behavior:
 
     @wraps(own)
     async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+        none: tuple[Any, ...] = ()  # what makes this a generator
         await own(request, context)
-        for answer in ():  # to be a generator, of none
+        for answer in none:
             yield answer
 
     return stream
