@@ -46,6 +46,11 @@ async def test_what_an_envoy_rejects_is_told_in_its_own_words(plane, tmp_path, m
         await caller.get("http://users/")
         assert " users " in (shown := _row(await status(), caller.settings.instance))
         assert "up to date" in shown
+        # Nothing listens there; it is reported all the same.
+        await caller.get("http://users.localhost:1/", headers={"baggage": "override.route.users=pr-42"})
+        async with asyncio.timeout(20):
+            while "caller calls users.localhost:1 (1 request with overrides of users" not in await status():
+                pass
         monkeypatch.setitem(_BUILDERS, CLUSTER, _spoilt)
         await caller.get("http://payments/")
         shown, found = await status(), json.loads(await status("--json"))

@@ -186,3 +186,21 @@ async def test_who_looks_is_told_soon(tmp_path: Path) -> None:
         assert [one.asked.load_reporting_interval.seconds for one in unseen._loads] == [10]
         unseen.look()
         await until(lambda: numbers(unseen) == {Call("rides", None, "users", None): (1, 0)})
+
+
+async def test_overrides_that_leave_the_mesh_are_reported(mesh: MeshUnderTest, reports: Reports) -> None:
+    """By caller and host, with the service that the host looks like; the answer says that they had no effect."""
+    caller = await mesh.sidecar(service="rides", deployment="pr-9")
+    async with http_instance("elsewhere") as endpoint:
+        override = {"baggage": "override.route.users=pr-42,theirs=kept"}
+        for name in ("users.localhost", "else.localhost", "else.localhost"):
+            answer = await caller.get(f"http://{name}:{endpoint.port}/", headers=override)
+            assert answer.headers["x-detour-overrides"] == f"removed: {name}:{endpoint.port} is outside the mesh"
+            assert ["baggage", "theirs=kept"] in answer.json()["headers"]
+        plain = await caller.get(f"http://else.localhost:{endpoint.port}/", headers={"baggage": "theirs=kept"})
+        assert "x-detour-overrides" not in plain.headers
+        await until(lambda: sum(one.requests for one in reports.departures.recent(time.time())) == 3)
+    found = {one.host: one for one in reports.departures.recent(time.time())}
+    other, users = found[f"else.localhost:{endpoint.port}"], found[f"users.localhost:{endpoint.port}"]
+    assert (other.caller, other.requests, other.overridden, other.suspected) == ("rides@pr-9", 2, ("users",), "")
+    assert (users.requests, users.suspected) == (1, "users")

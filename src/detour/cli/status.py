@@ -32,6 +32,9 @@ def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     for failure in found["failures"]:
         _alarm("A failure:", failure)
     _print_envoys(found["envoys"])
+    for one in found["departures"]:
+        if one["suspected"]:
+            _alarm(f"{one['caller']} calls {one['host']}", _past_the_mesh(one))
 
 
 def _print_envoys(envoys: list[dict[str, Any]]) -> None:
@@ -43,6 +46,14 @@ def _print_envoys(envoys: list[dict[str, Any]]) -> None:
         for one in envoy["rejections"]:
             reason = " ".join(one["message"].split())
             _alarm(f"{envoy['node']} rejected {one['type']} {', '.join(one['names'])}:", reason)
+
+
+def _past_the_mesh(departure: dict[str, Any]) -> str:
+    sent, service = _counted(departure["requests"], "request"), departure["suspected"]
+    return (
+        f"({sent} with overrides of {service} within an hour), a host outside the mesh, where overrides have no"
+        f" effect. If it is the service {service}, call it http://{service}/"
+    )
 
 
 def _row(envoy: dict[str, Any]) -> tuple[Cell, ...]:

@@ -158,7 +158,7 @@ def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
 def _internal_listeners(outbound_port: int) -> Iterator[Json]:
     tunnel = _outbound(TUNNEL_LISTENER, _rds(OUTBOUND_ROUTES), forward_proxy())
     yield {"name": TUNNEL_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [tunnel]}]}
-    yield outside_listener(outbound_port)
+    yield outside_listener(outbound_port, _CONTROL_PLANE)
 
 
 def edge_bootstrap(edge: Edge) -> Json:

@@ -58,6 +58,12 @@ def strip_source() -> str:
 
 
 @cache
+def leave_source() -> str:
+    """Return the code that does so on the way out of the mesh, and notes what it took."""
+    return _code("strip.lua") + _code("leave.lua")
+
+
+@cache
 def guard_source() -> str:
     """Return the code that does so at an edge, unless the request has brought a token."""
     return _code("strip.lua") + _code("guard.lua")

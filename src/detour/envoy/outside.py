@@ -8,8 +8,18 @@ mesh never pass this way, and pay nothing for it.
 from typing import Final
 
 from detour.envoy.connection_manager import WEBSOCKET, Json, as_downstream, connection_manager, http_filter, reply
-from detour.envoy.lua import strip_source
-from detour.envoy.vocabulary import FORWARD_PROXY_FILTER, LUA_FILTER, OUTSIDE_DNS, OUTSIDE_LISTENER, TYPE
+from detour.envoy.lua import leave_source
+from detour.envoy.reports import departure_log
+from detour.envoy.vocabulary import (
+    FORWARD_PROXY_FILTER,
+    LUA_FILTER,
+    METADATA,
+    OUTSIDE_DNS,
+    OUTSIDE_LISTENER,
+    OVERRIDES_HEADER,
+    REMOVED,
+    TYPE,
+)
 
 INTERNAL_PREFIXES: Final = ("x-envoy-", "x-detour-")
 INTERNAL_HEADERS: Final = ("x-ot-span-context", "x-forwarded-proto")
@@ -19,17 +29,25 @@ _CLUSTER: Final = "@outside"
 """Nothing that a request says makes such a name."""
 
 
-def outside_listener(outbound_port: int) -> Json:
-    """Return the listener; a request for the sidecar itself is answered instead of being sent there for ever."""
+def outside_listener(outbound_port: int, control_plane: str) -> Json:
+    """Return the listener; a request for the sidecar itself is answered instead of being sent there for ever.
+
+    Args:
+        outbound_port: Where the application reaches the sidecar.
+        control_plane: The cluster to which requests are reported that had overrides.
+    """
+    removed = {"key": OVERRIDES_HEADER, "value": f"%DYNAMIC_METADATA({METADATA}:{REMOVED})%"}
     everything = {
         "name": "everything",
         "domains": ["*"],
         "routes": [{"match": {"prefix": "/"}, "route": {"cluster": _CLUSTER, "timeout": "0s"}}],
         # Not by a filter: Envoy finds no route for a request without the second of these.
         "request_headers_to_remove": list(INTERNAL_HEADERS),
+        # Envoy adds no header whose value is empty: only requests that had overrides are answered so.
+        "response_headers_to_add": [{"header": removed, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
     }
     filters = [
-        http_filter(LUA_FILTER, "lua.v3.Lua", default_source_code={"inline_string": strip_source()}),
+        http_filter(LUA_FILTER, "lua.v3.Lua", default_source_code={"inline_string": leave_source()}),
         _remove_internal_headers(),
         forward_proxy(),
     ]
@@ -40,6 +58,7 @@ def outside_listener(outbound_port: int) -> Json:
         route_config={"name": "outside", "virtual_hosts": [_itself(outbound_port), everything]},
         upgrade_configs=[WEBSOCKET],
         local_reply_config={"mappers": [unknown]},
+        access_log=[departure_log(control_plane)],
     )
     return {"name": OUTSIDE_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
 

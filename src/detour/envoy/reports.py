@@ -7,7 +7,7 @@ number is known, which Envoy counts anyway.
 from typing import Final
 
 from detour.envoy.connection_manager import Json
-from detour.envoy.vocabulary import CLUSTER, METADATA, SERVED_BY, TRIAL, TYPE
+from detour.envoy.vocabulary import CLUSTER, LEFT, METADATA, SERVED_BY, TRIAL, TYPE
 
 _LOGGER: Final = TYPE + "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
 _LOGGED: Final = ("baggage", "grpc-status")
@@ -23,6 +23,21 @@ def load_reports(control_plane: str) -> Json:
     return {"load_stats_config": config}
 
 
+def departure_log(control_plane: str) -> Json:
+    """Return the access log of requests that left the mesh with overrides (ALS v3).
+
+    Args:
+        control_plane: The cluster to report to.
+    """
+    path = [{"key": LEFT}]
+    left = {"tag": LEFT, "metadata": {"kind": {"request": {}}, "metadata_key": {"key": METADATA, "path": path}}}
+    noted = {"matcher": {"filter": METADATA, "path": path, "value": {"present_match": True}}}
+    config = {"@type": _LOGGER, "common_config": _common("departures", control_plane, left)}
+    # Without `match_if_key_not_found: false` a request that has no such metadata would be logged as well.
+    condition = {"metadata_filter": {**noted, "match_if_key_not_found": False}}
+    return {"name": "envoy.access_loggers.http_grpc", "filter": condition, "typed_config": config}
+
+
 def hop_log(control_plane: str) -> Json:
     """Return the access log of requests whose baggage says that somebody tries them out (ALS v3).
 
@@ -33,20 +48,11 @@ def hop_log(control_plane: str) -> Json:
         "tag": SERVED_BY,
         "metadata": {"kind": {"host": {}}, "metadata_key": {"key": METADATA, "path": [{"key": SERVED_BY}]}},
     }
-    common = {
-        "log_name": "hops",
-        "transport_api_version": "V3",
-        "grpc_service": _to(control_plane),
-        # Each entry goes out at once, for somebody waits for it; so there is nothing for a timer to do, which every
-        # worker of every idle Envoy would otherwise wake up for.
-        "buffer_size_bytes": 0,
-        "buffer_flush_interval": "3600s",
-        "custom_tags": [served_by, {"tag": CLUSTER, "value": "%UPSTREAM_CLUSTER_RAW%"}],
-    }
+    cluster = {"tag": CLUSTER, "value": "%UPSTREAM_CLUSTER_RAW%"}
     baggage, grpc_status = _LOGGED
     config = {
         "@type": _LOGGER,
-        "common_config": common,
+        "common_config": _common("hops", control_plane, served_by, cluster),
         "additional_request_headers_to_log": [baggage],
         "additional_response_headers_to_log": [grpc_status],
         "additional_response_trailers_to_log": [grpc_status],
@@ -56,6 +62,19 @@ def hop_log(control_plane: str) -> Json:
         "name": "envoy.access_loggers.http_grpc",
         "filter": {"header_filter": {"header": marked}},
         "typed_config": config,
+    }
+
+
+def _common(name: str, control_plane: str, *tags: Json) -> Json:
+    return {
+        "log_name": name,
+        "transport_api_version": "V3",
+        "grpc_service": _to(control_plane),
+        # Each entry goes out at once, for somebody waits for it; so there is nothing for a timer to do, which every
+        # worker of every idle Envoy would otherwise wake up for.
+        "buffer_size_bytes": 0,
+        "buffer_flush_interval": "3600s",
+        "custom_tags": list(tags),
     }
 
 

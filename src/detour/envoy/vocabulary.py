@@ -64,6 +64,9 @@ OVERRIDES_HEADER: Final = "x-detour-overrides"
 REMOVED: Final = "removed"
 """Request metadata: the words of that header."""
 
+LEFT: Final = "left"
+"""Request metadata, and a tag of access log entries: the baggage of a request that left the mesh with overrides."""
+
 SCENARIO_HEADER: Final = "x-detour-scenario"
 """Of a request: the scenario that it asks for; of a response: the one that it was in."""
 

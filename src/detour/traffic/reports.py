@@ -21,6 +21,7 @@ from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest, LoadStatsRespo
 
 from detour.mesh import Mesh
 from detour.traffic.calls import Calls, counts
+from detour.traffic.departures import Departures
 from detour.traffic.hops import hop_of, trial_of
 from detour.traffic.reporter import Reporter, reporter
 from detour.traffic.trials import Trials
@@ -73,11 +74,13 @@ class Reports:
     Attributes:
         calls: Who called what lately.
         trials: The requests that somebody tries out at this moment.
+        departures: Which requests left the mesh with overrides lately.
     """
 
     def __init__(self) -> None:
         self.calls = Calls()
         self.trials = Trials()
+        self.departures = Departures()
         self._ads: AdsServer | None = None
         self._loads: set[_Loads] = set()
         self._looked = -math.inf
@@ -210,5 +213,7 @@ class Reports:
 
     def _take_hops(self, message: StreamAccessLogsMessage, caller: Reporter) -> None:
         for entry in message.http_logs.log_entry:
+            if self.departures.add(entry, caller, self._mesh, time.time()):
+                continue
             if trial := self.trials.find(trial_of(entry)):
                 trial.take(hop_of(entry, caller, self._mesh.settings.naming))

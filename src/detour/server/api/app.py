@@ -1,5 +1,7 @@
 """The API put together, and what every server tells: its health, and its state."""
 
+import time
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -7,7 +9,15 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi_offline import FastAPIOffline
 
 from detour import __version__
-from detour.server.api.bodies import ClusterOut, EnvoyOut, HealthOut, MeshFileOut, RejectionOut, StatusOut
+from detour.server.api.bodies import (
+    ClusterOut,
+    DepartureOut,
+    EnvoyOut,
+    HealthOut,
+    MeshFileOut,
+    RejectionOut,
+    StatusOut,
+)
 from detour.server.api.callers import DOCS, OPEN, identify
 from detour.server.api.changes import add_changes
 from detour.server.api.copies import add_copies
@@ -23,6 +33,7 @@ from detour.server.control_plane import ControlPlane
 from detour.server.identities import Identities
 from detour.server.sources import MeshFile
 from detour.server.web import add_page
+from detour.traffic.departures import Departure
 from detour.xds.server import Connection
 
 _EVERYWHERE = (HTTPStatus.FORBIDDEN, HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -122,6 +133,18 @@ def _status(plane: ControlPlane) -> StatusOut:
         deployments=len(plane.mesh.deployments),
         failures=plane.failures,
         envoys=[_envoy(one) for one in sorted(plane.ads.connections, key=lambda one: one.node)],
+        departures=[_departure(one) for one in plane.reports.departures.recent(time.time())],
+    )
+
+
+def _departure(one: Departure) -> DepartureOut:
+    return DepartureOut(
+        caller=one.caller,
+        host=one.host,
+        overridden=list(one.overridden),
+        suspected=one.suspected,
+        requests=one.requests,
+        last=datetime.fromtimestamp(one.last, UTC),
     )
 
 

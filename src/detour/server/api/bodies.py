@@ -210,6 +210,19 @@ class ClusterOut(BaseModel):
     problems: list[str]
 
 
+class DepartureOut(BaseModel):
+    """Requests with overrides that a service sent to a host outside the mesh, where overrides have no effect."""
+
+    caller: str
+    host: str
+    overridden: Annotated[list[str], Field(description="the services that their overrides were for")]
+    suspected: Annotated[
+        str, Field(description="the overridden service that the host looks like by another name; empty if none")
+    ]
+    requests: int
+    last: datetime
+
+
 class StatusOut(BaseModel):
     """The whole of what the server knows about itself."""
 
@@ -220,6 +233,9 @@ class StatusOut(BaseModel):
     deployments: int
     failures: Annotated[list[str], Field(description="what does not work at the moment, a line each")]
     envoys: list[EnvoyOut]
+    departures: Annotated[
+        list[DepartureOut], Field(description="requests with overrides that left the mesh within an hour")
+    ]
 
 
 class HealthOut(BaseModel):

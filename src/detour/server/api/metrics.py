@@ -95,6 +95,15 @@ class _State(Collector):
         problems = len(plane.failures) + sum(len(source.problems) for source in plane.sources)
         yield _gauge("detour_problems", "What does not work at the moment: detour status tells.", {(): problems})
         yield _gauge("detour_event_streams", "Clients that listen for changes.", {(): len(plane.events)})
+        departures: Counter[tuple[str]] = Counter()
+        for one in plane.reports.departures.recent(time.time()):
+            departures[one.caller,] += one.requests
+        yield _gauge(
+            "detour_departures",
+            "Requests with overrides that left the mesh within an hour, where overrides have no effect.",
+            departures,
+            "caller",
+        )
         if plane.book:
             now = datetime.now(UTC)
             states = Counter((one.state(now).value,) for one in plane.book.scenarios.values())

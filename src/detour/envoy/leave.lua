@@ -1,0 +1,13 @@
+-- On the way out of the mesh, behind strip.lua: takes the overrides out of a request, and notes that it had some: for the
+-- access log, which reports them, and for the response, which says so.
+
+local NOTED_MAX = 2000
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local before = headers:get("baggage")
+  if not strip(headers) then return end
+  local metadata, host = handle:streamInfo():dynamicMetadata(), headers:get(":authority") or ""
+  metadata:set("detour", "left", string.sub(before, 1, NOTED_MAX))
+  metadata:set("detour", "removed", "removed: " .. host .. " is outside the mesh")
+end
