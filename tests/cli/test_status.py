@@ -61,7 +61,7 @@ async def test_what_an_envoy_rejects_is_told_in_its_own_words(plane, tmp_path, m
     assert (rejection["type"], rejection["names"]) == ("Cluster", ["payments"])
     assert "Expected positive duration" in rejection["message"]
     assert f"{envoy['node']} rejected Cluster payments: {' '.join(rejection['message'].split())}\n" in shown
-    assert list(envoy["acknowledged"]["Cluster"]) == ["users"]
+    assert sorted(envoy["acknowledged"]["Cluster"]) == ["users", "users.localhost:1"]
 
 
 def _row(shown: str, name: str) -> str:

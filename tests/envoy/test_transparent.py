@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shlex
 import socket
 import ssl
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from detour.envoy import Sidecar, find_envoy, sidecar_bootstrap, start_envoy
+from detour.envoy.private_folder import private_folder
 from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service
 from detour.xds.server import AdsServer
 from injection.pod_network import GATEWAY, POD, POD_6, UID, Namespace, PodNetwork, missing, pod_network
@@ -156,7 +158,7 @@ async def running_pod(network: PodNetwork, folder: Path, monkeypatch: pytest.Mon
     redirect(network, f"--exclude-port={EXCLUDED_PORT}")
     monkeypatch.setenv("DETOUR_ENVOY", str(envoy_inside(network.pod, folder)))
     sidecar = Sidecar("caller", "caller-1", control_plane=f"{GATEWAY}:{port}", transparent_port=15001)
-    process = start_envoy(sidecar_bootstrap(sidecar), folder / "envoy.log")
+    process = start_envoy(sidecar_bootstrap(sidecar), folder / "envoy.log", folder=_folder_of_the_user())
     try:
         await network.pod.call(lambda: asyncio.run(process.ready(20)))
         yield Pod(network)
@@ -170,6 +172,13 @@ def redirect(network: PodNetwork, *options: str) -> None:
     rights = "-all,+net_admin,+net_raw"
     limited = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
     network.pod.run(*limited, sys.executable, "-m", "detour", "redirect", *options)
+
+
+def _folder_of_the_user() -> Path:
+    """Make a folder that is the sidecar's user's own."""
+    made = private_folder()
+    os.chown(made, UID, UID)
+    return made
 
 
 def envoy_inside(pod: Namespace, folder: Path) -> Path:
