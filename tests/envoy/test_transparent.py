@@ -155,6 +155,18 @@ async def running_pod(network: PodNetwork, folder: Path, monkeypatch: pytest.Mon
     ads = AdsServer(Mesh.of([users], [OffloadedDeployment("users", "pr-42", (Endpoint(USERS_PR, 8080),))]))
     with network.hosts.entered():
         port = await ads.start(f"{GATEWAY}:0")
+    try:
+        async with pod_of(network, port, folder, monkeypatch) as pod:
+            yield pod
+    finally:
+        await ads.stop()
+
+
+@asynccontextmanager
+async def pod_of(
+    network: PodNetwork, port: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Pod]:
+    """Start a pod with a sidecar whose control plane is said to be at a port."""
     redirect(network, f"--exclude-port={EXCLUDED_PORT}")
     monkeypatch.setenv("DETOUR_ENVOY", str(envoy_inside(network.pod, folder)))
     sidecar = Sidecar("caller", "caller-1", control_plane=f"{GATEWAY}:{port}", transparent_port=15001)
@@ -164,7 +176,6 @@ async def running_pod(network: PodNetwork, folder: Path, monkeypatch: pytest.Mon
         yield Pod(network)
     finally:
         await process.stop()
-        await ads.stop()
 
 
 def redirect(network: PodNetwork, *options: str) -> None:
@@ -298,6 +309,35 @@ def babble(address: str, port: int) -> bytes:
     with socket.create_connection((address, port), timeout=10) as connection:
         connection.sendall(b"\x00\x01\r\n\r\n")
         return connection.recv(1000)
+
+
+async def test_without_a_control_plane_all_goes_where_it_was_sent(
+    network: PodNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the pod's start on, and also where its name means nothing to DNS; overrides are refused."""
+    async with pod_of(network, 1, tmp_path, monkeypatch) as pod:
+        to_users = ("http://users:8080/", *at("users", USERS, 8080))
+        for options in ((), ("-H", "baggage: a=b")):
+            assert (await pod.curl(*to_users, *options))["instance"] == "users-1"
+        lies = ("-H", "Host: users", "-H", f"x-envoy-original-dst-host: {USERS}:8080")
+        assert (await pod.curl(f"http://{ELSEWHERE}/", *lies))["instance"] == "elsewhere"
+        assert await pod.status(*to_users, "-H", OVERRIDE) == 503
+        with tcp_host(pod.network.hosts.listen(ELSEWHERE, 25), greet):
+            said = await pod.network.pod.call(talk, ELSEWHERE, 25)
+        assert said == (b"220 at your service\r\n", b"EHLO\r\n")
+
+
+async def test_a_name_that_the_control_plane_does_not_say_goes_where_it_was_sent(
+    network: PodNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control plane ends, and then the pod calls somebody new."""
+    async with running_pod(network, tmp_path, monkeypatch) as pod:
+        assert (await pod.curl("http://users/", *at("users", NOWHERE)))["instance"] == "users-1"
+        network.pod.run("iptables", "-I", "OUTPUT", "-d", GATEWAY, "-j", "DROP")
+        for name in ("one", "another"):
+            answer = await pod.curl(f"http://{name}/", *at(name, ELSEWHERE))
+            assert answer["instance"] == "elsewhere"
+        assert (await pod.curl("http://users/", *at("users", NOWHERE)))["instance"] == "users-1"
 
 
 async def test_redirecting_twice_is_redirecting_once(pod: Pod) -> None:

@@ -17,6 +17,16 @@ from detour.envoy.connection_manager import (
     reply,
     upstream_protocol,
 )
+from detour.envoy.fail_open import (
+    NO_ROUTES,
+    asking_filters,
+    discovered,
+    fail_open_clusters,
+    fallback_options,
+    internal_listener,
+    resolver_listener,
+    unknown_routes,
+)
 from detour.envoy.identity import ClientTls, client_socket
 from detour.envoy.lua import edge_faults_source, enter_source, guard_source, scenario_source
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
@@ -46,11 +56,10 @@ from detour.envoy.vocabulary import (
     TOLD,
     TUNNEL_LISTENER,
     TYPE,
+    UNKNOWN_LISTENER,
 )
 
 _ADS = {"ads": {}, "resource_api_version": "V3"}
-# Nothing that a request says makes a cluster's name that begins with "@" (`detour.xds.names`): no Host leads to one
-# of these, and a service may have any name.
 _CONTROL_PLANE = "@control-plane"
 _APPLICATION = "@application"
 _ON_DEMAND_TIMEOUT = "5s"
@@ -58,7 +67,10 @@ _ON_DEMAND_TIMEOUT = "5s"
 _STARTING_TIMEOUT = "2s"
 """How long a starting Envoy waits for each thing that it begins with: inbound requests must not wait for an absent
 control plane."""
+_NO_ROUTES_AT_EDGE = "this edge has no routes: it has not reached the control plane yet"
 _BEGINNING = {**_ADS, "initial_fetch_timeout": _STARTING_TIMEOUT}
+_SIDECAR_BEGINNING = {**_ADS, "initial_fetch_timeout": "0.5s"}
+"""A sidecar can do without the control plane, and does not wait long for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +149,17 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
         clusters=[
             *([_application(sidecar.app_port)] if sidecar.app_port is not None else ()),
             original_destination_cluster() if is_transparent else outside_cluster(),
+            *fail_open_clusters(),
         ],
-        listeners=[*_sidecar_listeners(sidecar), *_internal_listeners(sidecar.outbound_port)],
+        # The internal ones first: they ask for the route table before others ask for a manager that needs it.
+        listeners=[*_internal_listeners(sidecar), *_sidecar_listeners(sidecar)],
         looked_at=LOOKED_AT,
     )
 
 
 def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
-    http = _outbound("outbound", _rds(OUTBOUND_ROUTES), forward_proxy())
+    fallback = _outbound("outbound", {}, forward_proxy(), asking=asking_filters(), **fallback_options())
+    http = discovered(fallback, _SIDECAR_BEGINNING)
     if sidecar.transparent_port is not None:
         yield transparent_listener(sidecar.transparent_port, http)
     else:
@@ -155,10 +170,20 @@ def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
         yield _listener("probe", sidecar.probe_address, sidecar.probe_port, _probe())
 
 
-def _internal_listeners(outbound_port: int) -> Iterator[Json]:
-    tunnel = _outbound(TUNNEL_LISTENER, _rds(OUTBOUND_ROUTES), forward_proxy())
-    yield {"name": TUNNEL_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [tunnel]}]}
-    yield outside_listener(outbound_port, _CONTROL_PLANE)
+def outbound_manager(stat_prefix: str = "outbound") -> Json:
+    """Return the connection manager of requests from the application, once there is a route table."""
+    routes = {"rds": {"route_config_name": OUTBOUND_ROUTES, "config_source": _SIDECAR_BEGINNING}}
+    return _outbound(stat_prefix, routes, forward_proxy(), asking=asking_filters())
+
+
+def _internal_listeners(sidecar: Sidecar) -> Iterator[Json]:
+    yield internal_listener(TUNNEL_LISTENER, outbound_manager(TUNNEL_LISTENER))
+    asking = asking_filters(by_dns=sidecar.transparent_port is None, disabled=False)
+    routes = unknown_routes(sidecar.outbound_port)
+    unknown = _outbound(UNKNOWN_LISTENER, routes, asking=[*asking, forward_proxy()])
+    yield internal_listener(UNKNOWN_LISTENER, unknown)
+    yield resolver_listener()
+    yield outside_listener(sidecar.outbound_port, _CONTROL_PLANE)
 
 
 def edge_bootstrap(edge: Edge) -> Json:
@@ -299,11 +324,13 @@ def _outbound(
     routes: Json,
     *more_filters: Json,
     first: Sequence[Json] = (),
+    asking: Sequence[Json] = (),
     scripts: Mapping[str, str] | None = None,
     **options: object,
 ) -> Json:
     filters = [
         *({**one, "disabled": True} for one in first),
+        *asking,
         http_filter(ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds=_odcds()),
         # These act only on routes that switch them on: those of faults, those that strip overrides, and CONNECT.
         {**_lua(LUA_FILTER, scripts or {}), "disabled": True},
@@ -314,7 +341,7 @@ def _outbound(
         reply("UH", f"%METADATA(CLUSTER:{METADATA}:{MISSING})%", served_by=True),
         reply("DF", "DNS does not know %REQ(:AUTHORITY)%"),
         reply("NC", f"the control plane did not say within {_ON_DEMAND_TIMEOUT} where %REQ(:AUTHORITY)% is"),
-        reply("NR", "this Envoy has no routes: it has not reached the control plane yet", status=503),
+        reply("NR", _NO_ROUTES_AT_EDGE if stat_prefix == "edge" else NO_ROUTES, status=503),
         reply("UMSDR", "%UPSTREAM_CLUSTER% did not answer within its timeout", status=504),
     ]
     upgrades = [WEBSOCKET, {"upgrade_type": "CONNECT"}]

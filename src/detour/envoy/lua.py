@@ -52,6 +52,47 @@ def connect_source() -> str:
 
 
 @cache
+def known_source(otherwise: str, prefix: str = "") -> str:
+    """Return the code that names a host's cluster if this Envoy has it, for the cluster specifier.
+
+    Args:
+        otherwise: The cluster that it names if not.
+        prefix: What stands before the host in the cluster's name.
+    """
+    return f'DETOUR_ELSE = "{otherwise}"\nDETOUR_PREFIX = "{prefix}"\n' + _code("known.lua")
+
+
+@cache
+def clock_source() -> str:
+    """Return the code that notes when the control plane is asked where a host is."""
+    return _code("clock.lua")
+
+
+@cache
+def way_out_source(patience: int, resolver: str = "") -> str:
+    """Return the code that lets a request go on without the control plane's answer.
+
+    Args:
+        patience: How many milliseconds the control plane is given.
+        resolver: The cluster that says whether DNS knows a host; without it, all requests may go on.
+    """
+    asking = f'DETOUR_RESOLVER = "{resolver}"\n' if resolver else ""
+    return f"DETOUR_PATIENCE = {patience}\n{asking}" + _code("way_out.lua")
+
+
+@cache
+def resolved_source() -> str:
+    """Return the code that answers once a host is resolved."""
+    return _code("resolved.lua")
+
+
+@cache
+def closed_source() -> str:
+    """Return the code that tells requests with overrides from those that only look like it."""
+    return _code("strip.lua") + _code("opentracing.lua") + _code("closed.lua")
+
+
+@cache
 def strip_source() -> str:
     """Return the code that takes every override out of a request's baggage."""
     return _code("strip.lua")

@@ -55,7 +55,7 @@ def outside_listener(outbound_port: int, control_plane: str) -> Json:
     manager = connection_manager(
         "outside",
         filters,
-        route_config={"name": "outside", "virtual_hosts": [_itself(outbound_port), everything]},
+        route_config={"name": "outside", "virtual_hosts": [itself(outbound_port), everything]},
         upgrade_configs=[WEBSOCKET],
         local_reply_config={"mappers": [unknown]},
         access_log=[departure_log(control_plane)],
@@ -89,7 +89,8 @@ def _remove_internal_headers() -> Json:
     return http_filter(name, "header_mutation.v3.HeaderMutation", mutations={"request_mutations": by_prefix})
 
 
-def _itself(port: int) -> Json:
+def itself(port: int) -> Json:
+    """Return the virtual host of requests for the sidecar itself."""
     words = (
         f"this is the outbound listener of a Detour sidecar. Use it as HTTP proxy (http_proxy=http://127.0.0.1:{port}),"
         " or send the name of a service as Host."

@@ -21,6 +21,16 @@ GUARD: Final = "guard"
 """The scripts that the Lua filter of an edge has: faults, for baggage, and for `x-ot-span-context` as well; and one
 that takes overrides out. Routes name them: as code it would be a Lua state of its own for each route and worker."""
 
+CLOCK_FILTER: Final = "detour.clock"
+ASK_FILTER: Final = "detour.ask"
+WAY_OUT_FILTER: Final = "detour.way-out"
+"""Of a sidecar: they give the control plane a moment to say where a host is, and then let the request go where it
+would go without Detour. Only requests to hosts that the sidecar does not know pass them."""
+
+OUT: Final = "out"
+PLAIN: Final = "plain"
+"""Request metadata: the request goes where it would go without Detour; it carries no overrides after all."""
+
 ON_DEMAND_FILTER: Final = "envoy.filters.http.on_demand"
 """Asks for the cluster that a route leads to; at an edge it is off where the cluster is known from the start."""
 
@@ -75,6 +85,23 @@ TUNNEL_LISTENER: Final = "tunnel"
 
 OUTSIDE_LISTENER: Final = "outside"
 """The internal listener through which requests leave the mesh."""
+
+UNKNOWN_LISTENER: Final = "unknown"
+"""The internal listener for requests to hosts whose cluster the sidecar does not have (yet)."""
+
+RESOLVER_LISTENER: Final = "resolver"
+"""The internal listener that says whether DNS knows a host."""
+
+OUTBOUND_MANAGER: Final = "outbound/1"
+"""The connection manager of outbound listeners (ECDS), which the control plane sends. The number is that of what it
+relies on in the bootstrap: the route table, which another listener asks for in the same words, and the clusters
+below. Change it with these; a sidecar that gets no manager works, a little slower."""
+
+# Clusters of a sidecar's own. Nothing that a request says makes a cluster's name that begins with "@"
+# (`detour.xds.names`): no Host leads to one of these, and a service may have any name.
+UNKNOWN_CLUSTER: Final = "@unknown"
+TUNNEL_OUT_CLUSTER: Final = "@tunnel-out"
+"""Connects to the host and port that a CONNECT names, wherever DNS says that it is."""
 
 OUTSIDE_DNS: Final = {"name": "outside", "dns_lookup_family": "V4_PREFERRED", "max_hosts": 1024}
 """The DNS cache for hosts outside the mesh; Envoy wants it word for word the same in filter and cluster."""

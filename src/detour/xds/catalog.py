@@ -22,6 +22,7 @@ from detour.xds.clusters import cluster
 from detour.xds.endpoints import load_assignment
 from detour.xds.messages import packed
 from detour.xds.names import NAME_MAX, Target, parse
+from detour.xds.outbound_manager import outbound_manager
 from detour.xds.routes import route_table
 from detour.xds.token_check import token_check
 
@@ -166,7 +167,7 @@ class Catalog:
         if key.type_url == ROUTES:
             return route_table(key.name, self._mesh, self._namespace)
         if key.type_url == FILTERS:
-            return token_check(key.name, self._mesh)
+            return token_check(key.name, self._mesh) or outbound_manager(key.name)
         builder = _BUILDERS.get(key.type_url)
         return builder(key.name, self._target(key.name), self._mesh) if builder else None
 

@@ -9,9 +9,22 @@ from typing import Final
 
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
 from envoy.config.route.v3 import route_pb2
+from envoy.type.matcher.v3 import metadata_pb2, value_pb2
 
-from detour.envoy.lua import connect_source
-from detour.envoy.vocabulary import EDGE_ROUTES, EDGE_ROUTES_TRUSTED, FORWARD_PROXY_FILTER, OUTBOUND_ROUTES
+from detour.envoy.lua import connect_source, known_source
+from detour.envoy.vocabulary import (
+    ASK_FILTER,
+    CLOCK_FILTER,
+    EDGE_ROUTES,
+    EDGE_ROUTES_TRUSTED,
+    FORWARD_PROXY_FILTER,
+    METADATA,
+    OUT,
+    OUTBOUND_ROUTES,
+    TUNNEL_OUT_CLUSTER,
+    UNKNOWN_CLUSTER,
+    WAY_OUT_FILTER,
+)
 from detour.mesh import Mesh
 from detour.xds.edge_routes import edge
 from detour.xds.route_parts import (
@@ -31,7 +44,9 @@ from detour.xds.route_parts import (
     told,
 )
 
+_KNOWN: Final = "known host"
 _CONNECT: Final = "end of a tunnel"
+_KNOWN_TUNNEL: Final = "known tunnel"
 
 
 def route_table(name: str, mesh: Mesh, caller: str = "") -> route_pb2.RouteConfiguration | None:
@@ -50,8 +65,9 @@ def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
         name="everything",
         domains=["*"],
         routes=[
-            plain_route(by_authority, callers, absent(":authority", "@")),
+            plain_route(_if_known(), callers, absent(":authority", "@")),
             _refuse_deployment_in_host(),
+            _tunnel_out(),
             _connect(),
             *override_routes(callers, service=""),
             told(route(by_authority), BY_CLUSTER),
@@ -61,6 +77,8 @@ def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
         name=name,
         virtual_hosts=[everything],
         cluster_specifier_plugins=[
+            specifier(_KNOWN, known_source(UNKNOWN_CLUSTER)),
+            specifier(_KNOWN_TUNNEL, known_source(TUNNEL_OUT_CLUSTER, "connect@")),
             specifier(_CONNECT, connect_source()),
             specifier(specifier_name(""), callers.source()),
         ],
@@ -73,13 +91,28 @@ def _refuse_deployment_in_host() -> components_pb2.Route:
     return answer(400, "a host name has no @; to choose a deployment use the baggage header.\n", match)
 
 
-def _connect() -> components_pb2.Route:
+def _if_known() -> components_pb2.RouteAction:
+    """Lead to the cluster that the authority names, or to where a sidecar finds out about hosts without one."""
+    return components_pb2.RouteAction(cluster_specifier_plugin=_KNOWN)
+
+
+def _connect(plugin: str = _CONNECT) -> components_pb2.Route:
     """End a client's CONNECT here, and treat what comes through it like any request."""
-    action = components_pb2.RouteAction(cluster_specifier_plugin=_CONNECT, timeout=UNLIMITED)
+    action = components_pb2.RouteAction(cluster_specifier_plugin=plugin, timeout=UNLIMITED)
     upgrade = action.upgrade_configs.add(upgrade_type="CONNECT")
     upgrade.connect_config.SetInParent()
     match = components_pb2.RouteMatch(connect_matcher=components_pb2.RouteMatch.ConnectMatcher())
     made = components_pb2.Route(match=match, route=action)
-    # A host outside the mesh is resolved when the tunnel to it is opened.
-    switch_on(made, [FORWARD_PROXY_FILTER])
+    # A host outside the mesh is resolved when the tunnel to it is opened. With the other filters a sidecar does not
+    # wait long for an absent control plane; one that is older has none of them, and waits.
+    switch_on(made, [FORWARD_PROXY_FILTER, CLOCK_FILTER, ASK_FILTER, WAY_OUT_FILTER])
+    return made
+
+
+def _tunnel_out() -> components_pb2.Route:
+    """Let a CONNECT whose host the control plane does not know, or not yet, go where it names."""
+    made = _connect(_KNOWN_TUNNEL)
+    path = [metadata_pb2.MetadataMatcher.PathSegment(key=OUT)]
+    value = value_pb2.ValueMatcher(bool_match=True)
+    made.match.dynamic_metadata.append(metadata_pb2.MetadataMatcher(filter=METADATA, path=path, value=value))
     return made

@@ -1,0 +1,272 @@
+"""What a sidecar does with requests while the control plane does not answer.
+
+Requests without overrides go where they would go without Detour: to the original destination in transparent mode,
+to the host that DNS knows otherwise. Requests with overrides are refused.
+
+- A sidecar that has never reached the control plane has no route table. Its outbound listener runs the connection
+  manager below, until the control plane sends another (ECDS). What that one costs per request is nothing: it
+  replaces this one, connection by connection.
+- A sidecar that has a route table but not the cluster of a host sends the request to an internal listener, which
+  asks the control plane and does not wait long for the answer. Nobody else passes it.
+
+Invariant: a request waits for the control plane only if it can't go anywhere without.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from detour.envoy.connection_manager import Json, as_downstream, connection_manager, http_filter
+from detour.envoy.lua import (
+    clock_source,
+    closed_source,
+    connect_source,
+    known_source,
+    resolved_source,
+    way_out_source,
+)
+from detour.envoy.outside import forward_proxy, itself, outside_cluster
+from detour.envoy.vocabulary import (
+    ASK_FILTER,
+    CLOCK_FILTER,
+    FORWARD_PROXY_FILTER,
+    LUA_FILTER,
+    METADATA,
+    ON_DEMAND_FILTER,
+    OUT,
+    OUTBOUND_MANAGER,
+    OUTSIDE_DNS,
+    PLAIN,
+    RESOLVER_LISTENER,
+    TUNNEL_LISTENER,
+    TUNNEL_OUT_CLUSTER,
+    TYPE,
+    UNKNOWN_CLUSTER,
+    UNKNOWN_LISTENER,
+    WAY_OUT_FILTER,
+)
+
+PATIENCE_MS: Final = 50
+"""How long the control plane may take to say where a host is, if the request can go on without an answer.
+
+It usually takes 5 to 10 ms."""
+
+NO_ROUTES: Final = (
+    "this sidecar has not reached the control plane yet, and does not know where overrides lead;"
+    " requests without overrides go on"
+)
+"""What a request with overrides is answered."""
+
+_MESH_CLUSTER: Final = "@mesh"
+_RESOLVER_CLUSTER: Final = "@resolver"
+
+_REQUESTS_MAX: Final = 100
+"""After so many requests a connection gives way to one that has the manager of the control plane."""
+
+_MANY: Final = 2**31 - 1
+
+
+def discovered(fallback: Json, source: Json) -> Json:
+    """Return the network filter that is what the control plane says, and `fallback` until then.
+
+    Args:
+        fallback: A connection manager, as a network filter.
+        source: Where the control plane's comes from.
+    """
+    config = fallback["typed_config"]
+    discovery = {"config_source": source, "default_config": config, "type_urls": [config["@type"]]}
+    return {"name": OUTBOUND_MANAGER, "config_discovery": discovery}
+
+
+def fallback_options() -> Json:
+    """Return the options and routes of the connection manager that needs no control plane."""
+    plain = {"match": {"prefix": "/", "dynamic_metadata": [_noted(PLAIN)]}, **_to(UNKNOWN_CLUSTER)}
+    carriers = (
+        {"name": "baggage", "string_match": {"contains": "override."}},
+        {"name": "x-ot-span-context", "present_match": True},
+    )
+    routes = {
+        "name": "fallback",
+        "cluster_specifier_plugins": [
+            _specifier("end of a tunnel", connect_source()),
+            _specifier("known tunnel", known_source(TUNNEL_OUT_CLUSTER, "connect@")),
+        ],
+        "virtual_hosts": [
+            {
+                "name": "everything",
+                "domains": ["*"],
+                "routes": [
+                    _no_deployment_in_host(),
+                    *_tunnels(),
+                    plain,
+                    *(_maybe_overrides(carrier) for carrier in carriers),
+                    {"match": {"prefix": "/"}, **_to(UNKNOWN_CLUSTER)},
+                ],
+            }
+        ],
+    }
+    return {
+        "route_config": routes,
+        "common_http_protocol_options": {"max_requests_per_connection": _REQUESTS_MAX},
+    }
+
+
+def unknown_routes(outbound_port: int) -> Json:
+    """Return the routes of requests to hosts whose cluster the sidecar does not have (yet)."""
+    known = {"cluster_specifier_plugin": "known host", "timeout": "0s"}
+    everything = {
+        "name": "everything",
+        "domains": ["*"],
+        "routes": [
+            {"match": {"prefix": "/", "dynamic_metadata": [_noted(OUT)]}, "route": known},
+            {"match": {"prefix": "/"}, "route": {"cluster_header": ":authority", "timeout": "0s"}},
+        ],
+    }
+    routes = {
+        "name": UNKNOWN_LISTENER,
+        "cluster_specifier_plugins": [_specifier("known host", known_source(outside_cluster()["name"]))],
+        "virtual_hosts": [itself(outbound_port), everything],
+    }
+    return {"route_config": routes}
+
+
+def asking_filters(*, by_dns: bool = True, disabled: bool = True) -> list[Json]:
+    """Return the filters that ask the control plane where a host is, and go on if it does not say.
+
+    Args:
+        by_dns: Whether the way out is where DNS says, so that there is none for hosts that it does not know.
+        disabled: Whether they act only on routes that switch them on.
+    """
+    odcds = {"source": {"ads": {}, "resource_api_version": "V3"}, "timeout": f"{PATIENCE_MS / 1000}s"}
+    filters = [
+        _lua(CLOCK_FILTER, clock_source()),
+        {**http_filter(ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds=odcds), "name": ASK_FILTER},
+        _lua(WAY_OUT_FILTER, way_out_source(PATIENCE_MS, _RESOLVER_CLUSTER if by_dns else "")),
+    ]
+    return [{**one, "disabled": True} for one in filters] if disabled else filters
+
+
+def internal_listener(name: str, manager: Json) -> Json:
+    """Return a listener that only clusters of the same Envoy lead to."""
+    return {"name": name, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
+
+
+def resolver_listener() -> Json:
+    """Return the listener that answers 204 to a request whose host DNS knows, and connects to nobody."""
+    route = {"match": {"prefix": "/"}, "route": {"cluster": TUNNEL_OUT_CLUSTER}}
+    routes = {
+        "name": RESOLVER_LISTENER,
+        "virtual_hosts": [{"name": RESOLVER_LISTENER, "domains": ["*"], "routes": [route]}],
+    }
+    filters = [forward_proxy(), _lua(LUA_FILTER, resolved_source())]
+    return internal_listener(RESOLVER_LISTENER, connection_manager(RESOLVER_LISTENER, filters, route_config=routes))
+
+
+def fail_open_clusters() -> Sequence[Json]:
+    """Return the clusters that all this needs."""
+    return (
+        _internal(UNKNOWN_CLUSTER, UNKNOWN_LISTENER),
+        _internal(_MESH_CLUSTER, TUNNEL_LISTENER),
+        _internal(_RESOLVER_CLUSTER, RESOLVER_LISTENER),
+        _tunnel_out(),
+    )
+
+
+def _tunnel_out() -> Json:
+    kind = TYPE + "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
+    config = {"@type": kind, "dns_cache_config": OUTSIDE_DNS, "allow_insecure_cluster_options": True}
+    return {
+        "name": TUNNEL_OUT_CLUSTER,
+        "alt_stat_name": "outside",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "connect_timeout": "10s",
+        "cluster_type": {"name": "envoy.clusters.dynamic_forward_proxy", "typed_config": config},
+        "circuit_breakers": {"thresholds": [_without_limits()]},
+    }
+
+
+def _internal(name: str, listener: str) -> Json:
+    """Return a cluster that leads to a listener of the same Envoy, in the protocol that the request came in."""
+    sockets = TYPE + "envoy.extensions.transport_sockets."
+    plain = {
+        "name": "envoy.transport_sockets.raw_buffer",
+        "typed_config": {"@type": sockets + "raw_buffer.v3.RawBuffer"},
+    }
+    handing_on = {
+        "@type": sockets + "internal_upstream.v3.InternalUpstreamTransport",
+        "transport_socket": plain,
+    }
+    endpoint = {"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": listener}}}}
+    return {
+        "name": name,
+        "alt_stat_name": listener,
+        "type": "STATIC",
+        "circuit_breakers": {"thresholds": [_without_limits()]},
+        "transport_socket": {"name": "envoy.transport_sockets.internal_upstream", "typed_config": handing_on},
+        "typed_extension_protocol_options": as_downstream(),
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+
+
+def _without_limits() -> Json:
+    return {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY, "max_retries": _MANY}
+
+
+def _no_deployment_in_host() -> Json:
+    """As in the control plane's table (`detour.xds.routes`): names with @ are clusters, and no hosts."""
+    words = "Detour: a host name has no @; to choose a deployment use the baggage header.\n"
+    match = {"prefix": "/", "headers": [{"name": ":authority", "string_match": {"contains": "@"}}]}
+    return {"match": match, "direct_response": {"status": 400, "body": {"inline_string": words}}}
+
+
+def _tunnels() -> list[Json]:
+    """End a client's CONNECT here: first where it went without an answer, then where it is asked for."""
+    upgrades = [{"upgrade_type": "CONNECT", "connect_config": {}}]
+    actions: tuple[tuple[Json, str], ...] = (
+        ({"dynamic_metadata": [_noted(OUT)]}, "known tunnel"),
+        ({}, "end of a tunnel"),
+    )
+    filters = (CLOCK_FILTER, ASK_FILTER, WAY_OUT_FILTER, FORWARD_PROXY_FILTER)
+    return [
+        {
+            "match": {"connect_matcher": {}, **match},
+            "route": {"cluster_specifier_plugin": plugin, "timeout": "0s", "upgrade_configs": upgrades},
+            "typed_per_filter_config": {name: _enabled() for name in filters},
+        }
+        for match, plugin in actions
+    ]
+
+
+def _maybe_overrides(header: Json) -> Json:
+    """Refuse requests with overrides, in words: where they lead there is no route table either."""
+    code = {
+        "@type": TYPE + "envoy.extensions.filters.http.lua.v3.LuaPerRoute",
+        "source_code": {"inline_string": closed_source()},
+    }
+    return {
+        "match": {"prefix": "/", "headers": [header]},
+        **_to(_MESH_CLUSTER),
+        "typed_per_filter_config": {LUA_FILTER: _enabled(code)},
+    }
+
+
+def _to(cluster: str) -> Json:
+    return {"route": {"cluster": cluster, "timeout": "0s"}}
+
+
+def _noted(key: str) -> Json:
+    return {"filter": METADATA, "path": [{"key": key}], "value": {"bool_match": True}}
+
+
+def _specifier(name: str, source: str) -> Json:
+    kind = TYPE + "envoy.extensions.router.cluster_specifiers.lua.v3.LuaConfig"
+    config = {"@type": kind, "source_code": {"inline_string": source}}
+    return {"extension": {"name": name, "typed_config": config}}
+
+
+def _enabled(config: Json | None = None) -> Json:
+    return {"@type": TYPE + "envoy.config.route.v3.FilterConfig", "config": config or {}}
+
+
+def _lua(name: str, source: str) -> Json:
+    made = http_filter(LUA_FILTER, "lua.v3.Lua", default_source_code={"inline_string": source})
+    return {**made, "name": name}

@@ -1,0 +1,35 @@
+"""The connection manager of sidecars' outbound listeners (ECDS v3).
+
+It is the bootstrap's own, with the route table in the place of what a sidecar does without a control plane
+(`detour.envoy.fail_open`). Nothing of it depends on the mesh.
+"""
+
+from functools import cache
+
+from envoy.config.core.v3 import extension_pb2
+from envoy.config.route.v3 import route_components_pb2 as _route_components_pb2  # noqa: F401
+
+# Not used by name: JSON that holds one of these as `Any` can't be read before its module is imported.
+from envoy.extensions.access_loggers.grpc.v3 import als_pb2 as _als_pb2  # noqa: F401
+from envoy.extensions.filters.http.dynamic_forward_proxy.v3 import dynamic_forward_proxy_pb2 as _proxy_pb2  # noqa: F401
+from envoy.extensions.filters.http.fault.v3 import fault_pb2 as _fault_pb2  # noqa: F401
+from envoy.extensions.filters.http.lua.v3 import lua_pb2 as _lua_pb2  # noqa: F401
+from envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2 as _on_demand_pb2  # noqa: F401
+from envoy.extensions.filters.http.router.v3 import router_pb2 as _router_pb2  # noqa: F401
+from envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2 as _manager_pb2,  # noqa: F401
+)
+from google.protobuf.any_pb2 import Any
+from google.protobuf.json_format import ParseDict
+
+from detour.envoy.bootstrap import outbound_manager as manager
+from detour.envoy.vocabulary import OUTBOUND_MANAGER
+
+
+@cache
+def outbound_manager(name: str) -> extension_pb2.TypedExtensionConfig | None:
+    """Return the connection manager; None under any other name."""
+    if name != OUTBOUND_MANAGER:
+        return None
+    config = ParseDict(manager()["typed_config"], Any())
+    return extension_pb2.TypedExtensionConfig(name=name, typed_config=config)

@@ -1,0 +1,244 @@
+"""Sidecars without a control plane: what carries no overrides goes where it would go without Detour."""
+
+import asyncio
+import base64
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+import websockets
+
+from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
+from detour.mesh import Endpoint, Mesh, Service
+from detour.overrides import parse_words, write_opentracing
+from detour.xds.server import AdsServer
+from parts import Client, free_port, grpc_instance, http_instance
+
+OVERRIDE = {"baggage": "override.route.localhost=pr-42"}
+CLOSED = "Detour: this sidecar has not reached the control plane yet"
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """Accept connections, as the kernel does for a process that hangs, and never answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@asynccontextmanager
+async def sidecar(port: int, folder: Path, host: str = "127.0.0.1", **changes: object) -> AsyncIterator[Client]:
+    """Start a sidecar whose control plane is said to be at a port; wait until it serves."""
+    names = ("app_port", "outbound_port", "inbound_port", "admin_port")
+    settings = Sidecar("caller", "caller-1", control_plane=f"{host}:{port}", **{one: free_port() for one in names})
+    settings = replace(settings, **changes)
+    process = start_envoy(sidecar_bootstrap(settings), folder / "envoy.log")
+    try:
+        await process.ready(20)
+        async with Client(settings.outbound_port, process, settings) as client:
+            yield client
+    finally:
+        await process.stop()
+
+
+@pytest.fixture
+async def users() -> AsyncIterator[Endpoint]:
+    """Run an instance that DNS knows by the name `localhost`."""
+    async with http_instance("users-1") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(params=["refused", "silent", "unknown name"])
+async def caller(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
+    """Return a client of a sidecar whose control plane has never been there."""
+    with silent_port() as silent:
+        port = silent if request.param == "silent" else free_port()
+        host = "nowhere.invalid" if request.param == "unknown name" else "127.0.0.1"
+        async with sidecar(port, tmp_path, host) as client:
+            yield client
+
+
+async def test_a_sidecar_that_has_never_had_a_control_plane_is_open(caller: Client, users: Endpoint) -> None:
+    """To whatever DNS knows, from the first second, for HTTP, WebSockets, gRPC and CONNECT."""
+    there = f"localhost:{users.port}"
+    for baggage in ("", "a=1", "a=override.route.users", "x-override.route.users=1"):
+        answer = await caller.get(f"http://{there}/", headers={"baggage": baggage})
+        assert (answer.status_code, answer.json()["instance"]) == (200, "users-1")
+    await opens_websockets(caller, there)
+    await opens_tunnels(caller, there)
+    async with grpc_instance("greeter-1") as greeter:
+        await opens_grpc(caller, f"localhost:{greeter.port}")
+    answer = await caller.post(f"http://{there}/", content=bytes(3_000_000))
+    assert answer.json()["length"] == 3_000_000
+
+
+async def opens_websockets(caller: Client, there: str) -> None:
+    """Speak through the sidecar with a WebSocket."""
+    where = {"host": "127.0.0.1", "port": caller.port, "proxy": None}
+    async with websockets.connect(f"ws://{there}/ws", **where) as socket_there:
+        assert await socket_there.recv() == "users-1"
+        await socket_there.send("hello")
+        assert await socket_there.recv() == "hello"
+
+
+async def opens_tunnels(caller: Client, there: str) -> None:
+    """Speak through a CONNECT tunnel."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", caller.port)
+    writer.write(f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\n\r\n".encode())
+    assert b"200" in await reader.readuntil(b"\r\n\r\n")
+    writer.write(f"GET / HTTP/1.1\r\nHost: {there}\r\nConnection: close\r\n\r\n".encode())
+    assert b"users-1" in await reader.read()
+    writer.close()
+
+
+async def opens_grpc(caller: Client, there: str) -> None:
+    """Call a method with the sidecar as the channel's address, and through CONNECT."""
+    options = [("grpc.default_authority", there)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{caller.port}", options) as channel:
+        assert await channel.unary_unary("/test.Echo/Unary")(b"x") == b"greeter-1:x"
+    options = [("grpc.http_proxy", f"http://127.0.0.1:{caller.port}")]
+    async with grpc.aio.insecure_channel(f"dns:///{there}", options) as channel:
+        assert await channel.unary_unary("/test.Echo/Unary")(b"x") == b"greeter-1:x"
+
+
+async def test_it_is_closed_to_overrides_and_says_why(caller: Client, users: Endpoint) -> None:
+    """Whatever header they are in; a tracing header without any is no reason."""
+    there = f"http://localhost:{users.port}/"
+    overrides = parse_words(["localhost=pr-42"])
+    for headers in (OVERRIDE, {"x-ot-span-context": write_opentracing(None, overrides)}):
+        answer = await caller.get(there, headers=headers)
+        assert answer.status_code == 503
+        assert answer.text.startswith(CLOSED)
+    tracing = {"x-ot-span-context": base64.b64encode(b"\x12\x02\x08\x01").decode()}
+    assert (await caller.get(there, headers=tracing)).json()["instance"] == "users-1"
+
+
+async def test_it_still_refuses_its_own_names(caller: Client) -> None:
+    """No host leads to a cluster of its own, and a request to the listener itself is explained."""
+    async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{caller.port}") as direct:
+        for name in ("@mesh", "@outside", "users@pr-42"):
+            assert (await direct.get("/", headers={"host": name})).status_code == 400
+        assert (await direct.get("/")).status_code == 421
+
+
+@asynccontextmanager
+async def control_plane(port: int, *services: Service) -> AsyncIterator[AdsServer]:
+    """Run a control plane at a port, with a mesh."""
+    ads = AdsServer(Mesh.of(services, []))
+    await ads.start(f"127.0.0.1:{port}")
+    try:
+        yield ads
+    finally:
+        await ads.stop()
+
+
+async def answers(caller: Client, address: str, **headers: str) -> tuple[int, str]:
+    """Call; return the status, and the instance that answers, or the words."""
+    answer = await caller.get(address, headers=headers)
+    return answer.status_code, answer.json()["instance"] if answer.status_code == 200 else answer.text
+
+
+async def test_when_the_control_plane_comes_all_is_as_usual_without_a_lost_request(
+    tmp_path: Path, users: Endpoint
+) -> None:
+    """DNS knows `localhost` too, so that requests always have somewhere to go; then overrides count."""
+    port, asked = free_port(), 0
+    async with sidecar(port, tmp_path) as caller, http_instance("mesh-1") as mesh:
+        address = f"http://localhost:{users.port}/"
+        assert await answers(caller, address) == (200, "users-1")
+        async with control_plane(port, Service("localhost", (mesh,))), asyncio.timeout(20):
+            while (answer := await answers(caller, address))[1] != "mesh-1":
+                assert answer == (200, "users-1")
+                asked += 1
+            while "no ready instance of" not in (answer := await answers(caller, address, **OVERRIDE))[1]:
+                assert answer[0] == 503
+                assert await answers(caller, address) == (200, "mesh-1")
+
+
+async def test_a_first_call_waits_for_a_control_plane_where_dns_does_not_know_the_service(tmp_path: Path) -> None:
+    """As in a mesh on a laptop, whose services have no other names."""
+    port = free_port()
+    async with sidecar(port, tmp_path) as caller, http_instance("users-1") as users:
+        first = asyncio.create_task(caller.get("http://users.invalid/"))
+        await asyncio.sleep(0.5)
+        assert not first.done()
+        async with control_plane(port, Service("users.invalid", (users,))):
+            assert (await first).json()["instance"] == "users-1"
+
+
+async def test_a_running_sidecar_goes_on_without_its_control_plane(tmp_path: Path, users: Endpoint) -> None:
+    """It keeps what it has; what it has not goes where DNS says, and overrides of it are refused."""
+    port = free_port()
+    async with sidecar(port, tmp_path) as caller, grpc_instance("greeter-1") as greeter:
+        async with control_plane(port, Service("users", (users,))):
+            assert await answers(caller, "http://users/") == (200, "users-1")
+        assert await answers(caller, "http://users/") == (200, "users-1")
+        there = f"localhost:{users.port}"
+        assert await answers(caller, f"http://{there}/") == (200, "users-1")
+        await opens_websockets(caller, there)
+        await opens_tunnels(caller, there)
+        await opens_grpc(caller, f"localhost:{greeter.port}")
+        status, words = await answers(caller, f"http://{there}/", **OVERRIDE)
+        assert (status, "the control plane did not say" in words) == (503, True)
+
+
+@asynccontextmanager
+async def relay(to: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """Relay connections to a port; yield its own port, and what stops it while it is not set."""
+    flows, running = asyncio.Event(), set()
+    flows.set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                await flows.wait()
+                writer.write(data)
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", to)
+        running.update(asyncio.create_task(pass_on(*pair)) for pair in ((reader, back), (there, writer)))
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        try:
+            yield server.sockets[0].getsockname()[1], flows
+        finally:
+            for task in running:
+                task.cancel()
+
+
+async def test_a_control_plane_that_hangs_holds_nobody_up(tmp_path: Path, users: Endpoint) -> None:
+    """The connection is there, and no answer comes; those that come later are as good as any."""
+    port = free_port()
+    async with (
+        control_plane(port, Service("users", (users,))),
+        relay(port) as (between, flows),
+        sidecar(between, tmp_path) as caller,
+    ):
+        assert await answers(caller, "http://users/") == (200, "users-1")
+        flows.clear()
+        for name in ("localhost", "127.0.0.1"):
+            assert await answers(caller, f"http://{name}:{users.port}/") == (200, "users-1")
+        first = asyncio.create_task(answers(caller, "http://users:8080/"))
+        await asyncio.sleep(0.2)
+        flows.set()
+        assert await first == (200, "users-1")
+
+
+async def test_a_service_that_leaves_the_mesh_goes_where_dns_says(tmp_path: Path, users: Endpoint) -> None:
+    """Without a failed request."""
+    port, address = free_port(), f"http://localhost:{users.port}/"
+    async with (
+        http_instance("mesh-1") as mesh,
+        control_plane(port, Service("localhost", (mesh,))) as ads,
+        sidecar(port, tmp_path) as caller,
+        asyncio.timeout(20),
+    ):
+        assert await answers(caller, address) == (200, "mesh-1")
+        ads.update(Mesh.of([], []), {"localhost"})
+        while (answer := await answers(caller, address)) != (200, "users-1"):
+            assert answer == (200, "mesh-1")
