@@ -1,4 +1,4 @@
-"""The ADS server under clients that are not as they should be: nobody else notices, and its log has no stack trace."""
+"""The ADS server under clients that are not as they should be: no other notices, and no stack trace is logged."""
 
 import asyncio
 import gc
