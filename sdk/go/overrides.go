@@ -18,17 +18,38 @@ type Overrides struct {
 	bag baggage.Baggage
 }
 
-// Current returns the overrides of the request that ctx belongs to; without one, or without overrides, none.
+// Current returns the overrides of the request that ctx belongs to; without one, or without overrides, none. Work that
+// outlives its request by more than DETOUR_AFTER_RESPONSE has none.
 func Current(ctx context.Context) Overrides {
 	if ctx == nil {
 		return Overrides{}
 	}
+	overrides := held(ctx)
+	if overrides.bag.Len() == 0 {
+		return overrides
+	}
+	if scope := scopeOf(ctx); scope == nil || !scope.isOver() {
+		return overrides
+	}
+	if over := overrides.list(); len(over) > 0 {
+		tellOver(over)
+	}
+	return Overrides{}
+}
+
+// held returns the overrides that a context holds, whether they still count or not.
+func held(ctx context.Context) Overrides {
 	return Overrides{baggage.FromContext(ctx)}
 }
 
-// With returns a context with these overrides and no others, for tests and scripts. Other people's baggage stays.
+// With returns a context with these overrides and no others, for tests and scripts. Other people's baggage stays. They
+// count as long as ctx does, and a while longer.
 func With(ctx context.Context, overrides Overrides) context.Context {
-	return replaced(ctx, slices.Collect(overrides.All()))
+	made := replaced(ctx, slices.Collect(overrides.All()))
+	if ctx.Done() == nil {
+		return unscoped(made)
+	}
+	return scoped(ctx, unscoped(made), "")
 }
 
 // Parse reads the short notation of the command line: users=pr-42, delay.payments=300ms, config.new-checkout=on.

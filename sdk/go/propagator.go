@@ -21,7 +21,7 @@ var installing sync.Mutex
 // itself, and has what was configured do the rest. Where nothing was, that is W3C trace context and baggage.
 //
 // Call it behind otel.SetTextMapPropagator, and before instrumentations are made: most keep the propagator that they
-// find. Calling it again does nothing more.
+// find. Calling it again does nothing more. Libraries of this program through which overrides get lost are logged.
 func Install() {
 	installing.Lock()
 	defer installing.Unlock()
@@ -33,6 +33,7 @@ func Install() {
 		configured = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 	}
 	otel.SetTextMapPropagator(NewPropagator(configured))
+	tellUnseen()
 }
 
 // NewPropagator returns what [Install] installs, for those who hand a propagator to each instrumentation. It carries
@@ -55,7 +56,16 @@ func (p *propagator) Fields() []string {
 
 // Extract reads what a carrier holds. Overrides in its baggage count over those in x-ot-span-context.
 func (p *propagator) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
-	ctx = p.others.Extract(ctx, carrier)
+	read := read(p.others.Extract(ctx, carrier), carrier)
+	header := lines(carrier, baggageHeader)
+	if header == "" && carrier.Get(openTracingHeader) == "" || len(held(read).list()) == 0 {
+		return read
+	}
+	return scoped(ctx, read, header)
+}
+
+// read returns the context with the overrides that a carrier holds.
+func read(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	var overrides []Override
 	openTracing := carrier.Get(openTracingHeader)
 	if openTracing != "" {
@@ -82,7 +92,7 @@ func (p *propagator) Inject(ctx context.Context, carrier propagation.TextMapCarr
 		tell(problems...)
 		carrier.Set(baggageHeader, header)
 	} else {
-		p.others.Inject(ctx, carrier)
+		p.others.Inject(Detached(ctx), carrier) // those that are over are in the baggage still
 	}
 	injectOpenTracing(ctx, carrier, overrides)
 }

@@ -23,10 +23,17 @@ func InjectTable(ctx context.Context, headers map[string]any) map[string]any {
 	return headers
 }
 
-// ExtractTable returns a context with what a message's headers hold. Call it for each message, with the consumer's
-// own context, and handle the message under what it returns.
+// ExtractTable returns a context with what a message's headers hold, and with no other request's overrides. Call it
+// for each message, with a context of the message's own, and handle the message under what it returns:
+//
+//	ctx, cancel := context.WithCancel(consumer)
+//	defer cancel()
+//	handle(detour.ExtractTable(ctx, message.Headers), message)
+//
+// The message's overrides count until that context is cancelled and a while longer; under one that never is, such as
+// context.Background(), for that while from now.
 func ExtractTable(ctx context.Context, headers map[string]any) context.Context {
-	return otel.GetTextMapPropagator().Extract(ctx, table(headers))
+	return otel.GetTextMapPropagator().Extract(Detached(ctx), table(headers))
 }
 
 // A table is a carrier: headers whose values are texts among others.
