@@ -27,6 +27,7 @@ from bench import (
     sdk,
     sdk_logs,
     server_memory,
+    soak,
     unbacked_memory,
 )
 from bench.kubernetes import isolation, large, ready, restart
@@ -42,6 +43,7 @@ _PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = 
     "server-memory": server_memory.measure,
     "demo-time": demo_time.measure,
     "restarts": restarts.measure,
+    "soak": soak.measure,
     "unbacked-memory": unbacked_memory.measure,
     "kubernetes-ready": ready.measure,
     "kubernetes-large": large.measure,

@@ -91,7 +91,7 @@ class BenchMesh:
     """
 
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
-        self._folder = folder
+        self.folder = folder
         self._stack = stack
         self._started = 0
         self.baseline_port, self.offloaded_port = free_ports(2)
@@ -104,7 +104,7 @@ class BenchMesh:
     async def envoy(self, bootstrap: dict[str, Any]) -> EnvoyProcess:
         """Start an Envoy and wait until it is ready."""
         self._started += 1
-        process = start_envoy(bootstrap, self._folder / f"envoy-{self._started}.log")
+        process = start_envoy(bootstrap, self.folder / f"envoy-{self._started}.log")
         self._stack.push_async_callback(process.stop)
         await process.ready(_READY_SECONDS)
         return process
@@ -117,12 +117,19 @@ class BenchMesh:
     async def server(self, services: Iterable[str] = ("users",), endpoints: int = 1, database: str = "") -> Server:
         """Start a Detour server whose mesh file names services, each with so many endpoints of its own."""
         self._started += 1
-        file = self._folder / f"mesh-{self._started}.yaml"
+        file = self.folder / f"mesh-{self._started}.yaml"
         addresses = self._addresses()
         named = [(service, [next(addresses) for _ in range(endpoints)]) for service in services]
         file.write_text(mesh_text(named), encoding="utf-8")
         xds, api = free_ports(2)
-        server = Server(file, f"127.0.0.1:{xds}", f"127.0.0.1:{api}", database)
+        return await self._started_server(Server(file, f"127.0.0.1:{xds}", f"127.0.0.1:{api}", database))
+
+    async def server_of(self, file: Path) -> Server:
+        """Start a Detour server that serves a mesh file."""
+        xds, api = free_ports(2)
+        return await self._started_server(Server(file, f"127.0.0.1:{xds}", f"127.0.0.1:{api}"))
+
+    async def _started_server(self, server: Server) -> Server:
         self._stack.push_async_callback(server.stop)
         await server.start()
         return server

@@ -67,6 +67,15 @@ class Server:
         """End it with SIGKILL, which it can't notice."""
         await self._end(signal.SIGKILL)
 
+    async def restart(self) -> None:
+        """End it in good order, and start it again.
+
+        Raises:
+            ServerError: It did not start.
+        """
+        await self._end(signal.SIGTERM)
+        await self.start()
+
     async def stop(self) -> None:
         """End it, and forget it."""
         await self._end(signal.SIGTERM)

@@ -1,0 +1,3 @@
+module detour.dev/bench/soak
+
+go 1.23
