@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from detour.envoy.admin import admin, admin_cluster, admin_filter
 from detour.envoy.connection_manager import (
-    WEBSOCKET,
     Json,
     as_downstream,
     connection_manager,
@@ -32,6 +31,7 @@ from detour.envoy.lua import edge_faults_source, enter_source, guard_source, sce
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
 from detour.envoy.reports import hop_log, load_reports
 from detour.envoy.scenario_name import scenario_name
+from detour.envoy.transparency import CONNECT_SECONDS, DOWNSTREAM, LIMITS, RUNTIME
 from detour.envoy.transparent import original_destination_cluster, transparent_listener
 from detour.envoy.vocabulary import (
     ADD_SCENARIO,
@@ -190,9 +190,7 @@ def edge_bootstrap(edge: Edge) -> Json:
     """Return the bootstrap of an edge: one listener, whose route table says what it serves."""
     address, _, port = edge.listen.rpartition(":")
     routes = _rds(EDGE_ROUTES_TRUSTED if edge.trust_overrides else EDGE_ROUTES)
-    guard: Json = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
-    # A dot at the end is the same host to DNS, and would be another one to routes.
-    guard["strip_trailing_host_dot"] = True
+    guard: Json = {"use_remote_address": True, "generate_request_id": True}
     if not edge.trust_overrides:
         guard["early_header_mutation_extensions"] = [_without(ENVOYS_OWN)]
     scripts = {name: edge_faults_source(opentracing=name == FAULTS_OF_BOTH) for name in (FAULTS, FAULTS_OF_BOTH)}
@@ -242,6 +240,7 @@ def _bootstrap(
             *({"inline_header_name": name, "inline_header_type": "REQUEST_HEADER"} for name in looked_at),
             *({"inline_header_name": name, "inline_header_type": "RESPONSE_HEADER"} for name in TOLD),
         ],
+        "layered_runtime": {"layers": [{"name": "transparency", "static_layer": RUNTIME}]},
         "dynamic_resources": {"ads_config": _ads_config()},
         "static_resources": {
             "clusters": [control_plane, *clusters, admin_cluster(*admin_at)],
@@ -284,16 +283,11 @@ def _application(port: int) -> Json:
         "name": _APPLICATION,
         "alt_stat_name": "application",
         "type": "STATIC",
-        "connect_timeout": "1s",
-        "circuit_breakers": {"thresholds": [_without_limits()]},
+        "connect_timeout": f"{CONNECT_SECONDS}s",
+        "circuit_breakers": LIMITS,
         "typed_extension_protocol_options": as_downstream(),
         "load_assignment": _assignment(_APPLICATION, "127.0.0.1", port),
     }
-
-
-def _without_limits() -> Json:
-    many = 2**31 - 1
-    return {"max_connections": many, "max_pending_requests": many, "max_requests": many}
 
 
 def _assignment(name: str, address: str, port: int) -> Json:
@@ -344,12 +338,14 @@ def _outbound(
         reply("NR", _NO_ROUTES_AT_EDGE if stat_prefix == "edge" else NO_ROUTES, status=503),
         reply("UMSDR", "%UPSTREAM_CLUSTER% did not answer within its timeout", status=504),
     ]
-    upgrades = [WEBSOCKET, {"upgrade_type": "CONNECT"}]
+    upgrades = [*DOWNSTREAM["upgrade_configs"], {"upgrade_type": "CONNECT"}]
     return connection_manager(
         stat_prefix,
         filters,
         **routes,
         upgrade_configs=upgrades,
+        # A dot at the end is the same host to DNS, and would be another one to routes.
+        strip_trailing_host_dot=True,
         local_reply_config={"mappers": replies},
         access_log=[hop_log(_CONTROL_PLANE)],
         **options,
@@ -394,7 +390,7 @@ def _inbound() -> Json:
     route = {"match": {"prefix": "/"}, "route": {"cluster": _APPLICATION, "timeout": "0s"}}
     virtual_host = {"name": "application", "domains": ["*"], "routes": [route]}
     routes = {"name": "inbound", "validate_clusters": False, "virtual_hosts": [virtual_host]}
-    return connection_manager("inbound", [], route_config=routes, upgrade_configs=[WEBSOCKET])
+    return connection_manager("inbound", [], route_config=routes)
 
 
 def _probe() -> Json:

@@ -5,12 +5,12 @@ Invariant: as transparent as Envoy can be. Requests and responses pass as they a
 
 from typing import Any, Final
 
+from detour.envoy.transparency import COMMON_UPSTREAM, DOWNSTREAM, HTTP1_UPSTREAM, HTTP2_UPSTREAM
 from detour.envoy.vocabulary import SERVED_BY_HEADER, TYPE
 
 Json = dict[str, Any]
 
 HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-WEBSOCKET: Final = {"upgrade_type": "websocket"}
 
 _MANAGER: Final = TYPE + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
@@ -28,7 +28,7 @@ def connection_manager(stat_prefix: str, filters: list[Json], **options: object)
         "stream_idle_timeout": "0s",
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
-        "http2_protocol_options": {"allow_connect": True},
+        **DOWNSTREAM,
         "http_filters": [*filters, router],
         **options,
     }
@@ -47,8 +47,8 @@ def upstream_protocol(**options: object) -> Json:
 
 def as_downstream() -> Json:
     """Return the options of a cluster that speaks what the request came in."""
-    options = {"http_protocol_options": {}, "http2_protocol_options": {"allow_connect": True}}
-    return upstream_protocol(use_downstream_protocol_config=options)
+    options = {"http_protocol_options": HTTP1_UPSTREAM, "http2_protocol_options": HTTP2_UPSTREAM}
+    return upstream_protocol(use_downstream_protocol_config=options, common_http_protocol_options=COMMON_UPSTREAM)
 
 
 def reply(flag: str, words: str, *, status: int = 0, served_by: bool = False) -> Json:

@@ -7,9 +7,10 @@ mesh never pass this way, and pay nothing for it.
 
 from typing import Final
 
-from detour.envoy.connection_manager import WEBSOCKET, Json, as_downstream, connection_manager, http_filter, reply
+from detour.envoy.connection_manager import Json, as_downstream, connection_manager, http_filter, reply
 from detour.envoy.lua import leave_source
 from detour.envoy.reports import departure_log
+from detour.envoy.transparency import CONNECT_SECONDS, LIMITS
 from detour.envoy.vocabulary import (
     FORWARD_PROXY_FILTER,
     LUA_FILTER,
@@ -22,8 +23,9 @@ from detour.envoy.vocabulary import (
 )
 
 INTERNAL_PREFIXES: Final = ("x-envoy-", "x-detour-")
-INTERNAL_HEADERS: Final = ("x-ot-span-context", "x-forwarded-proto")
-"""The second is what the sidecar's own connection manager adds."""
+INTERNAL_HEADERS: Final = ("x-ot-span-context",)
+_ADDED: Final = "x-forwarded-proto"
+"""What the sidecar's own connection manager adds, as `http`, where the application has not set it."""
 
 _CLUSTER: Final = "@outside"
 """Nothing that a request says makes such a name."""
@@ -40,8 +42,14 @@ def outside_listener(outbound_port: int, control_plane: str) -> Json:
     everything = {
         "name": "everything",
         "domains": ["*"],
-        "routes": [{"match": {"prefix": "/"}, "route": {"cluster": _CLUSTER, "timeout": "0s"}}],
-        # Not by a filter: Envoy finds no route for a request without the second of these.
+        # Not by a filter: Envoy finds no route for a request without that header.
+        "routes": [
+            {
+                **_way_out({"name": _ADDED, "string_match": {"exact": "http"}}),
+                "request_headers_to_remove": [_ADDED],
+            },
+            _way_out(),
+        ],
         "request_headers_to_remove": list(INTERNAL_HEADERS),
         # Envoy adds no header whose value is empty: only requests that had overrides are answered so.
         "response_headers_to_add": [{"header": removed, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
@@ -56,11 +64,14 @@ def outside_listener(outbound_port: int, control_plane: str) -> Json:
         "outside",
         filters,
         route_config={"name": "outside", "virtual_hosts": [itself(outbound_port), everything]},
-        upgrade_configs=[WEBSOCKET],
         local_reply_config={"mappers": [unknown]},
         access_log=[departure_log(control_plane)],
     )
     return {"name": OUTSIDE_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
+
+
+def _way_out(*headers: Json) -> Json:
+    return {"match": {"prefix": "/", "headers": list(headers)}, "route": {"cluster": _CLUSTER, "timeout": "0s"}}
 
 
 def outside_cluster() -> Json:
@@ -72,7 +83,8 @@ def outside_cluster() -> Json:
         "name": _CLUSTER,
         "alt_stat_name": "outside",
         "lb_policy": "CLUSTER_PROVIDED",
-        "connect_timeout": "10s",
+        "connect_timeout": f"{CONNECT_SECONDS}s",
+        "circuit_breakers": LIMITS,
         "cluster_type": {"name": "envoy.clusters.dynamic_forward_proxy", "typed_config": config},
         "typed_extension_protocol_options": as_downstream(),
     }

@@ -1,6 +1,6 @@
 """The listener that takes all TCP connections of a pod, redirected to it, from clients that know of no proxy.
 
-Plain HTTP/1.1 and HTTP/2 with prior knowledge are routed by the host that each request names, as in the outbound
+Plain HTTP/1 and HTTP/2 with prior knowledge are routed by the host that each request names, as in the outbound
 listener. Everything else passes byte for byte to where its client connected to: TLS, databases, protocols in which
 the server speaks first. So does HTTP to a host that the mesh does not have.
 
@@ -12,6 +12,7 @@ from typing import Final
 
 from detour.envoy.connection_manager import Json, as_downstream, connection_manager
 from detour.envoy.outside import outside_cluster
+from detour.envoy.transparency import CONNECT_SECONDS, LIMITS
 from detour.envoy.vocabulary import TYPE
 
 _DESTINATION: Final = "envoy.network.transport_socket.original_dst_address"
@@ -20,7 +21,6 @@ _DESTINATION: Final = "envoy.network.transport_socket.original_dst_address"
 _LOOPBACK: Final = ({"address_prefix": "127.0.0.0", "prefix_len": 8}, {"address_prefix": "::1", "prefix_len": 128})
 _LISTENER_FILTERS: Final = TYPE + "envoy.extensions.filters.listener."
 _NETWORK_FILTERS: Final = TYPE + "envoy.extensions.filters.network."
-_MANY: Final = 2**31 - 1
 
 SERVER_FIRST_PORTS: Final = (21, 22, 25, 110, 143, 587, 3306, 5900)
 """Ports of well-known protocols in which the server speaks first: FTP, SSH, mail, MySQL and VNC. Nobody waits."""
@@ -53,7 +53,7 @@ def transparent_listener(port: int, http: Json) -> Json:
             {"name": "itself", "filter_chain_match": {"prefix_ranges": list(_LOOPBACK)}, "filters": [_itself()]},
             {
                 "name": "http",
-                "filter_chain_match": {"application_protocols": ["http/1.1", "h2c"]},
+                "filter_chain_match": {"application_protocols": ["http/1.0", "http/1.1", "h2c"]},
                 "filters": [_note_destination(), http],
             },
         ],
@@ -66,15 +66,14 @@ def original_destination_cluster() -> Json:
 
     Not to what DNS says of the Host header: a request to an address, with any Host, arrives at that address.
     """
-    limits = {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY}
     return {
         "name": outside_cluster()["name"],
         "type": "ORIGINAL_DST",
         "lb_policy": "CLUSTER_PROVIDED",
-        "connect_timeout": "10s",
+        "connect_timeout": f"{CONNECT_SECONDS}s",
         # Without this an address from the header x-envoy-original-dst-host would be believed.
         "original_dst_lb_config": {"use_http_header": False},
-        "circuit_breakers": {"thresholds": [limits]},
+        "circuit_breakers": LIMITS,
         "typed_extension_protocol_options": as_downstream(),
     }
 

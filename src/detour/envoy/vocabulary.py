@@ -103,7 +103,12 @@ UNKNOWN_CLUSTER: Final = "@unknown"
 TUNNEL_OUT_CLUSTER: Final = "@tunnel-out"
 """Connects to the host and port that a CONNECT names, wherever DNS says that it is."""
 
-OUTSIDE_DNS: Final = {"name": "outside", "dns_lookup_family": "V4_PREFERRED", "max_hosts": 1024}
+OUTSIDE_DNS: Final = {
+    "name": "outside",
+    "dns_lookup_family": "V4_PREFERRED",
+    "max_hosts": 100_000,
+    "dns_cache_circuit_breaker": {"max_pending_requests": 100_000},
+}
 """The DNS cache for hosts outside the mesh; Envoy wants it word for word the same in filter and cluster."""
 
 METADATA: Final = "detour"
@@ -130,6 +135,8 @@ TRIAL: Final = "detour.try"
 TOKEN_HEADER: Final = override_tokens.HEADER
 
 FROM_OUTSIDE: Final = ("x-ot-span-context", SERVED_BY_HEADER)
+ADDED_BY_ENVOY: Final = ("x-envoy-external-address", "x-envoy-internal")
+"""What the connection manager of an edge adds to requests; removed from them by its routes."""
 ENVOYS_OWN: Final = "x-envoy-"
 """Internal headers, and how the names of others begin, that are removed from requests from outside, whatever
 address they come from."""

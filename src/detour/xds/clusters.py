@@ -7,28 +7,23 @@ without endpoints, so that its callers get a 503 at once, and instances that app
 from functools import cache
 from typing import Final
 
-from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
-from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2, protocol_pb2
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
-from envoy.config.route.v3 import route_components_pb2
 from envoy.extensions.transport_sockets.internal_upstream.v3 import internal_upstream_pb2
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
-from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
-from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.wrappers_pb2 import UInt32Value
 
+from detour.envoy.transparency import CONNECT_SECONDS
 from detour.envoy.vocabulary import METADATA, MISSING, OUTSIDE_LISTENER, TUNNEL_LISTENER
-from detour.mesh import Mesh, Protocol, RetryPolicy, Service
-from detour.xds.messages import HTTP_OPTIONS, duration, packed
+from detour.mesh import Mesh, Protocol, Service
+from detour.xds.http_options import as_downstream, http_options, unlimited
+from detour.xds.messages import HTTP_OPTIONS, packed
 from detour.xds.names import Target
 from detour.xds.outside import outside_tunnel
 
-_CONNECT_TIMEOUT: Final = Duration(seconds=2)
 _ENDPOINTS_TIMEOUT: Final = Duration(seconds=1)
 """While one cluster waits for its endpoints, Envoy asks for no other: it may not wait long."""
-
-_NO_LIMIT: Final = 2**31 - 1
 
 
 def cluster(name: str, target: Target | None, mesh: Mesh) -> cluster_pb2.Cluster:
@@ -64,11 +59,10 @@ def _service_cluster(name: str, target: Target, service: Service, protocol: Prot
         alt_stat_name=target.label,
         type=cluster_pb2.Cluster.EDS,
         eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=ads),
-        connect_timeout=_CONNECT_TIMEOUT,
-        typed_extension_protocol_options={HTTP_OPTIONS: _http_options(service, protocol)},
+        connect_timeout=Duration(seconds=CONNECT_SECONDS),
+        circuit_breakers=unlimited(),
+        typed_extension_protocol_options={HTTP_OPTIONS: http_options(service, protocol)},
     )
-    if target.deployment is None:
-        made.circuit_breakers.CopyFrom(_unlimited())
     _say_missing(made, _missing(target))
     return made
 
@@ -82,36 +76,6 @@ def _missing(target: Target) -> str:
     )
 
 
-@cache
-def _unlimited() -> circuit_breaker_pb2.CircuitBreakers:
-    """Leave the baseline as unlimited as it was without a sidecar; deployments keep Envoy's own limits."""
-    many = UInt32Value(value=_NO_LIMIT)
-    thresholds = circuit_breaker_pb2.CircuitBreakers.Thresholds(
-        max_connections=many, max_pending_requests=many, max_requests=many, max_retries=many
-    )
-    return circuit_breaker_pb2.CircuitBreakers(thresholds=[thresholds])
-
-
-def _http_options(service: Service, protocol: Protocol) -> Any:
-    options = http_protocol_options_pb2.HttpProtocolOptions()
-    if protocol == Protocol.HTTP2:
-        options.explicit_http_config.http2_protocol_options.allow_connect = True
-    else:
-        options.explicit_http_config.http_protocol_options.SetInParent()
-    if service.timeout is not None:
-        common = protocol_pb2.HttpProtocolOptions(max_stream_duration=duration(service.timeout))
-        options.common_http_protocol_options.CopyFrom(common)
-    if service.retries is not None:
-        options.retry_policy.CopyFrom(_retry_policy(service.retries))
-    return packed(options)
-
-
-def _retry_policy(retries: RetryPolicy) -> route_components_pb2.RetryPolicy:
-    return route_components_pb2.RetryPolicy(
-        retry_on=",".join(retries.on), num_retries=UInt32Value(value=retries.attempts)
-    )
-
-
 def _internal(name: str, listener: str) -> cluster_pb2.Cluster:
     """Return a cluster that leads to a listener of the same Envoy, in the protocol that the request came in."""
     internal = address_pb2.EnvoyInternalAddress(server_listener_name=listener)
@@ -120,9 +84,9 @@ def _internal(name: str, listener: str) -> cluster_pb2.Cluster:
         name=name,
         alt_stat_name=listener,
         type=cluster_pb2.Cluster.STATIC,
-        circuit_breakers=_unlimited(),
+        circuit_breakers=unlimited(),
         transport_socket=_handing_on(),
-        typed_extension_protocol_options={HTTP_OPTIONS: _as_downstream()},
+        typed_extension_protocol_options={HTTP_OPTIONS: as_downstream()},
         load_assignment=endpoint_pb2.ClusterLoadAssignment(
             cluster_name=name,
             endpoints=[
@@ -142,14 +106,6 @@ def _handing_on() -> base_pb2.TransportSocket:
     )
     internal = internal_upstream_pb2.InternalUpstreamTransport(transport_socket=plain)
     return base_pb2.TransportSocket(name="envoy.transport_sockets.internal_upstream", typed_config=packed(internal))
-
-
-@cache
-def _as_downstream() -> Any:
-    options = http_protocol_options_pb2.HttpProtocolOptions()
-    options.use_downstream_protocol_config.http_protocol_options.SetInParent()
-    options.use_downstream_protocol_config.http2_protocol_options.allow_connect = True
-    return packed(options)
 
 
 def _without_endpoints(name: str, why: str) -> cluster_pb2.Cluster:

@@ -20,6 +20,7 @@ from xds.core.v3 import extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
 from detour.envoy.vocabulary import (
+    ADDED_BY_ENVOY,
     ENTER_FILTER,
     FAULT_FILTER,
     FROM_OUTSIDE,
@@ -128,7 +129,7 @@ class _Hosts:
         yield others
 
     def _host(self, domain: str) -> components_pb2.VirtualHost:
-        removed = (TOKEN_HEADER, *(() if self._trusted else FROM_OUTSIDE))
+        removed = (TOKEN_HEADER, *ADDED_BY_ENVOY, *(() if self._trusted else FROM_OUTSIDE))
         return components_pb2.VirtualHost(name=domain, domains=[domain], request_headers_to_remove=removed)
 
     def _insides(self, service: str) -> Iterator[tuple[str, list[components_pb2.Route]]]:

@@ -4,17 +4,15 @@ What passes through a tunnel is not ours to read, let alone to change. Its host 
 (dynamic forward proxy), so that a slow DNS server delays nobody else.
 """
 
-from typing import Final
-
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.extensions.clusters.dynamic_forward_proxy.v3 import cluster_pb2 as forward_proxy_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import ParseDict
 
+from detour.envoy.transparency import CONNECT_SECONDS
 from detour.envoy.vocabulary import OUTSIDE_DNS
+from detour.xds.http_options import unlimited
 from detour.xds.messages import packed
-
-_CONNECT_TIMEOUT: Final = Duration(seconds=10)
 
 
 def outside_tunnel(name: str) -> cluster_pb2.Cluster:
@@ -29,5 +27,6 @@ def outside_tunnel(name: str) -> cluster_pb2.Cluster:
             name="envoy.clusters.dynamic_forward_proxy", typed_config=packed(forward_proxy)
         ),
         lb_policy=cluster_pb2.Cluster.CLUSTER_PROVIDED,
-        connect_timeout=_CONNECT_TIMEOUT,
+        connect_timeout=Duration(seconds=CONNECT_SECONDS),
+        circuit_breakers=unlimited(),
     )

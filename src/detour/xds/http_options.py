@@ -1,0 +1,62 @@
+"""What clusters let through, how long they wait and what they try again (HTTP protocol options v3).
+
+Invariant: a deployment's cluster has the limits of its baseline's, and counts for itself.
+"""
+
+from functools import cache
+
+from envoy.config.cluster.v3 import circuit_breaker_pb2
+from envoy.config.route.v3 import route_components_pb2
+from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_case_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.json_format import ParseDict
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from detour.envoy.transparency import COMMON_UPSTREAM, HTTP1_UPSTREAM, HTTP2_UPSTREAM, LIMITS
+from detour.mesh import Protocol, RetryPolicy, Service
+from detour.xds.messages import duration, packed
+
+# Known, because `ParseDict` looks for it by its name.
+_ = preserve_case_pb2.PreserveCaseFormatterConfig
+
+
+@cache
+def unlimited() -> circuit_breaker_pb2.CircuitBreakers:
+    """Leave services and their deployments as unlimited as they were without a sidecar."""
+    return ParseDict(LIMITS, circuit_breaker_pb2.CircuitBreakers())
+
+
+def http_options(service: Service, protocol: Protocol) -> Any:
+    """Return the options of a cluster that leads to a service or one of its deployments."""
+    options = _common()
+    if protocol == Protocol.HTTP2:
+        ParseDict(HTTP2_UPSTREAM, options.explicit_http_config.http2_protocol_options)
+    else:
+        ParseDict(HTTP1_UPSTREAM, options.explicit_http_config.http_protocol_options)
+    if service.timeout is not None:
+        options.common_http_protocol_options.max_stream_duration.CopyFrom(duration(service.timeout))
+    if service.retries is not None:
+        options.retry_policy.CopyFrom(_retry_policy(service.retries))
+    return packed(options)
+
+
+@cache
+def as_downstream() -> Any:
+    """Return the options of a cluster that speaks what the request came in."""
+    options = _common()
+    ParseDict(HTTP1_UPSTREAM, options.use_downstream_protocol_config.http_protocol_options)
+    ParseDict(HTTP2_UPSTREAM, options.use_downstream_protocol_config.http2_protocol_options)
+    return packed(options)
+
+
+def _common() -> http_protocol_options_pb2.HttpProtocolOptions:
+    options = http_protocol_options_pb2.HttpProtocolOptions()
+    ParseDict(COMMON_UPSTREAM, options.common_http_protocol_options)
+    return options
+
+
+def _retry_policy(retries: RetryPolicy) -> route_components_pb2.RetryPolicy:
+    return route_components_pb2.RetryPolicy(
+        retry_on=",".join(retries.on), num_retries=UInt32Value(value=retries.attempts)
+    )
