@@ -25,6 +25,7 @@ from detour.envoy.lua import (
     way_out_source,
 )
 from detour.envoy.outside import forward_proxy, itself, outside_cluster
+from detour.envoy.transparency import COMMON_DOWNSTREAM, CONNECT_SECONDS, LIMITS
 from detour.envoy.vocabulary import (
     ASK_FILTER,
     CLOCK_FILTER,
@@ -61,8 +62,6 @@ _RESOLVER_CLUSTER: Final = "@resolver"
 
 _REQUESTS_MAX: Final = 100
 """After so many requests a connection gives way to one that has the manager of the control plane."""
-
-_MANY: Final = 2**31 - 1
 
 
 def discovered(fallback: Json, source: Json) -> Json:
@@ -106,7 +105,7 @@ def fallback_options() -> Json:
     }
     return {
         "route_config": routes,
-        "common_http_protocol_options": {"max_requests_per_connection": _REQUESTS_MAX},
+        "common_http_protocol_options": {**COMMON_DOWNSTREAM, "max_requests_per_connection": _REQUESTS_MAX},
     }
 
 
@@ -178,9 +177,9 @@ def _tunnel_out() -> Json:
         "name": TUNNEL_OUT_CLUSTER,
         "alt_stat_name": "outside",
         "lb_policy": "CLUSTER_PROVIDED",
-        "connect_timeout": "10s",
+        "connect_timeout": f"{CONNECT_SECONDS}s",
         "cluster_type": {"name": "envoy.clusters.dynamic_forward_proxy", "typed_config": config},
-        "circuit_breakers": {"thresholds": [_without_limits()]},
+        "circuit_breakers": LIMITS,
     }
 
 
@@ -200,15 +199,11 @@ def _internal(name: str, listener: str) -> Json:
         "name": name,
         "alt_stat_name": listener,
         "type": "STATIC",
-        "circuit_breakers": {"thresholds": [_without_limits()]},
+        "circuit_breakers": LIMITS,
         "transport_socket": {"name": "envoy.transport_sockets.internal_upstream", "typed_config": handing_on},
         "typed_extension_protocol_options": as_downstream(),
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
-
-
-def _without_limits() -> Json:
-    return {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY, "max_retries": _MANY}
 
 
 def _no_deployment_in_host() -> Json:

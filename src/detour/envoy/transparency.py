@@ -64,10 +64,12 @@ def _not(word: str) -> str:
     return f"(?:{first}{_not(word[1:]) if word[1:] else '.+'}|[^{first}].*)?"
 
 
+COMMON_DOWNSTREAM: Final[Json] = {"max_headers_count": _HEADERS_MAX}
+
 DOWNSTREAM: Final[Json] = {
     "upgrade_configs": [{"upgrade_type": name} for name in UPGRADES],
     "max_request_headers_kb": _HEADERS_KB_MAX,
-    "common_http_protocol_options": {"max_headers_count": _HEADERS_MAX},
+    "common_http_protocol_options": COMMON_DOWNSTREAM,
     "proxy_100_continue": True,
     "http_protocol_options": {
         "accept_http_10": True,

@@ -7,7 +7,9 @@ from functools import cache
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2
 from envoy.config.route.v3 import route_components_pb2
-from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_case_pb2
+
+# Not used by name: JSON that holds one of these as `Any` can't be read before its module is imported.
+from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_case_pb2 as _case_pb2  # noqa: F401
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.json_format import ParseDict
@@ -16,9 +18,6 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from detour.envoy.transparency import COMMON_UPSTREAM, HTTP1_UPSTREAM, HTTP2_UPSTREAM, LIMITS
 from detour.mesh import Protocol, RetryPolicy, Service
 from detour.xds.messages import duration, packed
-
-# Known, because `ParseDict` looks for it by its name.
-_ = preserve_case_pb2.PreserveCaseFormatterConfig
 
 
 @cache

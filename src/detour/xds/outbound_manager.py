@@ -19,6 +19,7 @@ from envoy.extensions.filters.http.router.v3 import router_pb2 as _router_pb2  #
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as _manager_pb2,  # noqa: F401
 )
+from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_case_pb2 as _case_pb2  # noqa: F401
 from google.protobuf.any_pb2 import Any
 from google.protobuf.json_format import ParseDict
 
