@@ -1,5 +1,6 @@
 """`detour serve`: starting, ending, and what it refuses to start with."""
 
+import json
 import re
 import signal
 import socket
@@ -145,3 +146,54 @@ def test_a_state_that_cannot_be_opened_is_one_line(mesh_file, tmp_path):
 def test_a_cluster_that_cannot_be_is_one_line(here, arguments, line):
     """With what to give."""
     assert refusal(here("serve", *arguments)).startswith(line)
+
+
+def test_a_signal_breaks_off_no_request(mesh_file):
+    """One whose body is still coming is answered; a stream of events ends; no stack is logged."""
+    with serving(mesh_file) as server:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        body = json.dumps(PR_42).encode()
+        head = f"POST /v1/deployments HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        with (
+            socket.create_connection((host, int(port))) as slow,
+            httpx.stream("GET", f"{server.url}/v1/events", trust_env=False) as events,
+        ):
+            slow.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
+            lines = events.iter_lines()
+            assert next(lines) == ": connected"
+            server.command.process.send_signal(signal.SIGTERM)
+            assert "".join(lines).strip(":") == ""
+            wait_until(lambda: not accepts(host, int(port)))
+            slow.sendall(body[10:])
+            slow.settimeout(10)
+            assert slow.recv(4096).startswith(b"HTTP/1.1 201 ")
+            assert server.command.process.wait(10) == 0
+        assert "Traceback" not in server.command.text()
+    with serving(mesh_file) as server:
+        listed = httpx.get(f"{server.url}/v1/deployments", trust_env=False).json()
+    assert [one["name"] for one in listed] == ["filed", "pr-42"]
+
+
+@pytest.mark.parametrize("way", ["time", "signal"])
+def test_an_end_is_bounded(mesh_file, way):
+    """By --drain-seconds, or by a second signal, whatever a client does; no stack is logged."""
+    with serving(mesh_file, "--drain-seconds", "1" if way == "time" else "600") as server:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as slow:
+            slow.sendall(b"POST /v1/deployments HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{")
+            wait_until(lambda: httpx.get(f"{server.url}/healthz", trust_env=False).is_success)
+            server.command.process.send_signal(signal.SIGTERM)
+            if way == "signal":
+                wait_until(lambda: not accepts(host, int(port)))
+                server.command.process.send_signal(signal.SIGTERM)
+            assert server.command.process.wait(10) == (0 if way == "time" else 1)
+        assert "Traceback" not in server.command.text()
+
+
+def accepts(host: str, port: int) -> bool:
+    """Say whether anybody listens."""
+    try:
+        socket.create_connection((host, port)).close()
+    except OSError:
+        return False
+    return True

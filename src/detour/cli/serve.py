@@ -10,6 +10,8 @@ import typer
 
 from detour.cli import cluster as options
 from detour.cli import oidc
+from detour.cli.envoys import DrainSeconds
+from detour.cli.signals import Signals
 
 MeshFile = Annotated[
     Path | None,
@@ -63,6 +65,7 @@ def serve(
     sidecar_image: options.SidecarImage = options.SIDECAR_IMAGE,
     detour_image: options.DetourImage = options.DETOUR_IMAGE,
     control_plane: options.ControlPlane = options.CONTROL_PLANE,
+    drain_seconds: DrainSeconds = 30,
 ) -> None:
     """Run the control plane: the server that sidecars ask.
 
@@ -74,7 +77,7 @@ def serve(
     _expect_kubernetes(kubernetes, {**given, "webhook": webhook, "context": kube_context})
     issuer = oidc.settings(oidc_issuer, oidc_client_id, oidc_role_claim, oidc_name_claim, oidc_role)
     settings = options.injection(sidecar_mode, sidecar_image, detour_image, control_plane)
-    from detour.server import Addresses  # noqa: PLC0415  a second that other commands need not wait
+    from detour.server import Addresses, Ending  # noqa: PLC0415  a second that other commands need not wait
     from detour.server import serve as run  # noqa: PLC0415
 
     cluster, installed = None, None
@@ -91,7 +94,11 @@ def serve(
         )
     served = " and ".join(filter(None, (str(mesh or ""), f"namespace {cluster.what}" if cluster else "")))
 
+    is_ready = False
+
     def ready(at: Addresses) -> None:
+        nonlocal is_ready
+        is_ready = True
         typer.echo(
             f"Detour serves {served} to Envoys at {at.xds}, and its page and API at http://{at.api}", err=True
         )
@@ -104,7 +111,14 @@ def serve(
         database = f"sqlite:///{_beside(mesh, 'scenarios')}"
     addresses = Addresses(xds, api, webhook)
     kept = partial(run, mesh, state, addresses, ready, database=database, issuer=issuer)
-    asyncio.run(kept(cluster=cluster, installed=installed))
+
+    async def until_told() -> None:
+        with Signals() as signals:
+            ending = Ending(signals.first, drain_seconds)
+            serving = asyncio.create_task(kept(cluster=cluster, installed=installed, ending=ending))
+            await signals.finish(serving, is_gentle=lambda: is_ready)
+
+    asyncio.run(until_told())
 
 
 def _one_file(mesh: Path | None, others: list[str], *, is_needed: bool) -> Path | None:

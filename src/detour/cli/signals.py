@@ -5,7 +5,9 @@ give way to Python's, which raises KeyboardInterrupt, in a process that is about
 """
 
 import asyncio
+import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Final, Self
@@ -36,6 +38,29 @@ class Signals:
     ) -> None:
         for number in _NUMBERS:
             signal.signal(number, signal.SIG_DFL)
+
+    async def finish(self, task: "asyncio.Task[None]", *, is_gentle: Callable[[], bool]) -> None:
+        """Wait for a task that ends by itself some time after the first signal.
+
+        Args:
+            task: What this process is for.
+            is_gentle: Whether it knows of the signal; otherwise it is cancelled. The second signal ends the process
+                as it is.
+        """
+        told = [asyncio.create_task(one.wait()) for one in (self.first, self.second)]
+        try:
+            await asyncio.wait({task, told[0]}, return_when=asyncio.FIRST_COMPLETED)
+            if not (task.done() or is_gentle()):
+                task.cancel()
+            await asyncio.wait({task, told[1]}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                # Whatever it waits for, such as a database that does not answer.
+                os._exit(1)
+            with suppress(asyncio.CancelledError):
+                await task
+        finally:
+            for one in told:
+                one.cancel()
 
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         with suppress(RuntimeError):  # the loop is closed already

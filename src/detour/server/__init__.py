@@ -5,6 +5,6 @@ Invariant: the mesh that is served is always the last good one; a broken mesh fi
 """
 
 from detour.server.control_plane import ControlPlane, DeploymentConflictError, UnknownServiceError
-from detour.server.serving import Addresses, serve
+from detour.server.serving import Addresses, Ending, serve
 
-__all__ = ["Addresses", "ControlPlane", "DeploymentConflictError", "UnknownServiceError", "serve"]
+__all__ = ["Addresses", "ControlPlane", "DeploymentConflictError", "Ending", "UnknownServiceError", "serve"]

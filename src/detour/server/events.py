@@ -31,6 +31,8 @@ class Events:
 
     def __init__(self) -> None:
         self._listening: set[Listening] = set()
+        self.closed = asyncio.Event()
+        """Set when the server ends: who listens is to stop, and may begin again at another."""
 
     def __len__(self) -> int:
         return len(self._listening)
@@ -39,6 +41,12 @@ class Events:
         """Tell everybody of an event."""
         for one in self._listening:
             one.take(event)
+
+    def close(self) -> None:
+        """Have everybody stop to listen."""
+        self.closed.set()
+        for one in self._listening:
+            one.wake()
 
     @contextmanager
     def listening(self) -> Iterator["Listening"]:
@@ -65,6 +73,10 @@ class Listening:
             self._waiting = dict.fromkeys(Event(kind) for kind in sorted(kinds))
         else:
             self._waiting[event] = None
+        self.wake()
+
+    def wake(self) -> None:
+        """Have `next` return, with or without an event."""
         self._has_some.set()
 
     async def next(self, seconds: float) -> Collection[Event]:

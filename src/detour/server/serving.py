@@ -6,12 +6,12 @@ Invariant: both addresses are bound before anything is served, so a busy port is
 import asyncio
 import logging
 import re
-import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,12 +51,25 @@ class Addresses:
     webhook: str = ""
 
 
-_GRACE_SECONDS = 1
-"""How long requests that are being answered may take when the server ends."""
-
 _ADDRESS = re.compile(r"(?P<host>[^:/]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})", re.ASCII)
 
 _log = logging.getLogger(__name__)
+
+
+_DRAIN_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the server is asked to end, from outside.
+
+    Args:
+        asked: Once it is set, no more connections are taken, and what is being answered is answered.
+        drain_seconds: The longest that this may last.
+    """
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    drain_seconds: float = _DRAIN_SECONDS
 
 
 class _Http(uvicorn.Server):
@@ -77,8 +90,12 @@ async def serve(
     issuer: IssuerSettings | None = None,
     cluster: "Cluster | None" = None,
     installed: "Installed | None" = None,
+    ending: Ending | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until asked to end.
+
+    Streams of events then end at once, requests when they are answered; the streams of Envoys are closed last, so
+    that they go to another server.
 
     Args:
         mesh_file: Read now, and again whenever it changes; none is needed beside a cluster.
@@ -89,13 +106,16 @@ async def serve(
         ready: Called with the addresses in use once everything is served.
         cluster: The Kubernetes cluster whose Services make the mesh.
         installed: Who this server is among the replicas there.
+        ending: How it is asked to end; without it, it serves until it is cancelled.
 
     Raises:
         MeshFileError: The mesh file has a mistake.
         OSError: An address can't be had, or the state or the database can't be opened.
         ValueError: The database's URL, or the issuer's, is none.
     """
+    ending = ending or Ending()
     async with AsyncExitStack() as held:
+        held.enter_context(_without_stacks_of_the_end())
         listening = held.enter_context(_bind(addresses.api, "the API"))
         webhook = held.enter_context(_bind(addresses.webhook, "the webhook")) if addresses.webhook else None
         # gRPC tells of a busy port in lines of its own, and not the reason.
@@ -104,7 +124,7 @@ async def serve(
         trusted = await held.enter_async_context(Issuer(issuer)) if issuer else None
         identities = Identities(await asyncio.to_thread(TokenBook, records) if records else None, trusted)
         plane = await _plane(mesh_file, state, records, cluster=cluster, installed=installed, held=held)
-        http = _Http(_config(api(plane, identities)))
+        http = _Http(_config(api(plane, identities), drain_seconds=ending.drain_seconds))
         running: list[asyncio.Task[None]] = []
         admission: list[_Http] = []
 
@@ -119,7 +139,7 @@ async def serve(
                 credentials = tls.grpc_credentials() if installed.replica.tls else None
                 if webhook:
                     app = webhook_app(installed.injection(await cluster.version()), installed.refusal)
-                    admission.append(_Http(_config(app, tls.https)))
+                    admission.append(_Http(_config(app, tls.https, drain_seconds=ending.drain_seconds)))
                     tasks.create_task(admission[0].serve([webhook]))
             xds_port = await plane.ads.start(addresses.xds, credentials)
             plane.is_ready = True
@@ -127,7 +147,7 @@ async def serve(
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                _end_on_signal(http)
+                running.append(tasks.create_task(_end_when_asked(ending, http, plane)))
                 running += [tasks.create_task(plane.follow()), tasks.create_task(begin())]
                 if installed:
                     running.append(tasks.create_task(installed.lead()))
@@ -187,7 +207,9 @@ def _records(database: str, held: AsyncExitStack) -> Records:
     return Records(held.enter_context(Database(database)))
 
 
-def _config(app: FastAPI, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
+def _config(
+    app: FastAPI, tls: ssl.SSLContext | None = None, *, drain_seconds: float = _DRAIN_SECONDS
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         ssl_context_factory=(lambda *_: tls) if tls else None,
@@ -195,18 +217,32 @@ def _config(app: FastAPI, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
         lifespan="off",
         log_config=None,
         log_level=logging.WARNING,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=ceil(drain_seconds),
         ws="none",
     )
 
 
-def _end_on_signal(http: uvicorn.Server) -> None:
-    def end() -> None:
-        http.should_exit = True
+async def _end_when_asked(ending: Ending, http: uvicorn.Server, plane: ControlPlane) -> None:
+    await ending.asked.wait()
+    # Their clients listen for as long as they can.
+    plane.events.close()
+    http.should_exit = True
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
+
+@contextmanager
+def _without_stacks_of_the_end() -> Iterator[None]:
+    """Log no stack of a request that is broken off when the server ends: nothing is wrong with it."""
+
+    def is_of_interest(record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        return kind is None or not issubclass(kind, asyncio.CancelledError)
+
+    log = logging.getLogger("uvicorn.error")
+    log.addFilter(is_of_interest)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_of_interest)
 
 
 def _bind(address: str, purpose: str) -> socket.socket:

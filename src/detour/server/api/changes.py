@@ -86,7 +86,7 @@ async def _stream(
     checked = loop.time()
     with events.listening() as listening:
         yield ": connected\n\n"
-        while (left := end - loop.time()) > 0:
+        while (left := end - loop.time()) > 0 and not events.closed.is_set():
             found = await listening.next(min(_PAUSE_SECONDS, left))
             if loop.time() - checked >= _PAUSE_SECONDS:
                 if not await is_welcome():

@@ -1,5 +1,6 @@
 """Offloaded deployments that are made in a cluster: copies of live baselines."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from http import HTTPStatus
@@ -78,13 +79,23 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
         """Give what the newest pod of a copy has written."""
         lines = copies().log(service, name, tail=tail, follow=follow)
         first = await anext(lines, "")  # what is refused is refused before the answer begins
-        return StreamingResponse(_lines(first, lines), media_type="text/plain")
+        return StreamingResponse(_lines(first, lines, plane.events.closed), media_type="text/plain")
 
 
-async def _lines(first: str, lines: AsyncIterator[str]) -> AsyncIterator[str]:
+async def _lines(first: str, lines: AsyncIterator[str], closed: asyncio.Event) -> AsyncIterator[str]:
+    """Yield lines until there are no more, or the server ends."""
     yield first
-    async for line in lines:
-        yield line
+    ending = asyncio.create_task(closed.wait())
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(lines, ""))
+            await asyncio.wait({coming, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done() or not (line := coming.result()):
+                coming.cancel()
+                return
+            yield line
+    finally:
+        ending.cancel()
 
 
 async def _progress(copies: Copies, service: str, name: str) -> ProgressOut | None:
