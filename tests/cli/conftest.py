@@ -1,5 +1,6 @@
 """A mesh file with two services, and a server of it that the tests of a module share."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -51,8 +52,10 @@ def here(
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         monkeypatch.setattr(sys, "argv", ["detour", *arguments])
+        handler = signal.getsignal(signal.SIGINT)
         with pytest.raises(SystemExit) as ended:
             main()
+        signal.signal(signal.SIGINT, handler)
         return subprocess.CompletedProcess(arguments, ended.value.code or 0, *capsys.readouterr())
 
     return run

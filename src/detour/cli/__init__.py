@@ -4,6 +4,7 @@ Invariant: what goes wrong is one line that says what failed and what to do, and
 answer is no (a wrong hop in the demo) exits with 1.
 """
 
+import signal
 import sys
 
 __all__ = ["main"]
@@ -11,6 +12,9 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line; where the package was installed for services alone, say what brings it."""
+    # Before anything is loaded: Ctrl-C ends a command as it ends any other program, and not with Python's stack.
+    # Commands that have something to finish take the signal themselves (`detour.cli.signals`).
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         from detour.cli.app import main as run  # noqa: PLC0415
     except ModuleNotFoundError as error:

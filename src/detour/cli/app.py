@@ -1,7 +1,7 @@
 """The commands put together, and how their errors are told."""
 
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from detour.cli import (
     install,
     login,
     offload,
+    outcome,
     redirect,
     scenario,
     serve,
@@ -70,17 +71,16 @@ def detour(
 
 
 def main() -> None:
-    """Run the command line; errors that a person can mend end it with one line and status 2."""
+    """Run the command line; whatever goes wrong ends it with one line and status 2."""
+    outcome.prepare_streams()
     try:
-        sys.exit(app(prog_name="detour", standalone_mode=False))
+        outcome.expect_text(sys.argv)
+        status = app(prog_name="detour", standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as error:
         context: typer.Context | None = getattr(error, "ctx", None)
         command = context.command_path if context else "detour"
-        _fail(f"{error.format_message().rstrip('.')} (see {command} --help)")
-    except (OSError, ValueError, RuntimeError) as error:
-        _fail(str(error))
-
-
-def _fail(why: str) -> NoReturn:
-    typer.secho(f"detour: {why}", fg=typer.colors.RED, err=True)
-    sys.exit(2)
+        outcome.fail(f"{error.format_message().rstrip('.')} (see {command} --help)")
+    except Exception as error:  # noqa: BLE001  nobody else is there to read a stack
+        outcome.fail_with(error)
+    sys.exit(status)

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -91,6 +92,8 @@ def _connected(server: str, *, signs: bool = True) -> Iterator["httpx.Client"]:
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise RuntimeError(f"--server {server!r} is not a URL such as {DEFAULT_SERVER}") from error
     except httpx.RequestError as error:
+        if isinstance(error.__context__, ssl.SSLError) or "[SSL" in str(error):
+            raise RuntimeError(f"{server} cannot be trusted, or does not speak TLS: {error}") from error
         reason = f"no Detour server answers at {server} ({error})"
         raise RuntimeError(f"{reason}: start one with detour serve --mesh FILE, or give --server") from error
 
@@ -99,11 +102,14 @@ def _answer(server: str, response: "httpx.Response") -> Any:
     kind = response.headers.get("content-type", "")
     if response.status_code == 204:
         return None
-    if response.is_success and kind.startswith("application/json"):
-        return response.json()
-    if response.is_error and kind.startswith("application/problem+json"):
-        raise RuntimeError(response.json()["detail"])
     path = response.request.url.path
+    try:
+        if response.is_success and kind.startswith("application/json"):
+            return response.json()
+        if response.is_error and kind.startswith("application/problem+json"):
+            raise RuntimeError(response.json()["detail"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise RuntimeError(f"{server} answered {path} with unreadable JSON: is that a Detour server?") from error
     raise RuntimeError(f"{server} answered {response.status_code} to {path}: is that a Detour server?")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from detour.cli import credentials
+from detour.cli import credentials, signals
 from detour.cli.client import DEFAULT_SERVER, Server, request
 from detour.cli.credentials import Credentials
 from detour.cli.issuer import sign_in
@@ -46,7 +46,8 @@ def _keep(server: str, found: Credentials) -> None:
 
 def _asked_token() -> str:
     if sys.stdin.isatty():
-        return str(typer.prompt("API token", hide_input=True)).strip()
+        with signals.raised():
+            return str(typer.prompt("API token", hide_input=True)).strip()
     token = sys.stdin.readline().strip()
     if not token:
         raise ValueError("standard input has no API token: pipe one to detour login --with-token")

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from detour.cli import signals
 from detour.cli.client import DEFAULT_SERVER, AsJson, Server, pages, request, user
 from detour.cli.scenario_text import compared, expiry, overrides, read, words, written
 from detour.cli.terminal import print_table, until
@@ -287,7 +288,8 @@ def _edited(server: str, name: str) -> Any:
 def _open_editor(path: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
-        done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603  the person's own
+        with signals.left_to_others():
+            done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603  the person's own
     except OSError as error:
         raise RuntimeError(
             f"cannot open the editor {editor!r} ({error.strerror}): set EDITOR to another"

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM in commands that have something to finish before they end.
+"""SIGINT and SIGTERM in commands that have something to finish before they end, or run another program.
 
 Invariant: no signal ever raises in the middle of something. Not asyncio's own handlers: when its loop closes they
 give way to Python's, which raises KeyboardInterrupt, in a process that is about to end.
@@ -7,8 +7,8 @@ give way to Python's, which raises KeyboardInterrupt, in a process that is about
 import asyncio
 import os
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Final, Self
 
@@ -68,3 +68,26 @@ class Signals:
 
     def _note(self) -> None:
         (self.second if self.first.is_set() else self.first).set()
+
+
+@contextmanager
+def left_to_others() -> Iterator[None]:
+    """Leave Ctrl-C to the program that runs in the foreground: this command ends when that one does.
+
+    It is handled rather than ignored: what is ignored would be ignored by that program, too.
+    """
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt: whoever asks for a secret has the terminal to put right."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

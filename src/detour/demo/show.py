@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 import httpx
 
@@ -73,15 +74,22 @@ def _client(base_url: str) -> httpx.AsyncClient:
 
 
 def _cancel_on_signal() -> None:
-    """Let the first signal cancel this task, and none after that disturb the taking down."""
+    """Let the first signal cancel this task, and none after that disturb the taking down.
+
+    Not by the loop's own handlers: when it closes, Python's are back, and another Ctrl-C would show a stack.
+    """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
 
-    def cancel() -> None:
+    def cancel(_number: int, _frame: FrameType | None) -> None:
         for number in _SIGNALS:
-            loop.add_signal_handler(number, lambda: None)
+            signal.signal(number, _ignore)
         if task is not None:
-            task.cancel()
+            loop.call_soon_threadsafe(task.cancel)
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, cancel)
+        signal.signal(number, cancel)
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing; programs that are started do not inherit it."""
