@@ -140,7 +140,10 @@ def test_a_state_that_cannot_be_opened_is_one_line(mesh_file, tmp_path):
         (["--mesh", "m.yaml", "--namespace", "shop"], "--namespace goes with --kubernetes"),
         (["--mesh", "m.yaml", "--webhook", "127.0.0.1:1"], "--webhook goes with --kubernetes"),
         (["--kubernetes", "--kubeconfig", "/nowhere/config"], "no Kubernetes cluster: "),
-        (["--kubernetes", "--sidecar-mode", "magic"], "--sidecar-mode 'magic' is neither explicit nor transparent"),
+        (
+            ["--kubernetes", "--sidecar-mode", "magic"],
+            "--sidecar-mode 'magic' is none of explicit, transparent, auto",
+        ),
     ],
 )
 def test_a_cluster_that_cannot_be_is_one_line(here, arguments, line):

@@ -1,4 +1,4 @@
-"""Addresses and ports as options take them; what is none is refused before anything starts."""
+"""Addresses, ports and times as options take them; what is none is refused before anything starts."""
 
 import re
 from ipaddress import ip_address
@@ -8,6 +8,7 @@ import typer
 from detour.mesh import Endpoint
 
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
+_HOUR_SECONDS = 3600
 
 
 def port(text: str | int) -> int:
@@ -15,6 +16,17 @@ def port(text: str | int) -> int:
     if not re.fullmatch("[0-9]{1,5}", str(text), re.ASCII) or not 0 < int(text) < 2**16:
         raise typer.BadParameter(f"expected a port from 1 to 65535, got {text!r}")
     return int(text)
+
+
+def seconds(text: str | float) -> float:
+    """Read how long something may take, an hour at most."""
+    try:
+        found = float(str(text).removesuffix("s"))
+    except ValueError:
+        found = -1
+    if not 0 <= found <= _HOUR_SECONDS:
+        raise typer.BadParameter(f"expected seconds from 0 to {_HOUR_SECONDS}, got {text!r}")
+    return found
 
 
 def user_id(text: str | int) -> int:

@@ -104,8 +104,7 @@ DrainSeconds = Annotated[
     typer.Option(
         help="How long requests in flight may take at the end; a second Ctrl-C or SIGTERM ends at once.",
         metavar="SECONDS",
-        min=0,
-        max=3600,
+        parser=addresses.seconds,
     ),
 ]
 ControlPlane = Annotated[
