@@ -5,16 +5,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // The W3C baggage header, https://www.w3.org/TR/baggage/ section 3.3. A member is key=value with properties behind
-// semicolons; keys are compared literally, and of duplicates the last one that can be read counts.
+// semicolons. Keys and values may be percent-encoded, more than once where propagators do that; of duplicates the last
+// one counts.
 
-const space = " \t"
+const (
+	space          = " \t"
+	decodingRounds = 3
+	flagPrefix     = prefix + string(KindConfig) + "."
+)
 
 var (
 	errNoValue = errors.New("expected = and a value")
-	errTooMany = fmt.Errorf("at most %d overrides are possible in one request", entriesMax)
+	errTooMany = fmt.Errorf("sidecars read at most %d overrides of one request", entriesMax)
 	errTooLong = fmt.Errorf("the baggage would have over %d bytes", headerMax)
 )
 
@@ -24,36 +30,90 @@ type entry struct {
 	hasValue   bool
 }
 
-// parseBaggage reads the overrides of a header, in the order in which their keys first came.
-func parseBaggage(header string) ([]Override, []problem) {
-	if len(header) > headerMax {
-		return nil, []problem{{header, fmt.Errorf("it has %d bytes, at most %d are read", len(header), headerMax)}}
-	}
+// A parsed is what headers say: overrides in the order in which their keys first came, and the entries that can't be
+// read. These go on too: they fail where they are for, and never vanish.
+type parsed struct {
+	overrides []Override
+	unread    []entry
+	problems  []problem
+}
+
+// parseBaggage reads the overrides of a header. Of one that is too long for sidecars a service reads them all the same.
+func parseBaggage(header string) parsed {
 	var entries []entry
 	for member := range strings.SplitSeq(header, ",") {
-		if one := parseMember(member); strings.HasPrefix(one.key, prefix) {
+		if one, own := parseMember(member); own {
 			entries = append(entries, one)
 		}
 	}
-	return readEntries(entries)
+	read := readEntries(entries)
+	if len(entries) > 0 && len(header) > headerMax {
+		why := fmt.Errorf("it has %d bytes, and sidecars read at most %d", len(header), headerMax)
+		read.problems = append(read.problems, problem{header, why})
+	}
+	return read
 }
 
-func readEntries(entries []entry) ([]Override, []problem) {
-	var overrides []Override
-	var problems []problem
-	if len(entries) > entriesMax {
-		problems = append(problems, problem{entries[entriesMax].key, errTooMany})
-		entries = entries[:entriesMax]
+func readEntries(entries []entry) parsed {
+	last := make(map[string]int, len(entries))
+	for i, one := range entries {
+		last[one.key] = i
 	}
-	for _, one := range entries {
-		override, err := one.read()
-		if err != nil {
-			problems = append(problems, problem{one.key + "=" + one.value, err})
-			continue
+	var read parsed
+	for i, one := range entries {
+		if last[one.key] == i {
+			read.take(one)
 		}
-		overrides = merged(overrides, override)
 	}
-	return overrides, problems
+	if len(entries) > entriesMax {
+		read.problems = append(read.problems, problem{entries[entriesMax].key, errTooMany})
+	}
+	return read
+}
+
+func (p *parsed) take(one entry) {
+	override, err := one.read()
+	if err == nil {
+		p.overrides = append(p.overrides, override)
+		return
+	}
+	p.problems = append(p.problems, problem{one.key + "=" + one.value, err})
+	// Without a value a flag would be an empty one for the next reader.
+	if one.hasValue || !strings.HasPrefix(one.key, flagPrefix) {
+		p.unread = append(p.unread, one)
+	}
+}
+
+// over returns both, key by key: of one key this one's entry counts, whether it can be read or not.
+func (p parsed) over(others parsed) parsed {
+	both := parsed{overrides: slices.Clone(p.overrides), unread: slices.Clone(p.unread)}
+	keys := p.keys()
+	for _, one := range others.overrides {
+		if !keys[one.Key()] {
+			both.overrides = append(both.overrides, one)
+		}
+	}
+	for _, one := range others.unread {
+		if !keys[one.key] {
+			both.unread = append(both.unread, one)
+		}
+	}
+	return both
+}
+
+func (p parsed) keys() map[string]bool {
+	keys := make(map[string]bool, len(p.overrides)+len(p.unread))
+	for _, one := range p.overrides {
+		keys[one.Key()] = true
+	}
+	for _, one := range p.unread {
+		keys[one.key] = true
+	}
+	return keys
+}
+
+func (p parsed) isEmpty() bool {
+	return len(p.overrides) == 0 && len(p.unread) == 0
 }
 
 func (e entry) read() (Override, error) {
@@ -63,71 +123,75 @@ func (e entry) read() (Override, error) {
 	return readEntry(e.key, e.value)
 }
 
-// merged returns the overrides with others on top: of two with one key the later one counts.
-func merged(overrides []Override, others ...Override) []Override {
-	for _, one := range others {
-		same := func(other Override) bool { return other.Kind == one.Kind && other.Subject == one.Subject }
-		if at := slices.IndexFunc(overrides, same); at >= 0 {
-			overrides[at] = one
-		} else {
-			overrides = append(overrides, one)
-		}
-	}
-	return overrides
-}
-
-// parseMember reads a member; of a flag, whose value may be any text, it decodes that.
-func parseMember(member string) entry {
+// parseMember reads a member, and says whether it is an override's. A flag's value, which may be any text, is decoded once.
+func parseMember(member string) (one entry, own bool) {
 	pair, _, _ := strings.Cut(member, ";")
 	key, value, found := strings.Cut(pair, "=")
-	one := entry{strings.Trim(key, space), strings.Trim(value, space), found}
-	if strings.HasPrefix(one.key, prefix+string(KindConfig)+".") {
-		one.value = decoded(one.value)
+	if key = ownKey(key); key == "" {
+		return entry{}, false
 	}
-	return one
+	rounds := decodingRounds
+	if strings.HasPrefix(key, flagPrefix) {
+		rounds = 1
+	}
+	return entry{key, valid(decoded(strings.Trim(value, space), rounds)), found}, true
 }
 
-// appendToBaggage returns a header with the overrides behind what is there. Other people's members stay as they are,
-// byte for byte; an override of the same key is replaced. Where the header would be too long, other people's last
-// members are left out first, then the last overrides; the problems say which.
-func appendToBaggage(header string, overrides []Override) (string, []problem) {
-	own, problems := bounded(overrides)
-	length := joinedLength(own)
-	kept := others(header, overrides)
+// ownKey returns the key of an override as it is written, "" if it is somebody else's. Whatever stands around it is
+// passed over, for another reader may do so too.
+func ownKey(key string) string {
+	if !strings.Contains(key, prefix) && !strings.Contains(key, "%") {
+		return ""
+	}
+	bytes := decoded(key, decodingRounds)
+	start, end := 0, len(bytes)
+	for start < end && !isNameByte(bytes[start]) {
+		start++
+	}
+	for start < end && !isNameByte(bytes[end-1]) {
+		end--
+	}
+	if !strings.HasPrefix(bytes[start:end], prefix) {
+		return ""
+	}
+	return valid(bytes[start:end])
+}
+
+// appendToBaggage returns a header with overrides behind what is there. Other people's members stay as they are, byte
+// for byte; an override of the same key is replaced. Where the header would be too long, other people's last members
+// are left out; the problems say which. Overrides never are: the next sidecar refuses what is too long by itself.
+func appendToBaggage(header string, own parsed) (string, []problem) {
+	var problems []problem
+	members := own.members()
+	length := joinedLength(members)
+	kept := others(header, own)
 	for length += joinedLength(kept) + 1; len(kept) > 0 && length > headerMax; {
 		last := kept[len(kept)-1]
 		problems = append(problems, problem{last, errTooLong})
 		length -= len(last) + 1
 		kept = kept[:len(kept)-1]
 	}
-	return strings.Join(append(kept, own...), ","), problems
+	return strings.Join(append(kept, members...), ","), problems
 }
 
-// bounded returns the members of as many of the overrides as one header may have, the first ones first.
-func bounded(overrides []Override) ([]string, []problem) {
+func (p parsed) members() []string {
 	var members []string
-	length := -1
-	for _, one := range overrides {
-		member := one.Key() + "=" + one.encoded()
-		length += len(member) + 1
-		if len(members) == entriesMax {
-			return members, []problem{{member, errTooMany}}
-		}
-		if length > headerMax {
-			return members, []problem{{member, errTooLong}}
-		}
-		members = append(members, member)
+	for _, one := range p.overrides {
+		members = append(members, one.Key()+"="+one.encoded())
 	}
-	return members, nil
+	for _, one := range p.unread {
+		members = append(members, percentEncoded(one.key)+"="+percentEncoded(one.value))
+	}
+	return members
 }
 
-// others returns the members of a header but these overrides' and empty ones.
-func others(header string, overrides []Override) []string {
+// others returns the members of a header but empty ones, and those of the same keys.
+func others(header string, own parsed) []string {
 	var kept []string
+	keys := own.keys()
 	for member := range strings.SplitSeq(header, ",") {
-		key := parseMember(member).key
-		replaced := slices.ContainsFunc(overrides, func(one Override) bool { return one.Key() == key })
-		if strings.Trim(member, space) != "" && !replaced {
+		one, _ := parseMember(member)
+		if strings.Trim(member, space) != "" && !keys[one.key] {
 			kept = append(kept, member)
 		}
 	}
@@ -142,15 +206,19 @@ func joinedLength(members []string) int {
 	return length
 }
 
-// encoded returns the value as a header has it: a flag's is percent-encoded but for what RFC 3986 section 2.3 calls
-// unreserved, all others are written as they are.
+// encoded returns the value as a header has it: a flag's is percent-encoded, all others are written as they are.
 func (o Override) encoded() string {
 	if o.Kind != KindConfig {
 		return o.Value
 	}
+	return percentEncoded(o.Value)
+}
+
+// percentEncoded encodes all but what RFC 3986 section 2.3 calls unreserved.
+func percentEncoded(text string) string {
 	var encoded strings.Builder
-	for i := range len(o.Value) {
-		if c := o.Value[i]; isAlphanumeric(c) || strings.IndexByte("-._~", c) >= 0 {
+	for i := range len(text) {
+		if c := text[i]; isAlphanumeric(c) || strings.IndexByte("-._~", c) >= 0 {
 			encoded.WriteByte(c)
 		} else {
 			fmt.Fprintf(&encoded, "%%%02X", c)
@@ -160,7 +228,17 @@ func (o Override) encoded() string {
 }
 
 // decoded undoes percent-encoding; what only looks like it stays. (url.PathUnescape would refuse all of it.)
-func decoded(text string) string {
+func decoded(text string, rounds int) string {
+	for range rounds {
+		if !strings.Contains(text, "%") {
+			return text
+		}
+		text = decodedOnce(text)
+	}
+	return text
+}
+
+func decodedOnce(text string) string {
 	var decoded strings.Builder
 	for i := 0; i < len(text); i++ {
 		if text[i] == '%' && i+2 < len(text) && isHex(text[i+1]) && isHex(text[i+2]) {
@@ -171,6 +249,32 @@ func decoded(text string) string {
 		}
 	}
 	return decoded.String()
+}
+
+// valid returns a text with U+FFFD where there are bytes that are no UTF-8 (W3C Baggage, section 3.3.1.3): one for each
+// sequence that is cut off, as other languages do it, not one for each byte.
+func valid(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	var made strings.Builder
+	for len(text) > 0 {
+		letter, size := utf8.DecodeRuneInString(text)
+		if letter == utf8.RuneError && size == 1 {
+			for size < len(text) && !utf8.FullRuneInString(text[:size]) && !isInvalid(text[:size+1]) {
+				size++
+			}
+		}
+		made.WriteRune(letter)
+		text = text[size:]
+	}
+	return made.String()
+}
+
+// isInvalid says whether no letter begins with these bytes.
+func isInvalid(text string) bool {
+	letter, size := utf8.DecodeRuneInString(text)
+	return utf8.FullRuneInString(text) && letter == utf8.RuneError && size == 1
 }
 
 func isHex(c byte) bool {

@@ -10,9 +10,9 @@ import "context"
 // Work that keeps its request's overrides loses them some time after the response (DETOUR_AFTER_RESPONSE, 60 s by
 // default), with one warning that names it.
 func Detached(ctx context.Context) context.Context {
-	overrides := held(ctx).list()
-	if len(overrides) == 0 {
+	own := held(ctx).read()
+	if own.isEmpty() {
 		return ctx
 	}
-	return without(ctx, overrides)
+	return without(ctx, own)
 }

@@ -15,8 +15,8 @@ import (
 	detour "detour.dev/sdk/go"
 )
 
-// FuzzRequest sends a service what it will, and has it use everything that it finds. Nothing panics, what leaves is
-// what was read, and no header is too long.
+// FuzzRequest sends a service what it will, and has it use everything that it finds. Nothing panics, and what leaves is
+// what was read.
 func FuzzRequest(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"", "", ""},
@@ -40,10 +40,7 @@ func FuzzRequest(f *testing.F) {
 		sent := http.Header{}
 		detour.NewPropagator(w3c()).Inject(ctx, propagation.HeaderCarrier(sent))
 		before, after := byKey(detour.Current(ctx)), byKey(detour.Current(extracted(sent)))
-		if got := sent.Get("baggage"); len(got) > 8192 || len(sent.Get("x-ot-span-context")) > 8192 {
-			t.Errorf("%d bytes leave", len(got))
-		}
-		if !maps.Equal(before, after) && len(detour.Current(ctx).String()) < 4000 {
+		if !maps.Equal(before, after) {
 			t.Errorf("%v left as %v", before, after)
 		}
 	})

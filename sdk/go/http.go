@@ -55,7 +55,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if held(request.Context()).bag.Len() == 0 || strings.Contains(written, prefix) {
 		return t.base.RoundTrip(request)
 	}
-	if overrides := Current(request.Context()).list(); len(overrides) > 0 {
+	if !Current(request.Context()).read().isEmpty() {
 		request = request.Clone(request.Context())
 		alone.Inject(request.Context(), propagation.HeaderCarrier(request.Header))
 	}

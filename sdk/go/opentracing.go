@@ -1,6 +1,7 @@
 package detour
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -25,29 +26,40 @@ const (
 	ownItem      = "overrides"
 )
 
-// A spanContext is a header without its overrides: trace and span ids, and other people's items, as they came.
+// A spanContext is a header without its overrides: trace and span ids, and other people's items, as they came; or all
+// of it where its overrides can't be read, so that they fail where they are for.
 type spanContext struct {
 	outer, inner []field
+	whole        string
 }
 
 type spanContextKey struct{}
 
 // extractOpenTracing returns the overrides of a header, and a context in which it is passed on.
-func extractOpenTracing(ctx context.Context, header string) (context.Context, []Override) {
+func extractOpenTracing(ctx context.Context, header string) (context.Context, parsed) {
 	carried, own, err := parseOpenTracing(header)
+	shows := err != nil && showsOverrides(header)
+	var entries []entry
+	if err == nil {
+		entries, err = readOwnItem(own)
+		shows = err != nil
+	}
+	if err == nil && len(header) > headerMax && own != "" {
+		tell(problem{openTracingHeader, fmt.Errorf("it has %d bytes, and sidecars read at most %d", len(header), headerMax)})
+		shows = true
+	}
 	if err != nil {
 		tell(problem{openTracingHeader + ": " + header, err})
-		return ctx, nil
 	}
-	ctx = context.WithValue(ctx, spanContextKey{}, carried)
-	entries, err := readOwnItem(own)
-	if err != nil {
-		tell(problem{openTracingHeader + ": " + header, err})
-		return ctx, nil
+	read := readEntries(entries)
+	tell(read.problems...)
+	switch {
+	case shows:
+		carried = &spanContext{whole: header}
+	case err != nil || len(header) > headerMax:
+		return ctx, read
 	}
-	overrides, problems := readEntries(entries)
-	tell(problems...)
-	return ctx, overrides
+	return context.WithValue(ctx, spanContextKey{}, carried), read
 }
 
 // injectOpenTracing writes the header with these overrides, if the request came with one.
@@ -56,20 +68,22 @@ func injectOpenTracing(ctx context.Context, carrier propagation.TextMapCarrier, 
 	if !ok {
 		return
 	}
-	overrides = overrides[:min(len(overrides), entriesMax)]
 	header := carried.header(overrides)
-	if len(header) > headerMax {
-		tell(problem{openTracingHeader, fmt.Errorf("with the overrides it would have over %d bytes", headerMax)})
+	if len(header) > headerMax || len(overrides) > entriesMax {
+		tell(problem{openTracingHeader, fmt.Errorf("with the overrides it would have over %d bytes, or %d entries", headerMax, entriesMax)})
 		header = carried.header(nil)
 	}
 	carrier.Set(openTracingHeader, header)
 }
 
+// showsOverrides says whether a header has the item in it, though it is of no form that can be read.
+func showsOverrides(header string) bool {
+	message, err := unBase64(header)
+	return err == nil && bytes.Contains(message, []byte("\n\toverrides"))
+}
+
 // parseOpenTracing takes a header apart: into what is passed on, and the item that holds overrides.
 func parseOpenTracing(header string) (carried *spanContext, own string, err error) {
-	if len(header) > headerMax {
-		return nil, "", fmt.Errorf("it has %d bytes, at most %d are read", len(header), headerMax)
-	}
 	outer, err := fieldsOf(header)
 	if err != nil {
 		return nil, "", err
@@ -122,13 +136,16 @@ func readOwnItem(item string) ([]entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, entry{prefix + key, value, true})
+		entries = append(entries, entry{prefix + valid(key), valid(value), true})
 	}
 	return entries, err
 }
 
 // header encodes it again, with these overrides.
 func (s *spanContext) header(overrides []Override) string {
+	if s.whole != "" {
+		return s.whole
+	}
 	inner := writeFields(s.inner...)
 	if len(overrides) > 0 {
 		var own []byte
@@ -141,11 +158,20 @@ func (s *spanContext) header(overrides []Override) string {
 	return base64.StdEncoding.EncodeToString(message)
 }
 
-// fieldsOf reads a message in standard base64, padded or not; Go's own decoder passes over line breaks.
+// fieldsOf reads a message in standard base64.
 func fieldsOf(text string) ([]field, error) {
+	message, err := unBase64(text)
+	if err != nil {
+		return nil, err
+	}
+	return readFields(message)
+}
+
+// unBase64 decodes standard base64, padded or not; Go's own decoder passes over line breaks.
+func unBase64(text string) ([]byte, error) {
 	message, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 	if err != nil || strings.ContainsAny(text, "\r\n") {
 		return nil, errors.New("it is no base64")
 	}
-	return readFields(message)
+	return message, nil
 }

@@ -78,12 +78,10 @@ func carrying(item string) string {
 }
 
 func TestWhatIsNoOpenTracingIsIgnored(t *testing.T) {
-	whole, _ := base64.StdEncoding.DecodeString(idsAndUsers)
 	for name, header := range map[string]string{
 		"no base64":                        "!",
 		"no message":                       "AAAA",
 		"too long":                         strings.Repeat("A", 10_000),
-		"ends early":                       base64.StdEncoding.EncodeToString(whole[:len(whole)-3]),
 		"a context that is no message":     base64.StdEncoding.EncodeToString([]byte("\x12\x01\x07")),
 		"an item that is no entry":         base64.StdEncoding.EncodeToString([]byte("\x12\x03\x22\x01\x07")),
 		"a length of over 32 bits":         base64.StdEncoding.EncodeToString([]byte("\x12\x80\x80\x80\x80\x80\x01")),
@@ -98,6 +96,15 @@ func TestWhatIsNoOpenTracingIsIgnored(t *testing.T) {
 		if got := openTracingSent(ctx); got != "" {
 			t.Errorf("%s: %s goes on", name, got)
 		}
+	}
+}
+
+func TestOverridesThatCannotBeReadGoOnAsTheyCame(t *testing.T) {
+	whole, _ := base64.StdEncoding.DecodeString(idsAndUsers)
+	header := base64.StdEncoding.EncodeToString(whole[:len(whole)-3])
+	ctx := openTracing(header, "override.route.rides=pr-7")
+	if got := openTracingSent(ctx); got != header {
+		t.Errorf("%q goes on", got)
 	}
 }
 

@@ -69,6 +69,9 @@ func keyOf(kind Kind, subject string) string {
 func readEntry(key, value string) (Override, error) {
 	name, subject, dotted := strings.Cut(strings.TrimPrefix(key, prefix), ".")
 	override := Override{Kind(name), subject, value}
+	if override.Kind == KindConfig {
+		override.Value = valid(value)
+	}
 	switch {
 	case !slices.Contains(kinds, override.Kind):
 		return Override{}, fmt.Errorf("expected %s and one of %v", prefix, kinds)
@@ -110,11 +113,15 @@ func isName(text string) bool {
 		return false
 	}
 	for i := range len(text) {
-		if !isAlphanumeric(text[i]) && strings.IndexByte("._-", text[i]) < 0 {
+		if !isNameByte(text[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func isNameByte(c byte) bool {
+	return isAlphanumeric(c) || c == '.' || c == '_' || c == '-'
 }
 
 func isAlphanumeric(c byte) bool {

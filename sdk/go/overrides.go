@@ -45,7 +45,7 @@ func held(ctx context.Context) Overrides {
 // With returns a context with these overrides and no others, for tests and scripts. Other people's baggage stays. They
 // count as long as ctx does, and a while longer.
 func With(ctx context.Context, overrides Overrides) context.Context {
-	made := replaced(ctx, slices.Collect(overrides.All()))
+	made := replaced(ctx, parsed{overrides: slices.Collect(overrides.All())})
 	if ctx.Done() == nil {
 		return unscoped(made)
 	}
@@ -61,7 +61,7 @@ func Parse(words ...string) (Overrides, error) {
 		if err != nil {
 			return Overrides{}, fmt.Errorf("detour: %q is no override: %w", word, err)
 		}
-		parsed.bag = set(parsed.bag, override)
+		parsed.bag = set(parsed.bag, override.Key(), override.Value)
 	}
 	return parsed, nil
 }
@@ -115,34 +115,44 @@ func (o Overrides) All() iter.Seq[Override] {
 
 // String returns them as a baggage header has them.
 func (o Overrides) String() string {
-	header, _ := appendToBaggage("", o.list())
+	header, _ := appendToBaggage("", parsed{overrides: o.list()})
 	return header
 }
 
 func (o Overrides) list() []Override {
-	var found []Override
-	for _, member := range o.bag.Members() {
-		if !strings.HasPrefix(member.Key(), prefix) {
-			continue
-		}
-		if override, err := readEntry(member.Key(), member.Value()); err == nil {
-			found = append(found, override)
-		}
-	}
-	slices.SortFunc(found, func(a, b Override) int { return strings.Compare(a.Key(), b.Key()) })
-	return found
+	return o.read().overrides
 }
 
-// replaced returns the context with these overrides in place of its own.
-func replaced(ctx context.Context, overrides []Override) context.Context {
-	before := baggage.FromContext(ctx)
-	after := before
-	for _, old := range (Overrides{before}).list() {
-		if !slices.ContainsFunc(overrides, func(one Override) bool { return one.Key() == old.Key() }) {
-			after = after.DeleteMember(old.Key())
+// read returns what the baggage holds of overrides, in the order of their keys, and what of it can't be read.
+func (o Overrides) read() parsed {
+	var entries []entry
+	for _, member := range o.bag.Members() {
+		if strings.HasPrefix(member.Key(), prefix) {
+			entries = append(entries, entry{member.Key(), member.Value(), true})
 		}
 	}
-	return inFlight(baggage.ContextWithBaggage(ctx, added(after, overrides)), overrides)
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	var read parsed
+	for _, one := range entries {
+		read.take(one)
+	}
+	return read
+}
+
+// replaced returns the context with these overrides in place of its own, in whatever way those are spelt.
+func replaced(ctx context.Context, own parsed) context.Context {
+	bag := baggage.FromContext(ctx)
+	keys := own.keys()
+	for _, member := range bag.Members() {
+		if key := ownKey(member.Key()); key != "" && (key != member.Key() || !keys[key]) {
+			bag = bag.DeleteMember(member.Key())
+		}
+	}
+	bag = added(bag, own.overrides)
+	for _, one := range own.unread {
+		bag = set(bag, one.key, one.value)
+	}
+	return inFlight(baggage.ContextWithBaggage(ctx, bag), own.overrides)
 }
 
 // added returns the baggage with these overrides too. It copies only for those that are not there yet:
@@ -150,15 +160,15 @@ func replaced(ctx context.Context, overrides []Override) context.Context {
 func added(bag baggage.Baggage, overrides []Override) baggage.Baggage {
 	for _, one := range overrides {
 		if there := bag.Member(one.Key()); there.Key() == "" || there.Value() != one.Value {
-			bag = set(bag, one)
+			bag = set(bag, one.Key(), one.Value)
 		}
 	}
 	return bag
 }
 
 // set can't fail: a baggage member may have any key and any value in UTF-8, and an override has.
-func set(bag baggage.Baggage, override Override) baggage.Baggage {
-	member, err := baggage.NewMemberRaw(override.Key(), override.Value)
+func set(bag baggage.Baggage, key, value string) baggage.Baggage {
+	member, err := baggage.NewMemberRaw(key, value)
 	if err != nil {
 		return bag
 	}
@@ -167,13 +177,16 @@ func set(bag baggage.Baggage, override Override) baggage.Baggage {
 }
 
 // without returns the context without these overrides.
-func without(ctx context.Context, overrides []Override) context.Context {
+func without(ctx context.Context, own parsed) context.Context {
 	bag := baggage.FromContext(ctx)
-	if bag.Len() == len(overrides) {
+	if bag.Len() == len(own.overrides)+len(own.unread) {
 		return baggage.ContextWithoutBaggage(ctx)
 	}
-	for _, one := range overrides {
+	for _, one := range own.overrides {
 		bag = bag.DeleteMember(one.Key())
+	}
+	for _, one := range own.unread {
+		bag = bag.DeleteMember(one.key)
 	}
 	return baggage.ContextWithBaggage(ctx, bag)
 }

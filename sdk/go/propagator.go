@@ -58,7 +58,7 @@ func (p *propagator) Fields() []string {
 func (p *propagator) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	read := read(p.others.Extract(ctx, carrier), carrier)
 	header := lines(carrier, baggageHeader)
-	if header == "" && carrier.Get(openTracingHeader) == "" || len(held(read).list()) == 0 {
+	if header == "" && carrier.Get(openTracingHeader) == "" || held(read).read().isEmpty() {
 		return read
 	}
 	return scoped(ctx, read, header)
@@ -66,43 +66,41 @@ func (p *propagator) Extract(ctx context.Context, carrier propagation.TextMapCar
 
 // read returns the context with the overrides that a carrier holds.
 func read(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
-	var overrides []Override
+	var own parsed
 	openTracing := carrier.Get(openTracingHeader)
 	if openTracing != "" {
-		ctx, overrides = extractOpenTracing(ctx, openTracing)
+		ctx, own = extractOpenTracing(ctx, openTracing)
 	}
 	header := lines(carrier, baggageHeader)
 	if header == "" {
-		return with(ctx, overrides)
+		return with(ctx, own)
 	}
-	own, problems := parseBaggage(header)
-	tell(problems...)
-	// Overrides that only OpenTelemetry's way of reading sees are none: no sidecar sees them either.
-	// Of more than one request may carry, the baggage's are kept.
-	both := merged(merged(slices.Clone(own), overrides...), own...)
-	return replaced(ctx, both[:min(len(both), entriesMax)])
+	inBaggage := parseBaggage(header)
+	tell(inBaggage.problems...)
+	// Other propagators decode in ways of their own: what they made of overrides is replaced.
+	return replaced(ctx, inBaggage.over(own))
 }
 
 // Inject writes what a context holds; overrides come behind other people's baggage.
 func (p *propagator) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
-	overrides := Current(ctx).list()
-	if len(overrides) > 0 {
-		p.others.Inject(without(ctx, overrides), carrier)
-		header, problems := appendToBaggage(lines(carrier, baggageHeader), overrides)
+	own := Current(ctx).read()
+	if own.isEmpty() {
+		p.others.Inject(Detached(ctx), carrier) // those that are over are in the baggage still
+	} else {
+		p.others.Inject(without(ctx, own), carrier)
+		header, problems := appendToBaggage(lines(carrier, baggageHeader), own)
 		tell(problems...)
 		carrier.Set(baggageHeader, header)
-	} else {
-		p.others.Inject(Detached(ctx), carrier) // those that are over are in the baggage still
 	}
-	injectOpenTracing(ctx, carrier, overrides)
+	injectOpenTracing(ctx, carrier, own.overrides)
 }
 
 // with returns the context with these overrides beside its own.
-func with(ctx context.Context, overrides []Override) context.Context {
-	if len(overrides) == 0 {
+func with(ctx context.Context, own parsed) context.Context {
+	if own.isEmpty() {
 		return ctx
 	}
-	return replaced(ctx, merged(Current(ctx).list(), overrides...))
+	return replaced(ctx, own.over(Current(ctx).read()))
 }
 
 // lines returns a header whose lines count as one, if the carrier shows more than the first.

@@ -1,17 +1,20 @@
 """Hostile headers through a real Envoy: each request goes where the Python reader says, and nothing breaks."""
 
 import asyncio
+import re
 from collections import Counter
 from pathlib import Path
 from random import Random
 
 import hostile
 from detour.mesh import Carrier, Settings, SettingsApplied
-from detour.overrides import Kind, Overrides, parse_baggage, parse_opentracing
+from detour.overrides import Kind, Parsed, parse_baggage, parse_opentracing
+from detour.xds import route_parts
 from parts import Client, MeshUnderTest
 
 REQUESTS = 10_000
 CONNECTIONS = 8
+ENCODED = re.compile(route_parts.ENCODED.replace(r"\C", ".").encode(), re.DOTALL)
 DEPLOYMENTS = ("pr-42", "a", "A.b_c-1", "0", "x" * 63)
 
 
@@ -31,6 +34,8 @@ class Connection:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
         await reader.readexactly(int(headers["content-length"]))
+        if headers.get("connection") == "close":
+            await self.close()
         return int(head.split()[1]), headers.get("x-detour-served-by", "")
 
     async def close(self) -> None:
@@ -38,19 +43,24 @@ class Connection:
         if self._streams:
             self._streams[1].close()
             await self._streams[1].wait_closed()
+            self._streams = None
 
 
-def request(rng: Random) -> tuple[list[bytes], Overrides]:
+def request(rng: Random) -> tuple[list[bytes], Parsed]:
     """Return header lines and what the Python reader makes of them."""
     lines, header = hostile.baggage(rng), hostile.opentracing(rng) if rng.random() < 0.3 else ""
-    overrides = parse_baggage(lines).overrides.over(parse_opentracing(header).overrides)
+    parsed = parse_baggage(lines).over(parse_opentracing(header))
     sent = [b"baggage: " + line.encode("latin-1") for line in lines]
-    return sent + ([b"x-ot-span-context: " + header.encode("latin-1")] if header else []), overrides
+    return sent + ([b"x-ot-span-context: " + header.encode("latin-1")] if header else []), parsed
 
 
-def expected(overrides: Overrides, lines: list[bytes]) -> tuple[int, str]:
+def expected(parsed: Parsed, lines: list[bytes]) -> tuple[int, str]:
     """Return the status and the name of who serves a request with these overrides, if there is any to be told."""
+    overrides = parsed.overrides
     told = any(b"override." in line or line.startswith(b"x-ot-") for line in lines)
+    told = told or ENCODED.fullmatch(b",".join(line.removeprefix(b"baggage:").strip() for line in lines))
+    if parsed.unreadable_for("users"):
+        return 400, ""
     if (abort := overrides.value(Kind.ABORT, "users")) and int(abort) >= 200:
         return int(abort), ""
     deployment = overrides.route("users")
@@ -71,11 +81,11 @@ async def test_every_request_goes_where_the_python_reader_says(mesh: MeshUnderTe
     async def send(count: int) -> None:
         connection = Connection(caller.port)
         while count:
-            lines, overrides = request(rng)
-            if overrides.value(Kind.DELAY, "users"):
+            lines, parsed = request(rng)
+            if parsed.overrides.value(Kind.DELAY, "users"):
                 continue
             answer = await connection.get(lines)
-            assert answer == expected(overrides, lines), lines
+            assert answer == expected(parsed, lines), lines
             seen[answer] += 1
             count -= 1
         await connection.close()
@@ -91,7 +101,8 @@ async def test_every_request_goes_where_the_python_reader_says(mesh: MeshUnderTe
             tasks.create_task(send(REQUESTS // CONNECTIONS))
     assert seen.total() == REQUESTS
     assert seen[200, "users"] > REQUESTS // 10
-    assert seen[200, "users@pr-42"] > REQUESTS // 20
+    assert seen[200, "users@pr-42"] > REQUESTS // 40
+    assert seen[400, ""] > REQUESTS // 10
     log = Path(mesh.logs / f"{caller.settings.instance}.log").read_text()
     assert "script log" not in log
     assert "lua" not in log.lower()

@@ -1,6 +1,7 @@
 """The Lua that Envoy runs, under LuaJIT, against the Python that everything else reads overrides with."""
 
 import math
+from base64 import b64decode, b64encode
 from collections import Counter
 from random import Random
 
@@ -12,20 +13,33 @@ from lupa import luajit21
 import hostile
 from detour.envoy import connect_source, override_source, strip_source
 from detour.mesh import Naming, is_name
-from detour.overrides import Kind, Overrides, parse_baggage, parse_opentracing, strip_baggage, write_opentracing
+from detour.overrides import (
+    Kind,
+    Overrides,
+    Parsed,
+    parse_baggage,
+    parse_opentracing,
+    strip_baggage,
+    write_opentracing,
+)
 
 NAMING = Naming(home="shop")
 
 # Envoy joins the lines of a header with a comma when Lua asks for it.
 HANDLE = """
 function call(hook, headers)
+  local answer
   local object = {
     get = function(_, name) return headers[name] end,
     replace = function(_, name, value) headers[name] = value end,
     add = function(_, name, value) headers[name] = value end,
     remove = function(_, name) headers[name] = nil end,
   }
-  return _G[hook]({ headers = function() return object end }), headers
+  local handle = {
+    headers = function() return object end,
+    respond = function(_, made, body) made.body = body; answer = made end,
+  }
+  return _G[hook](handle), headers, answer
 end
 """
 
@@ -40,13 +54,18 @@ class Lua:
 
     def cluster(self, **headers: str) -> str:
         """Return the cluster that a request goes to."""
-        cluster, _ = self._call("envoy_on_route", self._table(headers))
+        cluster, _, _ = self._call("envoy_on_route", self._table(headers))
         return cluster
 
     def after(self, **headers: str) -> dict[str, str]:
         """Return a request's headers after the filter."""
-        _, left = self._call("envoy_on_request", self._table(headers))
+        _, left, _ = self._call("envoy_on_request", self._table(headers))
         return dict(left.items())
+
+    def answer(self, **headers: str) -> dict[str, str] | None:
+        """Return what the filter answers a request itself, headers and body; None if that passes."""
+        _, _, answer = self._call("envoy_on_request", self._table(headers))
+        return dict(answer.items()) if answer else None
 
     def _table(self, headers: dict[str, str]) -> object:
         names = {"authority": ":authority", "method": ":method"}
@@ -62,10 +81,11 @@ def lua() -> Lua:
     return Lua(override_source(opentracing=True))
 
 
-def expected(overrides: Overrides) -> str:
+def expected(parsed: Parsed) -> str:
     """Return the cluster for `users` that the Python reader chooses."""
+    overrides = parsed.overrides
     deployment = overrides.route("users")
-    if deployment is None:
+    if deployment is None or parsed.unreadable_for("users"):
         return "users"
     return f"users@{deployment}" + (",baseline" if overrides.falls_back else "")
 
@@ -92,14 +112,18 @@ def test_both_readers_choose_the_same_from_hostile_baggage(lua: Lua, seed: int) 
     rng, seen = Random(seed), Counter()
     for _ in range(100):
         lines = hostile.baggage(rng)
-        overrides = parse_baggage(lines).overrides
-        chosen = lua.cluster(authority="users", baggage=",".join(lines))
-        assert chosen == expected(overrides), lines
+        parsed, headers = parse_baggage(lines), {"authority": "users", "baggage": ",".join(lines)}
+        chosen = lua.cluster(**headers)
+        assert chosen == expected(parsed), lines
         seen[chosen == "users"] += 1
         if rng.random() < 0.3:
-            left = lua.after(authority="users", baggage=",".join(lines))
-            assert {name: left[name] for name in left if name.startswith("x-envoy")} == faults(overrides), lines
-    assert min(seen[True], seen[False]) > 5
+            answer, refused = lua.answer(**headers), parsed.unreadable_for("users") is not None
+            assert (answer is not None) == refused, (lines, answer)
+            seen["refused"] += refused
+            left = lua.after(**headers)
+            made = {name: left[name] for name in left if name.startswith("x-envoy")}
+            assert made == ({} if refused else faults(parsed.overrides)), lines
+    assert min(seen[True], seen[False], seen["refused"]) > 0
 
 
 @given(st.from_regex(r"[0-9]{0,3}(\.[0-9]{0,20})?m?s|(60|59)\.[09]{0,20}[0-9]s", fullmatch=True))
@@ -126,10 +150,14 @@ def test_both_readers_choose_the_same_from_hostile_opentracing_headers(lua: Lua,
     rng, seen = Random(seed), Counter()
     for _ in range(100):
         header = hostile.opentracing(rng)
+        parsed = parse_opentracing(header)
         chosen = lua.cluster(authority="users", x_ot_span_context=header)
-        assert chosen == expected(parse_opentracing(header).overrides), header
+        assert chosen == expected(parsed), header
+        refused = lua.answer(authority="users", x_ot_span_context=header) is not None
+        assert refused == (parsed.unreadable_for("users") is not None), header
         seen[chosen == "users"] += 1
-    assert min(seen[True], seen[False]) > 5
+        seen["refused"] += refused
+    assert min(seen[True], seen[False], seen["refused"]) > 0
 
 
 @settings(max_examples=300, deadline=None, database=None)
@@ -157,6 +185,93 @@ def test_no_header_takes_long(lua: Lua, text: str) -> None:
     """)
     lua.cluster(authority="users", baggage=text)
     assert count() < 100 * 8192
+
+
+READABLE = [
+    "override.route.users=pr%2D42",
+    "override.route.users=pr%252D42",
+    "override%2Eroute%2Eusers=pr-42",
+    "%6Fverride.route.users=%70r-42",
+    "%256Fverride.route.users=pr-42",
+    "%20override.route.users\t= pr-42 ;p=1",
+    "override.route.users=pr-1,override%2Eroute.users=pr-42",
+    'override.route.users="pr-1",override.route.users=pr-42',
+    ",".join([f"override.log.s{index}=debug" for index in range(63)] + ["override.route.users=pr-42"]),
+    "override.route.users=pr-42," + ",".join(f"override.log.s{index}=debug" for index in range(70)),
+    "override.route.users=pr-42,override.route.rides=a b,override.delay.rides=soon",
+    "override.route.users=pr-42,override.config.users=%FF,override.log.users=!,override.db.users",
+]
+
+
+@pytest.mark.parametrize("baggage", READABLE)
+def test_however_it_is_spelt_an_override_counts(lua: Lua, baggage: str) -> None:
+    """Encoded once or several times, keys too; of duplicates the last; what is others' does not matter."""
+    assert lua.cluster(authority="users", baggage=baggage) == "users@pr-42"
+    assert lua.answer(authority="users", baggage=baggage) is None
+    assert parse_baggage([baggage]).overrides.route("users") == "pr-42"
+
+
+REFUSED = [
+    ('override.route.users="pr-42"', 'override.route.users="pr-42": expected a deployment\'s name'),
+    ("override.route.users", "expected = and a value"),
+    ("override.route.users=", "expected a deployment's name"),
+    ("override.route.users=pr 42", "expected a deployment's name"),
+    ("override.route.users=pr-42,override.route.users=%20", "expected a deployment's name"),
+    ("override.delay.users=soon", "expected a delay such as 300ms"),
+    ("override.abort.users=teapot", "expected an HTTP status"),
+    ("override.route.users=pr-42,override.missing=basline", "expected override.missing=baseline"),
+    ("override.route.users=pr-42,override.missing.users=baseline", "expected override.missing=baseline"),
+    ("override.rout.users=pr-42", "the kinds are route, delay"),
+    ("override.users=pr-42", "the kinds are route, delay"),
+    ('override.route."users"=pr-42', "the kinds are route, delay"),
+    ("pad=" + "x" * 8192 + ",override.route.users=pr-42", "the baggage has 8223 bytes"),
+    ("pad=" + "x" * 8192 + ",override%2Econfig.flag=on", "and only 8192 are read"),
+    (",".join([*(f"override.log.s{index}=debug" for index in range(64)), "override.route.users=a"]), "number 65"),
+    ("override.route.users=\xff\x01", "override.route.users=??: expected"),
+]
+
+
+@pytest.mark.parametrize(("baggage", "why"), REFUSED)
+def test_what_is_needed_and_cannot_be_read_is_refused(lua: Lua, baggage: str, why: str) -> None:
+    """With a 400 that says what is wrong, in a header and in the body; never the baseline in silence."""
+    assert lua.cluster(authority="users", baggage=baggage) == "users"
+    answer = lua.answer(authority="users", baggage=baggage)
+    assert answer[":status"] == "400"
+    assert answer["x-detour-overrides"].startswith("unreadable: ")
+    assert answer["x-detour-overrides"].isprintable()
+    assert why in answer["x-detour-overrides"]
+    assert answer["body"].startswith("Detour: an override of this request can't be read: ")
+    assert why in answer["body"]
+    grpc = lua.answer(authority="users", baggage=baggage, content_type="application/grpc+proto")
+    assert grpc["grpc-status"] == "3"
+    assert parse_baggage([baggage]).unreadable_for("users")
+
+
+@pytest.mark.parametrize(
+    "baggage",
+    [
+        'override.route.rides="pr-42",override.delay.rides=soon,override.dely.rides=3s,override.missing=basline',
+        ",".join(["team=override.", *(f"override.log.s{n}=debug" for n in range(64)), "override.route.a=b"]),
+        "pad=" + "x" * 8192,
+        "pad=override." + "x" * 8192 + ",x-override.route.users=pr-42",
+        "Override.Route.users=pr-42",
+        "override.route.users2=a b",
+    ],
+)
+def test_what_is_not_needed_passes(lua: Lua, baggage: str) -> None:
+    """What is for others fails at its own hop, and baggage of any length without overrides never does."""
+    assert lua.cluster(authority="users", baggage=baggage) == "users"
+    assert lua.answer(authority="users", baggage=baggage) is None
+    assert parse_baggage([baggage]).unreadable_for("users") is None
+
+
+def test_a_carrier_that_shows_overrides_and_cannot_be_read_is_refused(lua: Lua) -> None:
+    """One that shows none is another tracer's."""
+    header = write_opentracing(None, parse_baggage(["override.route.users=pr-42"]).overrides)
+    broken = b64encode(b64decode(header)[:-3]).decode()
+    assert "no form that can be read" in lua.answer(authority="users", x_ot_span_context=broken)["body"]
+    for other in ("none", "EA==", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "x" * 9000):
+        assert lua.answer(authority="users", x_ot_span_context=other) is None
 
 
 def test_the_baggage_wins_over_the_opentracing_header_key_by_key(lua: Lua) -> None:

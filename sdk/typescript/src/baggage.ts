@@ -1,16 +1,15 @@
 /**
  * The W3C `baggage` header (https://www.w3.org/TR/baggage/, section 3.3).
  *
- * A member is `key=value` with properties behind semicolons. Keys are compared literally; of duplicates the last
- * one that can be read counts. Headers are strings as Node's HTTP decodes them: one character a byte.
+ * A member is `key=value` with properties behind semicolons. Keys and values may be percent-encoded, more than once
+ * where propagators do that; of duplicates the last one counts. Headers are strings as Node's HTTP decodes them: one
+ * character a byte.
  */
 
 import {
-  ENTRIES_MAX,
   type Entry,
   HEADER_MAX,
   type Override,
-  Overrides,
   PREFIX,
   type Parsed,
   type Problem,
@@ -18,34 +17,57 @@ import {
   readEntries,
 } from "./overrides";
 
-const UTF_8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const NEEDS_DECODING = /[^\x20-\x24\x26-\x7e]/;
+const UTF_8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const NO_HEADER_TEXT = /[^\t\x20-\x7e\x80-\xff]/;
+const NAME_CHARACTER = /[A-Za-z0-9._-]/;
+const DECODING_ROUNDS = 3;
+const LONE_SURROGATES = /\p{Surrogate}/gu;
+const FLAG = `${PREFIX}config.`;
 
-/** Reads the overrides of a request. Several lines of the header are to be joined by commas. */
+/**
+ * Reads the overrides of a request. Several lines of the header are to be joined by commas.
+ *
+ * Of a header that is too long for sidecars a service reads them all the same.
+ */
 export function parseBaggage(header: string): Parsed {
-  if (header.length > HEADER_MAX) {
-    const why = `the baggage has ${header.length} bytes, at most ${HEADER_MAX} are read`;
-    return { overrides: Overrides.none, problems: [{ what: header, why }] };
-  }
-  return readEntries(ownEntries(header));
+  const entries = ownEntries(header);
+  const parsed = readEntries(entries);
+  if (header.length <= HEADER_MAX || entries.length === 0) return parsed;
+  const why = `the baggage has ${header.length} bytes, and sidecars read at most ${HEADER_MAX}`;
+  return { ...parsed, problems: [{ what: header, why }, ...parsed.problems] };
 }
 
 /**
- * Returns baggage with the overrides behind what others wrote, which stays byte for byte.
+ * Returns baggage with overrides behind what others wrote, which stays byte for byte.
  *
- * Where all would have over 8192 bytes, others' last members go, then the last overrides; `drop` is told of each.
+ * Where all would have over 8192 bytes, others' last members go; `drop` is told of each. Overrides never do: the next
+ * sidecar refuses what is too long by itself.
  */
-export function appendToBaggage(others: string, overrides: Overrides, drop: (problem: Problem) => void): string {
-  const own = bounded(overrides, drop);
+export function appendToBaggage(others: string, own: Parsed, drop: (problem: Problem) => void): string {
+  const ours = [...Array.from(own.overrides, encode), ...Array.from(own.unread, encodeUnread)].join(",");
   const members = others.split(",").filter((member) => member && isHeaderText(member, drop));
-  let length = members.reduce((sum, member) => sum + member.length + 1, own.length);
+  let length = members.reduce((sum, member) => sum + member.length + 1, ours.length);
   while (members.length > 0 && length > HEADER_MAX) {
     const what = members.pop() ?? "";
     length -= what.length + 1;
     drop({ what, why: `with the overrides the baggage would have over ${HEADER_MAX} bytes` });
   }
-  return [...members, ...(own ? [own] : [])].join(",");
+  return [...members, ...(ours ? [ours] : [])].join(",");
+}
+
+/**
+ * Returns the key of an override as it is written, undefined if it is somebody else's.
+ *
+ * Whatever stands around it is passed over, for another reader may do so too.
+ */
+export function ownKey(key: string): string | undefined {
+  if (!key.includes(PREFIX) && !key.includes("%")) return undefined;
+  const bytes = decodedBytes(key, DECODING_ROUNDS);
+  let [start, end] = [0, bytes.length];
+  while (start < end && !NAME_CHARACTER.test(bytes[start] ?? "")) start++;
+  while (start < end && !NAME_CHARACTER.test(bytes[end - 1] ?? "")) end--;
+  const own = bytes.slice(start, end);
+  return own.startsWith(PREFIX) ? asText(own) : undefined;
 }
 
 /** Writes one override as a member. */
@@ -54,37 +76,26 @@ export function encode(override: Override): string {
   return `${keyOf(kind, subject)}=${kind === "config" ? percentEncoded(value) : value}`;
 }
 
-/** Decodes what is percent-encoded; undefined if the bytes are no UTF-8. */
-export function percentDecoded(value: string): string | undefined {
-  if (!NEEDS_DECODING.test(value)) return value;
-  const bytes = value
-    .replace(/[^\0-\xff]/g, "?")
-    .replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+function encodeUnread([key, text]: readonly [string, string]): string {
+  return `${percentEncoded(key)}=${percentEncoded(text)}`;
+}
+
+/** Decodes bytes; those that are no UTF-8 become U+FFFD (W3C Baggage, section 3.3.1.3). */
+export function utf8(bytes: Uint8Array): string {
+  return UTF_8.decode(bytes);
+}
+
+/** Undoes percent-encoding; the text returned has one character a byte. */
+function decodedBytes(text: string, rounds: number): string {
+  let bytes = text.replace(/[^\0-\xff]/g, "?");
+  for (let round = 0; round < rounds && bytes.includes("%"); round++) {
+    bytes = bytes.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  }
+  return bytes;
+}
+
+function asText(bytes: string): string {
   return utf8(Buffer.from(bytes, "latin1"));
-}
-
-/** Decodes bytes; undefined if they are no UTF-8. */
-export function utf8(bytes: Uint8Array): string | undefined {
-  try {
-    return UTF_8.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-function bounded(overrides: Overrides, drop: (problem: Problem) => void): string {
-  const kept: string[] = [];
-  let length = -1;
-  for (const one of overrides) {
-    const member = encode(one);
-    if (kept.length < ENTRIES_MAX && length + 1 + member.length <= HEADER_MAX) {
-      kept.push(member);
-      length += 1 + member.length;
-    } else {
-      drop({ what: member, why: `at most ${ENTRIES_MAX} overrides in ${HEADER_MAX} bytes are possible` });
-    }
-  }
-  return kept.join(",");
 }
 
 function isHeaderText(member: string, drop: (problem: Problem) => void): boolean {
@@ -98,16 +109,16 @@ function ownEntries(header: string): Entry[] {
   for (const member of header.split(",")) {
     const [pair = ""] = member.split(";", 1);
     const equals = pair.indexOf("=");
-    const key = trimmed(equals < 0 ? pair : pair.slice(0, equals));
-    if (key.startsWith(PREFIX))
+    const key = ownKey(equals < 0 ? pair : pair.slice(0, equals));
+    if (key !== undefined)
       entries.push([key, equals < 0 ? undefined : decoded(key, trimmed(pair.slice(equals + 1)))]);
   }
   return entries;
 }
 
-/** Decodes a flag's value, which may be any text; all others are written as they are. */
-function decoded(key: string, value: string): string | undefined {
-  return key.startsWith(`${PREFIX}config.`) ? percentDecoded(value) : value;
+/** Decodes a value. Propagators may encode one again; but a flag's value may be any text, and is decoded once. */
+function decoded(key: string, value: string): string {
+  return asText(decodedBytes(value, key.startsWith(FLAG) ? 1 : DECODING_ROUNDS));
 }
 
 /** Takes away optional white space, which is space and tab only; a loop, for a pattern takes quadratic time. */
@@ -123,5 +134,5 @@ function isSpace(code: number): boolean {
 }
 
 function percentEncoded(value: string): string {
-  return encodeURIComponent(value).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(value.replace(LONE_SURROGATES, "\ufffd")).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 }

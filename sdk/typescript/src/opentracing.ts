@@ -10,13 +10,16 @@
 import { type Context, createContextKey } from "@opentelemetry/api";
 import { utf8 } from "./baggage";
 import {
+  ENTRIES_MAX,
   type Entry,
   HEADER_MAX,
-  Overrides,
+  NOTHING,
+  type Overrides,
   PREFIX,
   type Parsed,
   type Problem,
   keyOf,
+  over,
   readEntries,
 } from "./overrides";
 import { type Field, LENGTH, WireError, last, mapEntry, readFields, readMap, writeFields } from "./wire";
@@ -27,11 +30,17 @@ const BASIC_CONTEXT = 2;
 const BAGGAGE_ITEMS = 4;
 const ENTRIES = 1;
 const ITEM = "overrides";
+/** Its key, as protobuf writes it. */
+const ITEM_BYTES = Buffer.from(`\n\t${ITEM}`);
 
-/** What a header held beside overrides: trace and span ids, other people's baggage items, and what is not known. */
+/**
+ * What a header held beside overrides: trace and span ids, other people's baggage items, and what is not known; or
+ * all of it, where its overrides can't be read.
+ */
 export interface Carrier {
   readonly message: readonly Field[];
   readonly context: readonly Field[];
+  readonly whole?: string;
 }
 
 const KEY = createContextKey("detour-opentracing-carrier");
@@ -48,33 +57,49 @@ export function withCarrier(context: Context, carrier: Carrier | undefined): Con
 
 /** Reads the overrides of a header, and what is to go on beside them; nothing if it is not of this form. */
 export function parseOpentracing(header: string): Parsed & { carrier?: Carrier } {
-  if (header.length > HEADER_MAX)
-    return ignored(header, `it has ${header.length} bytes, at most ${HEADER_MAX} are read`);
+  let bytes: Uint8Array = new Uint8Array();
   try {
-    const message = readFields(base64(header));
+    bytes = base64(header);
+    const message = readFields(bytes);
     const context = readFields(last(message.filter(isContext), BASIC_CONTEXT));
+    const item = readMap(context, BAGGAGE_ITEMS)
+      .filter(([key]) => utf8(key) === ITEM)
+      .pop();
+    if (header.length > HEADER_MAX) return tooLong(header, item?.[1]);
     const carrier = {
       message: message.filter((field) => !isContext(field)),
       context: context.filter((field) => !isOurs(field)),
     };
-    return { ...readItem(header, context), carrier };
+    return { ...readItem(item?.[1]), carrier };
   } catch (error) {
-    if (error instanceof WireError) return ignored(header, error.message);
-    throw error;
+    if (!(error instanceof WireError)) throw error;
+    const found = ignored(header, error.message);
+    return Buffer.from(bytes).includes(ITEM_BYTES) ? { ...found, carrier: wholly(header) } : found;
   }
+}
+
+function tooLong(header: string, item: Uint8Array | undefined): Parsed & { carrier?: Carrier } {
+  if (!item?.length) return NOTHING;
+  const found = ignored(header, `it has ${header.length} bytes, and sidecars read at most ${HEADER_MAX}`);
+  return { ...over(readItem(item), found), carrier: wholly(header) };
+}
+
+function wholly(header: string): Carrier {
+  return { message: [], context: [], whole: header };
 }
 
 /** Writes a header with these overrides; without them if it would have over 8192 bytes. */
 export function writeOpentracing(carrier: Carrier, overrides: Overrides, drop: (problem: Problem) => void): string {
+  if (carrier.whole !== undefined) return carrier.whole;
   const entries = Array.from(overrides, (one) =>
     mapEntry(ENTRIES, keyOf(one.kind, one.subject).slice(PREFIX.length), one.value),
   );
   const item = mapEntry(BAGGAGE_ITEMS, ITEM, Buffer.from(writeFields(entries)).toString("base64"));
   const made = encoded(carrier, entries.length > 0 ? [item] : []);
-  if (made.length <= HEADER_MAX) return made;
+  if (made.length <= HEADER_MAX && entries.length <= ENTRIES_MAX) return made;
   drop({
     what: OPENTRACING,
-    why: `with the overrides it would have ${made.length} bytes, at most ${HEADER_MAX} are possible`,
+    why: `with ${entries.length} overrides it would have ${made.length} bytes; at most ${ENTRIES_MAX} in ${HEADER_MAX} are possible`,
   });
   return encoded(carrier, []);
 }
@@ -86,16 +111,10 @@ function encoded({ message, context }: Carrier, items: readonly Field[]): string
   );
 }
 
-/** Reads the baggage item; one that can't be read costs itself alone. */
-function readItem(header: string, context: readonly Field[]): Parsed {
-  try {
-    const item = readMap(context.filter(isOurs), BAGGAGE_ITEMS).pop();
-    const entries = item ? readMap(readFields(base64(utf8(item[1]) ?? "?")), ENTRIES) : [];
-    return readEntries(entries.map(([key, value]): Entry => [PREFIX + (utf8(key) ?? "?"), utf8(value)]));
-  } catch (error) {
-    if (error instanceof WireError) return ignored(header, error.message);
-    throw error;
-  }
+/** Reads the baggage item that holds overrides. */
+function readItem(item: Uint8Array | undefined): Parsed {
+  const entries = item ? readMap(readFields(base64(Buffer.from(item).toString("latin1"))), ENTRIES) : [];
+  return readEntries(entries.map(([key, value]): Entry => [PREFIX + utf8(key), utf8(value)]));
 }
 
 function isContext({ number, type }: Field): boolean {
@@ -114,5 +133,5 @@ function base64(text: string): Uint8Array {
 }
 
 function ignored(header: string, why: string): Parsed {
-  return { overrides: Overrides.none, problems: [{ what: `${OPENTRACING}: ${header}`, why }] };
+  return { ...NOTHING, problems: [{ what: `${OPENTRACING}: ${header}`, why }] };
 }

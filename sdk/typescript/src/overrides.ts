@@ -62,10 +62,15 @@ export interface Problem {
   readonly why: string;
 }
 
-/** What a header says, and what of it was ignored. */
+/**
+ * What a header says, and what of it was ignored.
+ *
+ * The entries that can't be read, by their keys, go on too: they fail where they are for, and never vanish.
+ */
 export interface Parsed {
   readonly overrides: Overrides;
   readonly problems: readonly Problem[];
+  readonly unread: ReadonlyMap<string, string>;
 }
 
 /** An entry's key and decoded value; no value if it has no `=`, or one that is no text. */
@@ -128,19 +133,45 @@ export function isKind(text: string): text is Kind {
   return RULES.has(text);
 }
 
-/** Reads entries whose keys begin with `override.`, at most 64 of them. */
+/** Reads entries whose keys begin with `override.`; of two with one key the later one counts. */
 export function readEntries(entries: readonly Entry[]): Parsed {
   const overrides: Override[] = [];
   const problems: Problem[] = [];
-  for (const [key, value] of entries.slice(0, ENTRIES_MAX)) {
+  const unread = new Map<string, string>();
+  for (const [key, value] of new Map(entries)) {
     const read = readEntry(key, value);
-    if ("why" in read) problems.push(read);
-    else overrides.push(read);
+    if (!("why" in read)) {
+      overrides.push(read);
+      continue;
+    }
+    problems.push(read);
+    // Without a value a flag would be an empty one for the next reader.
+    if (value !== undefined || !key.startsWith(`${PREFIX}config.`)) unread.set(key, value ?? "");
   }
   const beyond = entries[ENTRIES_MAX];
-  if (beyond) problems.push({ what: beyond[0], why: `at most ${ENTRIES_MAX} overrides are read` });
-  return { overrides: new Overrides(overrides), problems };
+  if (beyond) problems.push({ what: beyond[0], why: `sidecars read at most ${ENTRIES_MAX} overrides of one request` });
+  return { overrides: new Overrides(overrides), problems, unread };
 }
+
+/** Returns both, key by key: of one key `own`'s entry counts, whether it can be read or not. */
+export function over(own: Parsed, others: Parsed): Parsed {
+  const keys = new Set([...own.overrides.keys(), ...own.unread.keys()]);
+  const theirs = [...others.overrides].filter((one) => !keys.has(keyOf(one.kind, one.subject)));
+  const unread = [...others.unread].filter(([key]) => !keys.has(key));
+  return {
+    overrides: new Overrides([...own.overrides, ...theirs]),
+    problems: [...own.problems, ...others.problems],
+    unread: new Map([...own.unread, ...unread]),
+  };
+}
+
+/** Whether there is no override, readable or not. */
+export function isEmpty({ overrides, unread }: Parsed): boolean {
+  return overrides.size === 0 && unread.size === 0;
+}
+
+/** Nothing at all. */
+export const NOTHING: Parsed = { overrides: Overrides.none, problems: [], unread: new Map() };
 
 /** Reads one entry, whose key begins with `override.`, as an override. */
 export function readEntry(key: string, value: string | undefined): Override | Problem {

@@ -2,8 +2,9 @@
  * What carries overrides into a service and out of it: a propagator in front of those that are configured.
  *
  * The others read and write everything as ever. Overrides are read and written here, as every language of Detour's
- * SDK does it: whatever stands beside them in the header, and however the others encode. Nothing that a carrier
- * holds throws, and no header that is written is longer than 8192 bytes.
+ * SDK does it: whatever stands beside them in the header, and however the others encode. What can't be read goes on as
+ * it came: it fails where it is for. Nothing that a carrier holds throws, and other people's baggage makes no header
+ * longer than 8192 bytes.
  */
 
 import {
@@ -18,8 +19,8 @@ import {
 } from "@opentelemetry/api";
 import { appendToBaggage, parseBaggage } from "./baggage";
 import { OPENTRACING, carrierOf, parseOpentracing, withCarrier, writeOpentracing } from "./opentracing";
-import { ENTRIES_MAX, Overrides, PREFIX, type Parsed, type Problem } from "./overrides";
-import { type Headers, current, inBaggage, withOverrides, without, withoutAny } from "./request";
+import { NOTHING, PREFIX, type Parsed, type Problem, isEmpty, over } from "./overrides";
+import { type Headers, goingOn, parsedIn, withOverrides, withUnread, without, withoutAny } from "./request";
 import { Scope, scopeOf, withScope } from "./scopes";
 import { tell, tellOnce } from "./telling";
 
@@ -42,18 +43,18 @@ export class OverridesPropagator implements TextMapPropagator {
   }
 
   inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
-    const overrides = current(context);
+    const own = goingOn(context);
     const opentracing = carrierOf(context);
     const headers: Headers = {};
     attempt("written", undefined, () => {
       // Overrides that are over are in the baggage still.
-      const before = inBaggage(context);
-      if (before.size === 0 && !opentracing) this.others.inject(context, carrier, setter);
+      const before = parsedIn(context);
+      if (isEmpty(before) && !opentracing) this.others.inject(context, carrier, setter);
       else this.others.inject(without(context, before), headers, defaultTextMapSetter);
     });
     attempt("written", undefined, () => {
-      if (overrides.size > 0) headers[BAGGAGE] = appendToBaggage(headers[BAGGAGE] ?? "", overrides, drop);
-      if (opentracing) headers[OPENTRACING] = writeOpentracing(opentracing, overrides, drop);
+      if (!isEmpty(own)) headers[BAGGAGE] = appendToBaggage(headers[BAGGAGE] ?? "", own, drop);
+      if (opentracing) headers[OPENTRACING] = writeOpentracing(opentracing, own.overrides, drop);
       for (const [name, value] of Object.entries(headers)) setter.set(carrier, name, value);
     });
   }
@@ -65,7 +66,7 @@ export class OverridesPropagator implements TextMapPropagator {
  */
 function scoped(context: Context, carrier: unknown, getter: TextMapGetter): Context {
   const header = lines(getter.get(carrier, BAGGAGE)).join(",");
-  if (inBaggage(context).size === 0 || (!header && !getter.get(carrier, OPENTRACING))) return context;
+  if (isEmpty(parsedIn(context)) || (!header && !getter.get(carrier, OPENTRACING))) return context;
   const serving = scopeOf(contexts.active());
   if (serving && !serving.isComplete && serving.header === header) return withScope(context, serving);
   return withScope(context, Scope.withoutEnd(header));
@@ -77,11 +78,11 @@ function scoped(context: Context, carrier: unknown, getter: TextMapGetter): Cont
  * @param before - What it has: an instrumentation has written the same, or the service's own code has chosen.
  */
 export function leaving(before: unknown): string | undefined {
-  const overrides = current();
-  if (overrides.size === 0) return undefined;
+  const own = goingOn();
+  if (isEmpty(own)) return undefined;
   const written = lines(before).join(",");
   if (written.includes(PREFIX)) return undefined;
-  return attempt("written", undefined, () => appendToBaggage(written, overrides, drop));
+  return attempt("written", undefined, () => appendToBaggage(written, own, drop));
 }
 
 /** Returns the overrides that HTTP headers bring, in a context that is otherwise the root. */
@@ -95,15 +96,14 @@ function read(context: Context, carrier: unknown, getter: TextMapGetter): Contex
   const [header] = lines(getter.get(carrier, OPENTRACING));
   const opentracing = header ? parseOpentracing(header) : undefined;
   const carrying = opentracing ? withCarrier(context, opentracing.carrier) : context;
-  const before = opentracing ? told(opentracing) : Overrides.none;
-  if (baggage.length === 0) return withOverrides(carrying, before);
-  // What the others alone decoded to an override is none: the sidecar does not see it either.
-  return withOverrides(withoutAny(carrying), bounded(told(parseBaggage(baggage.join(","))), before));
+  const before = opentracing ? told(opentracing) : NOTHING;
+  if (baggage.length === 0) return withParsed(carrying, before);
+  // The others decode in ways of their own: what they made of overrides is replaced.
+  return withParsed(withoutAny(carrying), over(told(parseBaggage(baggage.join(","))), before));
 }
 
-/** Returns both, as many as one request may carry: of one key the first's, of too many the first's too. */
-function bounded(own: Overrides, others: Overrides): Overrides {
-  return new Overrides([...own.over(others.over(own))].slice(0, ENTRIES_MAX));
+function withParsed(context: Context, { overrides, unread }: Parsed): Context {
+  return withUnread(withOverrides(context, overrides), unread);
 }
 
 /** Does a step that fails by itself: neither the service nor the other step may suffer. */
@@ -121,7 +121,7 @@ function lines(given: unknown): string[] {
   return (Array.isArray(given) ? given : [given]).filter((line) => typeof line === "string");
 }
 
-function told(parsed: Parsed): Overrides {
+function told(parsed: Parsed): Parsed {
   tell(parsed.problems);
-  return parsed.overrides;
+  return parsed;
 }

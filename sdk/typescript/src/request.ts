@@ -6,17 +6,18 @@
  */
 
 import { type Baggage, type Context, context, propagation, trace } from "@opentelemetry/api";
+import { ownKey } from "./baggage";
 import { tellOver } from "./carriers";
 import { ensureContextManager } from "./contexts";
 import { begin } from "./flights";
 import { withCarrier } from "./opentracing";
-import { type Entry, Overrides, PREFIX, keyOf, readEntries, readEntry } from "./overrides";
+import { type Entry, NOTHING, Overrides, PREFIX, type Parsed, isEmpty, keyOf, readEntries } from "./overrides";
 import { Scope, completing, scopeOf, withScope } from "./scopes";
 import { tell } from "./telling";
 import { parseWords } from "./words";
 
 /** Baggage never changes, so it is read once. */
-const read = new WeakMap<Baggage, Overrides>();
+const read = new WeakMap<Baggage, Parsed>();
 
 /**
  * Returns the overrides of a request, by default the current one's; without any, an empty set.
@@ -32,14 +33,27 @@ export function current(of: Context = context.active()): Overrides {
 
 /** Returns the overrides that a context's baggage holds, whether they still count or not. */
 export function inBaggage(of: Context): Overrides {
+  return parsedIn(of).overrides;
+}
+
+/** Returns the same, and what of them can't be read. */
+export function parsedIn(of: Context): Parsed {
   const baggage = propagation.getBaggage(of);
-  if (!baggage) return Overrides.none;
-  let overrides = read.get(baggage);
-  if (!overrides) {
-    overrides = fromBaggage(baggage);
-    read.set(baggage, overrides);
+  if (!baggage) return NOTHING;
+  let parsed = read.get(baggage);
+  if (!parsed) {
+    parsed = fromBaggage(baggage);
+    read.set(baggage, parsed);
   }
-  return overrides;
+  return parsed;
+}
+
+/** Returns what of a context goes on with a call: also what can't be read, and nothing once its request is over. */
+export function goingOn(of: Context = context.active()): Parsed {
+  const parsed = parsedIn(of);
+  if (isEmpty(parsed) || !scopeOf(of)?.isOver) return parsed;
+  tellOver(parsed.overrides);
+  return NOTHING;
 }
 
 /**
@@ -85,17 +99,24 @@ export function withOverrides(of: Context, overrides: Overrides): Context {
   return overrides.of("log").size > 0 ? begin(made) : made;
 }
 
-/** Returns the context without these overrides; other people's baggage stays. */
-export function without(of: Context, overrides: Overrides): Context {
-  const baggage = propagation.getBaggage(of);
-  if (!baggage || overrides.size === 0) return of;
-  return propagation.setBaggage(of, baggage.removeEntries(...overrides.keys()));
+/** Returns the context with overrides that can't be read beside what its baggage holds: they go on. */
+export function withUnread(of: Context, unread: ReadonlyMap<string, string>): Context {
+  let baggage = propagation.getBaggage(of) ?? propagation.createBaggage();
+  for (const [key, value] of unread) baggage = baggage.setEntry(key, { value });
+  return unread.size > 0 ? propagation.setBaggage(of, baggage) : of;
 }
 
-/** Returns the context without anything in its baggage that could be read as an override, however much that is. */
+/** Returns the context without these overrides; other people's baggage stays. */
+export function without(of: Context, own: Parsed): Context {
+  const baggage = propagation.getBaggage(of);
+  const keys = [...own.overrides.keys(), ...own.unread.keys()];
+  return baggage && keys.length > 0 ? propagation.setBaggage(of, baggage.removeEntries(...keys)) : of;
+}
+
+/** Returns the context without anything in its baggage that is an override, in whatever way it is spelt. */
 export function withoutAny(of: Context): Context {
   const baggage = propagation.getBaggage(of);
-  const own = baggage?.getAllEntries().filter(([key, { value }]) => isOverride(key, value)) ?? [];
+  const own = baggage?.getAllEntries().filter(([key]) => ownKey(key) !== undefined) ?? [];
   return baggage && own.length > 0
     ? propagation.setBaggage(of, baggage.removeEntries(...own.map(([key]) => key)))
     : of;
@@ -107,7 +128,7 @@ export type Headers = Record<string, string>;
 /** Returns the headers that carry the current request's overrides on; empty if it has none. */
 export function carried(): Headers {
   const headers: Headers = {};
-  if (current().size > 0) propagation.inject(context.active(), headers);
+  if (!isEmpty(goingOn())) propagation.inject(context.active(), headers);
   return headers;
 }
 
@@ -124,16 +145,12 @@ export function underCarried<T>(headers: Headers, fn: () => T): T {
   return completing(scope, () => context.with(span ? trace.setSpan(extracted, span) : extracted, fn));
 }
 
-function isOverride(key: string, value: string): boolean {
-  return key.startsWith(PREFIX) && typeof value === "string" && !("why" in readEntry(key, value));
-}
-
-function fromBaggage(baggage: Baggage): Overrides {
+function fromBaggage(baggage: Baggage): Parsed {
   const own = baggage.getAllEntries().filter(([key]) => key.startsWith(PREFIX));
-  if (own.length === 0) return Overrides.none;
-  const { overrides, problems } = readEntries(
+  if (own.length === 0) return NOTHING;
+  const parsed = readEntries(
     own.map(([key, { value }]): Entry => [key, typeof value === "string" ? value : undefined]),
   );
-  tell(problems);
-  return overrides;
+  tell(parsed.problems);
+  return parsed;
 }

@@ -29,7 +29,7 @@ def override_source(
         caller: The namespace of those who call.
     """
     fixed = f'DETOUR_SERVICE = "{service}"\n' if service else _namespaces(naming, caller)
-    return fixed + (_code("opentracing.lua") if opentracing else "") + _code("override.lua")
+    return fixed + (_code("opentracing.lua") if opentracing else "") + _code("member.lua") + _code("override.lua")
 
 
 @cache
@@ -95,19 +95,19 @@ def closed_source() -> str:
 @cache
 def strip_source() -> str:
     """Return the code that takes every override out of a request's baggage."""
-    return _code("strip.lua")
+    return _code("member.lua") + _code("strip.lua")
 
 
 @cache
 def leave_source() -> str:
     """Return the code that does so on the way out of the mesh, and notes what it took."""
-    return _code("strip.lua") + _code("leave.lua")
+    return strip_source() + _code("leave.lua")
 
 
 @cache
 def guard_source() -> str:
     """Return the code that does so at an edge, unless the request has brought a token."""
-    return _code("strip.lua") + _code("guard.lua")
+    return strip_source() + _code("guard.lua")
 
 
 @cache

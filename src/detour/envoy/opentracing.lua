@@ -1,8 +1,7 @@
 -- Reads the overrides of an `x-ot-span-context` header, for meshes that still trace with OpenTracing: base64 of protobuf
 -- whose baggage item `overrides` is base64 of protobuf again. Bounded by the header's length, and total: whatever is
--- not of that form has no overrides.
+-- not of that form has no overrides, unless it shows that there were some.
 
-local HEADER_MAX = 8192
 local VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
 local SIXTETS = {}
@@ -83,20 +82,31 @@ local function map(message, number, take)
   end)
 end
 
--- Puts what the header's first `most` entries say into `found`, for the keys in `readers`, the last readable one of each;
--- nothing at all if the header is not of this form.
-function detour_read_opentracing(header, most, readers, found)
-  if not header or #header > HEADER_MAX then return end
-  local carrier, context, item = base64(header), "", nil
-  if not carrier then return end
-  if not fields(carrier, function(number, content) if number == 2 then context = content end end) then return end
-  if not map(context, 4, function(key, value) if key == "overrides" then item = value end end) then return end
-  local message, entries = item and base64(item), {}
-  if not message then return end
-  if not map(message, 1, function(key, value) entries[#entries + 1] = { key, value } end) then return end
-  for index = 1, math.min(most, #entries) do
-    local key, value = entries[index][1], entries[index][2]
-    local read = readers[key]
-    if read then found[key] = read(value) or found[key] end
+-- What stands before the item's value in a carrier: its key, as protobuf writes it.
+local ITEM = "\10\9overrides"
+
+-- Returns a carrier's item that holds overrides, nil if it has none; false if the carrier is of another form.
+local function item_of(carrier)
+  local context, item = "", nil
+  if not fields(carrier, function(number, content) if number == 2 then context = content end end) then return false end
+  if not map(context, 4, function(key, value) if key == "overrides" then item = value end end) then return false end
+  return item
+end
+
+-- Returns the entries of the header, each a key without "override." and a value, in their order; and what is wrong where
+-- they, or more of them, can't be read.
+function detour_read_opentracing(header, bytes_max)
+  local carrier, entries = header and base64(header), {}
+  if not carrier then return entries end
+  local item = item_of(carrier)
+  if item == nil or item == "" then return entries end
+  if not item and not string.find(carrier, ITEM, 1, true) then return entries end
+  local message = item and base64(item)
+  if not message or not map(message, 1, function(key, value) entries[#entries + 1] = { key, value } end) then
+    return {}, "x-ot-span-context has overrides in it, in no form that can be read"
   end
+  if #header > bytes_max then
+    return entries, "x-ot-span-context has " .. #header .. " bytes, and only " .. bytes_max .. " are read"
+  end
+  return entries
 end

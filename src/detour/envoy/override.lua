@@ -1,12 +1,14 @@
--- Reads the overrides of one request: which deployment of a service it is to reach, and which faults it is to meet.
+-- Reads the overrides of one request: which deployment of a service it is to reach, and which faults it is to meet. One
+-- that is for this service and can't be read is refused with a 400 that says why; others fail at their own hop.
 -- Total and bounded: no input makes it fail, and it looks at each byte of a header a fixed number of times.
 
 local HEADER_MAX = 8192
 local ENTRIES_MAX = 64
 local NAME_MAX = 63
+local SHOWN_MAX = 80
 local DELAY_MAX = 60000
 local GRPC_CODE_MAX = 16
-local SPACE, TAB, COMMA = 32, 9, 44
+local GRPC_INVALID_ARGUMENT = "3"
 local FAULT_HEADERS = {
   "x-envoy-fault-delay-request", "x-envoy-fault-delay-request-percentage",
   "x-envoy-fault-abort-request", "x-envoy-fault-abort-request-percentage", "x-envoy-fault-abort-grpc-request",
@@ -37,45 +39,92 @@ local function baseline(text)
   if text == "baseline" then return text end
 end
 
--- Says whether a member of the list begins at `start`, but for white space.
-local function is_member(header, start)
-  local before = start - 1
-  local byte = string.byte(header, before)
-  while byte == SPACE or byte == TAB do
-    before = before - 1
-    byte = string.byte(header, before)
-  end
-  return before == 0 or byte == COMMA
+local SLOTS = { "route", "delay", "abort", "missing", "missing.", "key" }
+local READERS = { route = name, delay = delay, abort = status, missing = baseline }
+-- These are for services to read.
+local OTHERS = { config = true, log = true, db = true }
+local EXPECTED = {
+  route = "expected a deployment's name, as in override.route.users=pr-42: letters, digits, dot, dash and underscore, "
+    .. "at most 63, no quotes",
+  delay = "expected a delay such as 300ms or 1.5s, at most 60s",
+  abort = "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16",
+  missing = "expected override.missing=baseline",
+  key = "expected a key such as override.route.SERVICE: the kinds are route, delay, abort, config, log, db and missing",
+}
+EXPECTED["missing."] = EXPECTED.missing
+
+-- Returns which slot of `found` an override of this key belongs to; nil if it is no matter of this service's.
+local function slot_of(key, service)
+  local kind, dot, subject = string.match(key, "^override%.([^.]*)(%.?)(.*)$")
+  if OTHERS[kind] or service == "" then return nil end
+  if kind == "missing" then return dot == "" and "missing" or "missing." end
+  if READERS[kind] and subject == service then return kind end
+  -- Almost: a kind that there is none of, none at all (override.users=pr-42), or a name in quotes.
+  return (bare(subject) == service or string.sub(key, 10) == service) and "key" or nil
 end
 
--- Puts what a W3C baggage header says into `found`, for the keys in `readers`; the last readable of one key wins.
--- Other people's members are passed over by a plain search.
-local function read_baggage(header, readers, found)
-  if not header or #header > HEADER_MAX then return end
-  local count = 0
-  local start, finish = string.find(header, "override.", 1, true)
-  while start do
-    if is_member(header, start) then
-      count = count + 1
-      if count > ENTRIES_MAX then return end
-      local pattern = "^([%w._-]*)[ \t]*=[ \t]*([%w._-]*)[ \t]*([^,;]?)"
-      local key, value, rest = string.match(header, pattern, finish + 1)
-      local read = rest == "" and readers[key]
-      if read then found[key] = read(value) or found[key] end
+-- Puts one override into `found`; of several of one kind the last counts.
+local function take(found, slot, key, text, number)
+  local value, why = text and READERS[slot] and READERS[slot](text), nil
+  if number > ENTRIES_MAX then
+    value, why = nil, "it is override number " .. number .. " of the request, and only " .. ENTRIES_MAX .. " are read"
+  elseif not text then
+    why = "expected = and a value"
+  elseif not value then
+    why = EXPECTED[slot]
+  end
+  found[slot] = { value = value, why = why, what = text and key .. "=" .. text or key }
+end
+
+local function read_baggage(header, service, found)
+  if not header then return end
+  local number = 0
+  for member in string.gmatch(header, "[^,]+") do
+    local key, raw = override_of(member)
+    if key then
+      number = number + 1
+      local slot = slot_of(key, service)
+      if slot then take(found, slot, key, raw and decoded(cut(raw, "[^ \t]")), number) end
     end
-    start, finish = string.find(header, "override.", finish + 1, true)
+  end
+  if number > 0 and #header > HEADER_MAX then
+    found.whole = "the baggage has " .. #header .. " bytes and overrides in it, and only " .. HEADER_MAX .. " are read"
   end
 end
 
--- Returns what a request says, by the keys in `readers`; where both headers say something, the baggage counts.
-local function overrides(headers, readers)
+-- Returns what a request says of a service, by slot; where both headers say something, the baggage counts.
+local function overrides(headers, service)
   local found = {}
   -- The mesh honours that header where opentracing.lua is loaded before this.
   if detour_read_opentracing then
-    detour_read_opentracing(headers:get("x-ot-span-context"), ENTRIES_MAX, readers, found)
+    local entries, why = detour_read_opentracing(headers:get("x-ot-span-context"), HEADER_MAX)
+    found.whole = why
+    for number, entry in ipairs(entries) do
+      local key = "override." .. entry[1]
+      local slot = slot_of(key, service)
+      if slot then take(found, slot, key, entry[2], number) end
+    end
   end
-  read_baggage(headers:get("baggage"), readers, found)
+  read_baggage(headers:get("baggage"), service, found)
   return found
+end
+
+-- Says what of all that can't be read though it is needed; nil if nothing is.
+local function unreadable(found)
+  if found.whole then return found.whole end
+  for _, slot in ipairs(SLOTS) do
+    local one = found[slot]
+    local is_needed = found.route or string.sub(slot, 1, 7) ~= "missing"
+    if one and one.why and is_needed then
+      -- It goes into a header.
+      local shown = string.gsub(string.sub(one.what, 1, SHOWN_MAX), "[^\32-\126]", "?")
+      return shown .. ": " .. one.why
+    end
+  end
+end
+
+local function value_of(found, slot)
+  return found[slot] and found[slot].value
 end
 
 local function without(text, ending)
@@ -103,11 +152,20 @@ end
 function envoy_on_route(handle)
   local headers = handle:headers()
   local authority = headers:get(":authority") or ""
-  local route = "route." .. service_of(authority)
-  local found = overrides(headers, { [route] = name, missing = baseline })
-  local base, deployment = DETOUR_SERVICE or authority, found[route]
-  if not deployment or route == "route." then return base end
-  return base .. "@" .. deployment .. (found.missing and ",baseline" or "")
+  local found = overrides(headers, service_of(authority))
+  local base, deployment = DETOUR_SERVICE or authority, value_of(found, "route")
+  if not deployment or unreadable(found) then return base end
+  return base .. "@" .. deployment .. (value_of(found, "missing") and ",baseline" or "")
+end
+
+local function is_grpc(headers)
+  return string.sub(headers:get("content-type") or "", 1, 16) == "application/grpc"
+end
+
+local function refuse(handle, headers, why)
+  local answer = { [":status"] = "400", ["x-detour-overrides"] = "unreadable: " .. why }
+  if is_grpc(headers) then answer["grpc-status"] = GRPC_INVALID_ARGUMENT end
+  handle:respond(answer, "Detour: an override of this request can't be read: " .. why .. ". Correct it, or leave it out.\n")
 end
 
 -- Envoy's Lua filter: hands the request's faults to the fault filter behind it, and none that a client thought of.
@@ -116,14 +174,14 @@ function envoy_on_request(handle)
   for _, header in ipairs(FAULT_HEADERS) do headers:remove(header) end
   -- An edge loads route_service.lua before this.
   local service = detour_service and detour_service(handle) or service_of(headers:get(":authority") or "")
-  if service == "" then return end
-  local delayed, aborted = "delay." .. service, "abort." .. service
-  local found = overrides(headers, { [delayed] = delay, [aborted] = status })
-  local code = found[aborted]
-  if found[delayed] then headers:replace("x-envoy-fault-delay-request", string.format("%d", found[delayed])) end
+  local found = overrides(headers, service)
+  local why = unreadable(found)
+  if why then return refuse(handle, headers, why) end
+  local held, code = value_of(found, "delay"), value_of(found, "abort")
+  if held then headers:replace("x-envoy-fault-delay-request", string.format("%d", held)) end
   if code and code > GRPC_CODE_MAX then
     headers:replace("x-envoy-fault-abort-request", string.format("%d", code))
-  elseif code and string.sub(headers:get("content-type") or "", 1, 16) == "application/grpc" then
+  elseif code and is_grpc(headers) then
     headers:replace("x-envoy-fault-abort-grpc-request", string.format("%d", code))
   end
 end

@@ -4,11 +4,19 @@ Invariant: pure, standard library only, and no input raises; what can't be read 
 people's baggage is never changed.
 """
 
-from detour.overrides.baggage import append_to_baggage, parse_baggage, read_entries, strip_baggage
+from detour.overrides.baggage import (
+    append_to_baggage,
+    members_of,
+    own_key,
+    parse_baggage,
+    read_entries,
+    strip_baggage,
+)
 from detour.overrides.model import (
     ENTRIES_MAX,
     HEADER_MAX,
     PREFIX,
+    WHOLE_HEADER,
     Kind,
     Override,
     Overrides,
@@ -24,6 +32,7 @@ __all__ = [
     "ENTRIES_MAX",
     "HEADER_MAX",
     "PREFIX",
+    "WHOLE_HEADER",
     "Kind",
     "Override",
     "Overrides",
@@ -31,6 +40,8 @@ __all__ = [
     "Problem",
     "append_to_baggage",
     "delay_ms",
+    "members_of",
+    "own_key",
     "parse_baggage",
     "parse_opentracing",
     "parse_words",

@@ -1,51 +1,77 @@
 """The W3C `baggage` header (https://www.w3.org/TR/baggage/, section 3.3).
 
-A member is `key=value` with properties behind semicolons. Keys are compared literally; of duplicate keys the last
-one that can be read wins, in the sidecar's Lua as here. Headers are strings as HTTP libraries decode them: one
-character a byte.
+A member is `key=value` with properties behind semicolons. Keys and values may be percent-encoded, more than once
+where propagators do that; of duplicate keys the last one wins, in the sidecar's Lua as here. Headers are strings as
+HTTP libraries decode them: one character a byte.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import quote, unquote_to_bytes
 
 from detour.overrides.model import (
     ENTRIES_MAX,
     HEADER_MAX,
     PREFIX,
+    WHOLE_HEADER,
     Kind,
     Override,
     Overrides,
     Parsed,
     Problem,
+    as_text,
+    bare,
     read_entry,
 )
 
 _SPACE = " \t"
 _DECODING_ROUNDS = 3
 _BYTE_MAX = 0xFF
-_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+_FLAG = f"{PREFIX}{Kind.CONFIG}."
 
 
 def parse_baggage(lines: Iterable[str]) -> Parsed:
     """Read the overrides of a request.
 
+    Of a header that is longer than 8192 bytes sidecars and edges read nothing; a service reads it all the same.
+
     Args:
         lines: The header's lines; several count as one.
     """
     header = ",".join(lines)
-    if len(header) > HEADER_MAX:
-        why = f"the baggage has {len(header)} bytes, at most {HEADER_MAX} are read"
-        return Parsed(Overrides(), (Problem(header, why),))
-    return read_entries(list(_own_entries(header)))
+    parsed = read_entries(list(_own_entries(header)))
+    if len(header) <= HEADER_MAX or not (parsed.overrides or parsed.problems):
+        return parsed
+    why = f"the baggage has {len(header)} bytes and overrides in it, and only {HEADER_MAX} are read"
+    return replace(parsed, problems=(Problem(header, why, WHOLE_HEADER), *parsed.problems))
 
 
 def read_entries(entries: Sequence[tuple[str, str | None]]) -> Parsed:
-    """Read entries whose keys begin with `override.`, at most 64 of them."""
-    read = [read_entry(key, value) for key, value in entries[:ENTRIES_MAX]]
-    problems = [one for one in read if isinstance(one, Problem)]
-    if len(entries) > ENTRIES_MAX:
-        problems.append(Problem(entries[ENTRIES_MAX][0], f"at most {ENTRIES_MAX} overrides are read"))
-    return Parsed(Overrides.collect(one for one in read if isinstance(one, Override)), tuple(problems))
+    """Read entries whose keys begin with `override.`; of two with one key the later one counts.
+
+    Of more than 64, too, of which sidecars and edges read the first ones.
+    """
+    numbered = {key: (number, value) for number, (key, value) in enumerate(entries, 1)}
+    read = {key: read_entry(key, value) for key, (_, value) in numbered.items()}
+    beyond = [(key, number) for key, (number, _) in numbered.items() if number > ENTRIES_MAX]
+    problems = {key: one for key, one in read.items() if isinstance(one, Problem)}
+    # Without a value a flag would be an empty one for the next reader.
+    unread = (key for key in problems if numbered[key][1] is not None or not key.startswith(_FLAG))
+    return Parsed(
+        Overrides.collect(one for one in read.values() if isinstance(one, Override)),
+        (*problems.values(), *(_beyond(*one) for one in beyond)),
+        {key: as_text(numbered[key][1] or "") for key in unread},
+    )
+
+
+def _beyond(key: str, number: int) -> Problem:
+    return Problem(key, f"it is override number {number} of the request, and only {ENTRIES_MAX} are read", key)
+
+
+def members_of(parsed: Parsed) -> list[str]:
+    """Write overrides as members of the header, those that can't be read too: they fail where they are for."""
+    read = [f"{one.key}={_encoded(one)}" for one in parsed.overrides]
+    return read + [f"{quote(as_text(key), safe='')}={quote(text, safe='')}" for key, text in parsed.unread.items()]
 
 
 def append_to_baggage(header: str | None, overrides: Overrides) -> str:
@@ -78,11 +104,8 @@ def append_to_baggage(header: str | None, overrides: Overrides) -> str:
 
 
 def strip_baggage(header: str) -> str | None:
-    """Return baggage without any override, None if nothing is left.
-
-    OpenTelemetry's SDKs decode keys, so one that becomes an override on the next hop counts as one.
-    """
-    kept = [member for member in header.split(",") if member and not _is_override(member)]
+    """Return baggage without any override, readable or not; None if nothing is left."""
+    kept = [member for member in header.split(",") if member and not _entry(member)[0].startswith(PREFIX)]
     return ",".join(kept) or None
 
 
@@ -96,25 +119,36 @@ def _own_entries(header: str) -> Iterator[tuple[str, str | None]]:
 
 def _entry(member: str) -> tuple[str, str | None]:
     key, equals, value = member.partition(";")[0].partition("=")
-    return key.strip(_SPACE), value.strip(_SPACE) if equals else None
+    return own_key(key) or key, value.strip(_SPACE) if equals else None
+
+
+def own_key(key: str) -> str | None:
+    """Return the key of an override as it is written, None if it is somebody else's.
+
+    Whatever stands around it is passed over, for another reader may do so too.
+    """
+    if PREFIX not in key and "%" not in key:
+        return None
+    own = _text(bare(_bytes_of(key, _DECODING_ROUNDS).decode("latin-1")))
+    return own if own.startswith(PREFIX) else None
 
 
 def _decoded(key: str, value: str) -> str:
-    """Decode a flag's value, which may be any text; all others are written as they are."""
-    if not key.startswith(f"{PREFIX}{Kind.CONFIG}."):
-        return value
-    # Bytes that are no UTF-8 become characters that no override may hold.
-    return unquote_to_bytes(value.encode("latin-1", "replace")).decode("utf-8", "surrogateescape")
+    """Decode a value. Propagators may encode one again; but a flag's value may be any text, and is decoded once."""
+    return _bytes_of(value, 1 if key.startswith(_FLAG) else _DECODING_ROUNDS).decode("utf-8", "surrogateescape")
+
+
+def _bytes_of(text: str, rounds: int) -> bytes:
+    """Return the bytes that a percent-encoded text stands for."""
+    decoded = text.encode("latin-1", "replace")
+    for _ in range(rounds):
+        decoded = unquote_to_bytes(decoded)
+    return decoded
+
+
+def _text(of_bytes: str) -> str:
+    return of_bytes.encode("latin-1").decode("utf-8", "replace")
 
 
 def _encoded(override: Override) -> str:
     return quote(override.value, safe="") if override.kind is Kind.CONFIG else override.value
-
-
-def _is_override(member: str) -> bool:
-    key = member.partition(";")[0].partition("=")[0].encode("latin-1", "replace")
-    for _ in range(_DECODING_ROUNDS):
-        key = unquote_to_bytes(key)
-    text = key.decode("latin-1")
-    start = next((index for index, letter in enumerate(text) if letter in _PLAIN), len(text))
-    return text[start:].startswith(PREFIX)

@@ -15,8 +15,12 @@ ENTRIES_MAX: Final = 64
 
 PREFIX: Final = "override."
 
+WHOLE_HEADER: Final = ""
+"""In place of a key: what is wrong concerns every override of a header."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _DELAY = re.compile(r"(?P<ms>[0-9]{1,5})ms|(?P<s>[0-9]{1,2}(\.[0-9]+)?)s", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DELAY_MAX_MS = 60_000
 _ABORT = re.compile(r"[0-9]{1,3}", re.ASCII)
 _GRPC_CODE_MAX = 16
@@ -37,6 +41,9 @@ class Kind(StrEnum):
 
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType({kind.value: kind for kind in Kind})
+
+_NAME_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+_READ_BY_SERVICES = frozenset({Kind.CONFIG, Kind.LOG, Kind.DB})
 
 _EXPECTED_MISSING = f"expected {PREFIX}{Kind.MISSING}={_BASELINE}"
 
@@ -79,10 +86,18 @@ def key_of(kind: Kind, subject: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that was ignored, of which 80 characters are shown, and why."""
+    """Something that was ignored, of which 80 characters are shown, and why.
+
+    Args:
+        what: The text.
+        why: What was expected of it.
+        key: Which override it would be; `WHOLE_HEADER` if that can't be said, None if it is none that matters to
+            sidecars.
+    """
 
     what: str
     why: str
+    key: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.what) > _SHOWN_MAX:
@@ -138,26 +153,86 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a header says, and what of it was ignored."""
+    """What a header says, and what of it was ignored.
+
+    Args:
+        overrides: What can be read, by services even beyond the limits of sidecars and edges.
+        problems: What can't, or not by all, and why.
+        unread: The entries that can't be read, each once: they go on to the services that they are for.
+    """
 
     overrides: Overrides
     problems: tuple[Problem, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def unreadable_for(self, service: str) -> Problem | None:
+        """Return what sidecars and edges refuse a request to this service for; None if nothing is.
+
+        What is for other services is theirs to refuse; flags, log levels and databases are read by services alone.
+        """
+        return next((one for one in self.problems if self._concerns(one, service)), None)
+
+    def over(self, others: "Parsed") -> "Parsed":
+        """Return both, key by key: of one key this one's entry counts, whether it can be read or not."""
+        mine = self.overrides.by_key.keys() | self.unread.keys()
+        theirs = (one for one in others.overrides if one.key not in mine)
+        unread = {key: text for key, text in others.unread.items() if key not in mine}
+        problems = (one for one in others.problems if one.key not in mine)
+        both = Overrides.collect((*self.overrides, *theirs))
+        return Parsed(both, (*self.problems, *problems), {**self.unread, **unread})
+
+    def __bool__(self) -> bool:
+        """Whether there is any override, readable or not."""
+        return bool(self.overrides or self.unread)
+
+    def _concerns(self, problem: Problem, service: str) -> bool:
+        if not problem.key:
+            return problem.key == WHOLE_HEADER
+        rest = problem.key.removeprefix(PREFIX)
+        name, _, subject = rest.partition(".")
+        if not service or name in _READ_BY_SERVICES:
+            return False
+        if name == Kind.MISSING:
+            route = key_of(Kind.ROUTE, service)
+            return route in self.overrides.by_key or route in self.unread
+        # Almost this service's, too: without a kind (override.users=pr-42), or with its name in quotes.
+        return bare(subject) == service or rest == service
+
+
+def bare(text: str) -> str:
+    """Return a text without what no name begins or ends with."""
+    start = next((index for index, letter in enumerate(text) if letter in _NAME_LETTERS), len(text))
+    end = next((index for index in range(len(text), start, -1) if text[index - 1] in _NAME_LETTERS), start)
+    return text[start:end]
 
 
 def read_entry(key: str, value: str | None) -> Override | Problem:
-    """Read one entry, whose key begins with `override.`, as an override; None is the value of one without `=`."""
+    """Read one entry, whose key begins with `override.`, as an override; None is the value of one without `=`.
+
+    Bytes of a flag's value that are no UTF-8 become U+FFFD (W3C Baggage, section 3.3.1.3).
+    """
     if value is None:
-        return Problem(key, "expected = and a value")
+        return Problem(key, "expected = and a value", key)
     name, dot, subject = key.removeprefix(PREFIX).partition(".")
     kind = KINDS.get(name)
     if kind is None:
-        return Problem(f"{key}={value}", f"expected {PREFIX} and one of {', '.join(Kind)}")
+        return Problem(f"{key}={value}", f"expected {PREFIX} and one of {', '.join(Kind)}", key)
     if kind is Kind.MISSING and dot:
-        return Problem(f"{key}={value}", _EXPECTED_MISSING)
+        return Problem(f"{key}={value}", _EXPECTED_MISSING, key)
     try:
-        return Override(kind, subject, value)
+        return Override(kind, subject, as_text(value) if kind is Kind.CONFIG else value)
     except ValueError as error:
-        return Problem(f"{key}={value}", str(error))
+        return Problem(f"{key}={value}", str(error), key)
+
+
+def as_text(text: str) -> str:
+    """Return a text with U+FFFD where there are bytes that are no UTF-8 (lone surrogates here)."""
+    if _is_text(text):
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
 
 
 def _fault(kind: Kind, value: str) -> str:

@@ -8,10 +8,20 @@ base64 of `Overrides{map<string, string> entries = 1}`, whose keys are those of 
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from detour.overrides.baggage import read_entries
-from detour.overrides.model import ENTRIES_MAX, HEADER_MAX, PREFIX, Overrides, Parsed, Problem
+from detour.overrides.model import (
+    ENTRIES_MAX,
+    HEADER_MAX,
+    PREFIX,
+    WHOLE_HEADER,
+    Overrides,
+    Parsed,
+    Problem,
+    as_text,
+)
 from detour.overrides.wire import (
     FIXED64,
     LENGTH,
@@ -28,21 +38,30 @@ _BASIC_CONTEXT: Final = 2
 _BAGGAGE_ITEMS: Final = 4
 _ENTRIES: Final = 1
 _ITEM: Final = "overrides"
+_ITEM_BYTES: Final = b"\x0a\x09overrides"
+"""Its key, as protobuf writes it."""
 _NO_IDS: Final[tuple[Field, ...]] = ((1, FIXED64, bytes(8)), (2, FIXED64, bytes(8)), (3, VARINT, b"\x00"))
 
 
 def parse_opentracing(header: str) -> Parsed:
-    """Read the overrides of a request; none if the header is not of this form."""
-    if len(header) > HEADER_MAX:
-        return _ignored(header, f"it has {len(header)} bytes, at most {HEADER_MAX} are read")
+    """Read the overrides of a request; none if the header is not of this form.
+
+    Sidecars and edges refuse such a header only if it shows that it has overrides: others trace in their own form.
+    """
+    carrier = b""
     try:
-        items = dict(read_map(_context(_decoded(header)), _BAGGAGE_ITEMS))
-        if _ITEM not in items:
-            return Parsed(Overrides())
-        entries = [(PREFIX + key, value) for key, value in read_map(_decoded(items[_ITEM]), _ENTRIES)]
+        carrier = _decoded(header)
+        item = dict(read_map(_context(carrier), _BAGGAGE_ITEMS)).get(_ITEM, "")
     except ValueError as error:
-        return _ignored(header, str(error))
-    return read_entries(entries)
+        return _ignored(header, str(error), shows_overrides=_ITEM_BYTES in carrier)
+    try:
+        parsed = read_entries([(PREFIX + as_text(key), value) for key, value in read_map(_decoded(item), _ENTRIES)])
+    except ValueError as error:
+        return _ignored(header, str(error), shows_overrides=True)
+    if not item or len(header) <= HEADER_MAX:
+        return parsed
+    too_long = _ignored(header, f"it has {len(header)} bytes, and only {HEADER_MAX} are read", shows_overrides=True)
+    return replace(parsed, problems=(*too_long.problems, *parsed.problems))
 
 
 def write_opentracing(header: str | None, overrides: Overrides) -> str:
@@ -117,5 +136,7 @@ def _decoded(text: str) -> bytes:
         raise WireError("it is no base64") from error
 
 
-def _ignored(header: str, why: str) -> Parsed:
-    return Parsed(Overrides(), (Problem(f"x-ot-span-context: {header}", why),))
+def _ignored(header: str, why: str, *, shows_overrides: bool) -> Parsed:
+    return Parsed(
+        Overrides(), (Problem(f"x-ot-span-context: {header}", why, WHOLE_HEADER if shows_overrides else None),)
+    )

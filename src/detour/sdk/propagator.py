@@ -5,12 +5,13 @@ as a space and writes a space as `+`, which SDKs of other languages do not. So o
 https://www.w3.org/TR/baggage/ has it, and everything else is left to the propagators behind. `x-ot-span-context`
 is read too, and passed on where it came in.
 
-Invariant: nothing that a carrier holds raises, and no header that is written is longer than 8192 bytes.
+What can't be read goes on as it came: it fails where it is for, and never vanishes.
+
+Invariant: nothing that a carrier holds raises, and other people's baggage makes no header longer than 8192 bytes.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Final, cast
 
 from opentelemetry import baggage
@@ -26,21 +27,18 @@ from opentelemetry.propagators.textmap import (
 )
 
 from detour.overrides import (
-    ENTRIES_MAX,
     HEADER_MAX,
-    PREFIX,
-    Override,
+    WHOLE_HEADER,
     Overrides,
     Parsed,
     Problem,
-    append_to_baggage,
+    members_of,
     parse_baggage,
     parse_opentracing,
-    read_entries,
     strip_opentracing,
     write_opentracing,
 )
-from detour.sdk.request import added, carried_in, tell, without
+from detour.sdk.request import carried_in, parsed_in, tell, with_parsed, without
 from detour.sdk.scope import Scope, scope_of, with_scope
 
 _logger = logging.getLogger(__name__)
@@ -82,17 +80,18 @@ class OverridesPropagator(TextMapPropagator):
             return before
 
     def _extract(self, carrier: CarrierT, context: Context, getter: "_Joining[CarrierT]") -> Context:
-        own = Overrides()
-        before = carried_in(context)
+        own = Parsed(Overrides())
+        before = parsed_in(context)
         context = self.others.extract(carrier, context, getter)
         if header := getter.line(carrier, OPENTRACING):
             own = _told(parse_opentracing(header))
-            context = set_value(_CARRIER, strip_opentracing(header), context)
+            context = set_value(_CARRIER, _passed_on(header, own), context)
         if header := getter.line(carrier, BAGGAGE):
-            own = _over(_told(parse_baggage([header])), own)
+            own = _told(parse_baggage([header])).over(own)
         if own:
-            context = with_scope(context, _scope(context, own, before))
-        return _agreed(context, _over(own, before))
+            context = with_scope(context, _scope(context, own.overrides, before.overrides))
+        # Other propagators decode in ways of their own: what they made of overrides is replaced.
+        return with_parsed(context, own.over(before))
 
     def inject(
         self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
@@ -100,19 +99,19 @@ class OverridesPropagator(TextMapPropagator):
         """Write what the context holds; overrides come behind other people's baggage."""
         if context is None:
             context = get_current()
-        overrides = carried_in(context)
-        if not overrides:
+        if not carried_in(context):
             context = _without_ended(context)
+        own = parsed_in(context)
         opentracing = get_value(_CARRIER, context)
-        if not overrides and opentracing is None:
+        if not own and opentracing is None:
             self.others.inject(carrier, context, setter)
             return
         headers: dict[str, str] = {}
-        self.others.inject(headers, _without(context, overrides))
-        if overrides:
-            headers[BAGGAGE] = _appended(headers.get(BAGGAGE), overrides)
+        self.others.inject(headers, _without(context, own))
+        if own:
+            headers[BAGGAGE] = _appended(headers.get(BAGGAGE), own)
         if isinstance(opentracing, str):
-            headers[OPENTRACING] = _written(opentracing, overrides)
+            headers[OPENTRACING] = _written(opentracing, own.overrides)
         for name, value in headers.items():
             setter.set(carrier, name, value)
 
@@ -185,30 +184,16 @@ def _without_ended(context: Context) -> Context:
     return without(context) if scope is not None and scope.over() else context
 
 
-def _agreed(context: Context, overrides: Overrides) -> Context:
-    """Return the context with these overrides, without others that only OpenTelemetry's way of decoding sees.
-
-    What is no override to either, such as a kind that is younger than this, goes on as other people's baggage does.
-    """
-    for key, value in baggage.get_all(context).items():
-        if key not in overrides.by_key and key.startswith(PREFIX) and _is_override(key, value):
-            context = baggage.remove_baggage(key, context)
-    return added(context, overrides)
-
-
-def _is_override(key: str, value: object) -> bool:
-    return isinstance(value, str) and len(read_entries([(key, value)]).overrides) > 0
-
-
-def _over(own: Overrides, others: Overrides) -> Overrides:
-    """Return both, as many as one request may carry: of one key `own`, of too many its own too."""
-    return Overrides.collect(islice(own.over(others.over(own)), ENTRIES_MAX)) if others else own
-
-
-def _without(context: Context, overrides: Iterable[Override]) -> Context:
-    for one in overrides:
-        context = baggage.remove_baggage(one.key, context)
+def _without(context: Context, own: Parsed) -> Context:
+    for key in (*own.overrides.by_key, *own.unread):
+        context = baggage.remove_baggage(key, context)
     return context
+
+
+def _passed_on(header: str, parsed: Parsed) -> str | None:
+    """Return what of a span context goes on: all of it where its overrides can't be read, so that they fail."""
+    is_whole = any(one.key == WHOLE_HEADER for one in parsed.problems)
+    return header if is_whole else strip_opentracing(header)
 
 
 _ALONE: Final = OverridesPropagator(CompositePropagator([]))
@@ -234,28 +219,22 @@ class _Joining(Getter[CarrierT]):
         return next(iter(self.get(carrier, key) or ()), "")
 
 
-def _told(parsed: Parsed) -> Overrides:
+def _told(parsed: Parsed) -> Parsed:
     tell(parsed.problems)
-    return parsed.overrides
+    return parsed
 
 
-def _appended(header: str | None, overrides: Overrides) -> str:
-    """Return baggage with the overrides behind what is there; where it is too long, other people's last ones go."""
-    members = header.split(",") if header else []
-    own = _bounded(overrides)
-    while members and len(",".join(members)) + 1 + len(own) > HEADER_MAX:
+def _appended(header: str | None, own: Parsed) -> str:
+    """Return baggage with the overrides behind what is there; where it is too long, other people's last ones go.
+
+    Overrides are never left out: where they are too long by themselves, the next sidecar refuses the request.
+    """
+    members, ours = header.split(",") if header else [], ",".join(members_of(own))
+    length = len(header or "") + 1 + len(ours)
+    while members and length > HEADER_MAX:
+        length -= len(members[-1]) + 1
         tell((Problem(members.pop(), f"with the overrides the baggage would have over {HEADER_MAX} bytes"),))
-    return ",".join([*members, own])
-
-
-def _bounded(overrides: Overrides) -> str:
-    """Return baggage with as many of the overrides as fit, the first ones first."""
-    chosen = list(overrides)
-    while True:
-        try:
-            return append_to_baggage(None, Overrides.collect(chosen))
-        except ValueError as error:
-            tell((Problem(chosen.pop().key, str(error)),))
+    return ",".join([*members, ours])
 
 
 def _written(header: str, overrides: Overrides) -> str:

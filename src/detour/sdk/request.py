@@ -14,12 +14,13 @@ from typing import Final
 from opentelemetry import baggage
 from opentelemetry.context import Context, attach, detach, get_current
 
-from detour.overrides import PREFIX, Overrides, Problem, parse_words, read_entries
+from detour.overrides import PREFIX, Overrides, Parsed, Problem, own_key, parse_words, read_entries
 from detour.sdk.scope import Scope, scope_of, with_scope
 
 _logger = logging.getLogger(__name__)
 
 NONE: Final = Overrides()
+_NOTHING: Final = Parsed(NONE)
 
 _Entry = tuple[str, str]
 
@@ -106,17 +107,36 @@ def on_begin(mark: Callable[[Context, Overrides], Context]) -> None:
     _marks.append(mark)
 
 
+def parsed_in(context: Context) -> Parsed:
+    """Return all overrides in a context, also those that can't be read, and those that have ended."""
+    return _parsed(baggage.get_all(context))
+
+
+def with_parsed(context: Context, parsed: Parsed) -> Context:
+    """Return the context with these overrides in place of its own, also with those that can't be read."""
+    for key in baggage.get_all(context):
+        if own_key(key) and key not in parsed.unread:
+            context = baggage.remove_baggage(key, context)
+    for key, text in parsed.unread.items():
+        context = baggage.set_baggage(key, text, context)
+    return added(context, parsed.overrides)
+
+
 def _of(entries: Mapping[str, object]) -> Overrides:
+    return _parsed(entries).overrides
+
+
+def _parsed(entries: Mapping[str, object]) -> Parsed:
     own = tuple((key, value) for key, value in entries.items() if key.startswith(PREFIX) and isinstance(value, str))
-    return _read(own) if own else NONE
+    return _read(own) if own else _NOTHING
 
 
 @lru_cache(maxsize=1024)
-def _read(entries: tuple[_Entry, ...]) -> Overrides:
+def _read(entries: tuple[_Entry, ...]) -> Parsed:
     """Read entries, each set once: a request asks for its overrides again and again."""
     parsed = read_entries(entries)
     tell(parsed.problems)
-    return parsed.overrides
+    return parsed
 
 
 @lru_cache(maxsize=1024)

@@ -28,16 +28,14 @@ from detour.overrides import Kind
 from detour.xds.links import Links
 from detour.xds.pages import unknown_pages
 from detour.xds.route_parts import (
-    BY_CLUSTER,
     absent,
     contains,
     override_routes,
-    plain_route,
+    plain_routes,
     present,
     route,
     switch_off,
     switch_on,
-    told,
 )
 from detour.xds.scenario_routes import Inside, to
 from detour.xds.signed_routes import guarded, signed_routes
@@ -137,9 +135,8 @@ class Outside:
     def _with_baggage(self, service: str) -> Iterator[components_pb2.Route]:
         """Yield the routes of requests whose baggage may hold overrides."""
         if self.inside.trusted and self.inside.choosing:
-            yield plain_route(to(service), self.inside.choosing)
-            yield from override_routes(self.inside.choosing, service=service)
-            yield told(route(to(service)), BY_CLUSTER)
+            yield from plain_routes(to(service), self.inside.choosing)
+            yield from override_routes(to(service), self.inside.choosing, service=service)
             return
         if self.inside.choosing:
             yield from signed_routes(service, self.inside.choosing)

@@ -3,7 +3,8 @@
 A request that carries overrides is told, at each hop, who served it.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,7 +40,27 @@ ANY_PATH: Final = "/"
 OVERRIDE: Final = "override."
 _ROUTE: Final = "override.route."
 _MISSING: Final = "override.missing"
-_FAULTS: Final = ("override.delay.", "override.abort.")
+
+_START: Final = r"(?:\C*,)?[^A-Za-z0-9._,;=-]*"
+"""What may stand before a key (RE2; `\\C` is any byte, also one that is no UTF-8)."""
+
+
+def _beginnings(word: str) -> str:
+    """Return a pattern for every beginning of a word but the whole."""
+    return "".join(f"(?:{re.escape(letter)}" for letter in word[:-1]) + ")?" * (len(word) - 1)
+
+
+ENCODED: Final = rf"{_START}{_beginnings(OVERRIDE)}%\C*"
+"""A baggage with a key that may become an override's once it is decoded. Other people's keys hardly have a `%`."""
+
+_LETTER: Final = "[A-Za-z0-9._-]"
+_NAME: Final = f"[A-Za-z0-9]{_LETTER}*"
+_OVERRIDE: Final = rf"override\.(?:(?:route|config|log|db)\.{_NAME}={_NAME}|missing=baseline)"
+_PLAIN: Final = f"(?:(?:{_OVERRIDE}|[A-Za-np-z0-9]{_LETTER}*={_LETTER}*)(?:,|$))+"
+_LARGE: Final = r"\C*[--z]{64}\C*|(?:[--z]*,){5}\C*"
+"""A baggage as most requests with overrides have it is plain, and not large, which is five members of 63 bytes: all
+of it can be read, and no fault is among it. Two patterns, and the second with one range for all that the first lets
+pass in a member: Envoy takes no pattern for which RE2 needs over 100 instructions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +83,46 @@ class Callers:
         )
 
 
-def plain_route(
+def plain_routes(
     action: components_pb2.RouteAction, callers: Callers, *more: components_pb2.HeaderMatcher
-) -> components_pb2.Route:
-    """Return the route of requests that carry no override."""
-    headers = [absent(Carrier.BAGGAGE, OVERRIDE), *more]
+) -> Iterator[components_pb2.Route]:
+    """Yield the routes of requests that carry no override: nearly all have the first, which reads no baggage."""
     if callers.use_opentracing:
-        headers.append(present(Carrier.OPENTRACING, is_absent=True))
-    return route(action, *headers)
+        more = (present(Carrier.OPENTRACING, is_absent=True), *more)
+    yield route(action, present(Carrier.BAGGAGE, is_absent=True), *more)
+    none = absent(Carrier.BAGGAGE, OVERRIDE)
+    yield route(action, none, absent(Carrier.BAGGAGE, "%"), *more)
+    yield route(action, none, matches(Carrier.BAGGAGE, ENCODED, is_inverted=True), *more)
 
 
-def override_routes(callers: Callers, *, service: str) -> Iterable[components_pb2.Route]:
-    """Return the routes of requests that carry overrides.
+def override_routes(
+    action: components_pb2.RouteAction, callers: Callers, *, service: str
+) -> Iterator[components_pb2.Route]:
+    """Yield the routes of all other requests.
 
-    A request with a fault override needs a filter as well as a cluster; what `x-ot-span-context` holds can't be
-    seen from outside, so its mere presence leads into Lua.
+    What can all be read, as a look at it shows, needs a cluster alone. Anything else needs a filter that says what
+    can't be read, or switches faults on; what `x-ot-span-context` holds can't be seen from outside.
+
+    Args:
+        action: Where requests go whose overrides are of other kinds.
+        callers: Whose requests they are.
+        service: The service that they are for; "" for that which their host names.
     """
-    headers = [contains(Carrier.BAGGAGE, text) for text in _FAULTS]
+    plain = [matches(Carrier.BAGGAGE, _PLAIN), matches(Carrier.BAGGAGE, _LARGE, is_inverted=True)]
     if callers.use_opentracing:
-        headers.append(present(Carrier.OPENTRACING))
-    for header in headers:
-        yield override_route(callers, header, service=service)
-    overridden = contains(Carrier.BAGGAGE, _ROUTE)
-    yield told(route(by_lua(service), overridden, contains(Carrier.BAGGAGE, _MISSING)), BY_ENDPOINT)
-    yield told(route(by_lua(service), overridden), BY_CLUSTER)
+        plain.append(present(Carrier.OPENTRACING, is_absent=True))
+    yield told(route(by_lua(service), contains(Carrier.BAGGAGE, _MISSING), *plain), BY_ENDPOINT)
+    yield told(route(by_lua(service), contains(Carrier.BAGGAGE, _ROUTE), *plain), BY_CLUSTER)
+    yield told(route(action, *plain), BY_CLUSTER)
+    yield override_route(callers, service=service)
+
+
+def with_overrides(callers: Callers) -> Iterator[components_pb2.HeaderMatcher]:
+    """Yield what tells requests that may carry overrides."""
+    yield contains(Carrier.BAGGAGE, OVERRIDE)
+    yield matches(Carrier.BAGGAGE, ENCODED)
+    if callers.use_opentracing:
+        yield present(Carrier.OPENTRACING)
 
 
 def override_route(callers: Callers, *headers: components_pb2.HeaderMatcher, service: str) -> components_pb2.Route:
@@ -144,10 +181,11 @@ def present(header: str, *, is_absent: bool = False) -> components_pb2.HeaderMat
     return components_pb2.HeaderMatcher(name=header, present_match=True, invert_match=is_absent)
 
 
-def matches(header: str, pattern: str) -> components_pb2.HeaderMatcher:
-    """Match a header that is wholly as a pattern (RE2) has it."""
+def matches(header: str, pattern: str, *, is_inverted: bool = False) -> components_pb2.HeaderMatcher:
+    """Match a header that is wholly as a pattern (RE2) has it, or one that is not."""
     regex = regex_pb2.RegexMatcher(regex=pattern)
-    return components_pb2.HeaderMatcher(name=header, string_match=string_pb2.StringMatcher(safe_regex=regex))
+    whole = string_pb2.StringMatcher(safe_regex=regex)
+    return components_pb2.HeaderMatcher(name=header, string_match=whole, invert_match=is_inverted)
 
 
 def absent(header: str, text: str) -> components_pb2.HeaderMatcher:

@@ -29,19 +29,16 @@ from detour.mesh import Mesh
 from detour.xds.edge_routes import edge
 from detour.xds.route_parts import (
     ANY_PATH,
-    BY_CLUSTER,
     UNLIMITED,
     Callers,
     absent,
     answer,
     contains,
     override_routes,
-    plain_route,
-    route,
+    plain_routes,
     specifier,
     specifier_name,
     switch_on,
-    told,
 )
 
 _KNOWN: Final = "known host"
@@ -65,12 +62,11 @@ def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
         name="everything",
         domains=["*"],
         routes=[
-            plain_route(_if_known(), callers, absent(":authority", "@")),
+            *plain_routes(_if_known(), callers, absent(":authority", "@")),
             _refuse_deployment_in_host(),
             _tunnel_out(),
             _connect(),
-            *override_routes(callers, service=""),
-            told(route(by_authority), BY_CLUSTER),
+            *override_routes(by_authority, callers, service=""),
         ],
     )
     return route_pb2.RouteConfiguration(

@@ -34,12 +34,12 @@ from detour.xds.route_parts import (
     enabled,
     matches,
     override_route,
-    override_routes,
     present,
     route,
     setting,
     switch_on,
     told,
+    with_overrides,
 )
 from detour.xds.signed_routes import telling, verified
 
@@ -101,7 +101,8 @@ class Inside:
         if self.choosing is None:
             return ()
         if self.trusted:
-            return override_routes(self.choosing, service=service)
+            headers = with_overrides(self.choosing)
+            return [override_route(self.choosing, header, service=service) for header in headers]
         return [verified(override_route(self.choosing, service=service))]
 
     def _adding(self, name: str, baggage: str) -> Any:
