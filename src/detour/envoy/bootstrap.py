@@ -14,6 +14,8 @@ from detour.envoy.connection_manager import (
     connection_manager,
     http_filter,
     reply,
+    routes_to,
+    timeout_filter,
     upstream_protocol,
 )
 from detour.envoy.fail_open import (
@@ -330,13 +332,14 @@ def _outbound(
         {**_lua(LUA_FILTER, scripts or {}), "disabled": True},
         {**http_filter(FAULT_FILTER, "fault.v3.HTTPFault"), "disabled": True},
         *({**one, "disabled": True} for one in more_filters),
+        timeout_filter(),
     ]
     replies = [
         reply("UH", f"%METADATA(CLUSTER:{METADATA}:{MISSING})%", served_by=True),
         reply("DF", "DNS does not know %REQ(:AUTHORITY)%"),
         reply("NC", f"the control plane did not say within {_ON_DEMAND_TIMEOUT} where %REQ(:AUTHORITY)% is"),
         reply("NR", _NO_ROUTES_AT_EDGE if stat_prefix == "edge" else NO_ROUTES, status=503),
-        reply("UMSDR", "%UPSTREAM_CLUSTER% did not answer within its timeout", status=504),
+        reply("UT", "%UPSTREAM_CLUSTER% did not answer within its timeout", status=504),
     ]
     upgrades = [*DOWNSTREAM["upgrade_configs"], {"upgrade_type": "CONNECT"}]
     return connection_manager(
@@ -387,8 +390,7 @@ def _odcds() -> Json:
 
 
 def _inbound() -> Json:
-    route = {"match": {"prefix": "/"}, "route": {"cluster": _APPLICATION, "timeout": "0s"}}
-    virtual_host = {"name": "application", "domains": ["*"], "routes": [route]}
+    virtual_host = {"name": "application", "domains": ["*"], "routes": routes_to(_APPLICATION)}
     routes = {"name": "inbound", "validate_clusters": False, "virtual_hosts": [virtual_host]}
     return connection_manager("inbound", [], route_config=routes)
 

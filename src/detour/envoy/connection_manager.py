@@ -5,8 +5,16 @@ Invariant: as transparent as Envoy can be. Requests and responses pass as they a
 
 from typing import Any, Final
 
-from detour.envoy.transparency import COMMON_UPSTREAM, DOWNSTREAM, HTTP1_UPSTREAM, HTTP2_UPSTREAM
-from detour.envoy.vocabulary import SERVED_BY_HEADER, TYPE
+from detour.envoy.transparency import (
+    COMMON_UPSTREAM,
+    DOWNSTREAM,
+    HTTP1_UPSTREAM,
+    HTTP2_UPSTREAM,
+    REPEATABLE,
+    RESET_RETRIES,
+    SAFE_RETRIES,
+)
+from detour.envoy.vocabulary import METADATA, SERVED_BY_HEADER, TIMEOUT, TIMEOUT_FILTER, TYPE
 
 Json = dict[str, Any]
 
@@ -38,6 +46,37 @@ def connection_manager(stat_prefix: str, filters: list[Json], **options: object)
 def http_filter(name: str, kind: str, **config: object) -> Json:
     """Return an HTTP filter; `kind` is its message below `envoy.extensions.filters.http`."""
     return {"name": name, "typed_config": {"@type": f"{TYPE}envoy.extensions.filters.http.{kind}", **config}}
+
+
+def timeout_filter() -> Json:
+    """Return the filter that sets how long a cluster may take from a request's end to its response's beginning.
+
+    Envoy takes that from a route or from this header; the routes do not know services. The header goes no further.
+    """
+    timeout = {
+        "key": "x-envoy-upstream-rq-per-try-timeout-ms",
+        "value": f"%METADATA(CLUSTER:{METADATA}:{TIMEOUT})%",
+    }
+    # Without a timeout the value is empty; then there is no header.
+    append = {"append": {"header": timeout, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+    made = http_filter(
+        "header_mutation", "header_mutation.v3.HeaderMutation", mutations={"request_mutations": [append]}
+    )
+    return {**made, "name": TIMEOUT_FILTER, "disabled": True}
+
+
+def routes_to(cluster: str, *headers: Json, **more: object) -> list[Json]:
+    """Return the routes of all requests with these headers to a cluster that has no retries of its own."""
+    action = {"cluster": cluster, "timeout": "0s"}
+    policies: tuple[tuple[list[Json], Json], ...] = (([REPEATABLE], RESET_RETRIES), ([], SAFE_RETRIES))
+    return [
+        {
+            "match": {"prefix": "/", "headers": [*headers, *method]},
+            "route": {**action, "retry_policy": policy},
+            **more,
+        }
+        for method, policy in policies
+    ]
 
 
 def upstream_protocol(**options: object) -> Json:

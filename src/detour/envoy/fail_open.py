@@ -38,6 +38,7 @@ from detour.envoy.vocabulary import (
     OUTSIDE_DNS,
     PLAIN,
     RESOLVER_LISTENER,
+    TIMEOUT_FILTER,
     TUNNEL_LISTENER,
     TUNNEL_OUT_CLUSTER,
     TYPE,
@@ -124,6 +125,7 @@ def unknown_routes(outbound_port: int) -> Json:
         "name": UNKNOWN_LISTENER,
         "cluster_specifier_plugins": [_specifier("known host", known_source(outside_cluster()["name"]))],
         "virtual_hosts": [itself(outbound_port), everything],
+        "typed_per_filter_config": {TIMEOUT_FILTER: _enabled()},
     }
     return {"route_config": routes}
 

@@ -7,7 +7,7 @@ mesh never pass this way, and pay nothing for it.
 
 from typing import Final
 
-from detour.envoy.connection_manager import Json, as_downstream, connection_manager, http_filter, reply
+from detour.envoy.connection_manager import Json, as_downstream, connection_manager, http_filter, reply, routes_to
 from detour.envoy.lua import leave_source
 from detour.envoy.reports import departure_log
 from detour.envoy.transparency import CONNECT_SECONDS, LIMITS
@@ -39,16 +39,14 @@ def outside_listener(outbound_port: int, control_plane: str) -> Json:
         control_plane: The cluster to which requests are reported that had overrides.
     """
     removed = {"key": OVERRIDES_HEADER, "value": f"%DYNAMIC_METADATA({METADATA}:{REMOVED})%"}
+    added = {"name": _ADDED, "string_match": {"exact": "http"}}
     everything = {
         "name": "everything",
         "domains": ["*"],
         # Not by a filter: Envoy finds no route for a request without that header.
         "routes": [
-            {
-                **_way_out({"name": _ADDED, "string_match": {"exact": "http"}}),
-                "request_headers_to_remove": [_ADDED],
-            },
-            _way_out(),
+            *routes_to(_CLUSTER, added, request_headers_to_remove=[_ADDED]),
+            *routes_to(_CLUSTER),
         ],
         "request_headers_to_remove": list(INTERNAL_HEADERS),
         # Envoy adds no header whose value is empty: only requests that had overrides are answered so.
@@ -68,10 +66,6 @@ def outside_listener(outbound_port: int, control_plane: str) -> Json:
         access_log=[departure_log(control_plane)],
     )
     return {"name": OUTSIDE_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
-
-
-def _way_out(*headers: Json) -> Json:
-    return {"match": {"prefix": "/", "headers": list(headers)}, "route": {"cluster": _CLUSTER, "timeout": "0s"}}
 
 
 def outside_cluster() -> Json:

@@ -41,9 +41,37 @@ _CASE: Final = {
 }
 """Names of headers and reason phrases as the other side wrote them; some HTTP/1 software compares them so."""
 
+_RETRIES: Final = 3
+
+SAFE_RETRIES: Final[Json] = {
+    "retry_on": "connect-failure,refused-stream,reset-before-request",
+    "num_retries": _RETRIES,
+}
+"""Retries of requests that no application has seen, whatever they are."""
+
+_IDEMPOTENT: Final = "GET|HEAD|OPTIONS|TRACE|PUT|DELETE"
+REPEATABLE: Final[Json] = {"name": ":method", "string_match": {"safe_regex": {"regex": _IDEMPOTENT}}}
+"""Matches requests that may be sent again although an application may have seen them (RFC 9110, section 9.2.2)."""
+
+RESET_RETRIES: Final[Json] = {
+    "retry_on": f"{SAFE_RETRIES['retry_on']},reset",
+    "num_retries": _RETRIES,
+    # One after the other, because most requests need the first only.
+    "retriable_request_headers": [
+        {"name": ":method", "string_match": {"exact": method}} for method in _IDEMPOTENT.split("|")
+    ],
+}
+"""Retries of requests whose connection ended before an answer began, as that of a server which finds it idle
+just when Envoy sends on it. Only of those that may be repeated; of all others there is no retry at all."""
+
 HTTP1_UPSTREAM: Final[Json] = {"enable_trailers": True, "header_key_format": _CASE}
 HTTP2_UPSTREAM: Final[Json] = {"allow_connect": True}
-COMMON_UPSTREAM: Final[Json] = {"max_headers_count": _HEADERS_MAX, "max_response_headers_kb": _HEADERS_KB_MAX}
+COMMON_UPSTREAM: Final[Json] = {
+    "max_headers_count": _HEADERS_MAX,
+    "max_response_headers_kb": _HEADERS_KB_MAX,
+    # Less than any common server waits before it closes an idle connection; gunicorn's 2 s are the least.
+    "idle_timeout": "1.5s",
+}
 
 UPGRADES: Final = ("websocket", "tcp", "spdy/3.1")
 """What a connection may turn into: Docker's API uses the second, Kubernetes' the third. Envoy knows no wildcard."""

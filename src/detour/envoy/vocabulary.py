@@ -114,6 +114,12 @@ OUTSIDE_DNS: Final = {
 METADATA: Final = "detour"
 """The filter metadata namespace of what the control plane says about clusters and endpoints."""
 
+TIMEOUT_FILTER: Final = "detour.timeout"
+"""Gives a request the timeout of the cluster that it goes to. Only where a service of the mesh has one is it on."""
+
+TIMEOUT: Final = "timeout"
+"""Cluster metadata: that timeout, in milliseconds."""
+
 MISSING: Final = "missing"
 """Cluster metadata: the sentence that a caller gets when the cluster has no instance."""
 

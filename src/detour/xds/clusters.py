@@ -4,6 +4,7 @@ Invariant: every name has an answer. A deployment that never existed, is gone or
 without endpoints, so that its callers get a 503 at once, and instances that appear are an endpoint update.
 """
 
+from datetime import timedelta
 from functools import cache
 from typing import Final
 
@@ -15,7 +16,7 @@ from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from google.protobuf.duration_pb2 import Duration
 
 from detour.envoy.transparency import CONNECT_SECONDS
-from detour.envoy.vocabulary import METADATA, MISSING, OUTSIDE_LISTENER, TUNNEL_LISTENER
+from detour.envoy.vocabulary import METADATA, MISSING, OUTSIDE_LISTENER, TIMEOUT, TUNNEL_LISTENER
 from detour.mesh import Mesh, Protocol, Service
 from detour.xds.http_options import as_downstream, http_options, unlimited
 from detour.xds.messages import HTTP_OPTIONS, packed
@@ -64,6 +65,9 @@ def _service_cluster(name: str, target: Target, service: Service, protocol: Prot
         typed_extension_protocol_options={HTTP_OPTIONS: http_options(service, protocol)},
     )
     _say_missing(made, _missing(target))
+    if service.timeout is not None:
+        milliseconds = round(service.timeout / timedelta(milliseconds=1))
+        made.metadata.filter_metadata[METADATA].fields[TIMEOUT].string_value = str(milliseconds)
     return made
 
 

@@ -15,9 +15,16 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.json_format import ParseDict
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from detour.envoy.transparency import COMMON_UPSTREAM, HTTP1_UPSTREAM, HTTP2_UPSTREAM, LIMITS
+from detour.envoy.transparency import (
+    COMMON_UPSTREAM,
+    HTTP1_UPSTREAM,
+    HTTP2_UPSTREAM,
+    LIMITS,
+    RESET_RETRIES,
+    SAFE_RETRIES,
+)
 from detour.mesh import Protocol, RetryPolicy, Service
-from detour.xds.messages import duration, packed
+from detour.xds.messages import packed
 
 
 @cache
@@ -33,10 +40,7 @@ def http_options(service: Service, protocol: Protocol) -> Any:
         ParseDict(HTTP2_UPSTREAM, options.explicit_http_config.http2_protocol_options)
     else:
         ParseDict(HTTP1_UPSTREAM, options.explicit_http_config.http_protocol_options)
-    if service.timeout is not None:
-        options.common_http_protocol_options.max_stream_duration.CopyFrom(duration(service.timeout))
-    if service.retries is not None:
-        options.retry_policy.CopyFrom(_retry_policy(service.retries))
+    options.retry_policy.CopyFrom(_own(service.retries) if service.retries else _usual(service, protocol))
     return packed(options)
 
 
@@ -55,7 +59,16 @@ def _common() -> http_protocol_options_pb2.HttpProtocolOptions:
     return options
 
 
-def _retry_policy(retries: RetryPolicy) -> route_components_pb2.RetryPolicy:
+def _own(retries: RetryPolicy) -> route_components_pb2.RetryPolicy:
     return route_components_pb2.RetryPolicy(
         retry_on=",".join(retries.on), num_retries=UInt32Value(value=retries.attempts)
     )
+
+
+def _usual(service: Service, protocol: Protocol) -> route_components_pb2.RetryPolicy:
+    retries = SAFE_RETRIES if protocol == Protocol.HTTP2 else RESET_RETRIES
+    made = ParseDict(retries, route_components_pb2.RetryPolicy())
+    if service.timeout is not None and protocol != Protocol.HTTP2:
+        # Envoy takes the end of a timeout for a reset: an attempt that takes too long is repeated, but not often.
+        made.num_retries.value = 1
+    return made

@@ -13,6 +13,7 @@ from envoy.config.route.v3 import route_components_pb2 as _route_components_pb2 
 from envoy.extensions.access_loggers.grpc.v3 import als_pb2 as _als_pb2  # noqa: F401
 from envoy.extensions.filters.http.dynamic_forward_proxy.v3 import dynamic_forward_proxy_pb2 as _proxy_pb2  # noqa: F401
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as _fault_pb2  # noqa: F401
+from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _mutation_pb2  # noqa: F401
 from envoy.extensions.filters.http.lua.v3 import lua_pb2 as _lua_pb2  # noqa: F401
 from envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2 as _on_demand_pb2  # noqa: F401
 from envoy.extensions.filters.http.router.v3 import router_pb2 as _router_pb2  # noqa: F401

@@ -10,6 +10,7 @@ from typing import Final
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
 from envoy.config.route.v3 import route_pb2
 from envoy.type.matcher.v3 import metadata_pb2, value_pb2
+from google.protobuf.any_pb2 import Any
 
 from detour.envoy.lua import connect_source, known_source
 from detour.envoy.vocabulary import (
@@ -21,12 +22,14 @@ from detour.envoy.vocabulary import (
     METADATA,
     OUT,
     OUTBOUND_ROUTES,
+    TIMEOUT_FILTER,
     TUNNEL_OUT_CLUSTER,
     UNKNOWN_CLUSTER,
     WAY_OUT_FILTER,
 )
 from detour.mesh import Mesh
 from detour.xds.edge_routes import edge
+from detour.xds.messages import packed
 from detour.xds.route_parts import (
     ANY_PATH,
     UNLIMITED,
@@ -48,6 +51,18 @@ _KNOWN_TUNNEL: Final = "known tunnel"
 
 def route_table(name: str, mesh: Mesh, caller: str = "") -> route_pb2.RouteConfiguration | None:
     """Return the route table of that name for Envoys of a namespace; None if there is none."""
+    table = _table(name, mesh, caller)
+    if table is not None and has_timeouts(mesh):
+        table.typed_per_filter_config[TIMEOUT_FILTER].CopyFrom(packed(components_pb2.FilterConfig(config=Any())))
+    return table
+
+
+def has_timeouts(mesh: Mesh) -> bool:
+    """Say whether any service has a timeout: requests of a mesh without need not be asked for theirs."""
+    return any(service.timeout is not None for service in mesh.services.values())
+
+
+def _table(name: str, mesh: Mesh, caller: str) -> route_pb2.RouteConfiguration | None:
     callers = Callers(mesh.settings.carriers, mesh.settings.naming, caller)
     if name == EDGE_ROUTES_TRUSTED:
         return edge(name, mesh, callers, trusted=True)

@@ -21,8 +21,9 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as R
 from detour.mesh import Mesh
 from detour.xds.admission import Admission
 from detour.xds.cache import Cache
-from detour.xds.catalog import ROUTES, Catalog, Key
+from detour.xds.catalog import EDGES, ROUTES, SETTINGS, Catalog, Key
 from detour.xds.methods import Elsewhere, Messages, UnusableError, refuse, stream_stream, write
+from detour.xds.routes import has_timeouts
 from detour.xds.session import Session
 
 _ADMITTED_PER_SECOND: Final = 200
@@ -228,6 +229,8 @@ class AdsServer:
             subjects: The services in which it differs from the one before, and "" if its settings do.
         """
         subjects = frozenset(subjects)
+        if has_timeouts(mesh) != has_timeouts(self.mesh):
+            subjects |= {SETTINGS, EDGES}
         for catalog in self._catalogs.values():
             catalog.replace(mesh, subjects)
         for connection in self.connections:
