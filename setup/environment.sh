@@ -15,6 +15,7 @@ fail() { say "$*"; exit 2; }
 wished_packages() {
   command -v redis-server >/dev/null || echo redis-server
   [ "$purpose" = tests ] || return 0
+  command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || echo nginx-light
   command -v chromium >/dev/null || echo chromium
   [ -x /usr/sbin/rabbitmq-server ] || echo rabbitmq-server
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql

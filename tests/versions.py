@@ -1,12 +1,14 @@
 """A web application in two versions behind a real edge, for tests that follow links and look into caches."""
 
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
+import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -16,6 +18,8 @@ from starlette.websockets import WebSocket
 from detour.mesh import OffloadedDeployment, Scenarios, ScenariosApplied, Service, Settings
 from detour.overrides import parse_words
 from parts import Client, MeshUnderTest, application, running_mesh
+
+_Client = TypeVar("_Client", bound=httpx.AsyncClient)
 
 BASELINE, SHOP = "baseline", "shop"
 """The versions, by what their answers say; the scenario `shop` leads to the second."""
@@ -64,7 +68,7 @@ def version(name: str, modified: str = "Mon, 01 Jan 2024 00:00:00 GMT") -> Starl
         headers = {
             "cache-control": LONG,
             "last-modified": modified,
-            "etag": f'"{hashlib.md5(b"same").hexdigest()}"',
+            "etag": '"same-in-both"',
         }
         if request.headers.get("if-modified-since") or request.headers.get("if-none-match"):
             return Response(status_code=304, headers=headers)
@@ -115,6 +119,12 @@ async def two_versions(
         by_name = {name: parse_words(words.split()) for name, words in live.items()}
         mesh.apply(ScenariosApplied(Scenarios(MappingProxyType(by_name), MappingProxyType({"old": "expired"}))))
         yield mesh, await mesh.edge(trust_overrides=False)
+
+
+def forgetful(client: _Client) -> _Client:
+    """Have a client keep no cookies: tests say themselves which it sends."""
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
 
 
 def serving(previews: Mapping[str, str] = MappingProxyType({}), **changes: object) -> Settings:

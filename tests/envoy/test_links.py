@@ -1,10 +1,11 @@
 """Links into a scenario, followed by real clients: they end in the scenario, or on a page that says why not."""
 
 import asyncio
+import html
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ import websockets
 
 from detour.mesh import SettingsApplied
 from parts import Client, MeshUnderTest
-from versions import BASELINE, PREVIEW, SHOP, serving, two_versions
+from versions import BASELINE, PREVIEW, SHOP, forgetful, serving, two_versions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,12 +37,6 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
 async def edge(running: tuple[MeshUnderTest, Client]) -> Client:
     """Return the edge."""
     return forgetful(running[1])
-
-
-def forgetful(client: Client) -> Client:
-    """Have a client keep no cookies: tests say themselves which it sends."""
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return client
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -105,15 +100,26 @@ async def test_a_client_that_shows_no_page(edge: Client, method: str) -> None:
     assert not {"set-cookie", "clear-site-data"} & set(other_site.headers)
 
 
+def leads_to(answer: httpx.Response) -> str:
+    """Return where a redirect, or a page that goes on by itself, leads to."""
+    if answer.status_code == 302:
+        return answer.headers["location"]
+    (found,) = re.findall('content="0; url=([^"]+)"', answer.text)
+    return html.unescape(found)
+
+
 @pytest.mark.parametrize("headers", [PAGE, NAVIGATION], ids=["by accept", "by fetch metadata"])
 async def test_a_browser_that_keeps_the_cookie(edge: Client, headers: dict[str, str]) -> None:
     """Comes to the address without the link, and what it had stored of the baseline is gone."""
     for path, clean in (("/rides?a=1&detour=shop&b=%2F", "/rides?a=1&b=%2F"), ("/?detour=shop", "/")):
         first = await edge.get(path, headers=headers)
         marked = f"{clean}{'&' if '?' in clean else '?'}detour=shop~"
-        assert (first.status_code, first.headers["location"]) == (302, marked)
+        assert leads_to(first) == marked
         assert first.headers["set-cookie"] == "detour=shop; Path=/; HttpOnly; SameSite=Lax"
-        assert (first.headers["cache-control"], first.headers["clear-site-data"]) == ("no-store", '"cache"')
+        assert (first.headers["cache-control"], first.headers["clear-site-data"]) == (
+            "private, no-store",
+            '"cache"',
+        )
         for again in (marked, path):
             second = await edge.get(again, headers={**headers, "cookie": "a=1; detour=shop"})
             assert (second.status_code, second.headers["location"]) == (302, clean)
@@ -125,10 +131,10 @@ async def test_a_browser_that_keeps_the_cookie(edge: Client, headers: dict[str, 
 async def test_a_browser_that_keeps_no_cookie(edge: Client, previewed: Client) -> None:
     """Ends on the preview host, or on a page that says why it is not in the scenario; it is not sent in circles."""
     answer = await edge.get("/rides?detour=shop", headers=NAVIGATION)
-    page = await edge.get(answer.headers["location"], headers=NAVIGATION)
+    page = await edge.get(leads_to(answer), headers=NAVIGATION)
     assert (page.status_code, page.headers["content-type"]) == (403, "text/html; charset=utf-8")
     assert (page.headers["cache-control"], "cookie" in page.text) == ("no-store", True)
-    wrong = await edge.get(answer.headers["location"], headers={**NAVIGATION, "cookie": "detour=old; detour=shop"})
+    wrong = await edge.get(leads_to(answer), headers={**NAVIGATION, "cookie": "detour=old; detour=shop"})
     assert wrong.status_code == 403
     to = await previewed.get("/rides?a=1&detour=shop~", headers={**NAVIGATION, "host": "a.test:8000"})
     assert (to.status_code, to.headers["location"]) == (302, f"//shop.{PREVIEW}:8000/rides?a=1")
@@ -218,6 +224,14 @@ async def test_a_cookie_for_a_whole_domain(tmp_path: Path) -> None:
             assert ["Domain=example.test" in line for line in lines] == [False, True]
         line = (await edge.get("/?detour=shop", headers={**CALL, "host": "badexample.test"})).headers["set-cookie"]
         assert "Domain" not in line
+
+
+async def test_an_address_with_everything(edge: Client) -> None:
+    """Is the same after the cookie, and nothing of it becomes part of a page."""
+    url = httpx.URL(edge.base_url).copy_with(raw_path=b"/x?a='<b>\"&detour=shop&c=1;url=//evil.test")
+    answer = await edge.get(url, headers=NAVIGATION)
+    assert leads_to(answer) == "/x?a='%3Cb%3E%22&c=1;url=//evil.test&detour=shop~"
+    assert "<b>" not in answer.text
 
 
 async def test_where_the_application_redirects_to(edge: Client) -> None:

@@ -64,15 +64,21 @@ async def staging(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
         yield started
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """Start Chromium."""
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Find Chromium."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
+    return program
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """Start Chromium."""
     expect.set_options(timeout=DEADLINE_MS)
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        started = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield started
         await started.close()
 

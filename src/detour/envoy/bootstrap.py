@@ -56,6 +56,7 @@ from detour.envoy.vocabulary import (
     SCENARIO_FILTER,
     TOKEN_FILTER,
     TOLD,
+    TOLD_BY_EDGES,
     TUNNEL_LISTENER,
     TYPE,
     UNKNOWN_LISTENER,
@@ -156,6 +157,7 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
         # The internal ones first: they ask for the route table before others ask for a manager that needs it.
         listeners=[*_internal_listeners(sidecar), *_sidecar_listeners(sidecar)],
         looked_at=LOOKED_AT,
+        told=TOLD,
     )
 
 
@@ -200,6 +202,7 @@ def edge_bootstrap(edge: Edge) -> Json:
     http = _outbound(
         "edge", routes, _scenario(), first=[_enter(), scenario_name(), _token_check()], scripts=scripts, **guard
     )
+    _store_no_replies(http)
     made = _bootstrap(
         node={"id": edge.name, "cluster": "edge", "metadata": {"role": "edge"}},
         admin_at=(edge.admin_socket, edge.admin_port),
@@ -207,10 +210,21 @@ def edge_bootstrap(edge: Edge) -> Json:
         clusters=[],
         listeners=[_listener("edge", address.strip("[]"), int(port), http)],
         looked_at=LOOKED_AT_BY_EDGES,
+        told=TOLD_BY_EDGES,
     )
     # The clusters of the services that it serves, before its routes: nearly no request has to look for one.
     made["dynamic_resources"]["cds_config"] = _BEGINNING
     return made
+
+
+def _store_no_replies(http: Json) -> None:
+    """Keep what an edge answers itself out of caches in front of it: a fault, or a deployment that is missing."""
+    mappers = http["typed_config"]["local_reply_config"]["mappers"]
+    mappers.append({"filter": {"response_flag_filter": {"flags": ["FI"]}}})
+    header = {"key": "cache-control", "value": "no-store"}
+    added = {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    for mapper in mappers:
+        mapper["headers_to_add"] = [*mapper.get("headers_to_add", ()), added]
 
 
 def _without(prefix: str) -> Json:
@@ -229,6 +243,7 @@ def _bootstrap(
     clusters: list[Json],
     listeners: list[Json],
     looked_at: Sequence[str],
+    told: Sequence[str],
 ) -> Json:
     internal_listener = TYPE + "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
     return {
@@ -240,7 +255,7 @@ def _bootstrap(
         "cluster_manager": load_reports(_CONTROL_PLANE),
         "inline_headers": [
             *({"inline_header_name": name, "inline_header_type": "REQUEST_HEADER"} for name in looked_at),
-            *({"inline_header_name": name, "inline_header_type": "RESPONSE_HEADER"} for name in TOLD),
+            *({"inline_header_name": name, "inline_header_type": "RESPONSE_HEADER"} for name in told),
         ],
         "layered_runtime": {"layers": [{"name": "transparency", "static_layer": RUNTIME}]},
         "dynamic_resources": {"ads_config": _ads_config()},

@@ -12,6 +12,11 @@ local HEADER = "x-detour-scenario"
 local NO_NAME, NO_COOKIES = "-", "-cookies"
 local MARK = "~"
 
+-- It goes on by itself; a redirect would keep the fragment, and so does this.
+local BETWEEN = '<!doctype html><meta charset="utf-8"><title>Detour</title><p><a href="%s">Go on</a>'
+  .. "<script>location.replace(document.links[0].href + location.hash)</script>"
+  .. '<noscript><meta http-equiv="refresh" content="0; url=%s"></noscript>'
+
 local FRAMES = { iframe = 1, frame = 1, embed = 1, object = 1 }
 
 local function is_name(text)
@@ -138,11 +143,31 @@ end
 local function send_on(handle, location, lines)
   local answer = { [":status"] = "302", ["location"] = location, ["cache-control"] = "no-store" }
   if lines then
-    answer["set-cookie"] = lines
-    -- What the browser has stored of one version is not for the other.
-    answer["clear-site-data"] = '"cache"'
+    answer["set-cookie"], answer["clear-site-data"] = lines, '"cache"'
   end
   handle:respond(answer, "")
+end
+
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+local function escaped(text)
+  return (string.gsub(text, "[&<>\"']", ENTITIES))
+end
+
+-- Gives a browser the cookie of a scenario, and has it forget what it has stored of another version. What the process
+-- of a page has in memory it forgets only with that process, so there is a page between, for which it takes another one
+-- (COOP and COEP). The route, which is the scenario's by now, keeps the response out of caches.
+local function give_cookie(handle, headers, location, lines)
+  local answer = { [":status"] = "302", ["set-cookie"] = lines, ["clear-site-data"] = '"cache"' }
+  if headers:get("sec-fetch-dest") ~= "document" then
+    answer["location"] = location
+    return handle:respond(answer, "")
+  end
+  answer[":status"] = "200"
+  answer["content-type"] = "text/html; charset=utf-8"
+  answer["cross-origin-opener-policy"] = "same-origin"
+  answer["cross-origin-embedder-policy"] = "require-corp"
+  handle:respond(answer, string.format(BETWEEN, escaped(location), escaped(location)))
 end
 
 -- Two slashes in front would lead to another host.
@@ -191,7 +216,7 @@ local function open_page(handle, headers, context, link)
   if cookie(headers:get("cookie") or "") == link.scenario then return send_on(handle, path) end
   if not link.marked then
     local entry = context:get("parameter") .. "=" .. link.scenario .. MARK
-    return send_on(handle, with_entry(path, entry), cookie_lines(headers, link.scenario, domain))
+    return give_cookie(handle, headers, with_entry(path, entry), cookie_lines(headers, link.scenario, domain))
   end
   local host = context:get("preview")
   if host == "" then return headers:replace(HEADER, NO_COOKIES) end

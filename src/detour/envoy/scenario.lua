@@ -16,6 +16,11 @@ function envoy_on_request(handle)
     guard(handle)
     there = headers:get("baggage")
   end
+  -- As in detour.xds.caching: a cache's conditions are those of another version.
+  if headers:get(":method") == "GET" then
+    headers:remove("if-none-match")
+    headers:remove("if-modified-since")
+  end
   headers:remove("baggage")
   headers:add("baggage", there and there ~= "" and there .. "," .. added or added)
   -- Nothing can be put into a page that is compressed.

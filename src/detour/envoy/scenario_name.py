@@ -20,26 +20,26 @@ def scenario_name() -> Json:
     Where the header and the cookie name one each, the header counts. A request that names none keeps its route.
     """
     name = {"metadata_namespace": METADATA, "key": SCENARIO, "type": "STRING"}
-    read_cookie = http_filter(
+    sources = ({"cookie": SCENARIO_COOKIE}, {"header": SCENARIO_HEADER})
+    read = http_filter(
         "envoy.filters.http.header_to_metadata",
         "header_to_metadata.v3.Config",
-        request_rules=[{"cookie": SCENARIO_COOKIE, "on_header_present": name}],
+        request_rules=[{**source, "on_header_present": name} for source in sources],
     )
-    found = (f"%DYNAMIC_METADATA({METADATA}:{SCENARIO})%", f"%REQ({SCENARIO_HEADER})%")
     choose = http_filter(
         "envoy.filters.http.set_filter_state",
         "set_filter_state.v3.Config",
-        on_request_headers=[_state(text) for text in found],
+        on_request_headers=[_state(f"%DYNAMIC_METADATA({METADATA}:{SCENARIO})%")],
         clear_route_cache=True,
     )
     # One filter to switch on, and to be passed over, instead of two.
-    chain = {"filters": [read_cookie, choose]}
+    chain = {"filters": [read, choose]}
     wrapped = http_filter("", "filter_chain.v3.FilterChainConfig", default_filter_chain=chain)
     return {**wrapped, "name": NAME_FILTER}
 
 
 def _state(text: str) -> Json:
-    """Set the state to a text that is not empty; the later one counts."""
+    """Set the state to a text that is not empty."""
     return {
         "object_key": SCENARIO_STATE,
         "factory_key": "envoy.string",

@@ -147,6 +147,21 @@ ENVOYS_OWN: Final = "x-envoy-"
 """Internal headers, and how the names of others begin, that are removed from requests from outside, whatever
 address they come from."""
 
+CONDITIONS: Final = ("if-none-match", "if-modified-since")
+"""Of a request in a scenario: a 304 to these (RFC 9110, section 13.1) would have a cache show what it has stored of
+another version, for several may have files of one date, or one tag."""
+
+CACHES_OWN: Final = (
+    "surrogate-control",
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "akamai-cache-control",
+    "edge-control",
+    "x-accel-expires",
+    "x-litespeed-cache-control",
+)
+"""Of a response: headers by which some caches go before they look at `cache-control` (RFC 9213, and vendors')."""
+
 LOOKED_AT: Final = ("baggage", "x-ot-span-context")
 LOOKED_AT_BY_EDGES: Final = (
     "baggage",
@@ -156,12 +171,14 @@ LOOKED_AT_BY_EDGES: Final = (
     SCENARIO_HEADER,
     TOKEN_HEADER,
     *FROM_OUTSIDE,
+    *CONDITIONS,
 )
 """The request headers that routes look at or remove. Each has a slot of its own in Envoy: at the first look at one
 that has none Envoy makes a dictionary of all headers, for each request."""
 
 TOLD: Final = (SERVED_BY_HEADER, SCENARIO_HEADER, OVERRIDES_HEADER)
-"""The response headers that routes set; the same holds of them."""
+TOLD_BY_EDGES: Final = (*TOLD, "cache-control", *CACHES_OWN)
+"""The response headers that routes set or remove; the same holds of them."""
 
 # Route tables.
 OUTBOUND_ROUTES: Final = "outbound"

@@ -109,11 +109,17 @@ class _Hosts:
         if self._scenarios is None:
             made.routes.extend(self._outside.routes(service))
             return made
-        made.matcher.matcher_tree.input.CopyFrom(_NAMED)
-        by_name = made.matcher.matcher_tree.exact_match_map.map
+        named = made.matcher.matcher_list.matchers.add()
+        named.predicate.single_predicate.input.CopyFrom(_NAMED)
+        named.predicate.single_predicate.value_match.safe_regex.regex = ".*"
+        named.predicate.single_predicate.value_match.safe_regex.google_re2.SetInParent()
+        by_name = named.on_match.matcher.matcher_tree
+        by_name.input.CopyFrom(_NAMED)
         for name, inside in self._insides(service):
-            by_name[name].CopyFrom(_leading_to(inside))
-        by_name[NO_COOKIES].CopyFrom(_leading_to(no_cookie_pages(self._links.parameter)))
+            by_name.exact_match_map.map[name].CopyFrom(_leading_to(inside))
+        parameter = self._links.parameter
+        by_name.exact_match_map.map[NO_COOKIES].CopyFrom(_leading_to(no_cookie_pages(parameter)))
+        named.on_match.matcher.on_no_match.CopyFrom(_leading_to(unknown_pages(parameter)))
         made.matcher.on_no_match.CopyFrom(_leading_to(self._outside.ways_in(service)))
         return made
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
-from envoy.type.matcher.v3 import filter_state_pb2, regex_pb2, string_pb2
 
 from detour.envoy.vocabulary import (
     ENTER_FILTER,
@@ -20,11 +19,11 @@ from detour.envoy.vocabulary import (
     SCENARIO_COOKIE,
     SCENARIO_FILTER,
     SCENARIO_HEADER,
-    SCENARIO_STATE,
     TOKEN_FILTER,
 )
 from detour.mesh import Carrier, Scenarios
 from detour.overrides import Kind
+from detour.xds.caching import unconditional, unstored
 from detour.xds.links import Links
 from detour.xds.pages import unknown_pages
 from detour.xds.route_parts import (
@@ -43,10 +42,6 @@ from detour.xds.signed_routes import guarded, signed_routes
 _NAMING: Final = f"{SCENARIO_COOKIE}="
 """What stands among the cookies of a request that may name a scenario."""
 _NAMING_NOTHING: Final = f"{_NAMING};"
-
-_ANY_NAME: Final = filter_state_pb2.FilterStateMatcher(
-    key=SCENARIO_STATE, string_match=string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=".*"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +72,6 @@ class Outside:
         cookie, no_link = contains("cookie", _NAMING), absent(":path", self.links.naming)
         nothing = [absent("cookie", _NAMING), *self.links.absent(), present(SCENARIO_HEADER, is_absent=True)]
         yield _with_headers(self._straight(service), *nothing)
-        for unknown in unknown_pages(self.links.parameter):
-            unknown.match.filter_state.append(_ANY_NAME)
-            yield unknown
         without, with_baggage = self._without_baggage(service), list(self._with_baggage(service))
         only_cookie = _with_headers(without, cookie, no_link, absent("cookie", _NAMING_NOTHING))
         yield from self._looked_at([only_cookie], service)
@@ -136,7 +128,8 @@ class Outside:
         """Yield the routes of requests whose baggage may hold overrides."""
         if self.inside.trusted and self.inside.choosing:
             yield from plain_routes(to(service), self.inside.choosing)
-            yield from override_routes(to(service), self.inside.choosing, service=service)
+            for made in override_routes(to(service), self.inside.choosing, service=service):
+                yield from unconditional(unstored(made))
             return
         if self.inside.choosing:
             yield from signed_routes(service, self.inside.choosing)

@@ -24,6 +24,7 @@ from detour.envoy.vocabulary import (
 )
 from detour.mesh import Carrier
 from detour.overrides import Kind, Override, Overrides, append_to_baggage
+from detour.xds.caching import unconditional, unstored
 from detour.xds.faults import Fault
 from detour.xds.pages import badge_of
 from detour.xds.route_parts import (
@@ -78,7 +79,7 @@ class Inside:
         """Make the routes in one scenario, whose responses name it."""
         for made in self._unnamed(name, overrides, service):
             made.response_headers_to_add.append(setting(SCENARIO_HEADER, name))
-            yield made
+            yield unstored(made)
 
     def _unnamed(self, name: str, overrides: Overrides, service: str) -> Iterator[components_pb2.Route]:
         baggage = append_to_baggage(None, overrides)
@@ -86,7 +87,7 @@ class Inside:
             carriers = self.choosing.carriers if self.choosing else (Carrier.BAGGAGE,)
             for made in _leading(overrides, service, *(present(one, is_absent=True) for one in carriers)):
                 made.request_headers_to_add.append(setting(Carrier.BAGGAGE, baggage.replace("%", "%%")))
-                yield made
+                yield from unconditional(made)
         adding = self._adding(name, baggage)
         is_open = self.choosing is not None and not any(overrides.value(kind, service) for kind in _CHOOSING)
         for made in self._open(service) if is_open else ():

@@ -21,6 +21,7 @@ from detour.envoy.vocabulary import (
     VERIFIED,
 )
 from detour.mesh import override_tokens
+from detour.xds.caching import unconditional, unstored
 from detour.xds.route_parts import (
     UNLIMITED,
     Callers,
@@ -42,7 +43,7 @@ def signed_routes(service: str, choosing: Callers) -> Iterator[components_pb2.Ro
         service: The service behind the edge.
         choosing: Which headers count if the token is good.
     """
-    yield verified(override_route(choosing, service=service))
+    yield from unconditional(unstored(verified(override_route(choosing, service=service))))
     action = components_pb2.RouteAction(cluster=service, timeout=UNLIMITED)
     checking = guarded(route(action, present(override_tokens.HEADER)))
     # Envoy decides by this route which filters the request passes; the fault filter does nothing here.
