@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 
 from detour.sdk import logs, service
-from detour.sdk.libraries import LIBRARIES, Library
+from detour.sdk.libraries import LIBRARIES, UNKNOWN, Library
 from detour.sdk.propagator import OverridesPropagator
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def _install_once() -> None:
 
     for library in LIBRARIES:
         register_post_import_hook(partial(_imported, library), library.module)
+    for module, name in UNKNOWN.items():
+        register_post_import_hook(partial(_report_unknown, name), module)
 
 
 def _imported(library: Library, module: Any) -> None:
@@ -61,6 +63,14 @@ def _imported(library: Library, module: Any) -> None:
         _attempt(library, partial(instrument, library, name))
     if library.mend:
         _attempt(library, partial(_mend, library, module))
+
+
+def _report_unknown(name: str, _: Any) -> None:
+    _logger.warning(
+        "overrides are lost in %s, which Detour does not know: hand them on with detour.sdk.carried() and "
+        "under_carried(), see docs/sdk.md",
+        name,
+    )
 
 
 def _mend(library: Library, module: Any) -> None:
@@ -80,12 +90,27 @@ def instrument(library: Library, name: str) -> None:
         return
     found = _instrumentors().get(name)
     if found is None:
-        if library.matters:
+        if library.needed:
             _logger.warning("overrides are lost in %s: pip install %s", library.name, library.package)
         return
     instrumentor = found.load()()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
+
+
+def is_on(name: str) -> bool:
+    """Say whether one of OpenTelemetry's instrumentations is switched on."""
+    instrumentor = None if name in _disabled() else _instrumentor(name)
+    return instrumentor is not None and bool(instrumentor.is_instrumented_by_opentelemetry)
+
+
+@cache
+def _instrumentor(name: str) -> Any:
+    found = _instrumentors().get(name)
+    try:
+        return found.load()() if found else None
+    except Exception:  # noqa: BLE001  whatever keeps it from being loaded keeps it from tracing
+        return None
 
 
 @cache

@@ -7,6 +7,7 @@ Invariant: data only; nothing here imports a library.
 """
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 
@@ -19,14 +20,14 @@ class Library:
         module: Importing this means that the service uses it.
         instrumentations: The names of OpenTelemetry's entry points (group `opentelemetry_instrumentor`).
         mend: The module of `detour.sdk.mends` that mends what they lose.
-        matters: Whether to say that overrides are lost where the instrumentation is not installed.
+        needed: Whether overrides are lost without the instrumentations.
     """
 
     name: str
     module: str
     instrumentations: tuple[str, ...] = ()
     mend: str = ""
-    matters: bool = True
+    needed: bool = False
 
     @property
     def package(self) -> str:
@@ -39,10 +40,7 @@ LIBRARIES: Final = (
     Library("flask", "flask", ("flask",)),
     Library("flask", "flask.app", mend="wsgi"),
     Library("fastapi", "fastapi", ("fastapi",)),
-    Library(
-        "starlette", "starlette.applications", ("starlette",), matters=False
-    ),  # FastAPI imports it, and has its own
-    Library("starlette", "starlette.applications", mend="asgi"),
+    Library("starlette", "starlette.applications", ("starlette",), mend="asgi"),
     Library("django", "django.core.handlers.base", mend="django"),
     Library("django", "django.core.handlers.wsgi", mend="wsgi"),
     Library("django", "django.core.handlers.asgi", mend="asgi"),
@@ -54,17 +52,23 @@ LIBRARIES: Final = (
     Library("quart", "quart.app", mend="asgi"),
     Library("wsgi", "opentelemetry.instrumentation.wsgi", mend="wsgi"),
     Library("asgi", "opentelemetry.instrumentation.asgi", mend="asgi"),
+    Library("http.server", "http.server", mend="http_server"),
     Library("aiohttp-server", "aiohttp.web_app", ("aiohttp-server",), mend="aiohttp_server"),
+    Library("tornado", "tornado.web", ("tornado",), needed=True),
     # Clients.
-    Library("requests", "requests", ("requests",)),
-    Library("httpx", "httpx", ("httpx",)),
-    Library("aiohttp-client", "aiohttp", ("aiohttp-client",)),
-    Library("urllib3", "urllib3", ("urllib3",), matters=False),  # other clients are made of it
-    Library("urllib", "urllib.request", ("urllib",), matters=False),  # the standard library imports it itself
+    Library("tornado", "tornado.httpclient", ("tornado",), needed=True),
+    Library("http.client", "http.client", mend="http_client"),
+    Library("requests", "requests", ("requests",), mend="requests"),
+    Library("httpx", "httpx", ("httpx",), mend="httpx"),
+    Library("httpx2", "httpx2", mend="httpx"),
+    Library("aiohttp-client", "aiohttp", ("aiohttp-client",), mend="aiohttp_client"),
+    Library("urllib3", "urllib3", ("urllib3",), mend="urllib3"),
+    Library("urllib", "urllib.request", ("urllib",)),
+    Library("websockets", "websockets.client", mend="websockets"),
     # Both.
     Library("grpc", "grpc", ("grpc_client", "grpc_server", "grpc_aio_client", "grpc_aio_server"), mend="grpc"),
     # Queues.
-    Library("celery", "celery", ("celery",)),
+    Library("celery", "celery", ("celery",), mend="celery"),
     Library("pika", "pika", ("pika",), mend="pika"),
     Library("aio-pika", "aio_pika", ("aio-pika",), mend="aio_pika"),
     Library("kafka-python", "kafka", ("kafka",), mend="kafka_python"),
@@ -75,6 +79,36 @@ LIBRARIES: Final = (
     Library("dramatiq", "dramatiq", mend="dramatiq"),
     # What runs beside a request.
     Library("threading", "threading", ("threading",), mend="threading"),
+    Library("concurrent.futures", "concurrent.futures.thread", mend="executors"),
+    Library("concurrent.futures", "concurrent.futures.process", mend="processes"),
+    Library("multiprocessing", "multiprocessing.process", mend="processes"),
+    Library("multiprocessing", "multiprocessing.pool", mend="processes"),
     Library("greenlet", "greenlet", mend="greenlets"),
     Library("gevent", "gevent", mend="gevent"),
 )
+
+UNKNOWN: Final = MappingProxyType(
+    {
+        # Servers and clients.
+        "connectrpc": "connectrpc",
+        "grpclib": "grpclib",
+        "niquests": "niquests",
+        "pycurl": "pycurl",
+        "sanic.app": "Sanic",
+        "treq": "treq",
+        "twisted.web.client": "Twisted's client",
+        "twisted.web.server": "Twisted's server",
+        "websocket": "websocket-client",
+        # Queues.
+        "arq": "arq",
+        "azure.servicebus": "Azure Service Bus",
+        "google.cloud.pubsub_v1": "Google Pub/Sub",
+        "huey": "Huey",
+        "nats": "NATS",
+        "paho.mqtt.client": "Paho MQTT",
+        "pulsar": "Pulsar",
+        "stomp": "stomp.py",
+        "taskiq": "taskiq",
+    }
+)
+"""What neither this nor OpenTelemetry carries overrides through: a module, and what people call it."""

@@ -1,15 +1,19 @@
-"""aio-pika: callbacks are carried by OpenTelemetry; messages that are pulled from a queue are not."""
+"""aio-pika: OpenTelemetry carries what is handed to callbacks, if it is on, and not what is pulled from a queue."""
 
 from collections.abc import Awaitable, Callable
 from copy import copy
+from functools import wraps
+from inspect import isawaitable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from aio_pika import Message
 from wrapt import wrap_function_wrapper
 
-from detour.sdk.carriage import Headers, texts
+from detour.sdk.carriage import Headers, carried, texts, under_carried
 from detour.sdk.mends.message import Taking, hold, own_headers, release, with_own
+
+_CARRYING: Final = "_detour_carrying"
 
 
 def mend(module: ModuleType) -> None:
@@ -21,6 +25,8 @@ def mend(module: ModuleType) -> None:
         wrap_function_wrapper(module, f"{name}.__aiter__", _iterate)
     wrap_function_wrapper(module, "exchange.Exchange.publish", _publish)
     wrap_function_wrapper(module, "queue.Queue.get", _take)
+    for name in ("queue.Queue.consume", "robust_queue.RobustQueue.consume"):
+        wrap_function_wrapper(module, name, _consume)
 
 
 async def _publish(
@@ -34,8 +40,30 @@ def _own(message: Any) -> Any:
     if type(message) is not Message:  # the copy of one of its subclasses is none of the subclass
         return message
     own = copy(message)
-    own.headers = own_headers(message.headers)
+    own.headers = {**(own_headers(message.headers) or {}), **carried()}
     return own
+
+
+async def _consume(
+    wrapped: Callable[..., Awaitable[Any]], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    args, kwargs = with_own("callback", 0, args, kwargs, _carrying)
+    return await wrapped(*args, **kwargs)
+
+
+def _carrying(callback: Any) -> Any:
+    """Return a callback that is called under each message's overrides."""
+    if not callable(callback) or hasattr(callback, _CARRYING):
+        return callback
+
+    @wraps(callback)
+    async def carrying(message: Any) -> Any:
+        with under_carried(_headers(message)):
+            result = callback(message)
+            return await result if isawaitable(result) else result
+
+    setattr(carrying, _CARRYING, True)
+    return carrying
 
 
 def _iterate(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -11,7 +11,8 @@ from opentelemetry.context import get_current
 from wrapt import register_post_import_hook, wrap_function_wrapper
 
 from detour.sdk.carriage import Headers, carried, texts
-from detour.sdk.mends.message import Batch, hold, release, with_own
+from detour.sdk.installation import is_on
+from detour.sdk.mends.message import Batch, hold, release, with_carried
 
 _HEADERS_POSITION: Final = 6
 
@@ -54,7 +55,8 @@ def _sending(own: Any) -> type:
 
     class Producer(own):  # type: ignore[misc]
         def produce(self, *args: Any, **kwargs: Any) -> Any:
-            args, kwargs = with_own("headers", _HEADERS_POSITION, args, kwargs)
+            traced = is_on("confluent_kafka")
+            args, kwargs = with_carried("headers", _HEADERS_POSITION, args, kwargs, traced=traced)
             return super().produce(*args, **kwargs)
 
     Producer.__module__, Producer.__doc__ = own.__module__, own.__doc__

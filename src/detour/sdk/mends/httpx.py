@@ -4,7 +4,6 @@ It writes into the request, which a service may send again for another one.
 """
 
 from collections.abc import Awaitable, Callable
-from copy import copy
 from types import ModuleType
 from typing import Any
 
@@ -43,7 +42,8 @@ def _own(request: Any) -> Any:
     header = outgoing(request.headers.get(BAGGAGE, ""))
     if header is None:
         return request
-    own = copy(request)
+    own = object.__new__(type(request))  # `copy` would leave out the body
+    vars(own).update(vars(request))
     own.headers = request.headers.copy()
     own.headers[BAGGAGE] = header
     return own

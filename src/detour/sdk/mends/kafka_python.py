@@ -7,7 +7,8 @@ from typing import Any
 from wrapt import wrap_function_wrapper
 
 from detour.sdk.carriage import Headers, texts
-from detour.sdk.mends.message import Batch, Taking, hold, release, with_own
+from detour.sdk.installation import is_on
+from detour.sdk.mends.message import Batch, Taking, hold, release, with_carried
 
 
 def mend(module: ModuleType) -> None:
@@ -20,7 +21,7 @@ def mend(module: ModuleType) -> None:
 
 
 def _send(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    args, kwargs = with_own("headers", 3, args, kwargs)
+    args, kwargs = with_carried("headers", 3, args, kwargs, traced=is_on("kafka"))
     return wrapped(*args, **kwargs)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, SupportsIndex, TypeVar, overload
 
 from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
 
-from detour.sdk.carriage import Headers, context_of
+from detour.sdk.carriage import Headers, carried, context_of
 from detour.sdk.scope import Scope
 
 M = TypeVar("M")
@@ -98,6 +98,24 @@ def with_own(
     if len(args) > position:
         return (*args[:position], own(args[position]), *args[position + 1 :]), kwargs
     return args, {**kwargs, name: own(kwargs[name])} if name in kwargs else kwargs
+
+
+def with_carried(name: str, position: int, args: Args, kwargs: Kwargs, *, traced: bool) -> tuple[Args, Kwargs]:
+    """Return a call's arguments with overrides in the list of a message's headers.
+
+    Where OpenTelemetry traces the call it adds them, whatever is there; then the list is but a copy.
+    """
+    entries = {} if traced else carried()
+    if not entries:
+        return with_own(name, position, args, kwargs)
+    given = args[position] if len(args) > position else kwargs.get(name)
+    own = [
+        *(one for one in given or () if one[0] not in entries),
+        *((key, value.encode()) for key, value in entries.items()),
+    ]
+    if len(args) > position:
+        return (*args[:position], own, *args[position + 1 :]), kwargs
+    return args, {**kwargs, name: own}
 
 
 class Taking(Generic[M]):

@@ -1,4 +1,4 @@
-"""pika: OpenTelemetry carries what a blocking channel hands to callbacks.
+"""pika: OpenTelemetry carries what a blocking channel hands to callbacks, if it is on.
 
 It does not carry what is pulled from one, nor what the other adapters' channels hand to callbacks.
 """
@@ -6,21 +6,26 @@ It does not carry what is pulled from one, nor what the other adapters' channels
 from collections.abc import Callable, Iterator
 from copy import copy
 from functools import partial
+from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.context import get_current
 from wrapt import wrap_function_wrapper
 
-from detour.sdk.carriage import Headers, texts, under_carried
+from detour.sdk.carriage import Headers, carried, texts, under_carried
 from detour.sdk.mends.message import hold, own_headers, release, with_own
+from detour.sdk.request import current
+
+_PROPERTIES_POSITION: Final = 3
 
 
 def mend(module: ModuleType) -> None:
     """Have each message of `consume` and `basic_get` handled under its own overrides."""
     for name in ("adapters.blocking_connection.BlockingConnection", "connection.Connection"):
         wrap_function_wrapper(module, f"{name}.channel", _open)
-    wrap_function_wrapper(module, "channel.Channel.basic_consume", partial(_call_back, "on_message_callback"))
+    for name in ("channel.Channel", "adapters.blocking_connection.BlockingChannel"):
+        wrap_function_wrapper(module, f"{name}.basic_consume", partial(_call_back, "on_message_callback"))
     wrap_function_wrapper(module, "channel.Channel.basic_get", partial(_call_back, "callback"))
     wrap_function_wrapper(module, "adapters.blocking_connection.BlockingChannel.consume", _consume)
     wrap_function_wrapper(module, "adapters.blocking_connection.BlockingChannel.basic_get", _basic_get)
@@ -32,7 +37,9 @@ def _open(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs:
     publish = channel.basic_publish
 
     def basic_publish(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = with_own("properties", 3, args, kwargs, _own)
+        if len(args) <= _PROPERTIES_POSITION and kwargs.get("properties") is None and current():
+            kwargs = {**kwargs, "properties": import_module("pika").BasicProperties()}
+        args, kwargs = with_own("properties", _PROPERTIES_POSITION, args, kwargs, _own)
         return publish(*args, **kwargs)
 
     channel.basic_publish = basic_publish
@@ -43,13 +50,15 @@ def _own(properties: Any) -> Any:
     own = copy(properties)
     if own is not None:
         own.headers = own_headers(own.headers)
+        if headers := carried():
+            own.headers = {**(own.headers or {}), **headers}
     return own
 
 
 def _call_back(
     name: str, wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Have the callback of that name called under each message's overrides; blocking channels have their own."""
+    """Have the callback of that name called under each message's overrides."""
     args, kwargs = with_own(name, 1, args, kwargs, _carrying)
     return wrapped(*args, **kwargs)
 
