@@ -13,28 +13,32 @@ _PLAIN: Final = re.compile(r"(?:http|ws)://(?:[^/?#@]*@)?(\[[^\]]+\]|[^/?#:]*)(?
 _LOOPBACK: Final = re.compile(r"localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\]", re.IGNORECASE)
 
 
+def address() -> str | None:
+    """Return the proxy in the environment, if it is on this machine: only then is it taken for a sidecar."""
+    proxy = next((found for name in _NAMES if (found := os.environ.get(name))), "")
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    host = _PLAIN.match(proxy)
+    return proxy if host and _LOOPBACK.fullmatch(host[1]) else None
+
+
 def proxy_for(url: str, base: str = "") -> str | None:
     """Return the proxy that a client should take which ignores the environment; None if it need not take any.
 
-    Only a proxy on this machine is taken for a sidecar. TLS is none of its business, nor are hosts on this machine
-    and those in `no_proxy`.
+    TLS is none of a sidecar's business, nor are hosts on this machine and those in `no_proxy`.
 
     Args:
         url: What is called.
         base: What it is relative to.
     """
-    proxy = next((found for name in _NAMES if (found := os.environ.get(name))), "")
-    if not proxy or not _is_local(proxy):
+    proxy = address()
+    if proxy is None:
         return None
     called = _PLAIN.match(url) or (_PLAIN.match(base) if "://" not in url else None)
     if called is None or _LOOPBACK.fullmatch(called[1]):
         return None
     return None if _bypassed(called[1], os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))) else proxy
-
-
-def _is_local(proxy: str) -> bool:
-    found = _PLAIN.match(proxy if "://" in proxy else f"http://{proxy}")
-    return found is not None and _LOOPBACK.fullmatch(found[1]) is not None
 
 
 @lru_cache(maxsize=1024)

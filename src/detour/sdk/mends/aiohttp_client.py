@@ -31,10 +31,15 @@ def _prepare_headers(wrapped: Callable[..., Any], _: object, args: Args, kwargs:
 
 def _request(wrapped: Callable[..., Awaitable[Any]], session: Any, args: Args, kwargs: Kwargs) -> Awaitable[Any]:
     if kwargs.get("proxy") is None and not session.trust_env and _by_tcp(session):
-        _, url = args[:2]
+        method, url, *others = args
         if proxy := proxy_for(str(url), base=str(session._base_url or "")):  # noqa: SLF001
-            kwargs = {**kwargs, "proxy": proxy}
+            args, kwargs = (method, _of_http(url), *others), {**kwargs, "proxy": proxy}
     return wrapped(*args, **kwargs)
+
+
+def _of_http(url: Any) -> Any:
+    """Return a WebSocket's URL as a proxy understands it; any other stays what it is."""
+    return f"http{str(url)[2:]}" if str(url)[:5].lower() == "ws://" else url
 
 
 def _by_tcp(session: Any) -> bool:

@@ -1,6 +1,7 @@
 """httpx: OpenTelemetry knows its own transports, and leaves out what it does not trace.
 
-It writes into the request, which a service may send again for another one.
+It writes into the request, which a service may send again for another one. And a client that ignores the
+environment (`trust_env`) goes past the sidecar.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,13 +11,16 @@ from typing import Any
 from wrapt import wrap_function_wrapper
 
 from detour.sdk.propagator import BAGGAGE, outgoing
+from detour.sdk.sidecar import address, proxy_for
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
 
 def mend(module: ModuleType) -> None:
-    """Send a copy of a request that is to carry overrides, by whatever transport."""
+    """Send a copy of a request that is to carry overrides, by whatever transport, and by the sidecar."""
+    for client, choosing in (("Client", _choosing(module)), ("AsyncClient", _choosing_async(module))):
+        wrap_function_wrapper(module, f"{client}.__init__", _init(choosing))
     wrap_function_wrapper(module, "Client._send_single_request", _send)
     wrap_function_wrapper(module, "AsyncClient._send_single_request", _send_async)
 
@@ -52,3 +56,55 @@ def _own(request: Any) -> Any:
 def _answering(response: Any, request: Any) -> Any:
     response.request = request
     return response
+
+
+def _init(choosing: Callable[..., Any]) -> Callable[..., None]:
+    """Return what sets up a client; by the sidecar if it ignores the environment and has no transport given."""
+
+    def init(wrapped: Callable[..., None], _: object, args: Args, kwargs: Kwargs) -> None:
+        if kwargs.get("trust_env", True) or any(kwargs.get(name) for name in ("transport", "proxy", "mounts")):
+            wrapped(*args, **kwargs)
+        elif proxy := address():
+            wanted = {name: kwargs[name] for name in ("limits", "http1", "http2") if name in kwargs}
+            wrapped(*args, **{**kwargs, "mounts": {"http://": choosing(proxy, wanted)}})
+        else:
+            wrapped(*args, **kwargs)
+
+    return init
+
+
+def _choosing(module: Any) -> Callable[..., Any]:
+    class Choosing(module.BaseTransport):  # type: ignore[misc]
+        """Sends each request by the sidecar, or directly."""
+
+        def __init__(self, proxy: str, wanted: Kwargs) -> None:
+            self._by_sidecar = module.HTTPTransport(proxy=proxy, trust_env=False, **wanted)
+            self._directly = module.HTTPTransport(trust_env=False, **wanted)
+
+        def handle_request(self, request: Any) -> Any:
+            return (self._by_sidecar if proxy_for(str(request.url)) else self._directly).handle_request(request)
+
+        def close(self) -> None:
+            self._by_sidecar.close()
+            self._directly.close()
+
+    return Choosing
+
+
+def _choosing_async(module: Any) -> Callable[..., Any]:
+    class Choosing(module.AsyncBaseTransport):  # type: ignore[misc]
+        """The same on asyncio."""
+
+        def __init__(self, proxy: str, wanted: Kwargs) -> None:
+            self._by_sidecar = module.AsyncHTTPTransport(proxy=proxy, trust_env=False, **wanted)
+            self._directly = module.AsyncHTTPTransport(trust_env=False, **wanted)
+
+        async def handle_async_request(self, request: Any) -> Any:
+            transport = self._by_sidecar if proxy_for(str(request.url)) else self._directly
+            return await transport.handle_async_request(request)
+
+        async def aclose(self) -> None:
+            await self._by_sidecar.aclose()
+            await self._directly.aclose()
+
+    return Choosing
