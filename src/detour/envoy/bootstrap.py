@@ -13,7 +13,6 @@ from detour.envoy.connection_manager import (
     as_downstream,
     connection_manager,
     http_filter,
-    reply,
     routes_to,
     timeout_filter,
     upstream_protocol,
@@ -31,6 +30,7 @@ from detour.envoy.fail_open import (
 from detour.envoy.identity import ClientTls, client_socket
 from detour.envoy.lua import edge_faults_source, enter_source, guard_source, scenario_source
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
+from detour.envoy.replies import inbound_replies, outbound_replies
 from detour.envoy.reports import hop_log, load_reports
 from detour.envoy.scenario_name import scenario_name
 from detour.envoy.transparency import CONNECT_SECONDS, DOWNSTREAM, LIMITS, RUNTIME
@@ -49,8 +49,6 @@ from detour.envoy.vocabulary import (
     LOOKED_AT,
     LOOKED_AT_BY_EDGES,
     LUA_FILTER,
-    METADATA,
-    MISSING,
     ON_DEMAND_FILTER,
     OUTBOUND_ROUTES,
     SCENARIO_FILTER,
@@ -169,7 +167,7 @@ def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
     else:
         yield _listener("outbound", "127.0.0.1", sidecar.outbound_port, http)
     if sidecar.app_port is not None:
-        yield _listener("inbound", sidecar.inbound_address, sidecar.inbound_port, _inbound())
+        yield _listener("inbound", sidecar.inbound_address, sidecar.inbound_port, _inbound(sidecar.app_port))
     if sidecar.probe_port is not None:
         yield _listener("probe", sidecar.probe_address, sidecar.probe_port, _probe())
 
@@ -349,13 +347,7 @@ def _outbound(
         *({**one, "disabled": True} for one in more_filters),
         timeout_filter(),
     ]
-    replies = [
-        reply("UH", f"%METADATA(CLUSTER:{METADATA}:{MISSING})%", served_by=True),
-        reply("DF", "DNS does not know %REQ(:AUTHORITY)%"),
-        reply("NC", f"the control plane did not say within {_ON_DEMAND_TIMEOUT} where %REQ(:AUTHORITY)% is"),
-        reply("NR", _NO_ROUTES_AT_EDGE if stat_prefix == "edge" else NO_ROUTES, status=503),
-        reply("UT", "%UPSTREAM_CLUSTER% did not answer within its timeout", status=504),
-    ]
+    replies = outbound_replies(_NO_ROUTES_AT_EDGE if stat_prefix == "edge" else NO_ROUTES, _ON_DEMAND_TIMEOUT)
     upgrades = [*DOWNSTREAM["upgrade_configs"], {"upgrade_type": "CONNECT"}]
     return connection_manager(
         stat_prefix,
@@ -404,10 +396,11 @@ def _odcds() -> Json:
     return {"source": _ADS, "timeout": _ON_DEMAND_TIMEOUT}
 
 
-def _inbound() -> Json:
+def _inbound(app_port: int) -> Json:
     virtual_host = {"name": "application", "domains": ["*"], "routes": routes_to(_APPLICATION)}
     routes = {"name": "inbound", "validate_clusters": False, "virtual_hosts": [virtual_host]}
-    return connection_manager("inbound", [], route_config=routes)
+    replies = {"mappers": inbound_replies(app_port)}
+    return connection_manager("inbound", [], route_config=routes, local_reply_config=replies)
 
 
 def _probe() -> Json:

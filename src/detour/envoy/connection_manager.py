@@ -90,7 +90,9 @@ def as_downstream() -> Json:
     return upstream_protocol(use_downstream_protocol_config=options, common_http_protocol_options=COMMON_UPSTREAM)
 
 
-def reply(flag: str, words: str, *, status: int = 0, served_by: bool = False) -> Json:
+def reply(
+    flag: str, words: str, *, status: int = 0, served_by: bool = False, header: tuple[str, str] | None = None
+) -> Json:
     """Say in words what an answer of Envoy's own says with a flag (access log docs, "%RESPONSE_FLAGS%")."""
     mapper: Json = {
         "filter": {"response_flag_filter": {"flags": [flag]}},
@@ -99,6 +101,8 @@ def reply(flag: str, words: str, *, status: int = 0, served_by: bool = False) ->
     if status:
         mapper["status_code"] = status
     if served_by:
-        header = {"key": SERVED_BY_HEADER, "value": "%UPSTREAM_CLUSTER%"}
-        mapper["headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+        header = (SERVED_BY_HEADER, "%UPSTREAM_CLUSTER%")
+    if header:
+        added = {"key": header[0], "value": header[1]}
+        mapper["headers_to_add"] = [{"header": added, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
     return mapper

@@ -7,8 +7,9 @@ mesh never pass this way, and pay nothing for it.
 
 from typing import Final
 
-from detour.envoy.connection_manager import Json, as_downstream, connection_manager, http_filter, reply, routes_to
+from detour.envoy.connection_manager import Json, as_downstream, connection_manager, http_filter, routes_to
 from detour.envoy.lua import leave_source
+from detour.envoy.replies import outside_replies
 from detour.envoy.reports import departure_log
 from detour.envoy.transparency import CONNECT_SECONDS, LIMITS
 from detour.envoy.vocabulary import (
@@ -57,12 +58,11 @@ def outside_listener(outbound_port: int, control_plane: str) -> Json:
         _remove_internal_headers(),
         forward_proxy(),
     ]
-    unknown = reply("DF", "the mesh has no service %REQ(:AUTHORITY)%, and DNS does not know that name")
     manager = connection_manager(
         "outside",
         filters,
         route_config={"name": "outside", "virtual_hosts": [itself(outbound_port), everything]},
-        local_reply_config={"mappers": [unknown]},
+        local_reply_config={"mappers": outside_replies()},
         access_log=[departure_log(control_plane)],
     )
     return {"name": OUTSIDE_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}

@@ -123,6 +123,11 @@ TIMEOUT: Final = "timeout"
 MISSING: Final = "missing"
 """Cluster metadata: the sentence that a caller gets when the cluster has no instance."""
 
+CALLED: Final = "called"
+SERVICE: Final = "service"
+SPEAKS: Final = "speaks"
+"""Cluster metadata for errors: `deployment pr-42 of service users`, `users`, and what it is to speak."""
+
 SERVED_BY: Final = "served_by"
 """Endpoint metadata: `users` or `users@pr-42`, whatever cluster the endpoint was reached through."""
 
@@ -130,6 +135,9 @@ CLUSTER: Final = "cluster"
 """Tag of an access log entry: where a request was led to, also if there was no instance."""
 
 SERVED_BY_HEADER: Final = "x-detour-served-by"
+
+FAULT_HEADER: Final = "x-detour-fault"
+"""Of a response that an override made up: which one."""
 
 SCENARIO_COOKIE: Final = "detour"
 SCENARIO: Final = "scenario"

@@ -16,7 +16,16 @@ from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from google.protobuf.duration_pb2 import Duration
 
 from detour.envoy.transparency import CONNECT_SECONDS
-from detour.envoy.vocabulary import METADATA, MISSING, OUTSIDE_LISTENER, TIMEOUT, TUNNEL_LISTENER
+from detour.envoy.vocabulary import (
+    CALLED,
+    METADATA,
+    MISSING,
+    OUTSIDE_LISTENER,
+    SERVICE,
+    SPEAKS,
+    TIMEOUT,
+    TUNNEL_LISTENER,
+)
 from detour.mesh import Mesh, Protocol, Service
 from detour.xds.http_options import as_downstream, http_options, unlimited
 from detour.xds.messages import HTTP_OPTIONS, packed
@@ -25,6 +34,13 @@ from detour.xds.outside import outside_tunnel
 
 _ENDPOINTS_TIMEOUT: Final = Duration(seconds=1)
 """While one cluster waits for its endpoints, Envoy asks for no other: it may not wait long."""
+
+_SPEAKS: Final = {
+    Protocol.HTTP1: "HTTP/1.1, as the mesh says (protocol: http1), and perhaps it speaks HTTP/2 or TLS",
+    Protocol.HTTP2: "HTTP/2, as the mesh says (protocol: http2), and perhaps it speaks HTTP/1.1 only, or TLS",
+    Protocol.TCP: "HTTP/1.1, though the mesh says that it speaks none (protocol: tcp)",
+}
+"""By what a service says of itself, what it is called with, and what may be wrong with that."""
 
 
 def cluster(name: str, target: Target | None, mesh: Mesh) -> cluster_pb2.Cluster:
@@ -35,7 +51,7 @@ def cluster(name: str, target: Target | None, mesh: Mesh) -> cluster_pb2.Cluster
     if service is not None:
         return _of_service(name, target, service)
     if target.deployment is None:
-        return outside_tunnel(name) if target.is_tunnel else _internal(name, OUTSIDE_LISTENER)
+        return outside_tunnel(name) if target.is_tunnel else _internal(name, OUTSIDE_LISTENER, target)
     return _without_endpoints(name, f"override of {target.host}, but the mesh has no service of that name")
 
 
@@ -45,7 +61,7 @@ def _of_service(name: str, target: Target, service: Service) -> cluster_pb2.Clus
         offered = ", ".join(map(str, service.ports))
         return _without_endpoints(name, f"service {service.name} has no port {target.port} (it has {offered})")
     if target.is_tunnel and port.protocol != Protocol.TCP:
-        return _internal(name, TUNNEL_LISTENER)
+        return _internal(name, TUNNEL_LISTENER, target)
     return _service_cluster(name, target, service, port.protocol)
 
 
@@ -68,6 +84,7 @@ def _service_cluster(name: str, target: Target, service: Service, protocol: Prot
     if service.timeout is not None:
         milliseconds = round(service.timeout / timedelta(milliseconds=1))
         made.metadata.filter_metadata[METADATA].fields[TIMEOUT].string_value = str(milliseconds)
+    _describe(made, target, _SPEAKS[protocol])
     return made
 
 
@@ -80,11 +97,11 @@ def _missing(target: Target) -> str:
     )
 
 
-def _internal(name: str, listener: str) -> cluster_pb2.Cluster:
+def _internal(name: str, listener: str, target: Target) -> cluster_pb2.Cluster:
     """Return a cluster that leads to a listener of the same Envoy, in the protocol that the request came in."""
     internal = address_pb2.EnvoyInternalAddress(server_listener_name=listener)
     endpoint = endpoint_components_pb2.Endpoint(address=address_pb2.Address(envoy_internal_address=internal))
-    return cluster_pb2.Cluster(
+    made = cluster_pb2.Cluster(
         name=name,
         alt_stat_name=listener,
         type=cluster_pb2.Cluster.STATIC,
@@ -100,6 +117,8 @@ def _internal(name: str, listener: str) -> cluster_pb2.Cluster:
             ],
         ),
     )
+    _describe(made, target, "HTTP")
+    return made
 
 
 @cache
@@ -116,6 +135,17 @@ def _without_endpoints(name: str, why: str) -> cluster_pb2.Cluster:
     made = cluster_pb2.Cluster(name=name, alt_stat_name="unknown", type=cluster_pb2.Cluster.STATIC)
     _say_missing(made, why)
     return made
+
+
+def _describe(made: cluster_pb2.Cluster, target: Target, protocol: str) -> None:
+    """Say what errors are to say of a cluster."""
+    service = f"service {target.host}"
+    called = f"deployment {target.deployment} of {service}" if target.deployment else service
+    if target.falls_back:
+        called += ", or its baseline,"
+    fields = made.metadata.filter_metadata[METADATA].fields
+    for name, text in ((CALLED, called), (SERVICE, target.host), (SPEAKS, protocol)):
+        fields[name].string_value = text
 
 
 def _say_missing(made: cluster_pb2.Cluster, sentence: str) -> None:
