@@ -18,15 +18,23 @@ class RawClient:
         channel: To the server.
         role: `sidecar` or `edge`.
         acknowledges: Whether every response is acknowledged as it is read.
+        ports: Where it says that it listens itself.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, role: str = "sidecar", *, acknowledges: bool = True) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        role: str = "sidecar",
+        *,
+        acknowledges: bool = True,
+        ports: Iterable[int] = (),
+    ) -> None:
         self._call = channel.stream_stream(
             METHOD,
             request_serializer=lambda one: one if isinstance(one, bytes) else one.SerializeToString(),
             response_deserializer=DeltaDiscoveryResponse.FromString,
         )()
-        self._role = role
+        self._metadata = {"role": role, "ports": list(ports)}
         self._acknowledges = acknowledges
         self._has_begun = False
         self._fences = 0
@@ -49,7 +57,7 @@ class RawClient:
             request.error_detail.message = refuses
         if not self._has_begun:
             request.node.id, request.node.cluster = "raw", "caller"
-            request.node.metadata["role"] = self._role
+            request.node.metadata.update(self._metadata)
             self._has_begun = True
         await self.send_bytes(request.SerializeToString())
 

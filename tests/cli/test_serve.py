@@ -200,3 +200,9 @@ def accepts(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_networks_that_are_none_are_one_line(mesh_file):
+    """And it says how one is written."""
+    line = refusal(detour("serve", "--mesh", str(mesh_file), "--endpoint-networks", "10.0.0.0/8,somewhere"))
+    assert line.startswith("'somewhere' is no network such as 10.0.0.0/8")

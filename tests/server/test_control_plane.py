@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from detour.discovery.mesh_file import read
-from detour.mesh import Endpoint, OffloadedDeployment
+from detour.mesh import Endpoint, ForbiddenEndpointError, OffloadedDeployment
 from detour.offload.ownership import OwnedByAnotherError
 from detour.offload.registry import Registry
 from detour.server import ControlPlane, DeploymentConflictError, UnknownServiceError
 from detour.server.sources import MeshFile, Registered
+from detour.xds.catalog import CLUSTER
+from raw_client import RawClient, channel_to
 
 HERE, THERE = (Endpoint("127.0.0.1", 9101),), (Endpoint("127.0.0.1", 9102),)
 FILED = "services:\n  users:\n    endpoints: []\n    deployments: {pr-42: {endpoints: ['127.0.0.1:9102']}}\n"
@@ -104,6 +106,37 @@ async def test_a_restart_keeps_registrations(plane, registry, mesh_file):
     assert endpoints(after) == HERE
     assert endpoints(after, "old") is None
     await after.ads.stop()
+
+
+async def test_endpoints_that_were_registered_before_they_were_forbidden(registry, mesh_file):
+    """They are not served, and the server's problems say why; the others of the deployment are."""
+    registry.add(OffloadedDeployment("users", "old", (Endpoint("169.254.169.254", 80), *HERE), "ana"))
+    registry.add(OffloadedDeployment("users", "new", HERE, "ana"))
+    plane = ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered := Registered(registry)], registered)
+    assert endpoints(plane, "old") == endpoints(plane, "new") == HERE
+    (problem,) = plane.failures
+    assert problem.startswith("users@old is not served at 169.254.169.254:80: 169.254.0.0/16 is link-local")
+    await plane.remove("users", "old")
+    assert plane.failures == []
+    await plane.ads.stop()
+
+
+async def test_nobody_registers_where_the_server_or_an_envoy_listens(plane):
+    """On whatever ports they do; those of an Envoy while it is connected."""
+    port = await plane.ads.start("127.0.0.1:0")
+    plane.listening[Endpoint("0.0.0.0", 4321)] = "Detour's API"
+    here = OffloadedDeployment("users", "x", (Endpoint("127.0.0.1", 4321),))
+    with pytest.raises(ForbiddenEndpointError, match=r"4321 is refused: that is Detour's API"):
+        await plane.register(here)
+    there = OffloadedDeployment("users", "x", (Endpoint("127.0.0.1", 5432),))
+    async with channel_to(port) as channel:
+        client = RawClient(channel, ports=[5432])
+        await client.ask(CLUSTER, "users")
+        with pytest.raises(ForbiddenEndpointError, match="that is a port of the Envoy raw"):
+            await plane.register(there)
+        client.abort()
+        await eventually(lambda: not plane.ads.connections)
+    await plane.register(there)
 
 
 async def test_a_broken_file_keeps_the_mesh(plane, mesh_file):

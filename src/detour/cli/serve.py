@@ -12,6 +12,7 @@ from detour.cli import cluster as options
 from detour.cli import oidc
 from detour.cli.envoys import DrainSeconds
 from detour.cli.signals import Signals
+from detour.mesh import networks_of
 
 MeshFile = Annotated[
     Path | None,
@@ -38,6 +39,18 @@ Database = Annotated[
         show_envvar=True,
     ),
 ]
+Networks = Annotated[
+    str,
+    typer.Option(
+        "--endpoint-networks",
+        envvar="DETOUR_ENDPOINT_NETWORKS",
+        help="Where endpoints may be that somebody registers.  [default: private networks, and loopback where only "
+        "this machine's Envoys reach the server]",
+        metavar="CIDR,...",
+        show_default=False,
+        show_envvar=True,
+    ),
+]
 
 
 def serve(
@@ -48,6 +61,7 @@ def serve(
     api: Api = "127.0.0.1:15020",
     state: State = None,
     database: Database = "",
+    endpoint_networks: Networks = "",
     oidc_issuer: oidc.Issuer = "",
     oidc_client_id: oidc.ClientId = "",
     oidc_role_claim: oidc.RoleClaim = "roles",
@@ -76,6 +90,7 @@ def serve(
     given = {"namespace": namespace, "all-namespaces": all_namespaces, "kubeconfig": kubeconfig, "tls": tls}
     _expect_kubernetes(kubernetes, {**given, "webhook": webhook, "context": kube_context})
     issuer = oidc.settings(oidc_issuer, oidc_client_id, oidc_role_claim, oidc_name_claim, oidc_role)
+    networks = networks_of(endpoint_networks) if endpoint_networks else None
     settings = options.injection(sidecar_mode, sidecar_image, detour_image, control_plane)
     from detour.server import Addresses, Ending  # noqa: PLC0415  a second that other commands need not wait
     from detour.server import serve as run  # noqa: PLC0415
@@ -115,7 +130,9 @@ def serve(
     async def until_told() -> None:
         with Signals() as signals:
             ending = Ending(signals.first, drain_seconds)
-            serving = asyncio.create_task(kept(cluster=cluster, installed=installed, ending=ending))
+            serving = asyncio.create_task(
+                kept(cluster=cluster, installed=installed, ending=ending, networks=networks)
+            )
             await signals.finish(serving, is_gentle=lambda: is_ready)
 
     asyncio.run(until_told())

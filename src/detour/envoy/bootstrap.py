@@ -142,7 +142,10 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
     """
     is_transparent = sidecar.transparent_port is not None
     known = {"namespace": sidecar.namespace, "deployment": sidecar.deployment}
-    metadata = {"role": "sidecar", **{name: value for name, value in known.items() if value}}
+    metadata: Json = {"role": "sidecar", **{name: value for name, value in known.items() if value}}
+    metadata["ports"] = _own_ports(
+        sidecar.admin_port, sidecar.outbound_port, sidecar.transparent_port, sidecar.probe_port
+    )
     return _bootstrap(
         node={"id": sidecar.instance, "cluster": sidecar.service, "metadata": metadata},
         admin_at=(sidecar.admin_socket, sidecar.admin_port),
@@ -157,6 +160,11 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
         looked_at=LOOKED_AT,
         told=TOLD,
     )
+
+
+def _own_ports(*ports: int | None) -> list[int]:
+    """Name the ports that are the Envoy's own, so that the server lets nobody register them as instances."""
+    return sorted({port for port in ports if port is not None})
 
 
 def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
@@ -201,8 +209,9 @@ def edge_bootstrap(edge: Edge) -> Json:
         "edge", routes, _scenario(), first=[_enter(), scenario_name(), _token_check()], scripts=scripts, **guard
     )
     _store_no_replies(http)
+    metadata: Json = {"role": "edge", "ports": _own_ports(edge.admin_port, int(port))}
     made = _bootstrap(
-        node={"id": edge.name, "cluster": "edge", "metadata": {"role": "edge"}},
+        node={"id": edge.name, "cluster": "edge", "metadata": metadata},
         admin_at=(edge.admin_socket, edge.admin_port),
         control_plane=_control_plane(edge.control_plane),
         clusters=[],

@@ -4,6 +4,7 @@ Invariant: nothing here does I/O, and a `Mesh` never changes; `apply` returns an
 """
 
 from detour.mesh.duration import parse_duration
+from detour.mesh.endpoint_rules import LOOPBACK, PRIVATE, EndpointRules, ForbiddenEndpointError, networks_of
 from detour.mesh.events import (
     DeploymentApplied,
     DeploymentRemoved,
@@ -36,12 +37,16 @@ from detour.mesh.override_tokens import PublicKey
 from detour.mesh.text import UNPRINTABLE, is_line, is_text
 
 __all__ = [
+    "LOOPBACK",
+    "PRIVATE",
     "UNPRINTABLE",
     "Carrier",
     "DeploymentApplied",
     "DeploymentRemoved",
     "Endpoint",
+    "EndpointRules",
     "Event",
+    "ForbiddenEndpointError",
     "KeysApplied",
     "Mesh",
     "Naming",
@@ -63,6 +68,7 @@ __all__ = [
     "is_name",
     "is_text",
     "merge",
+    "networks_of",
     "parse_duration",
     "touched",
 ]

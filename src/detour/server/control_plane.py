@@ -15,7 +15,17 @@ from types import MappingProxyType
 from typing import Protocol
 
 from detour.database import Change
-from detour.mesh import Mesh, Naming, OffloadedDeployment, Scenarios, difference, merge, touched
+from detour.mesh import (
+    Endpoint,
+    EndpointRules,
+    Mesh,
+    Naming,
+    OffloadedDeployment,
+    Scenarios,
+    difference,
+    merge,
+    touched,
+)
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
 from detour.offload.ownership import expect_owner
@@ -117,6 +127,7 @@ class ControlPlane:
         namespace_of: Which namespace an Envoy is in, by what has been verified of it.
         book: The scenarios, and the log of changes; None if there is no database.
         keyring: The keys of override tokens; None if there is no database.
+        rules: Where registered endpoints may be.
     """
 
     def __init__(
@@ -129,6 +140,7 @@ class ControlPlane:
         namespace_of: NamespaceOf | None = None,
         book: ScenarioBook | None = None,
         keyring: KeyRing | None = None,
+        rules: EndpointRules | None = None,
     ) -> None:
         self.sources = tuple(sources)
         self.copies = copies
@@ -139,6 +151,11 @@ class ControlPlane:
         self._problems: Sequence[str] = ()
         self._keeper = keeper
         self._naming = naming or Naming()
+        self._allowed = rules or EndpointRules()
+        self.listening: dict[Endpoint, str] = {}
+        """What of the server's own listens where."""
+        self.refused: dict[str, str] = {}
+        """Registered deployments with endpoints that may not be, and why."""
         self.is_ready = False
         """Whether Envoys are served."""
         self.reports = Reports()
@@ -170,8 +187,18 @@ class ControlPlane:
             ),
             *(self.book.records.problems if self.book else ()),
             *(self.keyring.problems if self.keyring else ()),
+            *(
+                problem
+                for name, problem in self.refused.items()
+                if tuple(name.split("@", 1)) in self.mesh.deployments
+            ),
             *(f"{key.name} could not be built, and stays as it was: {message}" for key, message in built),
         ]
+
+    @property
+    def _rules(self) -> EndpointRules:
+        """Where registered endpoints may be: not where the server or an Envoy that is connected listens itself."""
+        return replace(self._allowed, ports={**self.ads.listening, **self.listening})
 
     def source_of(self, deployment: OffloadedDeployment) -> str:
         """Say which source a deployment comes from."""
@@ -195,11 +222,13 @@ class ControlPlane:
 
         Raises:
             UnknownServiceError: The mesh has no such service.
+            ForbiddenEndpointError: An endpoint may not be registered here.
             DeploymentConflictError: Another source names the deployment.
             OwnedByAnotherError: Somebody else has registered the name.
             OSError: It could not be kept, and is not served.
         """
         self.expect_service(deployment.service)
+        self._rules.expect(deployment.endpoints)
         self._expect_kept(deployment.service, deployment.name)
         await self._keeper.add(deployment)
         self.publish()
@@ -343,10 +372,30 @@ class ControlPlane:
             self.events.tell(Event(one.kind, one.subject))
 
     def _in_force(self) -> Mesh:
-        merged = merge(*(source.mesh for source in self.sources))
+        merged = merge(*(self._allowed_of(source) for source in self.sources))
         settings = replace(merged.settings, naming=self._naming)
         keys = self.keyring.signer.public(datetime.now(UTC)) if self.keyring else None
         return Mesh(merged.services, _unexpired(merged.deployments), settings, self._scenarios(), keys)
+
+    def _allowed_of(self, source: Source) -> Mesh:
+        """Return what a source says, less registered endpoints that may not be: rules may be newer than they."""
+        if source.place:
+            return source.mesh
+        allowed = {key: self._with_allowed(one) for key, one in source.mesh.deployments.items()}
+        return replace(source.mesh, deployments=MappingProxyType(allowed))
+
+    def _with_allowed(self, deployment: OffloadedDeployment) -> OffloadedDeployment:
+        # Those that a cluster's pods have, by port, are the pods' own.
+        refusals = {} if deployment.ports else {one: self._allowed.refusal(one) for one in deployment.endpoints}
+        if not any(refusals.values()):
+            self.refused.pop(str(deployment), None)
+            return deployment
+        endpoint, why = next((one, why) for one, why in refusals.items() if why)
+        problem = f"{deployment} is not served at {endpoint}: {why}"
+        if self.refused.get(str(deployment)) != problem:
+            self.refused[str(deployment)] = problem
+            _log.warning("%s", problem)
+        return replace(deployment, endpoints=tuple(one for one, why in refusals.items() if not why))
 
     def _scenarios(self) -> Scenarios | None:
         """Return what edges know of scenarios; those that ended long ago are like any that never was."""

@@ -8,9 +8,10 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from fastapi import FastAPI
 from detour.access import Issuer, IssuerSettings
 from detour.database import Database
 from detour.discovery.mesh_file import read
+from detour.mesh import LOOPBACK, PRIVATE, Endpoint, EndpointRules
+from detour.mesh.endpoint_rules import Network
 from detour.offload.registry import Registry
 from detour.server.api import api
 from detour.server.book import ScenarioBook
@@ -91,6 +94,7 @@ async def serve(
     cluster: "Cluster | None" = None,
     installed: "Installed | None" = None,
     ending: Ending | None = None,
+    networks: Sequence[Network] | None = None,
 ) -> None:
     """Serve until asked to end.
 
@@ -107,6 +111,8 @@ async def serve(
         cluster: The Kubernetes cluster whose Services make the mesh.
         installed: Who this server is among the replicas there.
         ending: How it is asked to end; without it, it serves until it is cancelled.
+        networks: Where registered endpoints may be; by default in private networks, and on loopback where only this
+            machine's Envoys reach the server.
 
     Raises:
         MeshFileError: The mesh file has a mistake.
@@ -123,7 +129,8 @@ async def serve(
         records = await asyncio.to_thread(_records, database, held) if database else None
         trusted = await held.enter_async_context(Issuer(issuer)) if issuer else None
         identities = Identities(await asyncio.to_thread(TokenBook, records) if records else None, trusted)
-        plane = await _plane(mesh_file, state, records, cluster=cluster, installed=installed, held=held)
+        rules = EndpointRules(_networks(addresses) if networks is None else tuple(networks))
+        plane = await _plane(mesh_file, state, records, rules, cluster=cluster, installed=installed, held=held)
         http = _Http(_config(api(plane, identities), drain_seconds=ending.drain_seconds))
         running: list[asyncio.Task[None]] = []
         admission: list[_Http] = []
@@ -143,7 +150,9 @@ async def serve(
                     tasks.create_task(admission[0].serve([webhook]))
             xds_port = await plane.ads.start(addresses.xds, credentials)
             plane.is_ready = True
-            ready(_bound(addresses, xds_port, listening, webhook))
+            bound = _bound(addresses, xds_port, listening, webhook)
+            plane.listening.update(_own(bound))
+            ready(bound)
 
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -172,10 +181,32 @@ def _bound(
     )
 
 
+def _own(bound: Addresses) -> Iterator[tuple[Endpoint, str]]:
+    """Yield where the server listens, and for what."""
+    for address, what in (
+        (bound.xds, "where Detour's server serves Envoys"),
+        (bound.api, "Detour's API"),
+        (bound.webhook, "Detour's webhook"),
+    ):
+        # A host name stands for an address that nobody knows here; the ports by default are refused anyway.
+        with suppress(ValueError):
+            yield Endpoint.parse(address), what
+
+
+def _networks(addresses: Addresses) -> tuple[Network, ...]:
+    """Return where endpoints may be by default: loopback is each Envoy's own machine's."""
+    host, _ = _host_and_port(addresses.xds, "xDS")
+    with suppress(ValueError):
+        if host == "localhost" or ip_address(host).is_loopback:
+            return (*PRIVATE, *LOOPBACK)
+    return PRIVATE
+
+
 async def _plane(
     mesh_file: Path | None,
     state: Path | None,
     records: Records | None,
+    rules: EndpointRules,
     *,
     cluster: "Cluster | None",
     installed: "Installed | None",
@@ -196,11 +227,12 @@ async def _plane(
             namespace_of=namespace_of,
             book=book,
             keyring=keyring,
+            rules=rules,
         )
     if state is None:
         raise ValueError("there is no cluster, and no state for deployments registered at run time")
     registered = Registered(held.enter_context(Registry(state)))
-    return ControlPlane([*sources, registered], registered, book=book, keyring=keyring)
+    return ControlPlane([*sources, registered], registered, book=book, keyring=keyring, rules=rules)
 
 
 def _records(database: str, held: AsyncExitStack) -> Records:

@@ -13,12 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 import grpc
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 
-from detour.mesh import Mesh
+from detour.mesh import Endpoint, Mesh
 from detour.xds.admission import Admission
 from detour.xds.cache import Cache
 from detour.xds.catalog import EDGES, ROUTES, SETTINGS, Catalog, Key
@@ -36,6 +37,7 @@ _TEXT_MAX: Final = 512
 """How long a node's id, cluster and namespace, and a type's name, may be."""
 _LOOKED_AT: Final = ("role", "namespace")
 """What of a node's metadata is kept."""
+_PORTS_MAX: Final = 16
 _REQUEST_BYTES: Final = 16_000_000
 """The largest request: an Envoy that reconnects names all that it has in one."""
 _DEAD_AFTER_MS: Final = 300_000
@@ -68,6 +70,7 @@ class Connection:
         role: `sidecar` or `edge`.
         since: When it connected.
         sent_bytes: Size of all responses sent to it.
+        listening: Where it listens for others than callers of its application.
     """
 
     session: Session
@@ -77,6 +80,7 @@ class Connection:
     role: str
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     sent_bytes: int = 0
+    listening: tuple[Endpoint, ...] = ()
     has_ended: bool = False
     _changed: set[str] = field(default_factory=set)
     _is_over: bool = False
@@ -188,6 +192,11 @@ class AdsServer:
         return self._home.mesh
 
     @property
+    def listening(self) -> dict[Endpoint, str]:
+        """Where Envoys that are connected listen themselves, and which they are."""
+        return {where: f"a port of the Envoy {one.node}" for one in self.connections for where in one.listening}
+
+    @property
     def failures(self) -> dict[Key, str]:
         """The resources that could not be built, and why."""
         return {key: why for catalog in self._catalogs.values() for key, why in catalog.failures.items()}
@@ -247,7 +256,7 @@ class AdsServer:
             await refuse(
                 context, grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh"
             )
-        connection = self._introduced(first, verified)
+        connection = self._introduced(first, verified, context.peer())
         self.connections.add(connection)
         self._connected()
         reading = asyncio.create_task(connection.read(requests))
@@ -290,7 +299,7 @@ class AdsServer:
         """Return the namespace that a caller's certificate speaks for; "" if none is asked for, None if refused."""
         return self._namespace_of(context.auth_context()) if self._namespace_of else ""
 
-    def _introduced(self, request: Request, verified: str) -> Connection:
+    def _introduced(self, request: Request, verified: str, peer: str) -> Connection:
         """Begin a conversation; an Envoy says in its first request who it is, and in no other."""
         metadata = {key: value.string_value for key, value in request.node.metadata.fields.items()}
         is_edge = metadata.get("role") == _EDGE
@@ -301,6 +310,7 @@ class AdsServer:
             service=request.node.cluster,
             namespace=namespace,
             role=metadata.get("role", ""),
+            listening=_listening(request, peer),
         )
         connection.receive(request)
         return connection
@@ -311,6 +321,20 @@ class AdsServer:
         if not home or namespace in {"", home}:
             return self._home
         return self._catalogs.setdefault(namespace, Catalog(self.mesh, namespace, self._cache))
+
+
+def _listening(request: Request, peer: str) -> tuple[Endpoint, ...]:
+    """Return where an Envoy listens itself, by the ports that its bootstrap names and the address it comes from.
+
+    Args:
+        request: Its first.
+        peer: Its address as gRPC writes it: `ipv4:127.0.0.1:40000`, `ipv6:%5B::1%5D:40000`.
+    """
+    address = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
+    found = request.node.metadata.fields["ports"].list_value.values if "ports" in request.node.metadata else ()
+    with suppress(ValueError):
+        return tuple(Endpoint(address, int(one.number_value)) for one in found[:_PORTS_MAX])
+    return ()
 
 
 def _check(request: Request) -> None:

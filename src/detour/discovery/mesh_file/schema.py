@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from detour import mesh
 from detour.mesh import Carrier, Endpoint, Protocol, is_name, parse_duration
+from detour.mesh.endpoint_rules import never
 
 _Value = TypeVar("_Value")
 _Item = TypeVar("_Item", bound=Hashable)
@@ -123,6 +124,13 @@ def _moment(text: str) -> datetime:
     raise ValueError("expected a date, time and zone, such as 2030-01-01T00:00:00Z")
 
 
+def _endpoint(text: str) -> Endpoint:
+    endpoint = Endpoint.parse(text)
+    if why := never(endpoint.address):
+        raise ValueError(f"expected an address where an instance can be ({why})")
+    return endpoint
+
+
 def _attempts(text: str) -> int:
     if text not in map(str, range(1, 11)):
         raise ValueError("expected a whole number from 1 to 10")
@@ -144,7 +152,7 @@ Parameter = Annotated[str, _from_text(_parameter)]
 Timeout = Annotated[timedelta, _from_text(parse_duration)]
 Moment = Annotated[datetime, _from_text(_moment)]
 Attempts = Annotated[int, _from_text(_attempts)]
-Endpoints = Annotated[tuple[Annotated[Endpoint, _from_text(Endpoint.parse)], ...], _Distinct]
+Endpoints = Annotated[tuple[Annotated[Endpoint, _from_text(_endpoint)], ...], _Distinct]
 
 
 class Keys(BaseModel):

@@ -18,6 +18,7 @@ from starlette.routing import Match
 
 from detour.access import ForbiddenError, NoTokenError, UnknownCallerError
 from detour.access.issuer import IssuerError
+from detour.mesh import ForbiddenEndpointError
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.ownership import OwnedByAnotherError
 from detour.scenarios import NoScenarioError, OutdatedError, ScenarioExistsError
@@ -72,6 +73,7 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(UnknownServiceError, _missing)
     app.add_exception_handler(ClusterError, _cluster_refused)
     app.add_exception_handler(CannotCopyError, _impossible)
+    app.add_exception_handler(ForbiddenEndpointError, _impossible)
     app.add_exception_handler(NoScenarioError, _no_scenario)
     app.add_exception_handler(OutdatedError, _outdated)
     app.add_exception_handler(ScenarioExistsError, _exists)
