@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.service.discovery.v3.discovery_pb2 import Resource
 from google.protobuf.message import Message
 
@@ -23,7 +24,7 @@ from detour.xds.endpoints import load_assignment
 from detour.xds.messages import packed
 from detour.xds.names import NAME_MAX, Target, parse
 from detour.xds.outbound_manager import outbound_manager
-from detour.xds.routes import route_table
+from detour.xds.routes import route_table, with_hosts
 from detour.xds.token_check import token_check
 
 CLUSTER: Final = TYPE + "envoy.config.cluster.v3.Cluster"
@@ -74,6 +75,15 @@ class Key(NamedTuple):
     name: str
 
 
+OUTBOUND: Final = Key(ROUTES, OUTBOUND_ROUTES)
+"""The route table of sidecars."""
+
+
+def same_but_for_hosts(one: str, other: str) -> bool:
+    """Say whether two versions of a sidecar's route table differ in the hosts that they name, at most."""
+    return one.partition(".")[0] == other.partition(".")[0]
+
+
 class Catalog:
     """The resources of one mesh, for the Envoys of one namespace.
 
@@ -118,8 +128,31 @@ class Catalog:
             return SETTINGS if key.name == OUTBOUND_ROUTES else EDGES
         if key.type_url == FILTERS:
             return EDGES
-        target = self._target(key.name)
+        return self.subject_of(key.name)
+
+    def subject_of(self, name: str) -> str:
+        """Name the service that a cluster's name stands for; "" for none."""
+        target = self._target(name)
         return target.host if target else ""
+
+    def outbound_routes(self, hosts: tuple[str, ...]) -> Resource | None:
+        """Return the route table of a sidecar.
+
+        Its version begins with that of the table without any hosts (`same_but_for_hosts`).
+
+        Args:
+            hosts: Clusters that the sidecar has, by which the table may name hosts.
+        """
+        base = self.resource(OUTBOUND)
+        if base is None or not hosts:
+            return base
+        where = (self._id, base.version, hosts)
+        if (entry := self._cache.get(where)) is None:
+            made = _resource(base.name, with_hosts(RouteConfiguration.FromString(base.resource.value), hosts))
+            made.version = f"{base.version}.{made.version}"
+            entry = Entry(made, SETTINGS, self._clock)
+            self._cache.put(where, entry, base.name)
+        return entry.resource
 
     def everything(self, type_url: str, *, is_edge: bool) -> Sequence[str]:
         """Return what "*" stands for: at an edge the clusters of the services that it serves, else nothing."""

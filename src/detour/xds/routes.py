@@ -5,6 +5,7 @@ header matches, and the cluster that the authority names, natively. Only a reque
 or a fault enters Lua. What a cluster is, the control plane says when a request first needs it.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
@@ -19,7 +20,9 @@ from detour.envoy.vocabulary import (
     EDGE_ROUTES,
     EDGE_ROUTES_TRUSTED,
     FORWARD_PROXY_FILTER,
+    LUA_FILTER,
     METADATA,
+    ON_DEMAND_FILTER,
     OUT,
     OUTBOUND_ROUTES,
     TIMEOUT_FILTER,
@@ -37,13 +40,17 @@ from detour.xds.route_parts import (
     absent,
     answer,
     contains,
+    enabled,
+    lua,
     override_routes,
     plain_routes,
     specifier,
     specifier_name,
+    switch_off,
     switch_on,
 )
 
+_NO_AT: Final = "no deployment in a host"
 _KNOWN: Final = "known host"
 _CONNECT: Final = "end of a tunnel"
 _KNOWN_TUNNEL: Final = "known tunnel"
@@ -71,6 +78,26 @@ def _table(name: str, mesh: Mesh, caller: str) -> route_pb2.RouteConfiguration |
     return _outbound(name, callers) if name == OUTBOUND_ROUTES else None
 
 
+def with_hosts(table: route_pb2.RouteConfiguration, hosts: Iterable[str]) -> route_pb2.RouteConfiguration:
+    """Name hosts in a sidecar's table, each by the cluster of the same name, which the sidecar has to have.
+
+    A request to one of them differs from others only in the route that it takes without overrides.
+    """
+    (everything,) = table.virtual_hosts
+    rest = [one for one in everything.routes[1:] if one.name != _NO_AT]
+    for host in hosts:
+        made = table.virtual_hosts.add(name=host, domains=[host])
+        straight = made.routes.add()
+        straight.CopyFrom(everything.routes[0])
+        straight.ClearField("route")
+        straight.route.CopyFrom(components_pb2.RouteAction(cluster=host, timeout=UNLIMITED))
+        # The second match is of names with an @.
+        del straight.match.headers[1:2]
+        switch_off(straight, ON_DEMAND_FILTER)
+        made.routes.extend(rest)
+    return table
+
+
 def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
     by_authority = components_pb2.RouteAction(cluster_header=":authority")
     everything = components_pb2.VirtualHost(
@@ -84,7 +111,7 @@ def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
             *override_routes(by_authority, callers, service=""),
         ],
     )
-    return route_pb2.RouteConfiguration(
+    table = route_pb2.RouteConfiguration(
         name=name,
         virtual_hosts=[everything],
         cluster_specifier_plugins=[
@@ -94,12 +121,26 @@ def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
             specifier(specifier_name(""), callers.source()),
         ],
     )
+    _share_code(table, enabled(lua(callers.source())))
+    return table
+
+
+def _share_code(table: route_pb2.RouteConfiguration, code: Any) -> None:
+    """Keep code that several routes run in one place: each copy would be a Lua state of its own, for each host."""
+    table.typed_per_filter_config[LUA_FILTER].CopyFrom(code)
+    for made in table.virtual_hosts[0].routes:
+        if LUA_FILTER not in made.typed_per_filter_config:
+            switch_off(made, LUA_FILTER)
+        elif made.typed_per_filter_config[LUA_FILTER] == code:
+            del made.typed_per_filter_config[LUA_FILTER]
 
 
 def _refuse_deployment_in_host() -> components_pb2.Route:
     """Keep `@` to clusters that overrides name: `Host: users@pr-42` is no way to choose a deployment."""
     match = components_pb2.RouteMatch(prefix=ANY_PATH, headers=[contains(":authority", "@")])
-    return answer(400, "a host name has no @; to choose a deployment use the baggage header.\n", match)
+    made = answer(400, "a host name has no @; to choose a deployment use the baggage header.\n", match)
+    made.name = _NO_AT
+    return made
 
 
 def _if_known() -> components_pb2.RouteAction:

@@ -11,6 +11,7 @@ many names hold up nobody else. What always holds:
 - an edge's routes lead to no cluster that "*" stands for and that it was not sent; they wait until it has
   acknowledged the endpoints of what they newly lead to. A cluster that "*" no longer stands for is removed once the
   routes that led there are replaced;
+- a sidecar's route table names hosts whose clusters the sidecar surely has (`detour.xds.known_hosts`);
 - what clients make up is bounded in bytes (`detour.xds.holdings`). Envoy never asks again for a cluster that it was
   sent and lost, so the name of one that was withdrawn stays on record: it is sent once the mesh has it.
 """
@@ -23,10 +24,23 @@ from typing import Final
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
+from envoy.service.discovery.v3.discovery_pb2 import Resource
 
-from detour.xds.catalog import CLUSTER, EDGES, ENDPOINTS, ROUTES, TYPES, Catalog, Key
+from detour.xds.catalog import (
+    CLUSTER,
+    EDGES,
+    ENDPOINTS,
+    FILTERS,
+    OUTBOUND,
+    ROUTES,
+    TYPES,
+    Catalog,
+    Key,
+    same_but_for_hosts,
+)
 from detour.xds.holdings import Holdings, Limits, is_keepable
 from detour.xds.in_flight import InFlight, Sent
+from detour.xds.known_hosts import KnownHosts
 from detour.xds.subscription import WILDCARD, Subscription
 
 RESPONSE_BYTES: Final = 1_000_000
@@ -37,6 +51,9 @@ NAMES_AT_ONCE: Final = 50
 
 _MESSAGE_MAX: Final = 2000
 """Of a rejection's reason so many characters are kept."""
+
+_SIDECAR_TYPES: Final = (CLUSTER, ENDPOINTS, ROUTES, FILTERS)
+"""The order for sidecars: their connection manager needs a route table from its first request on."""
 
 _EVERYTHING: Final = Key(CLUSTER, WILDCARD)
 
@@ -93,6 +110,9 @@ class Session:
         self._leaving: set[str] = set()
         self._routes_wait = False
         self._unserved: list[Response] = []
+        self._hosts = KnownHosts(catalog)
+        self._names_hosts = False
+        """Whether the route table is to be sent because of the hosts that it names."""
 
     def receive(self, request: Request) -> None:
         """Take a request."""
@@ -117,6 +137,8 @@ class Session:
             for key in self._subjects.get(subject, ()):
                 if key != _EVERYTHING:
                     self._subscriptions[key.type_url].check([key.name])
+        if self._hosts.are_fewer(subjects):
+            self._name_hosts()
         self._look_again()
 
     @property
@@ -131,7 +153,7 @@ class Session:
         if self._mesh is not self._catalog.mesh:
             # Routes are built of the mesh as it is: clusters that they lead to come before them.
             self._look_again()
-        for type_url in TYPES:
+        for type_url in TYPES if self._is_edge else _SIDECAR_TYPES:
             subscription = self._subscriptions.get(type_url)
             if subscription and subscription.is_due:
                 return self._respond(type_url, subscription)
@@ -199,6 +221,25 @@ class Session:
         subscription.acknowledged.update(held)
         for key in keys:
             self._rejections.pop(key, None)
+        if request.type_url in {CLUSTER, ENDPOINTS} and self._hosts.are_more(held, self._held):
+            self._name_hosts()
+
+    @property
+    def _held(self) -> dict[str, dict[str, str]]:
+        return {type_url: one.acknowledged for type_url, one in self._subscriptions.items()}
+
+    def _name_hosts(self) -> None:
+        """Have a sidecar's route table name the hosts that it may name now."""
+        routes = self._subscriptions.get(ROUTES)
+        if routes and OUTBOUND.name in routes.sent:
+            self._names_hosts = True
+            routes.check([OUTBOUND.name])
+
+    def _resource(self, key: Key) -> Resource | None:
+        if key != OUTBOUND:
+            return self._catalog.resource(key)
+        self._names_hosts = False
+        return self._catalog.outbound_routes(self._hosts.name(self._held))
 
     def _look_again(self) -> None:
         """Take the mesh as it is now: what "*" stands for, and what routes still have to wait for."""
@@ -357,14 +398,17 @@ class Session:
             return False
         if key.type_url == CLUSTER and self._holdings.is_withdrawn(key.name):
             return key.name in self._subscriptions[CLUSTER].covered or self._catalog.is_backed(key.name)
+        if key == OUTBOUND and self._names_hosts:
+            return True
         resource = self._catalog.resource(key)
         if resource is None and key in self._catalog.failures:
             return False
-        return (resource.version if resource else "") != self._subscriptions[key.type_url].sent[key.name]
+        version, sent = resource.version if resource else "", self._subscriptions[key.type_url].sent[key.name]
+        return not same_but_for_hosts(version, sent) if key == OUTBOUND else version != sent
 
     def _put(self, key: Key, draft: _Draft, *, is_kept: bool) -> None:
         subscription = self._subscriptions[key.type_url]
-        resource = self._catalog.resource(key)
+        resource = self._resource(key)
         size = resource.ByteSize() if resource else len(key.name)
         if not draft.has_room(size):
             # The next response begins with it.
