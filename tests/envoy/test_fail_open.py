@@ -65,7 +65,7 @@ async def caller(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 async def test_a_sidecar_that_has_never_had_a_control_plane_is_open(caller: Client, users: Endpoint) -> None:
     """To whatever DNS knows, from the first second, for HTTP, WebSockets, gRPC and CONNECT."""
     there = f"localhost:{users.port}"
-    for baggage in ("", "a=1", "a=override.route.users", "x-override.route.users=1"):
+    for baggage in ("", "a=1", "a=%20b", "a=override.route.users", "x-override.route.users=1"):
         answer = await caller.get(f"http://{there}/", headers={"baggage": baggage})
         assert (answer.status_code, answer.json()["instance"]) == (200, "users-1")
     await opens_websockets(caller, there)
@@ -109,7 +109,8 @@ async def test_it_is_closed_to_overrides_and_says_why(caller: Client, users: End
     """Whatever header they are in; a tracing header without any is no reason."""
     there = f"http://localhost:{users.port}/"
     overrides = parse_words(["localhost=pr-42"])
-    for headers in (OVERRIDE, {"x-ot-span-context": write_opentracing(None, overrides)}):
+    encoded = {"baggage": "a=1,%6fverride%2Eroute.localhost=pr%2D42"}
+    for headers in (OVERRIDE, encoded, {"x-ot-span-context": write_opentracing(None, overrides)}):
         answer = await caller.get(there, headers=headers)
         assert answer.status_code == 503
         assert answer.text.startswith(CLOSED)

@@ -19,13 +19,14 @@ from detour.envoy.connection_manager import (
 )
 from detour.envoy.fail_open import (
     NO_ROUTES,
-    asking_filters,
     discovered,
     fail_open_clusters,
     fallback_options,
     internal_listener,
+    no_answer_listener,
     resolver_listener,
-    unknown_routes,
+    tunnel_filters,
+    unknown_listener,
 )
 from detour.envoy.identity import ClientTls, client_socket
 from detour.envoy.lua import edge_faults_source, enter_source, guard_source, scenario_source
@@ -57,7 +58,6 @@ from detour.envoy.vocabulary import (
     TOLD_BY_EDGES,
     TUNNEL_LISTENER,
     TYPE,
-    UNKNOWN_LISTENER,
 )
 
 _ADS = {"ads": {}, "resource_api_version": "V3"}
@@ -168,7 +168,7 @@ def _own_ports(*ports: int | None) -> list[int]:
 
 
 def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
-    fallback = _outbound("outbound", {}, forward_proxy(), asking=asking_filters(), **fallback_options())
+    fallback = _outbound("outbound", {}, forward_proxy(), asking=tunnel_filters(), **fallback_options())
     http = discovered(fallback, _SIDECAR_BEGINNING)
     if sidecar.transparent_port is not None:
         yield transparent_listener(sidecar.transparent_port, http)
@@ -183,17 +183,19 @@ def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
 def outbound_manager(stat_prefix: str = "outbound") -> Json:
     """Return the connection manager of requests from the application, once there is a route table."""
     routes = {"rds": {"route_config_name": OUTBOUND_ROUTES, "config_source": _SIDECAR_BEGINNING}}
-    return _outbound(stat_prefix, routes, forward_proxy(), asking=asking_filters())
+    return _outbound(stat_prefix, routes, forward_proxy(), asking=tunnel_filters())
 
 
 def _internal_listeners(sidecar: Sidecar) -> Iterator[Json]:
     yield internal_listener(TUNNEL_LISTENER, outbound_manager(TUNNEL_LISTENER))
-    asking = asking_filters(by_dns=sidecar.transparent_port is None, disabled=False)
-    routes = unknown_routes(sidecar.outbound_port)
-    unknown = _outbound(UNKNOWN_LISTENER, routes, asking=[*asking, forward_proxy()])
-    yield internal_listener(UNKNOWN_LISTENER, unknown)
+    yield unknown_listener(_manager_of, sidecar.outbound_port)
+    yield no_answer_listener(_manager_of, by_dns=sidecar.transparent_port is None)
     yield resolver_listener()
     yield outside_listener(sidecar.outbound_port, _CONTROL_PLANE)
+
+
+def _manager_of(stat_prefix: str, routes: Json, filters: Sequence[Json]) -> Json:
+    return _outbound(stat_prefix, routes, asking=filters)
 
 
 def edge_bootstrap(edge: Edge) -> Json:

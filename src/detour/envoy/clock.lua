@@ -1,8 +1,14 @@
--- Before the control plane is asked where a host is: notes when it was asked. While it does not answer for a host,
--- requests to that host go out at once, and it is asked again once a second.
+-- Before the control plane is asked for a host that this Envoy does not know: while it does not answer for a host,
+-- requests to that host do not wait, and it is asked again once a second.
 
 local PAUSE, HOSTS_MAX = 1000, 1000
 local silent_until, hosts = {}, 0
+
+local function note_silence(host, now)
+  if not silent_until[host] then hosts = hosts + 1 end
+  if hosts > HOSTS_MAX then silent_until, hosts = {}, 1 end
+  silent_until[host] = now + PAUSE
+end
 
 function envoy_on_request(handle)
   local host, now = handle:headers():get(":authority") or "", handle:timestamp()
@@ -12,14 +18,14 @@ function envoy_on_request(handle)
     handle:clearRouteCache()
   else
     metadata:set("detour", "host", host)
-    metadata:set("detour", "asked", now)
+    metadata:set("detour", "asked", handle:timestamp(EnvoyTimestampResolution.MICROSECOND))
   end
 end
 
+-- Only the listener of requests without an answer sets that header.
 function envoy_on_response(handle)
+  if not handle:headers():get("x-detour-no-answer") then return end
+  handle:headers():remove("x-detour-no-answer")
   local noted = handle:streamInfo():dynamicMetadata():get("detour") or {}
-  if not (noted.asked and noted.out) then return end
-  if not silent_until[noted.host] then hosts = hosts + 1 end
-  if hosts > HOSTS_MAX then silent_until, hosts = {}, 1 end
-  silent_until[noted.host] = handle:timestamp() + PAUSE
+  if noted.host then note_silence(noted.host, handle:timestamp()) end
 end

@@ -1,15 +1,14 @@
--- In a sidecar that has not reached the control plane, behind strip.lua (and opentracing.lua): finds out whether a
+-- In a sidecar that has not reached the control plane, behind member.lua and opentracing.lua: finds out whether a
 -- request that looks like it carries overrides does. Only one that does takes the route on which it is refused.
 
-local ANY_KEY = setmetatable({}, { __index = function() return function() return true end end })
+local BYTES_MAX = 65536
 
 local function carries_overrides(headers)
   for member in string.gmatch(headers:get("baggage") or "", "[^,]+") do
-    if is_override(member) then return true end
+    if override_of(member) then return true end
   end
-  local found = {}
-  detour_read_opentracing(headers:get("x-ot-span-context"), 64, ANY_KEY, found)
-  return next(found) ~= nil
+  local entries, wrong = detour_read_opentracing(headers:get("x-ot-span-context"), BYTES_MAX)
+  return #entries > 0 or wrong ~= nil
 end
 
 function envoy_on_request(handle)

@@ -12,11 +12,12 @@ to the host that DNS knows otherwise. Requests with overrides are refused.
 Invariant: a request waits for the control plane only if it can't go anywhere without.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from detour.envoy.connection_manager import Json, as_downstream, connection_manager, http_filter
 from detour.envoy.lua import (
+    asked_source,
     clock_source,
     closed_source,
     connect_source,
@@ -32,6 +33,8 @@ from detour.envoy.vocabulary import (
     FORWARD_PROXY_FILTER,
     LUA_FILTER,
     METADATA,
+    NO_ANSWER_HEADER,
+    NO_ANSWER_LISTENER,
     ON_DEMAND_FILTER,
     OUT,
     OUTBOUND_MANAGER,
@@ -59,6 +62,7 @@ NO_ROUTES: Final = (
 """What a request with overrides is answered."""
 
 _MESH_CLUSTER: Final = "@mesh"
+_NO_ANSWER_CLUSTER: Final = "@no-answer"
 _RESOLVER_CLUSTER: Final = "@resolver"
 
 _REQUESTS_MAX: Final = 100
@@ -82,68 +86,84 @@ def fallback_options() -> Json:
     plain = {"match": {"prefix": "/", "dynamic_metadata": [_noted(PLAIN)]}, **_to(UNKNOWN_CLUSTER)}
     carriers = (
         {"name": "baggage", "string_match": {"contains": "override."}},
+        # Some propagators encode what needs no encoding.
+        {"name": "baggage", "string_match": {"contains": "%"}},
         {"name": "x-ot-span-context", "present_match": True},
     )
-    routes = {
-        "name": "fallback",
-        "cluster_specifier_plugins": [
-            _specifier("end of a tunnel", connect_source()),
-            _specifier("known tunnel", known_source(TUNNEL_OUT_CLUSTER, "connect@")),
-        ],
-        "virtual_hosts": [
-            {
-                "name": "everything",
-                "domains": ["*"],
-                "routes": [
-                    _no_deployment_in_host(),
-                    *_tunnels(),
-                    plain,
-                    *(_maybe_overrides(carrier) for carrier in carriers),
-                    {"match": {"prefix": "/"}, **_to(UNKNOWN_CLUSTER)},
-                ],
-            }
-        ],
-    }
+    everything = _everything(
+        [
+            _no_deployment_in_host(),
+            *_tunnels(),
+            plain,
+            *(_maybe_overrides(carrier) for carrier in carriers),
+            {"match": {"prefix": "/"}, **_to(UNKNOWN_CLUSTER)},
+        ]
+    )
+    plugins = [
+        _specifier("end of a tunnel", connect_source()),
+        _specifier("known tunnel", known_source(TUNNEL_OUT_CLUSTER, "connect@")),
+    ]
     return {
-        "route_config": routes,
+        **_routes("fallback", [everything], cluster_specifier_plugins=plugins),
         "common_http_protocol_options": {**COMMON_DOWNSTREAM, "max_requests_per_connection": _REQUESTS_MAX},
     }
 
 
-def unknown_routes(outbound_port: int) -> Json:
-    """Return the routes of requests to hosts whose cluster the sidecar does not have (yet)."""
-    known = {"cluster_specifier_plugin": "known host", "timeout": "0s"}
-    everything = {
-        "name": "everything",
-        "domains": ["*"],
-        "routes": [
-            {"match": {"prefix": "/", "dynamic_metadata": [_noted(OUT)]}, "route": known},
-            {"match": {"prefix": "/"}, "route": {"cluster_header": ":authority", "timeout": "0s"}},
-        ],
-    }
-    routes = {
-        "name": UNKNOWN_LISTENER,
-        "cluster_specifier_plugins": [_specifier("known host", known_source(outside_cluster()["name"]))],
-        "virtual_hosts": [itself(outbound_port), everything],
-        "typed_per_filter_config": {TIMEOUT_FILTER: _enabled()},
-    }
-    return {"route_config": routes}
+def unknown_listener(manager: Callable[..., Json], outbound_port: int) -> Json:
+    """Return the listener of requests to hosts whose cluster the sidecar does not have (yet).
 
-
-def asking_filters(*, by_dns: bool = True, disabled: bool = True) -> list[Json]:
-    """Return the filters that ask the control plane where a host is, and go on if it does not say.
+    It has the control plane asked for the cluster.
 
     Args:
-        by_dns: Whether the way out is where DNS says, so that there is none for hosts that it does not know.
-        disabled: Whether they act only on routes that switch them on.
+        manager: Makes a connection manager of a name, routes, and filters in front of its own.
+        outbound_port: Where the application sends its requests.
     """
+    known = {"cluster_specifier_plugin": "known host", "timeout": "0s"}
+    answered = {"match": {"prefix": "/", "dynamic_metadata": [_noted(OUT)]}, "route": known}
+    hosts = [itself(outbound_port), _everything([answered, _by_authority()])]
+    plugins = [_specifier("known host", known_source(_NO_ANSWER_CLUSTER))]
+    routes = _routes(UNKNOWN_LISTENER, hosts, cluster_specifier_plugins=plugins, **_TIMED)
+    asked = _lua(WAY_OUT_FILTER, asked_source())
+    return internal_listener(UNKNOWN_LISTENER, manager(UNKNOWN_LISTENER, routes, [_clock(), _ask(), asked]))
+
+
+def no_answer_listener(manager: Callable[..., Json], *, by_dns: bool) -> Json:
+    """Return the listener of requests whose host the control plane has not named in time.
+
+    They go where they would go without Detour; where there is no such place, they wait on.
+
+    Args:
+        manager: Makes a connection manager of a name, routes, and filters in front of its own.
+        by_dns: Whether they would go where DNS says, rather than where they were sent.
+    """
+    out = {"match": {"prefix": "/", "dynamic_metadata": [_noted(OUT)]}, **_to(outside_cluster()["name"])}
+    known = {"match": {"prefix": "/"}, **_to(outside_cluster()["name"])}
+    everything = _everything([out, _by_authority()] if by_dns else [known])
+    marked = {"header": {"key": NO_ANSWER_HEADER, "value": "1"}}
+    everything["response_headers_to_add"] = [marked]
+    filters = [_way_out(), forward_proxy()] if by_dns else []
+    return internal_listener(
+        NO_ANSWER_LISTENER,
+        manager(NO_ANSWER_LISTENER, _routes(NO_ANSWER_LISTENER, [everything], **_TIMED), filters),
+    )
+
+
+def tunnel_filters() -> list[Json]:
+    """Return the filters of CONNECT requests, which only their routes switch on."""
+    return [{**one, "disabled": True} for one in (_clock(), _ask(), _way_out())]
+
+
+def _clock() -> Json:
+    return _lua(CLOCK_FILTER, clock_source())
+
+
+def _ask() -> Json:
     odcds = {"source": {"ads": {}, "resource_api_version": "V3"}, "timeout": f"{PATIENCE_MS / 1000}s"}
-    filters = [
-        _lua(CLOCK_FILTER, clock_source()),
-        {**http_filter(ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds=odcds), "name": ASK_FILTER},
-        _lua(WAY_OUT_FILTER, way_out_source(PATIENCE_MS, _RESOLVER_CLUSTER if by_dns else "")),
-    ]
-    return [{**one, "disabled": True} for one in filters] if disabled else filters
+    return {**http_filter(ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds=odcds), "name": ASK_FILTER}
+
+
+def _way_out() -> Json:
+    return _lua(WAY_OUT_FILTER, way_out_source(_RESOLVER_CLUSTER))
 
 
 def internal_listener(name: str, manager: Json) -> Json:
@@ -153,19 +173,16 @@ def internal_listener(name: str, manager: Json) -> Json:
 
 def resolver_listener() -> Json:
     """Return the listener that answers 204 to a request whose host DNS knows, and connects to nobody."""
-    route = {"match": {"prefix": "/"}, "route": {"cluster": TUNNEL_OUT_CLUSTER}}
-    routes = {
-        "name": RESOLVER_LISTENER,
-        "virtual_hosts": [{"name": RESOLVER_LISTENER, "domains": ["*"], "routes": [route]}],
-    }
+    routes = _routes(RESOLVER_LISTENER, [_everything([{"match": {"prefix": "/"}, **_to(TUNNEL_OUT_CLUSTER)}])])
     filters = [forward_proxy(), _lua(LUA_FILTER, resolved_source())]
-    return internal_listener(RESOLVER_LISTENER, connection_manager(RESOLVER_LISTENER, filters, route_config=routes))
+    return internal_listener(RESOLVER_LISTENER, connection_manager(RESOLVER_LISTENER, filters, **routes))
 
 
 def fail_open_clusters() -> Sequence[Json]:
     """Return the clusters that all this needs."""
     return (
         _internal(UNKNOWN_CLUSTER, UNKNOWN_LISTENER),
+        _internal(_NO_ANSWER_CLUSTER, NO_ANSWER_LISTENER),
         _internal(_MESH_CLUSTER, TUNNEL_LISTENER),
         _internal(_RESOLVER_CLUSTER, RESOLVER_LISTENER),
         _tunnel_out(),
@@ -246,6 +263,18 @@ def _maybe_overrides(header: Json) -> Json:
     }
 
 
+def _routes(name: str, virtual_hosts: list[Json], **more: object) -> Json:
+    return {"route_config": {"name": name, "virtual_hosts": virtual_hosts, **more}}
+
+
+def _everything(routes: list[Json]) -> Json:
+    return {"name": "everything", "domains": ["*"], "routes": routes}
+
+
+def _by_authority() -> Json:
+    return {"match": {"prefix": "/"}, "route": {"cluster_header": ":authority", "timeout": "0s"}}
+
+
 def _to(cluster: str) -> Json:
     return {"route": {"cluster": cluster, "timeout": "0s"}}
 
@@ -267,3 +296,7 @@ def _enabled(config: Json | None = None) -> Json:
 def _lua(name: str, source: str) -> Json:
     made = http_filter(LUA_FILTER, "lua.v3.Lua", default_source_code={"inline_string": source})
     return {**made, "name": name}
+
+
+_TIMED: Final[Json] = {"typed_per_filter_config": {TIMEOUT_FILTER: _enabled()}}
+"""Services' timeouts hold here too."""

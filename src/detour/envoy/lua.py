@@ -69,15 +69,19 @@ def clock_source() -> str:
 
 
 @cache
-def way_out_source(patience: int, resolver: str = "") -> str:
-    """Return the code that lets a request go on without the control plane's answer.
+def asked_source() -> str:
+    """Return the code that has a request take its route anew, once the control plane has been asked."""
+    return _code("asked.lua")
+
+
+@cache
+def way_out_source(resolver: str) -> str:
+    """Return the code that lets a request go on without the control plane's answer, if DNS knows its host.
 
     Args:
-        patience: How many milliseconds the control plane is given.
-        resolver: The cluster that says whether DNS knows a host; without it, all requests may go on.
+        resolver: The cluster that says whether DNS knows a host.
     """
-    asking = f'DETOUR_RESOLVER = "{resolver}"\n' if resolver else ""
-    return f"DETOUR_PATIENCE = {patience}\n{asking}" + _code("way_out.lua")
+    return f'DETOUR_RESOLVER = "{resolver}"\n' + _code("way_out.lua")
 
 
 @cache
@@ -89,7 +93,7 @@ def resolved_source() -> str:
 @cache
 def closed_source() -> str:
     """Return the code that tells requests with overrides from those that only look like it."""
-    return _code("strip.lua") + _code("opentracing.lua") + _code("closed.lua")
+    return _code("member.lua") + _code("opentracing.lua") + _code("closed.lua")
 
 
 @cache

@@ -89,6 +89,12 @@ OUTSIDE_LISTENER: Final = "outside"
 UNKNOWN_LISTENER: Final = "unknown"
 """The internal listener for requests to hosts whose cluster the sidecar does not have (yet)."""
 
+NO_ANSWER_LISTENER: Final = "no-answer"
+"""The internal listener for those of them whose host the control plane has not named in time."""
+
+NO_ANSWER_HEADER: Final = "x-detour-no-answer"
+"""The response header by which the former knows about the latter; it gets no further."""
+
 RESOLVER_LISTENER: Final = "resolver"
 """The internal listener that says whether DNS knows a host."""
 

@@ -84,18 +84,25 @@ def with_hosts(table: route_pb2.RouteConfiguration, hosts: Iterable[str]) -> rou
     A request to one of them differs from others only in the route that it takes without overrides.
     """
     (everything,) = table.virtual_hosts
-    rest = [one for one in everything.routes[1:] if one.name != _NO_AT]
     for host in hosts:
         made = table.virtual_hosts.add(name=host, domains=[host])
-        straight = made.routes.add()
-        straight.CopyFrom(everything.routes[0])
-        straight.ClearField("route")
-        straight.route.CopyFrom(components_pb2.RouteAction(cluster=host, timeout=UNLIMITED))
-        # The second match is of names with an @.
-        del straight.match.headers[1:2]
-        switch_off(straight, ON_DEMAND_FILTER)
-        made.routes.extend(rest)
+        for one in everything.routes:
+            if one.route.cluster_specifier_plugin == _KNOWN:
+                made.routes.append(_straight(one, host))
+            elif one.name != _NO_AT:
+                made.routes.append(one)
     return table
+
+
+def _straight(plain: components_pb2.Route, host: str) -> components_pb2.Route:
+    """Return the route of requests without overrides to a host that is known, and therefore has no @."""
+    made = components_pb2.Route()
+    made.CopyFrom(plain)
+    made.route.CopyFrom(components_pb2.RouteAction(cluster=host, timeout=UNLIMITED))
+    del made.match.headers[:]
+    made.match.headers.extend(one for one in plain.match.headers if one.name != ":authority")
+    switch_off(made, ON_DEMAND_FILTER)
+    return made
 
 
 def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
