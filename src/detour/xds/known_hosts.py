@@ -1,8 +1,8 @@
 """The hosts that a sidecar's route table names: services whose clusters the sidecar has.
 
 A request to one of them takes the shortest way: its route names the cluster, and Envoy does not look whether it
-is there. So a host is named only after the sidecar has acknowledged its cluster and its endpoints, and only while it
-is a service of the mesh: clusters of services are never withdrawn.
+is there. So a host is named only after the sidecar has acknowledged its cluster and its endpoints, and only while
+it is a service of the mesh: clusters of services are never withdrawn.
 
 Invariant: pure. A table that a reconnecting sidecar brings along is believed to name what the sidecar has.
 """
