@@ -16,7 +16,9 @@ import (
 
 // Analyzer reports calls that start anew where the request's context is at hand: context.Background and context.TODO,
 // and net/http's functions that take none, in a function with a parameter of type context.Context or *http.Request,
-// the goroutines and closures in it included. Tests and generated files are left out.
+// the goroutines and closures in it included. It reports what a handler starts and does not wait for under the
+// request's context, which is cancelled by then, and clients and servers that carry nothing: http.DefaultClient, an
+// http.Client on net/http's own transport, gRPC without otelgrpc. Tests and generated files are left out.
 //
 // What is meant to be nobody's request says so, on the call's line or the one above: //detour:detached and a reason.
 var Analyzer = &analysis.Analyzer{
@@ -59,22 +61,28 @@ func (v visitor) Visit(node ast.Node) ast.Visitor {
 	switch node := node.(type) {
 	case *ast.FuncDecl:
 		v.context = contextOf(v.pass, node.Type)
+		v.checkHandler(node.Type, node.Body)
 	case *ast.FuncLit:
 		if own := contextOf(v.pass, node.Type); own != "" {
 			v.context = own
 		}
+		v.checkHandler(node.Type, node.Body)
 	case *ast.CallExpr:
 		if v.context != "" {
 			v.check(node)
 		}
+		v.checkGRPC(node)
+	case *ast.CompositeLit:
+		v.checkClient(node)
+	case *ast.SelectorExpr:
+		v.checkDefaultClient(node)
 	}
 	return v
 }
 
 func (v visitor) check(call *ast.CallExpr) {
-	line := v.pass.Fset.Position(call.Pos()).Line
 	name := calledName(v.pass, call)
-	if name == "" || v.allowed[line] || v.allowed[line-1] {
+	if name == "" || v.isAllowed(call) {
 		return
 	}
 	short := name[strings.LastIndex(name, "/")+1:]
@@ -83,6 +91,12 @@ func (v visitor) check(call *ast.CallExpr) {
 	} else if name == "context.Background" || name == "context.TODO" {
 		v.pass.Reportf(call.Pos(), "%s drops the request's overrides: pass %s on, or context.WithoutCancel(%[2]s) to what outlives the request", short, v.context)
 	}
+}
+
+// isAllowed says whether a comment on the line, or the one above, says that this is nobody's request.
+func (v visitor) isAllowed(node ast.Node) bool {
+	line := v.pass.Fset.Position(node.Pos()).Line
+	return v.allowed[line] || v.allowed[line-1]
 }
 
 // calledName returns path and name of the function that is called: net/http.Get, also for http.Client's method.

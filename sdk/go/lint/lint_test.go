@@ -9,5 +9,5 @@ import (
 )
 
 func TestDroppedContextsAreFound(t *testing.T) {
-	analysistest.Run(t, analysistest.TestData(), lint.Analyzer, "a")
+	analysistest.Run(t, analysistest.TestData(), lint.Analyzer, "a", "b")
 }

@@ -86,7 +86,8 @@ function serve(arrived: Arrived, args: unknown[], run: () => boolean): boolean {
   const under = contextOf(headers, scope);
   const emitters = [arrived, args[1]].filter(isEmitter);
   for (const emitter of emitters) keepUnder(emitter, under, scope);
-  emitters.at(-1)?.once("close", () => scope.complete());
+  // Other listeners, and those of the request's own close, are still to come.
+  emitters.at(-1)?.once("close", () => setImmediate(() => scope.complete()));
   return context.with(under, run);
 }
 
