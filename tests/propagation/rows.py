@@ -251,18 +251,26 @@ def _via(service: Service, *clients: str) -> Service:
 
 
 _NODE: Final = ("fetch", "axios", *_GRPC, "amqplib", "amqplib get")
+_NODE_LATE: Final = tuple(_late("lazy body", "finish", "close", client="fetch"))
+_FASTIFY_HOOKS: Final = tuple(_late("onSend", "onResponse", client="fetch"))
+_NODE_OUTLIVING: Final = tuple(_outliving("fetch", "setTimeout", "setInterval"))
 
 
-def _node(name: str, server: str, *clients: str, entry: str = "", broker: str = "") -> Service:
+def _node(name: str, server: str, *clients: str, entry: str = "", broker: str = "", traced: bool = True) -> Service:
     command = ("node", str(_HERE / "typescript" / "dist" / "main.js"))
-    return Service(name, command, clients, entry, "", broker, "TypeScript", (("SERVER", server),))
+    variables = (("SERVER", server), ("TRACED", "on" if traced else ""), *AFTER_RESPONSE)
+    return Service(name, command, clients, entry, "", broker, "TypeScript", variables)
 
 
 _GO: Final = ("net-http", *_GRPC, "amqp091")
+_GO_LATE: Final = tuple(_late("lazy body", "defer", client="net-http"))
+_GO_OUTLIVING: Final = tuple(_outliving("net-http", "AfterFunc"))
 
 
-def _go(name: str, server: str, *clients: str, entry: str = "", broker: str = "") -> Service:
-    return Service(name, (str(_HERE / "go" / "dist" / "service"), server), clients, entry, "", broker, "Go")
+def _go(name: str, server: str, *clients: str, entry: str = "", broker: str = "", traced: bool = True) -> Service:
+    command = (str(_HERE / "go" / "dist" / "service"), server)
+    variables = (("TRACED", "on" if traced else ""), *AFTER_RESPONSE)
+    return Service(name, command, clients, entry, "", broker, "Go", variables)
 
 
 SECTIONS: Final = {
@@ -272,14 +280,29 @@ SECTIONS: Final = {
         *(_via(queue, *_ASYNC, *_ASYNC_PRODUCERS) for queue in _QUEUES_WITH_COROUTINES),
     ),
     "Go": (
-        _go("net/http", "net/http", *_GO),
-        *(_go(f"grpc-go, {kind}", "grpc-go", *_GO, entry=kind) for kind in _GRPC),
+        _go("net/http", "net/http", *_GO, *_GO_LATE, *_GO_OUTLIVING),
+        _go("net/http, not traced", "net/http", "net-http", *_GO_LATE, *_GO_OUTLIVING, traced=False),
+        *(
+            _go(f"grpc-go, {kind}", "grpc-go", *_GO, *_late("defer", client="net-http"), *_GO_OUTLIVING, entry=kind)
+            for kind in _GRPC
+        ),
         _go("amqp091-go", "net/http", *(f"amqp091{VIA}{client}" for client in _GO), broker="RabbitMQ"),
     ),
     "TypeScript": (
-        _node("Express", "express", *_NODE, "worker thread"),
-        _node("Fastify", "fastify", *_NODE, "worker thread"),
-        *(_node(f"grpc-js, {kind}", "grpc-js", *_NODE, entry=kind) for kind in _GRPC),
+        _node("Express", "express", *_NODE, "worker thread", *_NODE_LATE, *_NODE_OUTLIVING),
+        _node("Fastify", "fastify", *_NODE, "worker thread", *_NODE_LATE, *_FASTIFY_HOOKS, *_NODE_OUTLIVING),
+        _node("node:http", "node:http", *_NODE, *_NODE_LATE, *_NODE_OUTLIVING),
+        *(
+            _node(
+                f"{name}, not traced", server, "fetch", "axios", *_GRPC, *_NODE_LATE, *_NODE_OUTLIVING, traced=False
+            )
+            for name, server in (("Express", "express"), ("Fastify", "fastify"))
+        ),
+        *(_node(f"grpc-js, {kind}", "grpc-js", *_NODE, *_NODE_OUTLIVING, entry=kind) for kind in _GRPC),
+        *(
+            _node(f"grpc-js, {kind}, not traced", "grpc-js", "fetch", *_GRPC, entry=kind, traced=False)
+            for kind in _GRPC
+        ),
         *(
             _node(queue, "node:http", *(f"{queue}{VIA}{client}" for client in _NODE), broker="RabbitMQ")
             for queue in ("amqplib", "amqplib get")

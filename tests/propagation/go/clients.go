@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	detour "detour.dev/sdk/go"
 )
 
 const connectionsMax = 64
@@ -34,7 +36,7 @@ func newClients() (map[string]call, error) {
 func byHTTP() call {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = connectionsMax
-	client := http.Client{Transport: otelhttp.NewTransport(transport)}
+	client := http.Client{Transport: wrapped(transport)}
 	return func(ctx context.Context, number string) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, os.Getenv("SINK_HTTP")+"/"+number, nil)
 		if err != nil {
@@ -50,6 +52,16 @@ func byHTTP() call {
 		}
 		return nil
 	}
+}
+
+func wrapped(transport http.RoundTripper) http.RoundTripper {
+	if hasSDK() {
+		transport = detour.Transport(transport)
+	}
+	if os.Getenv("TRACED") == "" {
+		return transport
+	}
+	return otelhttp.NewTransport(transport)
 }
 
 func byUnary(connection *grpc.ClientConn) call {

@@ -46,13 +46,17 @@ func (r *relay) errand(ctx context.Context, errand string) error {
 		if !ok {
 			return fmt.Errorf("%q is no client here", name)
 		}
-		told := number
-		if len(names) > 1 {
-			told = fmt.Sprintf("%s.%d", number, place)
-		}
-		if err := call(ctx, told); err != nil {
+		if err := call(ctx, ownNumber(number, place, len(names))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ownNumber is what one of several clients is told.
+func ownNumber(number string, place, clients int) string {
+	if clients == 1 {
+		return number
+	}
+	return fmt.Sprintf("%s.%d", number, place)
 }

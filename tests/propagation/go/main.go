@@ -1,7 +1,8 @@
 // A service that overrides enter, and that calls on. Its argument is how it serves: net/http or grpc-go. With
-// AMQP_URL there is a queue, too, whose handler is this service again.
+// AMQP_URL there is a queue, too, whose handler is this service again. With "dial TARGET WORDS" it makes one call by
+// gRPC through a sidecar.
 //
-// PORT, GRPC_PORT, SINK_HTTP, SINK_GRPC, AMQP_URL, QUEUE and DETOUR_SDK are as the suite's driver says.
+// TRACED is empty where net/http is not traced; PORT, GRPC_PORT, SINK_HTTP, SINK_GRPC, AMQP_URL, QUEUE and DETOUR_SDK are as the suite's driver says.
 package main
 
 import (
@@ -17,6 +18,12 @@ import (
 func main() {
 	log.SetFlags(0)
 	setUp()
+	if len(os.Args) > 2 && os.Args[1] == "dial" {
+		if err := dial(os.Args[2], os.Args[3:]...); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	clients, err := newClients()
 	if err != nil {
 		log.Fatal(err)

@@ -55,7 +55,8 @@ func consumed(connection *amqp.Connection, queue string) (<-chan amqp.Delivery, 
 }
 
 func (r *relay) handle(delivery amqp.Delivery) {
-	ctx := context.Background()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	if hasSDK() {
 		ctx = detour.ExtractTable(ctx, delivery.Headers)
 	}

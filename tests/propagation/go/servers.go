@@ -12,17 +12,30 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	detour "detour.dev/sdk/go"
 )
 
 func serveHTTP(relay *relay) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
 	mux.HandleFunc("GET /{clients}/{number}", func(w http.ResponseWriter, r *http.Request) {
-		if err := relay.request(r.Context(), r.PathValue("clients"), r.PathValue("number")); err != nil {
+		clients, number := r.PathValue("clients"), r.PathValue("number")
+		if relay.serveLate(w, r, clients, number) {
+			return
+		}
+		if err := relay.request(r.Context(), clients, number); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
-	return http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), otelhttp.NewHandler(mux, "relay"))
+	var handler http.Handler = mux
+	if os.Getenv("TRACED") != "" {
+		handler = otelhttp.NewHandler(mux, "relay")
+	}
+	if hasSDK() {
+		handler = detour.Handler(handler)
+	}
+	return http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), handler)
 }
 
 func serveGRPC(relay *relay) error {
@@ -42,6 +55,15 @@ type relayServer struct {
 // handle calls on for one message, whose value is clients/number.
 func (s *relayServer) handle(ctx context.Context, message *wrapperspb.StringValue) error {
 	clients, number, _ := strings.Cut(message.GetValue(), "/")
+	way, behind, _ := strings.Cut(clients, via)
+	switch way {
+	case "defer":
+		defer s.relay.called(ctx, behind+"/"+number)
+		return nil
+	case "outliving":
+		s.relay.outlive(ctx, behind, number)
+		return nil
+	}
 	return s.relay.request(ctx, clients, number)
 }
 

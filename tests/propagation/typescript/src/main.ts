@@ -1,8 +1,8 @@
 /**
  * A service that overrides enter, and that calls on: `SERVER` is `express`, `fastify`, `grpc-js`, or `node:http`.
  *
- * `PORT`, `GRPC_PORT`, `SINK_HTTP`, `SINK_GRPC`, `AMQP_URL`, `QUEUE` and `DETOUR_SDK` are as the suite's driver
- * says.
+ * `TRACED` is empty where nothing is traced; `PORT`, `GRPC_PORT`, `SINK_HTTP`, `SINK_GRPC`, `AMQP_URL`, `QUEUE` and
+ * `DETOUR_SDK` are as the suite's driver says.
  */
 
 import "./setup"; // Before any library that is instrumented.
