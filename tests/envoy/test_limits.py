@@ -68,8 +68,8 @@ async def _port(mesh: MeshUnderTest, way: str, endpoint: Endpoint) -> int:
 
 
 @asynccontextmanager
-async def _grpc_server(unary: Callable) -> AsyncIterator[Endpoint]:
-    server = grpc.aio.server()
+async def _grpc_server(unary: Callable, *options: tuple[str, int]) -> AsyncIterator[Endpoint]:
+    server = grpc.aio.server(options=options)
     methods = {"Unary": grpc.unary_unary_rpc_method_handler(unary)}
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Held", methods)])
     port = server.add_insecure_port("127.0.0.1:0")
@@ -99,6 +99,22 @@ async def test_as_many_calls_on_one_connection(mesh: MeshUnderTest) -> None:
             async with asyncio.timeout(20):
                 answers = await asyncio.gather(*(call(b"a", metadata=metadata) for _ in range(MANY)))
     assert answers == [b"a"] * MANY
+
+
+async def test_a_server_that_takes_a_hundred_calls_at_once_gets_them_all(mesh: MeshUnderTest) -> None:
+    """As many servers do on one connection, and say so when it has begun: the others take another one."""
+
+    async def unary(request: bytes, _context) -> bytes:
+        await asyncio.sleep(0.01)
+        return request
+
+    async with _grpc_server(unary, ("grpc.max_concurrent_streams", 100)) as endpoint:
+        mesh.apply(ServiceApplied(Service("few", (endpoint,), Protocol.HTTP2)))
+        caller = await mesh.sidecar()
+        options = [("grpc.default_authority", "few"), ("grpc.enable_http_proxy", 0)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{caller.port}", options=options) as channel:
+            call = channel.unary_unary("/test.Held/Unary")
+            assert await asyncio.gather(*(call(b"a") for _ in range(500))) == [b"a"] * 500
 
 
 @pytest.mark.parametrize("more", ["", OVERRIDE], ids=["baseline", "deployment"])

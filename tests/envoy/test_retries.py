@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest_asyncio
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import StreamEnded
 
-from detour.mesh import Endpoint, RetryPolicy, Service, ServiceApplied
+from detour.mesh import Endpoint, Protocol, RetryPolicy, Service, ServiceApplied
 from parts import Client, MeshUnderTest
 from wire import OK, connected, listening, read_request
 
@@ -79,12 +82,45 @@ async def test_a_body_is_sent_again_with_its_request(ways: Ways) -> None:
     assert all(seen.endswith(body.encode()) for seen in ways.stale.seen if seen != b"lost")
 
 
+async def test_a_body_that_is_too_large_to_be_kept_passes(mesh: MeshUnderTest, caller: Client) -> None:
+    """It is only not sent again."""
+    answer = await caller.put("http://users/", content=b"a" * 5_000_000)
+    assert answer.json()["length"] == 5_000_000
+
+
 async def test_a_request_that_an_application_may_have_seen_is_not_repeated(ways: Ways) -> None:
     """What POST does may be done by then, although no answer has come."""
     for way in WAYS:
         for method in ("POST", "PATCH", "ANYTHING"):
             await ways.statuses(way, method)
             assert len(ways.stale.seen) == 6
+
+
+async def test_what_an_http2_server_has_not_processed_is_sent_again(mesh: MeshUnderTest, caller: Client) -> None:
+    """Also POST, as every gRPC call is: GOAWAY says which requests the server has seen."""
+    connections = 0
+
+    async def going_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        server = H2Connection(H2Configuration(client_side=False))
+        server.initiate_connection()
+        answered = 0
+        while data := await reader.read(65536):
+            for event in server.receive_data(data):
+                if isinstance(event, StreamEnded) and not answered:
+                    server.send_headers(event.stream_id, [(":status", "200")], end_stream=True)
+                    answered = event.stream_id
+                elif isinstance(event, StreamEnded):
+                    server.close_connection(last_stream_id=answered)
+                    writer.write(server.data_to_send())
+                    return
+            writer.write(server.data_to_send())
+
+    async with listening(going_away) as endpoint:
+        mesh.apply(ServiceApplied(Service("away", (endpoint,), Protocol.HTTP2)))
+        statuses = [(await caller.post("http://away/", content=b"a")).status_code for _ in range(4)]
+    assert (statuses, connections) == ([200] * 4, 4)
 
 
 async def test_an_idle_connection_is_closed_before_its_server_does(mesh: MeshUnderTest, caller: Client) -> None:

@@ -221,9 +221,10 @@ async def test_an_override_reaches_the_deployment(pod: Pod) -> None:
     assert (await pod.curl(*to_users))["instance"] == "users-1"
 
 
-async def test_http2_with_prior_knowledge_is_http(pod: Pod) -> None:
-    """As gRPC speaks it."""
-    options = ("--http2-prior-knowledge", "-H", OVERRIDE, *at("users", NOWHERE))
+@pytest.mark.parametrize("version", ["--http2-prior-knowledge", "--http1.0"])
+async def test_other_versions_are_http_too(pod: Pod, version: str) -> None:
+    """HTTP/2 as gRPC speaks it, and HTTP/1.0 as nginx does."""
+    options = (version, "-H", OVERRIDE, *at("users", NOWHERE))
     assert (await pod.curl("http://users/", *options))["instance"] == "users-pr-42"
 
 

@@ -65,7 +65,12 @@ RESET_RETRIES: Final[Json] = {
 just when Envoy sends on it. Only of those that may be repeated; of all others there is no retry at all."""
 
 HTTP1_UPSTREAM: Final[Json] = {"enable_trailers": True, "header_key_format": _CASE}
-HTTP2_UPSTREAM: Final[Json] = {"allow_connect": True}
+HTTP2_UPSTREAM: Final[Json] = {
+    "allow_connect": True,
+    # The least that common servers allow; more go on another connection. A server resets what comes above its limit
+    # before Envoy knows that, unlike clients, which wait until it has told them.
+    "max_concurrent_streams": 100,
+}
 COMMON_UPSTREAM: Final[Json] = {
     "max_headers_count": _HEADERS_MAX,
     "max_response_headers_kb": _HEADERS_KB_MAX,
