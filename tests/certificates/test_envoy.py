@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import grpc
+import httpx
 from cryptography import x509
 
 from certificates.conftest import TERMS, applied
@@ -15,7 +16,7 @@ from detour.certificates.identity import detour_server, namespace_of, sidecar
 from detour.certificates.material import Serving, material_of
 from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
 from detour.envoy.identity import ClientTls, sds_files
-from parts import free_port
+from parts import free_port, http_instance
 
 DEADLINE = 30
 DAY = timedelta(days=1)
@@ -124,5 +125,31 @@ async def test_an_envoy_goes_through_a_change_of_authority(tmp_path, now):
             second = x509.load_pem_x509_certificate(secrets.sidecar["tls.crt"])
             assert second.issuer != first.issuer
             await until(lambda: plane.peers[-1] == ("shop", second.serial_number))
+        finally:
+            await process.stop()
+
+
+async def test_an_envoy_whose_certificate_is_not_made_yet_serves_all_the_same(tmp_path, now):
+    """A pod starts before its namespace has a certificate; its sidecar connects as soon as there is one."""
+    secrets, plane = Secrets(), ControlPlane()
+    secrets.keep(now)
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    tls = ClientTls(str(folder), "detour.detour.svc")
+    files = {name: text.encode() for name, text in sds_files(tls).items()}
+    mount(folder, files)
+    async with served(plane, Serving(material_of(secrets.server))) as port, http_instance("users-1") as users:
+        ports = {name: free_port() for name in ("outbound_port", "admin_port")}
+        envoy = Sidecar("users", "users-1", control_plane=f"127.0.0.1:{port}", tls=tls, **ports)
+        process = start_envoy(sidecar_bootstrap(envoy), tmp_path / "envoy.log")
+        try:
+            await process.ready()
+            proxy = f"http://127.0.0.1:{ports['outbound_port']}"
+            async with httpx.AsyncClient(proxy=proxy, timeout=20, trust_env=False) as client:
+                answer = await client.get(f"http://users.localhost:{users.port}/")
+            assert answer.json()["instance"] == "users-1"
+            assert plane.peers == []
+            mount(folder, secrets.sidecar | files)
+            await until(lambda: plane.peers)
         finally:
             await process.stop()

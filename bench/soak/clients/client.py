@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from functools import cache
 from typing import Any
 
@@ -79,11 +80,11 @@ def by_curl() -> Callable[[Json], Json]:
     return send
 
 
-async def by_aiohttp() -> Callable[[Json], Awaitable[Json]]:
+async def by_aiohttp(stack: AsyncExitStack) -> Callable[[Json], Awaitable[Json]]:
     """Send with aiohttp, without cookies."""
     import aiohttp  # noqa: PLC0415  as above
 
-    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+    session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
 
     async def send(request: Json) -> Json:
         proxy = _address(request) if request["proxied"] else None
@@ -94,8 +95,8 @@ async def by_aiohttp() -> Callable[[Json], Awaitable[Json]]:
     return send
 
 
-async def by_httpx() -> Callable[[Json], Awaitable[Json]]:
-    """Send with httpx, without cookies, over HTTP/1.1."""
+async def by_httpx(_stack: AsyncExitStack) -> Callable[[Json], Awaitable[Json]]:
+    """Send with httpx over HTTP/1.1; it keeps cookies, so that each link has a client of its own."""
     import httpx  # noqa: PLC0415  as above
 
     @cache
@@ -103,15 +104,18 @@ async def by_httpx() -> Callable[[Json], Awaitable[Json]]:
         return httpx.AsyncClient(proxy=proxy or None, timeout=_SECONDS, trust_env=False, follow_redirects=True)
 
     async def send(request: Json) -> Json:
-        one = client(_address(request) if request["proxied"] else "")
-        answer = await one.get(_target(request), headers=request["headers"])
-        one.cookies.clear()
+        if "detour=" in request["url"]:
+            async with httpx.AsyncClient(timeout=_SECONDS, trust_env=False, follow_redirects=True) as fresh:
+                answer = await fresh.get(_target(request))
+        else:
+            one = client(_address(request) if request["proxied"] else "")
+            answer = await one.get(_target(request), headers=request["headers"])
         return {"status": answer.status_code, "body": answer.text}
 
     return send
 
 
-async def by_http10() -> Callable[[Json], Awaitable[Json]]:
+async def by_http10(_stack: AsyncExitStack) -> Callable[[Json], Awaitable[Json]]:
     """Send HTTP/1.0, as nginx does to what it stands in front of."""
 
     async def send(request: Json) -> Json:
@@ -122,6 +126,9 @@ async def by_http10() -> Callable[[Json], Awaitable[Json]]:
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             writer.write(f"GET /{path} HTTP/1.0\r\n{lines}\r\n".encode())
             head, _, body = (await asyncio.wait_for(reader.read(), _SECONDS)).decode().partition("\r\n\r\n")
+        except ConnectionResetError:
+            # What waits to be accepted when a server stops listening is reset by the kernel: nobody has taken it.
+            return {"error": "refused"}
         finally:
             writer.close()
         return {"status": int(head.split(" ")[1]), "body": body} if head else {"error": "closed without an answer"}
@@ -129,7 +136,7 @@ async def by_http10() -> Callable[[Json], Awaitable[Json]]:
     return send
 
 
-async def by_grpc() -> Callable[[Json], Awaitable[Json]]:
+async def by_grpc(_stack: AsyncExitStack) -> Callable[[Json], Awaitable[Json]]:
     """Send a gRPC call to the service greeter, with the baggage of a request to users."""
     import grpc  # noqa: PLC0415  as above
 
@@ -152,7 +159,7 @@ async def by_grpc() -> Callable[[Json], Awaitable[Json]]:
     return send
 
 
-async def by_websocket() -> Callable[[Json], Awaitable[Json]]:
+async def by_websocket(_stack: AsyncExitStack) -> Callable[[Json], Awaitable[Json]]:
     """Open a WebSocket to the service chat, whose first message says who it is."""
     from websockets.asyncio.client import connect  # noqa: PLC0415  as above
     from websockets.exceptions import InvalidStatus  # noqa: PLC0415  as above
@@ -181,13 +188,18 @@ _ASYNC = {
 
 async def main(library: str, concurrency: int) -> None:
     """Send what comes, so many at a time, until there is no more."""
+    async with AsyncExitStack() as stack:
+        await _serve(library, concurrency, stack)
+
+
+async def _serve(library: str, concurrency: int, stack: AsyncExitStack) -> None:
     if library in _BLOCKING:
         blocking, pool = _BLOCKING[library](), ThreadPoolExecutor(concurrency)
 
         async def send(request: Json) -> Json:
             return await asyncio.get_running_loop().run_in_executor(pool, blocking, request)
     else:
-        send = await _ASYNC[library]()  # type: ignore[assignment]
+        send = await _ASYNC[library](stack)  # type: ignore[assignment]
     reader = asyncio.StreamReader(limit=2**22)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

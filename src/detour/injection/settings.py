@@ -29,8 +29,7 @@ class Settings:
         refusal: Why the cluster does not admit this pod with transparent mode's init container: `auto` then means
             explicit mode, and the pod's owner is warned. Empty where it does.
         control_plane: `host:port` of the control plane's ADS, as pods reach it.
-        tls: Whether sidecars and the control plane prove to each other who they are. Pods then wait for the Secret
-            before they start.
+        tls: Whether sidecars and the control plane prove to each other who they are.
         tls_secret: The Secret with `tls.crt`, `tls.key` and `ca.crt`, in each pod's own namespace.
         tls_server_name: The DNS name in the control plane's certificate; by default its host.
         native: Whether the cluster has native sidecar containers (Kubernetes 1.29).

@@ -108,14 +108,17 @@ def redirect_container(chosen: Plan, settings: Settings) -> Json:
 
 
 def tls_volume(settings: Settings) -> Json:
-    """Return the volume with the sidecar's identity; a pod does not start before its Secret is there.
+    """Return the volume with the sidecar's identity.
+
+    A pod starts also where its Secret is not made yet: its sidecar then serves as without a control plane, and
+    connects when the Secret is there.
 
     Envoy wants two small files beside the certificates (`sds_files`). They come from annotations of the pod, so
     that no ConfigMap has to be where the pod is.
     """
     secret = {
         "name": settings.tls_secret,
-        "optional": False,
+        "optional": True,
         "items": [{"key": key, "path": key} for key in ("tls.crt", "tls.key", "ca.crt")],
     }
     files = [
