@@ -17,10 +17,12 @@ from detour.cli.scenario_text import expiry, read, written
 def run(server, here, monkeypatch):
     """Run a command of `detour scenario` against the server, as ana unless told otherwise."""
 
-    def scenario(*arguments: str, by: str = "ana"):
+    def scenario(*arguments: str, by: str = "ana", force: bool = True):
         monkeypatch.setenv("DETOUR_SERVER", server.url)
         monkeypatch.setenv("DETOUR_USER", by)
-        return here("scenario", *arguments)
+        # Most deployments of this module are names alone.
+        forced = ["--force"] if force and arguments[0] in {"save", "edit"} else []
+        return here("scenario", *arguments, *forced)
 
     return scenario
 
@@ -220,20 +222,22 @@ def test_removing_somebody_elses(run, name):
 def test_sharing(run, name):
     """As a header, and as lines for a shell."""
     shared = run("share", name).stdout
-    header = "baggage: override.route.users=pr-42,override.delay.payments=300ms"
-    assert f"header  {header}\n" in shared
-    assert f"curl -H '{header}' URL" in shared
+    assert f"header  x-detour-scenario: {name}\n" in shared
+    assert f"curl -H 'x-detour-scenario: {name}' URL" in shared
+    assert "inside  baggage: override.route.users=pr-42,override.delay.payments=300ms\n" in shared
     assert f"detour curl -s {name} -- URL" in shared
 
 
 def test_curl_in_a_scenario(run, name, server):
-    """The scenario's overrides are sent, with others on top of them."""
+    """One is named, for edges know it; of several the overrides are sent, with others on top of them."""
     run("save", f"{name}-2", "payments=pr-7", "delay.payments=1s")
     telling = ("--", "-s", "-o", "/dev/null", "-v", f"{server.url}/healthz")
     environment = {"DETOUR_SERVER": server.url}
     done = detour("curl", "-s", name, *telling, **environment)
-    assert "> baggage: override.route.users=pr-42,override.delay.payments=300ms\n" in done.stderr.replace("\r", "")
-    done = detour("curl", "-s", name, "--scenario", f"{name}-2", "users=pr-9", *telling, **environment)
+    assert f"> x-detour-scenario: {name}\n" in done.stderr.replace("\r", "")
+    assert f"no answer was in the scenario {name}: edges alone know scenarios" in done.stderr
+    assert done.returncode == 1
+    done = detour("curl", "--force", "-s", name, "--scenario", f"{name}-2", "users=pr-9", *telling, **environment)
     sent = re.search(r"> baggage: (.*)", done.stderr)[1].strip().split(",")
     assert sorted(sent) == [
         "override.delay.payments=1s",
@@ -246,6 +250,32 @@ def test_curl_in_a_scenario(run, name, server):
 def test_a_second_one_of_a_name(run, name):
     """Is refused, and says whose the first one is."""
     assert "there is a scenario" in refusal(run("save", name, "users=pr-1"))
+
+
+def test_saving_the_same_again_is_no_error(run, name):
+    """For programs such as CI; nothing changes. Removing what is gone is none either, if they say so."""
+    again = ("save", name, "users=pr-42", "delay.payments=300ms", "-d", "the new checkout", "--json")
+    assert document(run(*again))["version"] == 1
+    assert run("rm", name, "--missing-ok").stdout == f"{name} is gone\n"
+    assert run("rm", name, "--missing-ok").stdout == f"{name} was removed already\n"
+    assert run("rm", "never-was", "--missing-ok").stdout == "there is no scenario never-was\n"
+    assert "there is no scenario never-was" in refusal(run("rm", "never-was"))
+
+
+@pytest.mark.parametrize("bad", ["feature/x", "Feature", "a_b", "-a"])
+def test_what_is_no_name_is_told(run, bad):
+    """With one that would do."""
+    line = refusal(run("save", bad, "users=filed"))
+    assert line.startswith(f"no scenario can be called {bad!r}: expected at most 63 small letters")
+
+
+def test_names_are_checked_before_anything_is_saved(run, name):
+    """With the nearest one, and status 1; what was there before is not checked again."""
+    for arguments in (["save", "typo", "user=filed"], ["edit", name, "users=file"]):
+        done = run(*arguments, force=False)
+        assert (done.returncode, "did you mean users=filed?" in done.stderr) == (1, True)
+    assert run("edit", name, "-d", "other words", force=False).returncode == 0
+    assert "there is no scenario typo" in refusal(run("show", "typo"))
 
 
 def test_none_yet(here, tmp_path):

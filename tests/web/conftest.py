@@ -156,6 +156,6 @@ def bo(server: Server) -> Iterator[httpx.Client]:
 
 
 def save(client: httpx.Client, name: str, overrides: dict[str, str], **more: str) -> None:
-    """Save a scenario that is new."""
+    """Save a scenario that is new, whatever the mesh has."""
     body = {"overrides": overrides, **more}
-    client.put(f"/v1/scenarios/{name}", json=body, headers={"if-none-match": "*"}).raise_for_status()
+    client.put(f"/v1/scenarios/{name}?force=true", json=body, headers={"if-none-match": "*"}).raise_for_status()

@@ -86,7 +86,7 @@ async def test_nothing_that_is_said_becomes_code(server, browser):
 def test_a_qr_code(http):
     """It is an image of the link; a scenario whose time is over has none."""
     body = {"overrides": {"route.users": "pr-42"}}
-    http.put("/v1/scenarios/pointed-at", json=body, headers={"if-none-match": "*"}).raise_for_status()
+    http.put("/v1/scenarios/pointed-at?force=true", json=body, headers={"if-none-match": "*"}).raise_for_status()
     code = http.get("/v1/scenarios/pointed-at/qr")
     assert code.headers["content-type"] == "image/svg+xml"
     assert "<svg " in code.text[:100]

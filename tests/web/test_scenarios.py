@@ -96,7 +96,7 @@ async def test_of_two_who_edit_neither_loses_anything(page, bo):
     await page.get_by_label("What it is for").fill("mine")
     await page.get_by_role("button", name="Remove override 2").click()
     body = {"overrides": {"route.users": "pr-2", "log.users": "debug"}, "description": "first"}
-    bo.put("/v1/scenarios/shared", json=body, headers={"if-match": '"1"'}).raise_for_status()
+    bo.put("/v1/scenarios/shared?force=true", json=body, headers={"if-match": '"1"'}).raise_for_status()
     notice = page.get_by_role("region", name="Changed by somebody else")
     await expect(notice).to_contain_text("bo saved version 2")
     await expect(notice.locator(".added")).to_have_text(["added: users=pr-2"])
@@ -130,7 +130,7 @@ async def test_an_old_version_comes_back(page, bo):
     """The history says who changed what, and makes any version the next one."""
     save(bo, "storied", {"route.users": "pr-1"})
     body = {"overrides": {"route.users": "pr-2"}}
-    bo.put("/v1/scenarios/storied", json=body, headers={"if-match": '"1"'}).raise_for_status()
+    bo.put("/v1/scenarios/storied?force=true", json=body, headers={"if-match": '"1"'}).raise_for_status()
     await go(page, "#/scenarios/storied/history")
     last = page.locator(".versions > li").first
     await expect(last).to_contain_text("bo changed it")

@@ -31,7 +31,9 @@ async def test_a_scenario_is_tried(staging, opening):
     """Each hop says who answered it, in words; on a phone all of it is there too, and nothing serious is found."""
     async with httpx.AsyncClient(base_url=staging.url, trust_env=False) as http:
         body = {"overrides": {"route.users": "pr-42"}}
-        (await http.put("/v1/scenarios/tried", json=body, headers={"if-none-match": "*"})).raise_for_status()
+        (
+            await http.put("/v1/scenarios/tried?force=true", json=body, headers={"if-none-match": "*"})
+        ).raise_for_status()
     await is_known(staging, "tried")
     async with opening(staging, "#/scenarios/tried/try", viewport={"width": 390, "height": 844}) as page:
         await expect(page.get_by_text("A request in the saved scenario, with its 1 override.")).to_be_visible()

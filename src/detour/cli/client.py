@@ -5,6 +5,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -28,8 +29,23 @@ _TIMEOUT_SECONDS: Final = 20
 _USER_HEADER: Final = "x-detour-user"
 
 
+class ServerError(RuntimeError):
+    """No server answers, or what answers is none that knows what it is asked; it has not refused anything."""
+
+
+class NotFoundError(RuntimeError):
+    """The server has none of what it was asked for."""
+
+
 def request(
-    server: str, method: str, path: str, body: dict[str, Any] | None = None, *, signs: bool = True, **headers: str
+    server: str,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    signs: bool = True,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
+    **headers: str,
 ) -> Any:
     """Call the API and return what it answers, decoded.
 
@@ -39,6 +55,7 @@ def request(
         path: What is asked, with its query.
         body: What is sent, as JSON.
         signs: Whether what one has signed in with is sent, if there is any.
+        timeout_seconds: How long to wait for it.
         headers: What is sent beside it, with underscores for dashes.
 
     Raises:
@@ -46,7 +63,7 @@ def request(
     """
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     with _connected(server, signs=signs) as client:
-        return _answer(server, client.request(method, path, json=body, headers=sent))
+        return _answer(server, client.request(method, path, json=body, headers=sent, timeout=timeout_seconds))
 
 
 def pages(server: str, path: str) -> list[Any]:
@@ -93,9 +110,9 @@ def _connected(server: str, *, signs: bool = True) -> Iterator["httpx.Client"]:
         raise RuntimeError(f"--server {server!r} is not a URL such as {DEFAULT_SERVER}") from error
     except httpx.RequestError as error:
         if isinstance(error.__context__, ssl.SSLError) or "[SSL" in str(error):
-            raise RuntimeError(f"{server} cannot be trusted, or does not speak TLS: {error}") from error
+            raise ServerError(f"{server} cannot be trusted, or does not speak TLS: {error}") from error
         reason = f"no Detour server answers at {server} ({error})"
-        raise RuntimeError(f"{reason}: start one with detour serve --mesh FILE, or give --server") from error
+        raise ServerError(f"{reason}: start one with detour serve --mesh FILE, or give --server") from error
 
 
 def _answer(server: str, response: "httpx.Response") -> Any:
@@ -107,10 +124,15 @@ def _answer(server: str, response: "httpx.Response") -> Any:
         if response.is_success and kind.startswith("application/json"):
             return response.json()
         if response.is_error and kind.startswith("application/problem+json"):
-            raise RuntimeError(response.json()["detail"])
+            detail = response.json()["detail"]
+            # Who asks is not known, or this server is older than what it is asked.
+            is_unheard = response.status_code == HTTPStatus.UNAUTHORIZED or detail.startswith("there is no POST ")
+            if is_unheard:
+                raise ServerError(detail)
+            raise (NotFoundError if response.status_code == HTTPStatus.NOT_FOUND else RuntimeError)(detail)
     except (ValueError, LookupError, TypeError) as error:
-        raise RuntimeError(f"{server} answered {path} with unreadable JSON: is that a Detour server?") from error
-    raise RuntimeError(f"{server} answered {response.status_code} to {path}: is that a Detour server?")
+        raise ServerError(f"{server} answered {path} with unreadable JSON: is that a Detour server?") from error
+    raise ServerError(f"{server} answered {response.status_code} to {path}: is that a Detour server?")
 
 
 def user(server: str) -> str:

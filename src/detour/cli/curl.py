@@ -1,15 +1,22 @@
-"""`detour curl`: an ordinary curl with the header added."""
+"""`detour curl`: an ordinary curl with the header added, and a word on what became of it."""
 
 import os
 import re
 import shutil
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
 
-from detour.cli.client import DEFAULT_SERVER, ENVIRONMENT
+from detour.cli import curl_run, outcome
+from detour.cli.checking import expect_known
+from detour.cli.client import DEFAULT_SERVER, ENVIRONMENT, ServerError
+from detour.cli.effect import report
 from detour.cli.header import token_line
 from detour.cli.scenario import baggage_of
+from detour.envoy.vocabulary import SCENARIO_HEADER
 from detour.overrides import Overrides, append_to_baggage, parse_baggage, parse_words
 
 Arguments = Annotated[list[str], typer.Argument(metavar="ARGUMENT", hidden=True)]
@@ -19,6 +26,7 @@ _HEADER_OPTION = re.compile(r"-[A-Za-z0-9#:]*H|--header")
 
 _SCENARIO_OPTIONS = ("-s", "--scenario")
 _SIGNED_OPTION = "--signed"
+_FORCE_OPTION = "--force"
 _TOKEN_TTL = "1m"  # noqa: S105  no secret
 """Long enough for one request, and for clocks that differ."""
 _HEADER_IN_ONE = re.compile(r"-H\s*baggage:", re.IGNORECASE)
@@ -33,44 +41,89 @@ def curl(arguments: Arguments) -> None:
     detour curl -s checkout-redesign -- http://127.0.0.1:8000/
     detour curl --signed users=pr-42 -- https://staging.example.test/
 
-    Overrides stand before the --, as in detour header, and scenarios behind -s; what stands behind it is curl's
-    own, and so is the exit status. A baggage header that is given to curl is appended to. An edge takes overrides
-    out of requests from outside, unless they bring a token: --signed adds one, good for a minute. Scenarios and
-    tokens are asked of the server that DETOUR_SERVER names.
+    Overrides stand before the --, as in detour header, and a scenario behind -s; what stands behind it is curl's
+    own, and so is its output. A baggage header that is given to curl is appended to. Overrides whose service or
+    deployment the mesh does not have are refused, unless --force stands in front. An edge takes overrides out of
+    requests from outside, unless they bring a token: --signed adds one, good for a minute. Scenarios, tokens and
+    names are asked of the server that DETOUR_SERVER names.
+
+    What became of them is told on standard error. Where they did not take effect the exit status is 1; otherwise
+    it is curl's.
     """  # noqa: D301  a real \b, which keeps the lines that follow as they are
-    names, is_signed, arguments = _options(arguments)
-    words, rest = _split(arguments, is_enough=bool(names))
+    chosen, arguments = _options(arguments)
+    words, rest = _split(arguments, is_enough=bool(chosen.scenarios))
     program = shutil.which("curl")
     if program is None:
         raise RuntimeError("curl is missing: install it (apt-get install curl), or use detour header")
     rest, baggage = _without_baggage(rest)
-    overrides = parse_words(words).over(_resolved(names))
+    overrides = parse_words(words)
+    expect_known(_server(), overrides, force=chosen.is_forced)
+    scenario = chosen.scenarios[0] if len(chosen.scenarios) == 1 else ""
+    if scenario:
+        _expect_live(scenario)
+    else:
+        # An edge takes one scenario; several are put together here.
+        overrides = overrides.over(_resolved(chosen.scenarios))
+    added = [*_headers(overrides, baggage, scenario), *(["-H", _token()] if chosen.is_signed else [])]
+    done = curl_run.run(program, added, rest)
+    if done.status < 0:
+        outcome.die_of(signal.Signals(-done.status))
+    is_good = report(done, overrides, scenario, is_silent=curl_run.is_silent(rest))
+    raise typer.Exit(done.status or (0 if is_good else 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    scenarios: tuple[str, ...] = ()
+    is_signed: bool = False
+    is_forced: bool = False
+
+
+def _headers(overrides: Overrides, baggage: list[str], scenario: str) -> list[str]:
+    named = ["-H", f"{SCENARIO_HEADER}: {scenario}"] if scenario else []
     header = append_to_baggage(",".join(baggage), overrides)
-    token = ["-H", token_line(_server(), _TOKEN_TTL)] if is_signed else []
-    os.execv(program, [program, "-H", f"baggage: {header}", *token, *rest])  # noqa: S606  replaced by curl, by design
+    return [*named, *(["-H", f"baggage: {header}"] if header else [])]
 
 
-def _options(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
-    """Take the options of this command from the front: scenarios, and whether a token is wanted."""
-    names: list[str] = []
-    is_signed = False
+def _token() -> str:
+    return token_line(_server(), _TOKEN_TTL)
+
+
+def _expect_live(name: str) -> None:
+    """Refuse a scenario that is none, or over; the edge knows as well, where no server answers here.
+
+    Raises:
+        RuntimeError: The server says that it cannot be entered.
+    """
+    try:
+        baggage_of(_server(), name)
+    except ServerError as error:
+        typer.secho(f"detour: the scenario was not checked: {error}", fg=typer.colors.YELLOW, err=True)
+
+
+def _options(arguments: list[str]) -> tuple[_Chosen, list[str]]:
+    """Take the options of this command from the front."""
+    chosen = _Chosen()
     while len(arguments) > 1:
         if arguments[0] in _SCENARIO_OPTIONS:
-            names.append(arguments[1])
+            chosen = replace(chosen, scenarios=(*chosen.scenarios, arguments[1]))
             arguments = arguments[2:]
-        elif arguments[0] == _SIGNED_OPTION:
-            is_signed = True
-            arguments = arguments[1:]
+            continue
+        if arguments[0] == _SIGNED_OPTION:
+            chosen = replace(chosen, is_signed=True)
+        elif arguments[0] == _FORCE_OPTION:
+            chosen = replace(chosen, is_forced=True)
         else:
             break
-    return names, is_signed, arguments
+        arguments = arguments[1:]
+    return chosen, arguments
 
 
 def _server() -> str:
     return os.environ.get(ENVIRONMENT) or DEFAULT_SERVER
 
 
-def _resolved(names: list[str]) -> Overrides:
+def _resolved(names: Iterable[str]) -> Overrides:
     """Return the overrides of scenarios; of two that say something of one thing the later one counts."""
     overrides = Overrides()
     for name in names:

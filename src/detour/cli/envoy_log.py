@@ -12,6 +12,7 @@ _LINE: Final = re.compile(r"\[[^\]]+\]\[\d+\]\[(?P<level>\w+)\]\[\w+\] (?:\[[^\]
 _OF_EVERY_ENVOY: Final = (
     "There is no configured limit to the number of allowed active downstream connections",
     "caught ENVOY_SIG",
+    "is marked as work-in-progress",
 )
 _UNREACHABLE: Final = (
     "gRPC config stream",

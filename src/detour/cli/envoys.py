@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -129,15 +129,23 @@ def bootstrap_of(envoy: Sidecar | Edge) -> dict[str, Any]:
     return sidecar_bootstrap(envoy) if isinstance(envoy, Sidecar) else edge_bootstrap(envoy)
 
 
-def run(envoy: Sidecar | Edge, greeting: str, drain_seconds: float) -> None:
+def run(
+    envoy: Sidecar | Edge, greeting: str, drain_seconds: float, advice: Callable[[], str] | None = None
+) -> None:
     """Run one Envoy until it ends or this process is told to end.
+
+    Args:
+        envoy: What to run.
+        greeting: What to say once it serves.
+        drain_seconds: How long requests in flight may take at the end.
+        advice: What else to say then, if there is something; it may take its time.
 
     Raises:
         EnvoyError: It did not become ready, or ended by itself.
         OSError: One of its ports is busy, or its files can't be written.
     """
     _expect_free(bootstrap_of(envoy))
-    asyncio.run(foreground.run(envoy, greeting, drain_seconds))
+    asyncio.run(foreground.run(envoy, greeting, drain_seconds, advice))
 
 
 def _expect_free(bootstrap: dict[str, Any]) -> None:

@@ -5,9 +5,10 @@ reads one line.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -20,10 +21,10 @@ from detour.envoy.private_folder import private_folder, remove
 _POLL_SECONDS = 0.5
 _LINE_MAX = 2**20
 
-Said = Callable[[str], None]
+Greet = Callable[[], Awaitable[None]]
 
 
-async def run(envoy: Sidecar | Edge, greeting: str, drain_seconds: float) -> None:
+async def run(envoy: Sidecar | Edge, greeting: str, drain_seconds: float, advice: Callable[[], str] | None) -> None:
     """Run one Envoy until it ends or this process is told to end.
 
     The first SIGTERM or Ctrl-C drains it, the second one ends it at once.
@@ -37,7 +38,8 @@ async def run(envoy: Sidecar | Edge, greeting: str, drain_seconds: float) -> Non
         try:
             process = _started(envoy, folder)
             try:
-                await _serve(process, EnvoyLog(envoy.control_plane), greeting, signals, drain_seconds)
+                greet = partial(_greet, greeting, advice)
+                await _serve(process, EnvoyLog(envoy.control_plane), greet, signals, drain_seconds)
             finally:
                 await process.stop()
         finally:
@@ -54,10 +56,10 @@ def _started(envoy: Sidecar | Edge, folder: Path) -> EnvoyProcess:
 
 
 async def _serve(
-    process: EnvoyProcess, log: EnvoyLog, greeting: str, signals: Signals, drain_seconds: float
+    process: EnvoyProcess, log: EnvoyLog, greet: Greet, signals: Signals, drain_seconds: float
 ) -> None:
     async with _relayed(process, log) as relaying:
-        serving = asyncio.create_task(_until_it_ends(process, greeting, relaying))
+        serving = asyncio.create_task(_until_it_ends(process, greet, relaying))
         told = asyncio.create_task(signals.first.wait())
         try:
             await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -71,7 +73,7 @@ async def _serve(
         await _drained(process, signals, drain_seconds)
 
 
-async def _until_it_ends(process: EnvoyProcess, greeting: str, relaying: "asyncio.Task[None]") -> None:
+async def _until_it_ends(process: EnvoyProcess, greet: Greet, relaying: "asyncio.Task[None]") -> None:
     """Wait until an Envoy ends.
 
     Raises:
@@ -80,7 +82,7 @@ async def _until_it_ends(process: EnvoyProcess, greeting: str, relaying: "asynci
     ending = asyncio.create_task(process.ended())
     try:
         await process.ready()
-        _say(greeting)
+        await greet()
         status = await asyncio.shield(ending)
     except EnvoyError:
         if process.returncode is not None:
@@ -154,6 +156,12 @@ async def _watch(process: EnvoyProcess, log: EnvoyLog, away: asyncio.Event) -> N
                 away.clear()
                 continue
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _greet(greeting: str, advice: Callable[[], str] | None) -> None:
+    _say(greeting)
+    if advice and (words := await asyncio.to_thread(advice)):
+        _say(words)
 
 
 def _say(words: str) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from detour.cli.checking import Force, expect_known
 from detour.cli.client import DEFAULT_SERVER, Server, request
 from detour.overrides import append_to_baggage, parse_words
 
@@ -20,6 +21,7 @@ def header(
     append_to: Annotated[str, typer.Option(help="Baggage to append to.", metavar="BAGGAGE")] = "",
     *,
     signed: Signed = False,
+    force: Force = False,
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Print the header that carries overrides.
@@ -40,7 +42,9 @@ def header(
 
     detour header --signed users=pr-42 | curl -H @- https://staging.example.test/
     """  # noqa: D301  a real \b, which keeps the lines that follow as they are
-    line = f"baggage: {append_to_baggage(append_to or None, parse_words(words))}"
+    overrides = parse_words(words)
+    expect_known(server, overrides, force=force)
+    line = f"baggage: {append_to_baggage(append_to or None, overrides)}"
     token = [token_line(server)] if signed else []
     for one in (line, *token):
         typer.echo(one)

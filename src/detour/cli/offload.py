@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from detour.cli.client import DEFAULT_SERVER, AsJson, Server, lines, request, user
+from detour.cli.client import DEFAULT_SERVER, AsJson, NotFoundError, Server, lines, request, user
 from detour.cli.progress import wait_until_ready
 from detour.cli.terminal import print_table, until
 from detour.mesh import parse_duration
@@ -60,6 +60,7 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is
 Tail = Annotated[int, typer.Option(help="How many of the last lines.", metavar="N")]
 Everything = Annotated[bool, typer.Option("--all", help="All deployments of an owner: you, or give --owner.")]
 Force = Annotated[bool, typer.Option("--force", help="Also if it is somebody else's.")]
+MissingOk = Annotated[bool, typer.Option("--missing-ok", help="Succeed also if there is none (any more).")]
 
 
 @app.callback(invoke_without_command=True)
@@ -204,6 +205,7 @@ def rm(
     everything: Everything = False,
     owner: Owner = "",
     force: Force = False,
+    missing_ok: MissingOk = False,
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Remove an offloaded deployment, or with --all all of an owner's.
@@ -218,8 +220,14 @@ def rm(
     chosen = _owned_by(server, owner) if everything else [(service, name)]
     for one in chosen:
         asker = "" if force else "?" + urlencode({"owner": owner})
-        request(server, "DELETE", path_of(*one) + asker)
-        typer.echo(f"{'@'.join(one)} is gone")
+        try:
+            request(server, "DELETE", path_of(*one) + asker)
+        except NotFoundError as error:
+            if not missing_ok:
+                raise
+            typer.echo(str(error).partition(";")[0])
+        else:
+            typer.echo(f"{'@'.join(one)} is gone")
     if not chosen:
         typer.echo(f"{owner} has no deployment that could be removed")
 

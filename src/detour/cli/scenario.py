@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,13 +16,18 @@ from urllib.parse import quote, urlencode
 import typer
 
 from detour.cli import signals
-from detour.cli.client import DEFAULT_SERVER, AsJson, Server, pages, request, user
+from detour.cli.checking import Force as Unknown
+from detour.cli.checking import expect_known
+from detour.cli.client import DEFAULT_SERVER, AsJson, NotFoundError, Server, pages, request, user
 from detour.cli.scenario_text import compared, expiry, overrides, read, words, written
 from detour.cli.terminal import print_table, until
+from detour.envoy.vocabulary import SCENARIO_HEADER
+from detour.overrides import parse_words
 
 app = typer.Typer(rich_markup_mode=None)
 
 _PAGE = "1000"
+_NAME = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
 Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True)]
@@ -67,6 +73,7 @@ Version = Annotated[
 ]
 Qr = Annotated[bool, typer.Option("--qr", help="Draw the first link as a QR code, for a phone.")]
 Force = Annotated[bool, typer.Option("--force", help="Also if it is somebody else's.")]
+MissingOk = Annotated[bool, typer.Option("--missing-ok", help="Succeed also if there is none (any more).")]
 
 
 @app.callback(invoke_without_command=True)
@@ -84,20 +91,24 @@ def save(
     description: Description = None,
     owner: Owner = None,
     expires: Expires = "30d",
+    force: Unknown = False,
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:
     """Give a set of overrides a name.
 
     For example: detour scenario save checkout-redesign users=pr-42 delay.payments=300ms config.new-checkout=on
+
+    Saving what is there already, with the same overrides, changes nothing and succeeds.
     """
+    expect_known(server, parse_words(override), force=force)
     body = {
         "overrides": overrides(override),
         "owner": owner,
         "description": description or "",
         "expires": expiry(expires),
     }
-    made = request(server, "PUT", path_of(name), body, if_none_match="*")
+    made = _created(server, name, body, force=force)
     if as_json:
         typer.echo(json.dumps(made, indent=2))
         return
@@ -149,6 +160,7 @@ def edit(
     owner: NewOwner = None,
     expires: NewExpires = None,
     file: File = None,
+    force: Unknown = False,
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Make the next version of a scenario.
@@ -161,13 +173,14 @@ def edit(
     if file and (override or unset or given):
         raise ValueError("give either --file, or what is to change")
     if override or unset or given:
+        expect_known(server, parse_words(override or []), force=force)
         last = _get(server, name)
         body = _changed(last, override or [], unset, given)
-        made = _put(server, name, last["version"], body)
+        made = _put(server, name, last["version"], body, force=force)
     elif file:
-        made = _put(server, name, *read(_text_of(file)))
+        made = _put(server, name, *read(_text_of(file)), force=force)
     else:
-        made = _edited(server, name)
+        made = _edited(server, name, force=force)
     typer.echo(f"{name} is at version {made['version']}: {_what(made)}; {_lasting(made)}")
 
 
@@ -190,9 +203,18 @@ def diff(name: Name, older: FromVersion = None, newer: ToVersion = None, server:
 
 
 @app.command("rm")
-def rm(name: Name, *, force: Force = False, server: Server = DEFAULT_SERVER) -> None:
+def rm(name: Name, *, force: Force = False, missing_ok: MissingOk = False, server: Server = DEFAULT_SERVER) -> None:
     """Remove a scenario: its links say so from then on. Its versions can still be read."""
-    found = _get(server, name)
+    try:
+        found = _get(server, name)
+    except NotFoundError as error:
+        if not missing_ok:
+            raise
+        typer.echo(str(error).partition(";")[0])
+        return
+    if found["state"] == "removed" and missing_ok:
+        typer.echo(f"{name} was removed already")
+        return
     if found["owner"] not in ("", user(server)) and not force:
         raise RuntimeError(f"{name} belongs to {found['owner']}; --force removes it all the same")
     request(server, "DELETE", path_of(name), if_match=f'"{found["version"]}"')
@@ -209,12 +231,13 @@ def share(name: Name, *, qr: Qr = False, server: Server = DEFAULT_SERVER, as_jso
         return
     if qr and found["links"]:
         _draw(found["links"][0])
-    line = f"baggage: {found['baggage']}"
+    line = f"{SCENARIO_HEADER}: {name}"
     for link in found["links"]:
         typer.echo(f"link    {link}")
     typer.echo(f"header  {line}")
     typer.echo(f"curl    curl -H {shlex.quote(line)} URL")
     typer.echo(f"detour  detour curl -s {name} -- URL")
+    typer.echo(f"inside  baggage: {found['baggage']}")
     if not found["links"]:
         typer.echo(
             "For links, say in the mesh file where people reach the edge: edge: {url: https://...}", err=True
@@ -228,7 +251,15 @@ def _draw(link: str) -> None:
 
 
 def path_of(name: str) -> str:
-    """Return the path of a scenario in the API."""
+    """Return the path of a scenario in the API.
+
+    Raises:
+        ValueError: No scenario can have that name.
+    """
+    if not _NAME.fullmatch(name):
+        better = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-") or "checkout"
+        known = "at most 63 small letters, digits and dashes, the first and the last no dash"
+        raise ValueError(f"no scenario can be called {name!r}: expected {known}, such as {better}")
     return f"/v1/scenarios/{quote(name, safe='')}"
 
 
@@ -245,8 +276,31 @@ def _get(server: str, name: str, version: int | None = None) -> Any:
     return request(server, "GET", path_of(name) + (f"/versions/{version}" if version is not None else ""))
 
 
-def _put(server: str, name: str, version: int, body: dict[str, Any]) -> Any:
-    return request(server, "PUT", path_of(name), body, if_match=f'"{version}"')
+def _put(server: str, name: str, version: int, body: dict[str, Any], *, force: bool) -> Any:
+    return request(server, "PUT", _path_to_put(name, force=force), body, if_match=f'"{version}"')
+
+
+def _path_to_put(name: str, *, force: bool) -> str:
+    return f"{path_of(name)}?force=true" if force else path_of(name)
+
+
+def _created(server: str, name: str, body: dict[str, Any], *, force: bool) -> Any:
+    """Save a scenario that is new, or return the one that says the same already.
+
+    Raises:
+        RuntimeError: Another one has the name.
+    """
+    try:
+        return request(server, "PUT", _path_to_put(name, force=force), body, if_none_match="*")
+    except RuntimeError as error:
+        try:
+            last = _get(server, name)
+        except RuntimeError:
+            raise error from None
+        wanted = {key: body[key] for key in ("overrides", "owner", "description") if body[key]}
+        if last["state"] != "live" or any(last[key] != value for key, value in wanted.items()):
+            raise
+        return last
 
 
 def _changed(last: dict[str, Any], given: list[str], unset: list[str], more: dict[str, str]) -> dict[str, Any]:
@@ -262,7 +316,7 @@ def _changed(last: dict[str, Any], given: list[str], unset: list[str], more: dic
     return {**body, "overrides": {**kept, **overrides(given)}}
 
 
-def _edited(server: str, name: str) -> Any:
+def _edited(server: str, name: str, *, force: bool) -> Any:
     """Let a person edit a scenario; what can't be saved stays in a file, which the error names."""
     last = _get(server, name)
     text = written(last)
@@ -275,7 +329,7 @@ def _edited(server: str, name: str) -> Any:
         if path.read_text(encoding="utf-8") == text:
             is_done = True
             return last
-        made = _put(server, name, *read(_text_of(path)))
+        made = _put(server, name, *read(_text_of(path)), force=force)
         is_done = True
     except (ValueError, RuntimeError) as error:
         raise RuntimeError(f"{error}. Your text is kept: detour scenario edit {name} --file {path}") from error

@@ -1,7 +1,13 @@
 """`detour sidecar`: the Envoy beside one instance."""
 
+from functools import partial
+
 from detour.cli import envoys
+from detour.cli.checking import advice
+from detour.cli.client import DEFAULT_SERVER, Server
 from detour.envoy import Sidecar
+
+_HERE = ("127.0.0.1", "localhost", "[::1]")
 
 
 def sidecar(
@@ -17,6 +23,7 @@ def sidecar(
     admin_socket: envoys.AdminSocket = "",
     control_plane: envoys.ControlPlane = "127.0.0.1:15010",
     drain_seconds: envoys.DrainSeconds = 30,
+    server: Server = DEFAULT_SERVER,
 ) -> None:
     """Run the sidecar of one instance of a service.
 
@@ -40,4 +47,10 @@ def sidecar(
         f"Sidecar of {service}: the application calls out through http_proxy=http://127.0.0.1:{outbound_port}"
         f" and is called at {inbound_address}:{inbound_port}",
         drain_seconds,
+        partial(advice, server, service) if _is_of(server, control_plane) else None,
     )
+
+
+def _is_of(server: str, control_plane: str) -> bool:
+    """Say whether the server knows the mesh of a control plane: it was named, or both are on this machine."""
+    return server != DEFAULT_SERVER or control_plane.rpartition(":")[0] in _HERE

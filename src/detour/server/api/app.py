@@ -20,6 +20,7 @@ from detour.server.api.bodies import (
 )
 from detour.server.api.callers import DOCS, OPEN, identify
 from detour.server.api.changes import add_changes
+from detour.server.api.checking import add_checking
 from detour.server.api.copies import add_copies
 from detour.server.api.deployments import add_deployments
 from detour.server.api.identities import add_identities
@@ -65,6 +66,7 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
     add_deployments(app, plane)
     add_copies(app, plane)
     add_scenarios(app, plane)
+    add_checking(app, plane)
     add_override_tokens(app, plane)
     add_qr(app, plane)
     add_changes(app, plane)

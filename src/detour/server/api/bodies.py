@@ -9,7 +9,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, WithJsonSc
 from detour.mesh import Endpoint, OffloadedDeployment, Protocol, Settings, is_line, is_name, parse_duration
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import State
-from detour.overrides import PREFIX, Override, Overrides, append_to_baggage, read_entry
+from detour.overrides import PREFIX, Kind, Override, Overrides, append_to_baggage, read_entry
+from detour.overrides.model import KINDS
 from detour.scenarios import DESCRIPTION_MAX, Draft, Scenario, is_scenario_name
 from detour.scenarios import State as ScenarioState
 from detour.server.api import patterns
@@ -250,7 +251,7 @@ class ScenarioIn(BaseModel, extra="forbid"):
     overrides: Annotated[
         dict[str, str],
         Field(
-            description="key and value of each, as in the baggage but without `override.` in front",
+            description="key and value of each, as in the baggage; `override.` in front may be left out",
             examples=[{"route.users": "pr-42", "delay.payments": "300ms", "config.new-checkout": "on"}],
             min_length=1,
             max_length=64,
@@ -275,7 +276,7 @@ class ScenarioIn(BaseModel, extra="forbid"):
 
 
 def collected(overrides: Mapping[str, str]) -> Overrides:
-    """Return overrides that are written without `override.` in front.
+    """Return overrides that are written as in the baggage, or without `override.` in front.
 
     Raises:
         ValueError: One of them is none.
@@ -284,10 +285,14 @@ def collected(overrides: Mapping[str, str]) -> Overrides:
 
 
 def _override(key: str, value: str) -> Override:
-    read = read_entry(PREFIX + key, value)
+    short = key.removeprefix(PREFIX)
+    read = read_entry(PREFIX + short, value)
     if isinstance(read, Override):
         return read
-    raise ValueError(f"overrides.{key}: {read.why}")
+    if short.partition(".")[0] in KINDS:
+        raise ValueError(f"overrides.{key}: {read.why.replace(PREFIX, '')}")
+    known = ", ".join(f"{kind}.NAME" for kind in Kind if kind is not Kind.MISSING)
+    raise ValueError(f"overrides.{key}: expected one of {known} and {Kind.MISSING}, as in route.users")
 
 
 class ScenarioOut(BaseModel):

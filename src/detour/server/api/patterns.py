@@ -69,8 +69,11 @@ _VALUES: Final[dict[Kind, dict[str, Any]]] = {
 
 OVERRIDES: Final[dict[str, Any]] = {
     "patternProperties": {
-        **{_whole(rf"{kind}\.{_NAME}"): {"type": "string", **value} for kind, value in _VALUES.items()},
-        _whole(Kind.MISSING): {"type": "string", "const": "baseline"},
+        **{
+            _whole(rf"(?:override\.)?{kind}\.{_NAME}"): {"type": "string", **value}
+            for kind, value in _VALUES.items()
+        },
+        _whole(rf"(?:override\.)?{Kind.MISSING}"): {"type": "string", "const": "baseline"},
     },
     "additionalProperties": False,
 }

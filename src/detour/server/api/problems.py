@@ -5,6 +5,7 @@ told to the log, with its stack, and the client learns only that.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -28,6 +29,7 @@ NO_DATABASE: Final = HTTPStatus.NOT_IMPLEMENTED
 """What is answered to who asks for something that only a database keeps."""
 
 _MEDIA_TYPE = "application/problem+json"
+_NAME_SHOWN = 60
 _TOLD_MAX = 10
 """Of more mistakes in one request only so many are told."""
 
@@ -153,13 +155,27 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     asked = f"{request.method} {request.url.path}"
     match code := HTTPStatus(error.status_code):
         case HTTPStatus.NOT_FOUND:
-            return problem(code, f"there is no {asked}; GET /docs shows what there is")
+            return problem(code, _nowhere(request) or f"there is no {asked}; GET /docs shows what there is")
         case HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = ", ".join(_methods(request))
             return problem(code, f"there is no {asked}; allowed there: {allowed}", {"Allow": allowed})
         case HTTPStatus.BAD_REQUEST:
             return problem(code, "the body cannot be read: send JSON, in UTF-8")
     return problem(code, error.detail, error.headers)
+
+
+def _nowhere(request: Request) -> str:
+    """Say what is wrong with a path that means a scenario whose name has a slash, encoded or not; or nothing."""
+    kind, _, name = request.url.path.removeprefix("/v1/").partition("/")
+    if kind == "deployments" and name.count("/") > 1:
+        return f"there is no deployment {name}: no service or deployment has a slash in its name"
+    if kind != "scenarios" or "/" not in name or request.url.path.partition("/v1/")[0]:
+        return ""
+    shown = name[:_NAME_SHOWN]
+    return (
+        f"no scenario can be called {shown}: expected at most 63 small letters, digits and dashes, such as"
+        f" {re.sub('[^a-z0-9]+', '-', shown.lower()).strip('-') or 'checkout'}"
+    )
 
 
 def _methods(request: Request) -> list[str]:

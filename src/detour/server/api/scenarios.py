@@ -9,12 +9,14 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import FastAPI, Header, HTTPException, Path, Query, Request, Response
 
 from detour.overrides import append_to_baggage
-from detour.scenarios import Filter, Scenario, State
+from detour.scenarios import Filter, NoScenarioError, Scenario, State
 from detour.server.api import pages, patterns
 from detour.server.api.bodies import ResolvedOut, ScenarioIn, ScenarioName, ScenarioOut
 from detour.server.api.callers import Caller
+from detour.server.api.checking import Force, expect_known
 from detour.server.api.pages import LINK, PAGE, Limit, Number, page
 from detour.server.api.problems import NO_DATABASE, documented, expect_kept
+from detour.server.book import ScenarioBook
 from detour.server.control_plane import ControlPlane
 
 _TAG = re.compile(r'"([1-9][0-9]{0,8})"')
@@ -125,7 +127,7 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         responses={
             200: _ETAG,
             201: {"model": ScenarioOut, "description": "Created", **_ETAG},
-            **documented(*_WRITING),
+            **documented(*_WRITING, HTTPStatus.CONFLICT),
         },
     )
     async def put(
@@ -136,12 +138,16 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         *,
         if_match: _IfMatch = None,
         if_none_match: _IfNoneMatch = None,
+        force: Force = False,
     ) -> ScenarioOut:
         """Make a scenario (`If-None-Match: *`), or the next version of one (`If-Match` with the last).
 
-        The owner is by default who asks, and otherwise stays who it was.
+        The owner is by default who asks, and otherwise stays who it was. New overrides have to name services and
+        deployments that the mesh has, unless it is forced.
         """
         book = expect_kept(plane.book)
+        if not force:
+            expect_known(plane, body.draft(owner="").overrides, _before(book, name))
         if (if_none_match or "").strip() == "*":
             made = await book.create(name, body.draft(owner=caller.name), caller.name)
             response.status_code = HTTPStatus.CREATED
@@ -166,6 +172,14 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         caller.expect_owner(f"scenario {name}", expect_kept(plane.book).get(name).owner)
         await expect_kept(plane.book).remove(name, caller.name, version)
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _before(book: ScenarioBook, name: str) -> dict[str, str]:
+    """Return what a scenario says so far."""
+    try:
+        return {one.key: one.value for one in book.get(name).overrides}
+    except NoScenarioError:
+        return {}
 
 
 def _out(plane: ControlPlane, scenario: Scenario) -> ScenarioOut:

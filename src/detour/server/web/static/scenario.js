@@ -122,12 +122,14 @@ class ScenarioView {
     this.trial.refresh();
   }
 
-  async #save() {
+  /** Save it; if forced, also with services and deployments that the mesh does not have. */
+  async #save(isForced = false) {
     if (this.#isSaving || (this.name && !this.#isDirty) || !this.editor.check()) return;
     this.#isSaving = true;
     this.save.setAttribute("aria-disabled", "true");
+    this.said.textContent = "";
     try {
-      await this.#put();
+      await this.#put(isForced);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       await this.#refused(problem);
@@ -137,10 +139,10 @@ class ScenarioView {
     }
   }
 
-  async #put() {
+  async #put(isForced) {
     const name = this.name || this.draft.name;
     const condition = this.name ? { "if-match": `"${this.draft.version}"` } : { "if-none-match": "*" };
-    const saved = await (await ask(pathOf(name), { method: "PUT", headers: condition, body: this.editor.body })).json();
+    const saved = await (await ask(`${pathOf(name)}${isForced ? "?force=true" : ""}`, { method: "PUT", headers: condition, body: this.editor.body })).json();
     dropDraft(this.key);
     this.notices.replaceChildren();
     if (!this.name) {
@@ -153,7 +155,11 @@ class ScenarioView {
   }
 
   async #refused(problem) {
-    if (problem.status !== 412) {
+    if (problem.status === 409) {
+      const why = problem.message.replace(/ For what does not exist yet, add .*$/, "");
+      const anyway = h("button.button.small", { type: "button", on: { click: () => this.#save(true) } }, "Save all the same");
+      this.said.replaceChildren(`${why} `, anyway);
+    } else if (problem.status !== 412) {
       if (!this.editor.blame(problem.message)) this.said.textContent = problem.message;
     } else if (this.name) {
       this.#showConflict(await this.#fetch());
@@ -315,7 +321,7 @@ class ScenarioView {
 async function remake(name, body) {
   const isOver = body.expires && Date.parse(body.expires) <= Date.now();
   try {
-    await ask(pathOf(name), { method: "PUT", headers: { "if-none-match": "*" }, body: { ...body, expires: isOver ? null : body.expires } });
+    await ask(`${pathOf(name)}?force=true`, { method: "PUT", headers: { "if-none-match": "*" }, body: { ...body, expires: isOver ? null : body.expires } });
     notify(`${name} is back.`, { label: "Open it", href: `#/scenarios/${name}` });
   } catch (problem) {
     notify(`${name} could not be made anew: ${problem.message}`);

@@ -20,7 +20,8 @@ export class Share {
       swap(this.element, h("h2.unseen", {}, "Share"), h("p.quiet", {}, `It can't be entered: it ${scenario.state === "expired" ? "has expired" : "was removed"}. Its links say so.`));
       return;
     }
-    const header = `baggage: ${scenario.baggage}`;
+    // An edge takes overrides out of a request from outside, and knows scenarios by their names.
+    const header = `x-detour-scenario: ${scenario.name}`;
     swap(
       this.element,
       h("h2.unseen", {}, "Share"),
@@ -28,6 +29,7 @@ export class Share {
       lineToCopy("Header", header),
       lineToCopy("curl", `curl -H ${quoted(header)} ${scenario.links.length ? originOf(scenario.links) : "URL"}`),
       lineToCopy("Detour's command line", `detour curl -s ${scenario.name} -- ${scenario.links.length ? originOf(scenario.links) : "URL"}`),
+      lineToCopy("Header inside the mesh", `baggage: ${scenario.baggage}`),
       lineToCopy("This page", location.href.replace(/#.*$/, `#/scenarios/${scenario.name}`)),
     );
   }

@@ -1,0 +1,63 @@
+"""Checking what a person types against the mesh, before anything is sent or saved.
+
+Invariant: a name that the mesh does not have is refused with the nearest one, and status 1, unless it is forced;
+where no server can say, a line tells that names were not checked, and the command goes on.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from detour.cli.client import ServerError, request
+from detour.overrides import PREFIX, Kind, Override
+
+Force = Annotated[
+    bool, typer.Option("--force", help="Also services and deployments that the mesh does not have yet.")
+]
+
+_TIMEOUT_SECONDS = 3
+
+
+def expect_known(server: str, overrides: Iterable[Override], *, force: bool = False) -> None:
+    """Check the names in overrides.
+
+    Args:
+        server: The URL of the server that knows them.
+        overrides: What was typed.
+        force: Whether they may be unknown.
+
+    Raises:
+        typer.Exit: One is unknown (status 1).
+    """
+    body = {"overrides": {one.key.removeprefix(PREFIX): one.value for one in overrides}}
+    if force or not body["overrides"]:
+        return
+    try:
+        found = request(server, "POST", "/v1/overrides/check", body, timeout_seconds=_TIMEOUT_SECONDS)["mistakes"]
+    except ServerError as error:
+        _note(f"names were not checked: {error}")
+        return
+    for one in found:
+        typer.secho(f"detour: {one['detail']}", fg=typer.colors.RED, err=True)
+    if found:
+        typer.echo("For what does not exist yet, give --force.", err=True)
+        raise typer.Exit(1)
+
+
+def advice(server: str, service: str) -> str:
+    """Return what to say of the service that a sidecar is for; empty if nothing, or where no server can say."""
+    body = {"overrides": {f"{Kind.DELAY}.{service}": "1ms"}}
+    try:
+        found = request(server, "POST", "/v1/overrides/check", body, timeout_seconds=_TIMEOUT_SECONDS)["mistakes"]
+    except RuntimeError:
+        return ""
+    if not found:
+        return ""
+    nearest = str(found[0]["suggestion"]).partition("=")[0].removeprefix(f"{Kind.DELAY}.")
+    instead = f"; did you mean {nearest}?" if nearest else "."
+    return f"The mesh has no service {service}{instead} This sidecar goes on, but nobody calls it by that name"
+
+
+def _note(words: str) -> None:
+    typer.secho(f"detour: {words}", fg=typer.colors.YELLOW, err=True)

@@ -1,0 +1,112 @@
+"""Whether overrides name services and deployments that a mesh has, and which names are nearest where they don't.
+
+Invariant: pure. It judges names alone, at one moment; what is written as no override at all is for
+`detour.overrides`. A mesh without services says nothing about names.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from detour.mesh.model import Mesh
+from detour.overrides import Kind, Override, read_entry, word_of
+from detour.overrides.model import PREFIX
+
+_CALLED: Final = frozenset({Kind.ROUTE, Kind.DELAY, Kind.ABORT})
+"""The kinds that act on calls to a service: it has to be one of the mesh."""
+_LISTED_MAX: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """An override that cannot take effect in the mesh as it is.
+
+    Args:
+        key: The override's, without `override.` in front.
+        value: Its value.
+        why: What is wrong.
+        instead: The nearest override that could, as a person types it; empty if there is none.
+    """
+
+    key: str
+    value: str
+    why: str
+    instead: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.why}; did you mean {self.instead}?" if self.instead else self.why
+
+
+def mistakes(overrides: Iterable[Override], mesh: Mesh) -> list[Mistake]:
+    """Return the mistakes in overrides, in their order."""
+    return [found for one in overrides if (found := _mistake(one, mesh)) is not None] if mesh.services else []
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like one; empty if none is."""
+    by_lower = {one.lower(): one for one in sorted(known, reverse=True)}
+    found = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else ""
+
+
+def _mistake(one: Override, mesh: Mesh) -> Mistake | None:
+    if one.kind in {Kind.CONFIG, Kind.MISSING}:
+        return None
+    known = {*mesh.services, *(service for service, _ in mesh.deployments)}
+    service = mesh.settings.naming.canonical(one.subject)
+    if service not in known:
+        return _unknown_service(one, known)
+    if one.kind is Kind.ROUTE and mesh.deployment(service, one.value) is None:
+        return _unknown_deployment(one, service, [name for of, name in mesh.deployments if of == service])
+    return None
+
+
+def _unknown_service(one: Override, known: set[str]) -> Mistake | None:
+    instead = _as_another_kind(one, known) or _with(one, subject=nearest(one.subject, known))
+    if one.kind not in _CALLED and not instead:
+        # A service that nobody calls, such as a worker, honours these as well.
+        return None
+    listed = "" if instead else _listed(known, "it has")
+    return _of(one, f"the mesh has no service {one.subject}{listed}", instead)
+
+
+def _as_another_kind(one: Override, known: set[str]) -> str:
+    """Read `dely.users=3s`, which is a route of a service called `dely.users`, as what was meant."""
+    first, _, rest = one.subject.partition(".")
+    if one.kind is not Kind.ROUTE or not rest:
+        return ""
+    kind = nearest(first, Kind)
+    subject = rest if rest in known or kind == Kind.CONFIG else nearest(rest, known)
+    read = read_entry(f"{PREFIX}{kind}.{subject}", one.value) if kind and subject else None
+    return word_of(read) if isinstance(read, Override) else ""
+
+
+def _unknown_deployment(one: Override, service: str, known: list[str]) -> Mistake:
+    instead = _with(one, value=nearest(one.value, known))
+    listed = "" if instead else _listed(known, "it has") or ": it has none"
+    return _of(one, f"{service} has no deployment {one.value}{listed}", instead)
+
+
+def _of(one: Override, why: str, instead: str) -> Mistake:
+    return Mistake(one.key.removeprefix(PREFIX), one.value, why, instead)
+
+
+def _with(one: Override, *, subject: str | None = None, value: str | None = None) -> str:
+    if not (subject if subject is not None else value):
+        return ""
+    return word_of(Override(one.kind, subject or one.subject, value or one.value))
+
+
+def _listed(known: Iterable[str], verb: str) -> str:
+    names = sorted(known)
+    return (
+        f": {verb} {', '.join(names[:_LISTED_MAX])}{', ...' if len(names) > _LISTED_MAX else ''}" if names else ""
+    )
+
+
+def explained(found: Iterable[Mistake]) -> Iterator[str]:
+    """Write mistakes for people, each with the override that it is about."""
+    for one in found:
+        word = word_of(read) if isinstance(read := read_entry(PREFIX + one.key, one.value), Override) else one.key
+        yield f"{word}: {one}"
