@@ -69,7 +69,7 @@ def test_a_link_from_save_to_removal(mesh):
         assert browser.cookies["detour"] == "redesign"
         for ask in (by_host, by_link):
             wait_until(lambda ask=ask: ask().headers.get("x-detour-served-by") == "web@pr-1")
-        server.detour("scenario", "edit", "redesign", "web=pr-2")
+        server.detour("scenario", "edit", "redesign", "web=pr-2", "--force")
         for ask in (by_host, by_link):
             wait_until(lambda ask=ask: ask().status_code == 503)
         server.detour("scenario", "rm", "redesign")
@@ -100,7 +100,7 @@ def _pixels(lines: list[str]) -> memoryview:
 
 def test_links_that_nobody_can_make(server):
     """Where the mesh does not say where its edge is, `share` says how it would."""
-    server.detour("scenario", "save", "no-links", "users=pr-1")
+    server.detour("scenario", "save", "no-links", "users=pr-1", "--force")
     said = server.detour("scenario", "share", "no-links")
     assert "link " not in said.stdout
     assert "edge: {url: https://...}" in said.stderr
@@ -129,13 +129,39 @@ def test_overrides_from_outside_count_when_they_are_signed(mesh):
     done = server.detour("curl", "-s", "signed", "--signed", "log.web=debug", *words[1:])
     assert "x-detour-served-by: web@pr-1" in done.stdout
     unsigned = server.detour("curl", *words)
-    assert "x-detour-overrides: removed (no x-detour-token)" in unsigned.stdout
+    assert "x-detour-overrides: removed" in unsigned.stdout
+    assert "detour: overrides did not take effect: removed" in unsigned.stderr
+    assert unsigned.returncode == 1
     assert "x-detour-served-by" not in unsigned.stdout
     lines = server.detour("header", "--signed", "web=pr-1").stdout.splitlines()
     headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
     assert [name for name, _ in headers] == ["baggage", "x-detour-token"]
     answer = httpx.get(f"{edge}/healthz", headers=headers, trust_env=False)
     assert answer.headers["x-detour-served-by"] == "web@pr-1"
+
+
+def test_curl_tells_what_became_of_overrides(mesh, tmp_path):
+    """Whatever options curl has for its output, which are left alone; one in a scenario took effect."""
+    server, edge = mesh
+    url, file = f"{edge}/healthz", tmp_path / "headers"
+    server.detour("scenario", "save", "told", "web=pr-1")
+    body = '{"status":"ok"}'
+    ways = {
+        ("-sS", "-o", "/dev/null", "-w", "%{http_code}"): "200",
+        ("-sSD-", "-o", "/dev/null"): "HTTP/1.1 200 OK",
+        ("-sSL", "-D", str(file), url, "--next", "-sS"): body * 2,
+    }
+    for options, printed in ways.items():
+        done = server.detour("curl", "web=pr-1", "--", *options, url)
+        said = "detour: overrides did not take effect: removed"
+        assert (done.returncode, said in done.stderr) == (1, True), (options, done.stderr)
+        assert done.stdout.startswith(printed), options
+    good = server.detour("curl", "-s", "told", "--", "-sS", url)
+    assert (good.returncode, good.stdout, good.stderr) == (0, body, "detour: answered by web@pr-1\n")
+    hidden = server.detour("curl", "web=pr-1", "--", "-sS", "--dump-header", str(file), "-v", url)
+    assert (hidden.returncode, "whether the overrides took effect was not read" in hidden.stderr) == (0, True)
+    failed = server.detour("curl", "web=pr-1", "--", "-sSf", f"{edge}/none")
+    assert (failed.returncode, "did not take effect" in failed.stderr) == (22, True)
 
 
 def test_no_server_to_sign():

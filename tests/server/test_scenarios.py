@@ -196,9 +196,9 @@ async def test_a_cursor_of_another_list(http, cursor):
     ("body", "detail"),
     [
         ({"overrides": {}}, "overrides: "),
-        ({"overrides": {"users": "pr-42"}}, "overrides.users: expected override. and one of route, delay"),
+        ({"overrides": {"users": "pr-42"}}, "overrides.users: expected one of route.NAME, delay.NAME"),
         ({"overrides": {"route.users": "pr 42"}}, "overrides.route.users: expected letters"),
-        ({"overrides": {"config.x": "\ud800"}}, "the body"),
+        ({"overrides": {"config.x": "\ud800"}}, "overrides.config.x: expected text"),
         ({"overrides": {f"config.f{n}": "ä" * 200 for n in range(10)}}, "at most 8192"),
         ({"overrides": ["users=pr-42"]}, "overrides: "),
         ({"description": "\x00"}, "description: expected text"),
@@ -275,3 +275,51 @@ async def test_a_database_that_is_gone(http, plane, database, tmp_path):
     assert refused.status_code == 500
     assert "scenarios.db" in refused.json()["detail"]
     assert plane.book.get("checkout").version == 1
+
+
+async def test_names_are_checked_where_there_is_a_mesh(http, plane):
+    """With the nearest; what was saved before stays as it is, and what does not exist yet may be forced."""
+    await made(http, "before", overrides={"route.users": "gone"})
+    plane.is_ready = True
+    typo = {"overrides": {"route.user": "pr-42"}}
+    refused = await http.put("/v1/scenarios/typo", json=typo, headers=NEW)
+    assert refused.status_code == 409
+    detail = "user=pr-42: the mesh has no service user; did you mean users=pr-42? For what does not exist yet, add"
+    assert refused.json()["detail"].startswith(detail)
+    assert (await http.put("/v1/scenarios/typo?force=true", json=typo, headers=NEW)).status_code == 201
+    body = {"overrides": {"route.users": "gone", "config.new": "on"}}
+    assert (await http.put("/v1/scenarios/before", json=body, headers=at(1))).status_code == 200
+    body = {"overrides": {"route.users": "lost"}}
+    assert (await http.put("/v1/scenarios/before", json=body, headers=at(2))).status_code == 409
+
+
+async def test_overrides_are_checked_without_being_saved(http, plane):
+    """For who is about to send them: each mistake with what is nearest."""
+    plane.is_ready = True
+    given = {"overrides": {"override.delay.user": "1s", "delay.users": "1s", "config.x": "on"}}
+    answer = await http.post("/v1/overrides/check", json=given)
+    assert answer.json()["mistakes"] == [
+        {
+            "key": "delay.user",
+            "value": "1s",
+            "detail": "delay.user=1s: the mesh has no service user; did you mean delay.users=1s?",
+            "suggestion": "delay.users=1s",
+        }
+    ]
+    unreadable = await http.post("/v1/overrides/check", json={"overrides": {"delay.users": "long"}})
+    assert unreadable.status_code == 422
+    assert unreadable.json()["detail"].startswith("overrides.delay.users: expected a delay such as 300ms")
+
+
+async def test_a_name_with_a_slash_is_told(http):
+    """What it may be, and one that would do; not that there is no such path."""
+    for name in ("feature/x", "feature%2Fx"):
+        refused = await http.put(f"/v1/scenarios/{name}", json=CHECKOUT, headers=NEW)
+        assert refused.status_code == 404
+        assert refused.json()["detail"].endswith("small letters, digits and dashes, such as feature-x")
+
+
+async def test_keys_may_be_written_as_in_the_baggage(http):
+    """They are kept without what stands in front of all of them."""
+    answer = await made(http, overrides={"override.route.users": "pr-42"})
+    assert answer.json()["overrides"] == {"route.users": "pr-42"}

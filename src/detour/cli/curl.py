@@ -57,6 +57,7 @@ def curl(arguments: Arguments) -> None:
         raise RuntimeError("curl is missing: install it (apt-get install curl), or use detour header")
     rest, baggage = _without_baggage(rest)
     overrides = parse_words(words)
+    token = ["-H", token_line(_server(), _TOKEN_TTL)] if chosen.is_signed else []
     expect_known(_server(), overrides, force=chosen.is_forced)
     scenario = chosen.scenarios[0] if len(chosen.scenarios) == 1 else ""
     if scenario:
@@ -64,7 +65,7 @@ def curl(arguments: Arguments) -> None:
     else:
         # An edge takes one scenario; several are put together here.
         overrides = overrides.over(_resolved(chosen.scenarios))
-    added = [*_headers(overrides, baggage, scenario), *(["-H", _token()] if chosen.is_signed else [])]
+    added = [*_headers(overrides, baggage, scenario), *token]
     done = curl_run.run(program, added, rest)
     if done.status < 0:
         outcome.die_of(signal.Signals(-done.status))
@@ -83,10 +84,6 @@ def _headers(overrides: Overrides, baggage: list[str], scenario: str) -> list[st
     named = ["-H", f"{SCENARIO_HEADER}: {scenario}"] if scenario else []
     header = append_to_baggage(",".join(baggage), overrides)
     return [*named, *(["-H", f"baggage: {header}"] if header else [])]
-
-
-def _token() -> str:
-    return token_line(_server(), _TOKEN_TTL)
 
 
 def _expect_live(name: str) -> None:

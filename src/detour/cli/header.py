@@ -43,9 +43,9 @@ def header(
     detour header --signed users=pr-42 | curl -H @- https://staging.example.test/
     """  # noqa: D301  a real \b, which keeps the lines that follow as they are
     overrides = parse_words(words)
+    token = [token_line(server)] if signed else []
     expect_known(server, overrides, force=force)
     line = f"baggage: {append_to_baggage(append_to or None, overrides)}"
-    token = [token_line(server)] if signed else []
     for one in (line, *token):
         typer.echo(one)
 

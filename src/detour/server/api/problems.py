@@ -203,7 +203,9 @@ def _told(mistake: Mapping[str, Any]) -> str:
         case "missing":
             return f"{where}: is missing"
         case "value_error":
-            return f"{where}: {mistake['ctx']['error']}"
+            # What is wrong with one of several fields says itself which.
+            text = str(mistake["ctx"]["error"])
+            return text if text.startswith("overrides.") else f"{where}: {text}"
         case "model_attributes_type":
             return f"{where}: send a JSON object, with the header content-type: application/json"
     return f"{where}: {mistake['msg']}"
