@@ -1,10 +1,9 @@
 """Transcripts of delta xDS: what an Envoy says, and what it is answered."""
 
-from collections.abc import Iterable
-
 import pytest
-from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
+from conversation import Conversation, ack, ask, nack, names
 from detour.envoy.vocabulary import EDGE_ROUTES
 from detour.mesh import (
     Endpoint,
@@ -21,31 +20,6 @@ from detour.mesh import (
 from detour.xds.catalog import _BUILDERS, CLUSTER, EDGES, ENDPOINTS, ROUTES, SETTINGS, Catalog, Key
 from detour.xds.holdings import Limits
 from detour.xds.names import Target
-from detour.xds.session import Session
-
-
-class Conversation:
-    """A session whose every answer is read at once."""
-
-    def __init__(self, catalog: Catalog, **options: object) -> None:
-        self.session = Session(catalog, **options)
-
-    def receive(self, request: DeltaDiscoveryRequest) -> list[DeltaDiscoveryResponse]:
-        """Send a request; return what comes back."""
-        self.session.receive(request)
-        return self._rest()
-
-    def changed(self, subjects: Iterable[str]) -> list[DeltaDiscoveryResponse]:
-        """Say that the catalog changed; return what is sent because of it."""
-        self.session.changed(subjects)
-        return self._rest()
-
-    def _rest(self) -> list[DeltaDiscoveryResponse]:
-        parts = []
-        while self.session.is_due:
-            parts.append(self.session.respond())
-        return [part for part in parts if part is not None]
-
 
 USERS = Service("users", (Endpoint("127.0.0.1", 9001),))
 PAYMENTS = Service("payments", (Endpoint("127.0.0.1", 9002),))
@@ -62,30 +36,6 @@ def catalog() -> Catalog:
 def session(catalog: Catalog) -> Conversation:
     """Return a conversation that has not begun."""
     return Conversation(catalog)
-
-
-def ask(type_url: str, *names: str, held: dict[str, str] | None = None) -> DeltaDiscoveryRequest:
-    """Return a request that subscribes to names."""
-    return DeltaDiscoveryRequest(
-        type_url=type_url, resource_names_subscribe=names, initial_resource_versions=held or {}
-    )
-
-
-def ack(response: DeltaDiscoveryResponse) -> DeltaDiscoveryRequest:
-    """Return the acknowledgement of a response."""
-    return DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
-
-
-def nack(response: DeltaDiscoveryResponse, message: str) -> DeltaDiscoveryRequest:
-    """Return the rejection of a response."""
-    request = ack(response)
-    request.error_detail.message = message
-    return request
-
-
-def names(responses: Iterable[DeltaDiscoveryResponse]) -> list[tuple[str, list[str]]]:
-    """Say what responses carry: the type's last word, and names."""
-    return [(one.type_url.rpartition(".")[2], [two.name for two in one.resources]) for one in responses]
 
 
 def test_the_opening_subscriptions_to_everything_are_answered_once_and_empty(session: Conversation) -> None:

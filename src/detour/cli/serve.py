@@ -44,9 +44,9 @@ Networks = Annotated[
     typer.Option(
         "--endpoint-networks",
         envvar="DETOUR_ENDPOINT_NETWORKS",
-        help="Where endpoints may be that somebody registers.  [default: private networks, and loopback where only "
-        "this machine's Envoys reach the server]",
-        metavar="CIDR,...",
+        help="Where endpoints may be that somebody registers, such as 10.0.0.0/8,fd00::/8.  [default: private "
+        "networks, and loopback where only this machine's Envoys reach the server]",
+        metavar="NETWORKS",
         show_default=False,
         show_envvar=True,
     ),

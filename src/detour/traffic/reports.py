@@ -12,6 +12,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import grpc
@@ -36,6 +37,9 @@ _UNSEEN_SECONDS: Final = 10
 
 _NAMED_MAX: Final = 1000
 """Of an Envoy with more clusters all are wanted: to name them anew with each new one would cost too much."""
+
+_ENTRIES_MAX: Final = 1000
+"""Of one message of a log so many entries are read: an Envoy sends one at a time."""
 
 _LOADS: Final = "envoy.service.load_stats.v3.LoadReportingService"
 _LOGS: Final = "envoy.service.accesslog.v3.AccessLogService"
@@ -212,7 +216,7 @@ class Reports:
             self._take_hops(message, caller)
 
     def _take_hops(self, message: StreamAccessLogsMessage, caller: Reporter) -> None:
-        for entry in message.http_logs.log_entry:
+        for entry in islice(message.http_logs.log_entry, _ENTRIES_MAX):
             if self.departures.add(entry, caller, self._mesh, time.time()):
                 continue
             if trial := self.trials.find(trial_of(entry)):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from urllib.parse import unquote
+from weakref import WeakValueDictionary
 
 import grpc
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
@@ -33,6 +34,8 @@ _GRACE_SECONDS: Final = 0.5
 
 _STREAMS_MAX: Final = 20_000
 """How many streams all clients together may have open: an Envoy has one for each of ADS, load reports and logs."""
+_SILENT_SECONDS: Final = 30
+"""How long a client may hold a stream before it says anything; Envoy speaks at once."""
 _TEXT_MAX: Final = 512
 """How long a node's id, cluster and namespace, and a type's name, may be."""
 _LOOKED_AT: Final = ("role", "namespace")
@@ -178,6 +181,7 @@ class AdsServer:
         self._catalogs = {"": self._home}
         self.connections: set[Connection] = set()
         self._admission = Admission(_ADMITTED_PER_SECOND, _ADMITTED_AT_ONCE)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_STREAMS_MAX)
         delta = {"DeltaAggregatedResources": stream_stream(Request, self._converse, _check)}
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(_ADS, delta)])
@@ -247,8 +251,7 @@ class AdsServer:
 
     async def _converse(self, requests: Messages[Request], context: grpc.aio.ServicerContext) -> None:
         """Carry one Envoy's stream (`envoy.service.discovery.v3.AggregatedDiscoveryService`)."""
-        await asyncio.sleep(self._admission.wait(time.monotonic()))
-        first = await anext(requests, None)
+        first = await self._first(requests, context)
         if first is None:
             return
         verified = self.verified(context)
@@ -270,6 +273,22 @@ class AdsServer:
             self._forget(connection)
             reading.cancel()
             await asyncio.wait({reading})
+
+    async def _first(self, requests: Messages[Request], context: grpc.aio.ServicerContext) -> Request | None:
+        """Wait until an Envoy may begin, and for its first request; None if it is gone.
+
+        Streams of one connection wait behind each other, so that a client that opens thousands delays itself alone.
+        """
+        peer = context.peer()
+        # The streams that wait hold the lock; after the last of them it is forgotten.
+        turn = self._turns.setdefault(peer, asyncio.Lock())
+        async with turn:
+            await asyncio.sleep(self._admission.wait(time.monotonic()))
+        try:
+            async with asyncio.timeout(_SILENT_SECONDS):
+                return await anext(requests, None)
+        except TimeoutError:
+            await refuse(context, grpc.StatusCode.DEADLINE_EXCEEDED, f"no request in {_SILENT_SECONDS} seconds")
 
     async def _say(self, connection: Connection, context: grpc.aio.ServicerContext) -> None:
         unkept = connection.session.unkept
