@@ -26,7 +26,6 @@ from detour.cli import (
 )
 
 app = typer.Typer(
-    add_completion=False,
     # Plain text: Rich would take what stands in square brackets for markup.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from detour.cli import curl_run, outcome
+from detour.cli import completion, curl_run, outcome
 from detour.cli.checking import expect_known
 from detour.cli.client import DEFAULT_SERVER, ENVIRONMENT, ServerError
 from detour.cli.effect import report
@@ -19,7 +19,9 @@ from detour.cli.scenario import baggage_of
 from detour.envoy.vocabulary import SCENARIO_HEADER
 from detour.overrides import Overrides, append_to_baggage, parse_baggage, parse_words
 
-Arguments = Annotated[list[str], typer.Argument(metavar="ARGUMENT", hidden=True)]
+Arguments = Annotated[
+    list[str], typer.Argument(metavar="ARGUMENT", hidden=True, autocompletion=completion.overrides)
+]
 
 _HEADER_OPTION = re.compile(r"-[A-Za-z0-9#:]*H|--header")
 """curl lets one-letter options stand together: -sH."""

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
+from detour.cli import completion
 from detour.cli.checking import Force, expect_known
 from detour.cli.client import DEFAULT_SERVER, Server, request
 from detour.overrides import append_to_baggage, parse_words
 
-Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True)]
+Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True, autocompletion=completion.overrides)]
 
 
 Signed = Annotated[

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from detour.cli import completion
 from detour.cli.client import DEFAULT_SERVER, AsJson, NotFoundError, Server, lines, request, user
 from detour.cli.progress import wait_until_ready
 from detour.cli.terminal import print_table, until
@@ -14,10 +15,10 @@ from detour.mesh import parse_duration
 
 app = typer.Typer(rich_markup_mode=None)
 
-Service = Annotated[str, typer.Argument(metavar="SERVICE", hidden=True)]
-Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
-AnyService = Annotated[str, typer.Argument(metavar="[SERVICE]", hidden=True)]
-AnyName = Annotated[str, typer.Argument(metavar="[NAME]", hidden=True)]
+Service = Annotated[str, typer.Argument(metavar="SERVICE", hidden=True, autocompletion=completion.services)]
+Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True, autocompletion=completion.deployments)]
+AnyService = Annotated[str, typer.Argument(metavar="[SERVICE]", hidden=True, autocompletion=completion.services)]
+AnyName = Annotated[str, typer.Argument(metavar="[NAME]", hidden=True, autocompletion=completion.deployments)]
 Endpoints = Annotated[
     list[str],
     typer.Option(

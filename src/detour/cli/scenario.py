@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from detour.cli import signals
+from detour.cli import completion, signals
 from detour.cli.checking import Force as Unknown
 from detour.cli.checking import expect_known
 from detour.cli.client import DEFAULT_SERVER, AsJson, NotFoundError, Server, pages, request, user
@@ -29,9 +29,11 @@ app = typer.Typer(rich_markup_mode=None)
 _PAGE = "1000"
 _NAME = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
-Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True)]
-SomeWords = Annotated[list[str] | None, typer.Argument(metavar="[OVERRIDE]", hidden=True)]
+Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True, autocompletion=completion.scenarios)]
+Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True, autocompletion=completion.overrides)]
+SomeWords = Annotated[
+    list[str] | None, typer.Argument(metavar="[OVERRIDE]", hidden=True, autocompletion=completion.overrides)
+]
 FromVersion = Annotated[int | None, typer.Argument(metavar="[FROM]", hidden=True)]
 ToVersion = Annotated[int | None, typer.Argument(metavar="[TO]", hidden=True)]
 Owner = Annotated[
