@@ -69,9 +69,6 @@ func keyOf(kind Kind, subject string) string {
 func readEntry(key, value string) (Override, error) {
 	name, subject, dotted := strings.Cut(strings.TrimPrefix(key, prefix), ".")
 	override := Override{Kind(name), subject, value}
-	if override.Kind == KindConfig {
-		override.Value = valid(value)
-	}
 	switch {
 	case !slices.Contains(kinds, override.Kind):
 		return Override{}, fmt.Errorf("expected %s and one of %v", prefix, kinds)

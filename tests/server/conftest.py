@@ -31,6 +31,15 @@ services:
     protocol: http2
 """
 
+WITH_DATABASE = (
+    MESH
+    + """\
+  db:
+    endpoints: ["127.0.0.1:5432"]
+    protocol: tcp
+"""
+)
+
 
 @pytest.fixture
 def mesh_file(tmp_path: Path) -> Path:

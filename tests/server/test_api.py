@@ -9,7 +9,9 @@ import pytest
 from detour.discovery.mesh_file import read
 from detour.mesh import OffloadedDeployment
 from detour.server import ControlPlane, UnknownServiceError
+from detour.server.api import api
 from detour.server.sources import MeshFile, Registered
+from server.conftest import WITH_DATABASE, control_plane
 
 PR_42 = {"service": "users", "name": "pr-42", "endpoints": ["127.0.0.1:9101", "[::1]:9102"], "owner": "ana"}
 
@@ -91,6 +93,20 @@ async def test_an_unknown_service_is_refused(http, service, detail):
     """With the one that was probably meant, or with those there are."""
     answer = await http.post("/v1/deployments", json={**PR_42, "service": service})
     assert (answer.status_code, answer.json()["detail"]) == (404, detail)
+
+
+async def test_what_is_passed_on_unread_has_no_deployments(registry, database, mesh_file):
+    """Nor scenarios that choose one, delay it or abort it: no sidecar could do so."""
+    mesh_file.write_text(WITH_DATABASE)
+    plane = control_plane(mesh_file, registry, database)
+    transport = httpx.ASGITransport(api(plane), client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        answers = [await http.post("/v1/deployments", json={**PR_42, "service": "db"})]
+        for key, value in (("route.db", "pr-42"), ("delay.db", "1s"), ("abort.db", "503")):
+            body, new = {"overrides": {key: value, "config.db": "on"}}, {"If-None-Match": "*"}
+            answers.append(await http.put("/v1/scenarios/checkout", json=body, headers=new))
+    assert [answer.status_code for answer in answers] == [422, 409, 409, 409]
+    assert all("db has protocol tcp, which sidecars pass on unread" in answer.text for answer in answers)
 
 
 async def test_of_many_services_some_are_named(registry, mesh_file):

@@ -57,6 +57,8 @@ def _mistake(one: Override, mesh: Mesh) -> Mistake | None:
     service = mesh.settings.naming.canonical(one.subject)
     if service not in known:
         return _unknown_service(one, known)
+    if one.kind in _CALLED and (made := mesh.services.get(service)) and made.is_unread:
+        return _of(one, made.why_unread, "")
     if one.kind is Kind.ROUTE and mesh.deployment(service, one.value) is None:
         return _unknown_deployment(one, service, [name for of, name in mesh.deployments if of == service])
     return None

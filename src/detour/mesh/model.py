@@ -122,6 +122,21 @@ class Service:
     retries: RetryPolicy | None = None
     ports: Mapping[int, Port] = field(default_factory=_nothing)
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether sidecars pass on all that it speaks unread, so that no override of it can have an effect."""
+        protocols = {port.protocol for port in self.ports.values()} or {self.protocol}
+        return protocols == {Protocol.TCP}
+
+    @property
+    def why_unread(self) -> str:
+        """The same for people, with what to do."""
+        return (
+            f"{self.name} has protocol tcp, which sidecars pass on unread: no override can choose a deployment of it,"
+            " delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, let the mesh say so (protocol:"
+            " http1 or http2; on Kubernetes appProtocol)"
+        )
+
     def port_number(self, asked: int | None) -> int | None:
         """Say which of its ports a caller means who asks for this one; None if it does not tell them apart.
 

@@ -134,8 +134,11 @@ def own_key(key: str) -> str | None:
 
 
 def _decoded(key: str, value: str) -> str:
-    """Decode a value. Propagators may encode one again; but a flag's value may be any text, and is decoded once."""
-    return _bytes_of(value, 1 if key.startswith(_FLAG) else _DECODING_ROUNDS).decode("utf-8", "surrogateescape")
+    """Decode a value; bytes that are no UTF-8 become U+FFFD (W3C Baggage, section 3.3.1.3).
+
+    Propagators may encode one again; but a flag's value may be any text, and is decoded once.
+    """
+    return _bytes_of(value, 1 if key.startswith(_FLAG) else _DECODING_ROUNDS).decode("utf-8", "replace")
 
 
 def _bytes_of(text: str, rounds: int) -> bytes:

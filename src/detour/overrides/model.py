@@ -207,10 +207,7 @@ def bare(text: str) -> str:
 
 
 def read_entry(key: str, value: str | None) -> Override | Problem:
-    """Read one entry, whose key begins with `override.`, as an override; None is the value of one without `=`.
-
-    Bytes of a flag's value that are no UTF-8 become U+FFFD (W3C Baggage, section 3.3.1.3).
-    """
+    """Read one entry, whose key begins with `override.`, as an override; None is the value of one without `=`."""
     if value is None:
         return Problem(key, "expected = and a value", key)
     name, dot, subject = key.removeprefix(PREFIX).partition(".")
@@ -220,7 +217,7 @@ def read_entry(key: str, value: str | None) -> Override | Problem:
     if kind is Kind.MISSING and dot:
         return Problem(f"{key}={value}", _EXPECTED_MISSING, key)
     try:
-        return Override(kind, subject, as_text(value) if kind is Kind.CONFIG else value)
+        return Override(kind, subject, value)
     except ValueError as error:
         return Problem(f"{key}={value}", str(error), key)
 

@@ -55,7 +55,9 @@ def parse_opentracing(header: str) -> Parsed:
     except ValueError as error:
         return _ignored(header, str(error), shows_overrides=_ITEM_BYTES in carrier)
     try:
-        parsed = read_entries([(PREFIX + as_text(key), value) for key, value in read_map(_decoded(item), _ENTRIES)])
+        parsed = read_entries(
+            [(PREFIX + as_text(key), as_text(value)) for key, value in read_map(_decoded(item), _ENTRIES)]
+        )
     except ValueError as error:
         return _ignored(header, str(error), shows_overrides=True)
     if not item or len(header) <= HEADER_MAX:

@@ -61,6 +61,10 @@ class UnknownServiceError(LookupError):
     """The mesh has no service of that name; the message suggests one that it has."""
 
 
+class UnreadServiceError(ValueError):
+    """What a service speaks is passed on unread, so no override can choose one of its deployments."""
+
+
 class DeploymentConflictError(ValueError):
     """Another source names that deployment, so it can't be changed here."""
 
@@ -213,6 +217,16 @@ class ControlPlane:
         if name not in self.mesh.services:
             raise UnknownServiceError(f"the mesh has no service {name}; {_hint(name, self.mesh.services)}")
 
+    def expect_readable(self, name: str) -> None:
+        """Check that sidecars read what a service speaks; one that the mesh does not have may turn out to be so.
+
+        Raises:
+            UnreadServiceError: They do not.
+        """
+        service = self.mesh.services.get(name)
+        if service and service.is_unread:
+            raise UnreadServiceError(service.why_unread)
+
     async def register(self, deployment: OffloadedDeployment, by: str = "") -> None:
         """Serve a deployment, also after a restart.
 
@@ -223,12 +237,14 @@ class ControlPlane:
         Raises:
             UnknownServiceError: The mesh has no such service.
             ForbiddenEndpointError: An endpoint may not be registered here.
+            UnreadServiceError: No override could choose it.
             DeploymentConflictError: Another source names the deployment.
             OwnedByAnotherError: Somebody else has registered the name.
             OSError: It could not be kept, and is not served.
         """
         self.expect_service(deployment.service)
         self._rules.expect(deployment.endpoints)
+        self.expect_readable(deployment.service)
         self._expect_kept(deployment.service, deployment.name)
         await self._keeper.add(deployment)
         self.publish()
@@ -244,12 +260,14 @@ class ControlPlane:
 
         Raises:
             UnknownServiceError: The mesh has no such service.
+            UnreadServiceError: No override could choose it.
             DeploymentConflictError: Another source names the deployment.
             CannotCopyError: It can't be made as asked.
             OwnedByAnotherError: Somebody else has a deployment of that name.
             ClusterError: The cluster refuses.
         """
         self.expect_service(wanted.service)
+        self.expect_readable(wanted.service)
         self._expect_kept(wanted.service, wanted.name)
         await copies.create(wanted)
         self.publish()

@@ -204,6 +204,17 @@ def test_what_a_port_speaks(cluster: Cluster, port: dict[str, Any], protocol: st
     assert cluster.mesh.services["users"].protocol == protocol
 
 
+def test_a_deployment_that_no_request_can_reach_is_told_of(cluster: Cluster) -> None:
+    """Where no port of its Service speaks what a sidecar reads."""
+    cluster.apply(PR_42)
+    assert "users" in cluster.mesh.services
+    assert cluster.inventory.problems == ()
+    cluster.apply(service(ports=[{"port": 5432, "protocol": "TCP", "appProtocol": "postgres"}]))
+    assert "users" in cluster.mesh.services
+    (problem,) = cluster.inventory.problems
+    assert problem.startswith("users@pr-42: no request can reach it")
+
+
 def test_a_ready_offloaded_pod_is_an_instance_of_its_deployment(cluster: Cluster) -> None:
     """And of nothing else."""
     cluster.apply(PR_42)

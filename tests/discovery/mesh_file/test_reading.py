@@ -233,6 +233,15 @@ def test_a_mistake_in_a_service_is_told_with_its_place(key, told):
     assert lines_of(in_users(*known, key)) == [f"mesh.yaml:{line}: services.users{told}"]
 
 
+def test_deployments_of_what_is_passed_on_unread_are_a_mistake():
+    """No request could ever reach one."""
+    text = "services:\n  db:\n    endpoints: []\n    protocol: tcp\n    deployments: {pr-42: {endpoints: []}}\n"
+    (line,) = lines_of(text)
+    assert line.startswith("mesh.yaml:5: services.db.deployments: expected none with protocol: tcp")
+    for fine in (text.replace("tcp", "http2"), text.replace("{pr-42: {endpoints: []}}", "")):
+        parse(fine.encode(), FILE)
+
+
 @pytest.mark.parametrize("name", ["Users", "a b", "-a", "x" * 64])
 def test_a_service_needs_a_name_that_is_also_a_host_name(name):
     """Upper case and other characters are refused where the name stands."""

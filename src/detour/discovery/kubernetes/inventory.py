@@ -23,6 +23,11 @@ from detour.discovery.kubernetes.services import service_of, why_not
 from detour.kubernetes.labels import OFFLOADED, SERVICE, SERVICE_OF_SLICE
 from detour.mesh import Event, Mesh, Naming, difference
 
+_UNREAD = (
+    "no request can reach it, for no port of its Service speaks HTTP that a sidecar reads; if one does, say so"
+    " (appProtocol: http or kubernetes.io/h2c)"
+)
+
 
 class Key(NamedTuple):
     """Where an object is."""
@@ -154,7 +159,9 @@ class Inventory:
         services = [self._make_service(name, key, usable)] if usable else []
         made = Mesh.of(services, offloaded.made().values())
         self._problems.pop(key, None)
-        if problems := (*((problem,) if problem else ()), *offloaded.problems):
+        is_unread = any(one.is_unread for one in services)
+        unreachable = [f"{one}: {_UNREAD}" for one in made.deployments.values() if is_unread]
+        if problems := (*((problem,) if problem else ()), *offloaded.problems, *unreachable):
             self._problems[key] = problems
         return made
 

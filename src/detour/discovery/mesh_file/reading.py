@@ -41,7 +41,7 @@ def parse(content: bytes, file: Path) -> Mesh:
         MeshFileError: It has mistakes; all of them are told.
     """
     document = read_document(_text(content, file), file)
-    mistakes = [*document.repeated, *_strays(document)]
+    mistakes = [*document.repeated, *_strays(document), *_unreachable(document)]
     try:
         described = schema.File.model_validate(document.value)
     except ValidationError as error:
@@ -70,6 +70,20 @@ def _strays(document: Document) -> Iterator[Mistake]:
                     if isinstance(service, str) and service not in services:
                         text = f"expected a service of this file, got {got(service)}{_meant(service, services)}"
                         yield Mistake.at(*document.find(("edge", key, host)), text)
+
+
+def _unreachable(document: Document) -> Iterator[Mistake]:
+    """Find deployments that no request can choose, for a sidecar reads none of their service's."""
+    match document.value:
+        case {"services": dict(services)}:
+            for name, service in services.items():
+                match service:
+                    case {"protocol": "tcp", "deployments": dict(deployments)} if deployments:
+                        text = (
+                            "expected none with protocol: tcp, which sidecars pass on unread: no request can choose"
+                            " a deployment. Say http1 or http2 if the service speaks that, or leave them out"
+                        )
+                        yield Mistake.at(*document.find(("services", name, "deployments")), text)
 
 
 def _mistake(error: ErrorDetails, document: Document) -> Mistake:

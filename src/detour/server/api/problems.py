@@ -23,7 +23,7 @@ from detour.mesh import ForbiddenEndpointError
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.ownership import OwnedByAnotherError
 from detour.scenarios import NoScenarioError, OutdatedError, ScenarioExistsError
-from detour.server.control_plane import DeploymentConflictError, UnknownServiceError
+from detour.server.control_plane import DeploymentConflictError, UnknownServiceError, UnreadServiceError
 
 NO_DATABASE: Final = HTTPStatus.NOT_IMPLEMENTED
 """What is answered to who asks for something that only a database keeps."""
@@ -76,6 +76,7 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(ClusterError, _cluster_refused)
     app.add_exception_handler(CannotCopyError, _impossible)
     app.add_exception_handler(ForbiddenEndpointError, _impossible)
+    app.add_exception_handler(UnreadServiceError, _impossible)
     app.add_exception_handler(NoScenarioError, _no_scenario)
     app.add_exception_handler(OutdatedError, _outdated)
     app.add_exception_handler(ScenarioExistsError, _exists)
