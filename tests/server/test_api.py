@@ -99,6 +99,7 @@ async def test_what_is_passed_on_unread_has_no_deployments(registry, database, m
     """Nor scenarios that choose one, delay it or abort it: no sidecar could do so."""
     mesh_file.write_text(WITH_DATABASE)
     plane = control_plane(mesh_file, registry, database)
+    plane.is_ready = True
     transport = httpx.ASGITransport(api(plane), client=("127.0.0.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         answers = [await http.post("/v1/deployments", json={**PR_42, "service": "db"})]

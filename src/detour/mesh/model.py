@@ -132,9 +132,9 @@ class Service:
     def why_unread(self) -> str:
         """The same for people, with what to do."""
         return (
-            f"{self.name} has protocol tcp, which sidecars pass on unread: no override can choose a deployment of it,"
-            " delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, let the mesh say so (protocol:"
-            " http1 or http2; on Kubernetes appProtocol)"
+            f"{self.name} has protocol tcp, which sidecars pass on unread: no override can choose a deployment of"
+            " it, delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, let the mesh say so"
+            " (protocol: http1 or http2; on Kubernetes appProtocol)"
         )
 
     def port_number(self, asked: int | None) -> int | None:
