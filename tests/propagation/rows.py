@@ -292,16 +292,14 @@ SECTIONS: Final = {
         _node("Express", "express", *_NODE, "worker thread", *_NODE_LATE, *_NODE_OUTLIVING),
         _node("Fastify", "fastify", *_NODE, "worker thread", *_NODE_LATE, *_FASTIFY_HOOKS, *_NODE_OUTLIVING),
         _node("node:http", "node:http", *_NODE, *_NODE_LATE, *_NODE_OUTLIVING),
-        *(
-            _node(
-                f"{name}, not traced", server, "fetch", "axios", *_GRPC, *_NODE_LATE, *_NODE_OUTLIVING, traced=False
-            )
-            for name, server in (("Express", "express"), ("Fastify", "fastify"))
+        _node(
+            "Express, not traced", "express", "fetch", "axios", *_GRPC, *_NODE_LATE, *_NODE_OUTLIVING, traced=False
         ),
-        *(_node(f"grpc-js, {kind}", "grpc-js", *_NODE, *_NODE_OUTLIVING, entry=kind) for kind in _GRPC),
+        _node("Fastify, not traced", "fastify", "fetch", *_NODE_LATE, *_FASTIFY_HOOKS, traced=False),
+        *(_node(f"grpc-js, {kind}", "grpc-js", *_NODE, *_outliving("fetch"), entry=kind) for kind in _GRPC),
         *(
             _node(f"grpc-js, {kind}, not traced", "grpc-js", "fetch", *_GRPC, entry=kind, traced=False)
-            for kind in _GRPC
+            for kind in ("grpc-unary", "grpc-server-stream")
         ),
         *(
             _node(queue, "node:http", *(f"{queue}{VIA}{client}" for client in _NODE), broker="RabbitMQ")
