@@ -118,7 +118,9 @@ function optionsOf([input, ...rest]: readonly unknown[]): [options: Options | un
   if (isUrl && !url) return [undefined, rest];
   if (!isUrl) return [typeof input === "object" && input ? { ...input } : undefined, rest];
   const [options, ...others] = typeof rest[0] === "function" ? [{}, ...rest] : rest;
-  return [{ ...urlToHttpOptions(url as URL), ...(options as object | undefined) } as Options, others];
+  // Without the symbols by which older Nodes take it for the URL again.
+  const fromUrl = Object.fromEntries(Object.entries(urlToHttpOptions(url as URL)));
+  return [{ ...fromUrl, ...(options as object | undefined) } as Options, others];
 }
 
 /** Whether a call would go straight to its host: what brings its own way keeps it, but for WebSockets. */
