@@ -3,7 +3,8 @@
 Invariant: a deployment's cluster has the limits of its baseline's, and counts for itself.
 """
 
-from functools import cache
+from functools import cache, lru_cache
+from typing import Final
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2
 from envoy.config.route.v3 import route_components_pb2
@@ -26,6 +27,8 @@ from detour.envoy.transparency import (
 from detour.mesh import Protocol, RetryPolicy, Service
 from detour.xds.messages import packed
 
+_REMEMBERED_MAX: Final = 1000
+
 
 @cache
 def unlimited() -> circuit_breaker_pb2.CircuitBreakers:
@@ -34,13 +37,19 @@ def unlimited() -> circuit_breaker_pb2.CircuitBreakers:
 
 
 def http_options(service: Service, protocol: Protocol) -> Any:
-    """Return the options of a cluster that leads to a service or one of its deployments."""
+    """Return the options of a cluster that leads to a service or one of its deployments; they are never changed."""
+    return _options(service.retries, protocol, has_timeout=service.timeout is not None)
+
+
+# Most services have the same, and every name that a client makes up is a cluster.
+@lru_cache(_REMEMBERED_MAX)
+def _options(own: RetryPolicy | None, protocol: Protocol, *, has_timeout: bool) -> Any:
     options = _common()
     if protocol == Protocol.HTTP2:
         ParseDict(HTTP2_UPSTREAM, options.explicit_http_config.http2_protocol_options)
     else:
         ParseDict(HTTP1_UPSTREAM, options.explicit_http_config.http_protocol_options)
-    options.retry_policy.CopyFrom(_own(service.retries) if service.retries else _usual(service, protocol))
+    options.retry_policy.CopyFrom(_own(own) if own else _usual(protocol, has_timeout=has_timeout))
     return packed(options)
 
 
@@ -65,10 +74,10 @@ def _own(retries: RetryPolicy) -> route_components_pb2.RetryPolicy:
     )
 
 
-def _usual(service: Service, protocol: Protocol) -> route_components_pb2.RetryPolicy:
+def _usual(protocol: Protocol, *, has_timeout: bool) -> route_components_pb2.RetryPolicy:
     retries = SAFE_RETRIES if protocol == Protocol.HTTP2 else RESET_RETRIES
     made = ParseDict(retries, route_components_pb2.RetryPolicy())
-    if service.timeout is not None and protocol != Protocol.HTTP2:
+    if has_timeout and protocol != Protocol.HTTP2:
         # Envoy takes the end of a timeout for a reset: an attempt that takes too long is repeated, but not often.
         made.num_retries.value = 1
     return made

@@ -14,6 +14,8 @@ whose authority holds an `@` (see `detour.xds.routes`).
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from detour.mesh import Naming, is_name
 from detour.mesh.model import NAME_MAX as DEPLOYMENT_MAX
@@ -23,6 +25,8 @@ HOST_MAX = 254
 
 NAME_MAX = len("connect@") + HOST_MAX + len(":65535") + len("@") + DEPLOYMENT_MAX + len(",baseline")
 """The longest name that can mean anything. A longer one is answered, and kept nowhere."""
+
+_REMEMBERED_MAX: Final = 2000
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _TUNNEL = "connect@"
@@ -62,8 +66,12 @@ def parse(name: str, naming: Naming = _NO_NAMESPACES, caller: str = "") -> Targe
         naming: Which service a host name means.
         caller: The sidecar's namespace.
     """
-    if len(name) > NAME_MAX:
-        return None
+    return _parsed(name, naming, caller) if len(name) <= NAME_MAX else None
+
+
+# A name is taken apart several times on its way, by those who each need a part of it.
+@lru_cache(_REMEMBERED_MAX)
+def _parsed(name: str, naming: Naming, caller: str) -> Target | None:
     is_tunnel = name.startswith(_TUNNEL)
     authority, at, deployment = name.removeprefix(_TUNNEL).partition("@")
     falls_back = deployment.endswith(_FALLBACK)
