@@ -37,7 +37,8 @@ def plain_bootstrap(admin_port: int, port: int, service: str, endpoint: tuple[st
     and none of requests, the origin's `server` header passed through, none of Envoy's own headers, WebSocket
     upgrades, a cluster without limits, one worker. Not the same, because it is what Detour adds: the filters
     for on-demand discovery, faults and the outside world, the choice of the cluster by authority or by Lua, the
-    response header `x-detour-served-by`, the replies in words, and the connection to the control plane.
+    response header `x-detour-served-by`, the replies in words, the connection to the control plane, and what lets
+    HTTP pass as it is (`detour.envoy.transparency`): the case of header names, and retries.
 
     Args:
         admin_port: Where its admin interface listens.
