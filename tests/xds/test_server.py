@@ -176,6 +176,8 @@ async def test_names_too_long_to_mean_anything(mesh: MeshUnderTest, channel: grp
         names = [f"{number}-".ljust(55_000, "x") for number in range(first, first + 20)]
         versions, _ = await client.ask(CLUSTER, *names)
         assert set(versions) >= set(names)
+    # The resource, its name and the cluster's: what the caller is told has no more of it.
+    assert sum(client.sizes) < 400 * 55_000 * 4
     assert max(client.sizes) < 1_100_000
     (connection,) = mesh.ads.connections
     assert connection.session.cluster_count == 0

@@ -42,11 +42,15 @@ _SPEAKS: Final = {
 }
 """By what a service says of itself, what it is called with, and what may be wrong with that."""
 
+_SHOWN_MAX: Final = 200
+"""Of a longer name that means nothing so many characters are shown to the caller."""
+
 
 def cluster(name: str, target: Target | None, mesh: Mesh) -> cluster_pb2.Cluster:
     """Return the cluster of that name; one without endpoints if the name means nothing."""
     if target is None:
-        return _without_endpoints(name, f"{name!r} does not name a service, nor a host outside the mesh")
+        shown = name if len(name) <= _SHOWN_MAX else f"{name[:_SHOWN_MAX]}..."
+        return _without_endpoints(name, f"{shown!r} does not name a service, nor a host outside the mesh")
     service = mesh.services.get(target.host)
     if service is not None:
         return _of_service(name, target, service)
