@@ -50,10 +50,22 @@ LIBRARIES: Final = (
     Library("pyramid", "pyramid.router", mend="wsgi"),
     Library("litestar", "litestar.app", mend="asgi"),
     Library("quart", "quart.app", mend="asgi"),
+    *(
+        Library(module.partition(".")[0], module, mend="web_servers")
+        for module in (
+            "gevent.pywsgi",
+            "gunicorn.util",
+            "uvicorn.config",
+            "waitress.server",
+            "werkzeug.serving",
+            "wsgiref.handlers",
+        )
+    ),
     Library("wsgi", "opentelemetry.instrumentation.wsgi", mend="wsgi"),
     Library("asgi", "opentelemetry.instrumentation.asgi", mend="asgi"),
     Library("http.server", "http.server", mend="http_server"),
-    Library("aiohttp-server", "aiohttp.web_app", ("aiohttp-server",), mend="aiohttp_server"),
+    Library("aiohttp-server", "aiohttp.web", ("aiohttp-server",)),
+    Library("aiohttp-server", "aiohttp.web_protocol", mend="aiohttp_server"),
     Library("tornado", "tornado.web", ("tornado",), needed=True),
     # Clients.
     Library("tornado", "tornado.httpclient", ("tornado",), needed=True),

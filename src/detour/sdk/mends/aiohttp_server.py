@@ -12,9 +12,9 @@ from wrapt import wrap_function_wrapper
 from detour.sdk.serving import HEADERS, begin
 
 
-def mend(_: ModuleType) -> None:
+def mend(module: ModuleType) -> None:
     """Have each request handled, and answered, with its overrides."""
-    wrap_function_wrapper("aiohttp.web_protocol", "RequestHandler._handle_request", _handle)
+    wrap_function_wrapper(module, "RequestHandler._handle_request", _handle)
 
 
 async def _handle(

@@ -29,6 +29,20 @@ def mend(module: ModuleType) -> None:
     kind.__call__ = _carrying(kind.__call__)
 
 
+def carrying(application: Any) -> Any:
+    """Return an application that serves each request with its overrides."""
+
+    async def carry(scope: dict[str, Any], *args: Any) -> None:
+        serving = _begin(scope)
+        if serving is None:
+            await application(scope, *args)
+        else:
+            with serving.whole():
+                await application(scope, *args)
+
+    return carry
+
+
 def _carrying(own: Any) -> Any:
     @wraps(own)
     async def __call__(self: Any, scope: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: N807
