@@ -164,6 +164,21 @@ def test_a_request_starts_afresh() -> None:
         assert "override.route.users" not in baggage.get_all(context)
 
 
+def test_what_cannot_be_read_is_in_scope_too(at_once: None) -> None:
+    """It goes on, so that the next sidecar refuses it, and ends with the request."""
+    scope = Scope(seen=True)
+    context = entered({"baggage": "override.delay.users=soon"}, scope)
+    assert context is not None
+    token = attach(context)
+    try:
+        assert leaving() == {"baggage": "override.delay.users=soon"}
+        scope.complete()
+        assert "override" not in str(leaving())
+        assert not [key for key in baggage.get_all(extract({}, get_current())) if key.startswith("override.")]
+    finally:
+        detach(token)
+
+
 def test_a_request_that_is_read_twice_is_one(at_once: None) -> None:
     """By the SDK, and by OpenTelemetry's middleware behind it."""
     scope = Scope(seen=True)

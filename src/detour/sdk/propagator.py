@@ -46,6 +46,8 @@ _logger = logging.getLogger(__name__)
 BAGGAGE: Final = "baggage"
 OPENTRACING: Final = "x-ot-span-context"
 
+_NOTHING: Final = Parsed(Overrides())
+
 _CARRIER: Final = create_key("detour-opentracing-carrier")
 
 
@@ -72,7 +74,7 @@ class OverridesPropagator(TextMapPropagator):
         Overrides of an earlier request that the current context holds are not part of it; those of a context that
         is given are.
         """
-        before = outside(get_current()) if context is None else context
+        before = outside(get_current()) if context is None else _without_ended(context)
         try:
             return self._extract(carrier, before, _Joining(getter))
         except Exception:  # a getter fails on what it was not made for, and a request must not
@@ -80,18 +82,18 @@ class OverridesPropagator(TextMapPropagator):
             return before
 
     def _extract(self, carrier: CarrierT, context: Context, getter: "_Joining[CarrierT]") -> Context:
-        own = Parsed(Overrides())
+        own = _NOTHING
         before = parsed_in(context)
         context = self.others.extract(carrier, context, getter)
         if header := getter.line(carrier, OPENTRACING):
             own = _told(parse_opentracing(header))
             context = set_value(_CARRIER, _passed_on(header, own), context)
         if header := getter.line(carrier, BAGGAGE):
-            own = _told(parse_baggage([header])).over(own)
+            own = _both(_told(parse_baggage([header])), own)
         if own:
             context = with_scope(context, _scope(context, own.overrides, before.overrides))
         # Other propagators decode in ways of their own: what they made of overrides is replaced.
-        return with_parsed(context, own.over(before))
+        return with_parsed(context, _both(own, before))
 
     def inject(
         self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
@@ -136,7 +138,7 @@ def entered(headers: Mapping[str, str], scope: Scope) -> Context | None:
     context = outside(current)
     if headers.keys() & {BAGGAGE, OPENTRACING}:
         context = _ALONE.extract(headers, with_scope(context, scope))
-        if not carried_in(context):
+        if not parsed_in(context):
             context = outside(current)
     return None if context is current else context
 
@@ -173,6 +175,11 @@ def _scope(context: Context, own: Overrides, before: Overrides) -> Scope:
     if _is_same(scope_of(current)) and carried_in(current) == own:
         return cast("Scope", scope_of(current))
     return Scope(seen=False)
+
+
+def _both(own: Parsed, others: Parsed) -> Parsed:
+    """Return both, of one key `own`; nearly always there is only one of them."""
+    return own.over(others) if own and others else own or others
 
 
 def _is_same(scope: Scope | None) -> bool:
