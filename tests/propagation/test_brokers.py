@@ -5,10 +5,13 @@ another's message, or get lost behind the handler. Requests without overrides ha
 """
 
 import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import count
 
 import aiohttp
 import pytest
+from _pytest.mark import ParameterSet
 
 from propagation.rows import HANDLERS, Service
 from propagation.sink import Sink
@@ -29,24 +32,54 @@ USES = [
     ("confluent-kafka", "serializing producer"),
 ]
 
+UNTRACED = [
+    ("Celery", "delay"),
+    ("pika", "callback"),
+    ("aio-pika", "callback"),
+    ("kafka-python", "iterator"),
+    ("aiokafka", "iterator"),
+    ("confluent-kafka", "poll"),
+    ("SQS (boto3)", "send_message"),
+]
+OFF = (
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+    "celery,pika,aio-pika,kafka,aiokafka,confluent_kafka,boto3,threading",
+)
+
 _numbers = count(1)
 
 
-@pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.parametrize(
-    ("service", "client"),
-    [
+def uses(pairs: Iterable[tuple[str, str]]) -> list[ParameterSet]:
+    """Return services and their clients as parameters."""
+    return [
         pytest.param(
             HANDLERS[name],
             client,
             id=f"{name}, {client}",
             marks=[] if is_packaged(HANDLERS[name], client) else [pytest.mark.more],
         )
-        for name, client in USES
-    ],
-)
+        for name, client in pairs
+    ]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(("service", "client"), uses(USES))
 async def test_a_message_carries_what_its_own_request_carried(suite: Suite, service: Service, client: str) -> None:
     """Though the service gives one object with all its messages, whichever of its callbacks calls on."""
+    await check(suite, service, client)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(("service", "client"), uses(UNTRACED))
+async def test_a_message_carries_overrides_whether_or_not_it_is_traced(
+    suite: Suite, service: Service, client: str
+) -> None:
+    """The instrumentation of every queue is off."""
+    await check(suite, replace(service, variables=(OFF,)), client)
+
+
+async def check(suite: Suite, service: Service, client: str) -> None:
+    """Send requests, and compare what each brought with what left for it."""
     if missing := why_not(service, client):
         pytest.skip(missing)
     sent = dict(request() for _ in range(ROUNDS))
