@@ -22,7 +22,6 @@ from detour.envoy.fail_open import (
     discovered,
     fail_open_clusters,
     fallback_options,
-    internal_listener,
     no_answer_listener,
     resolver_listener,
     tunnel_filters,
@@ -36,6 +35,7 @@ from detour.envoy.reports import hop_log, load_reports
 from detour.envoy.scenario_name import scenario_name
 from detour.envoy.transparency import CONNECT_SECONDS, DOWNSTREAM, LIMITS, RUNTIME
 from detour.envoy.transparent import original_destination_cluster, transparent_listener
+from detour.envoy.tunnel import tunnel_listener
 from detour.envoy.vocabulary import (
     ADD_SCENARIO,
     EDGE_ROUTES,
@@ -187,7 +187,7 @@ def outbound_manager(stat_prefix: str = "outbound") -> Json:
 
 
 def _internal_listeners(sidecar: Sidecar) -> Iterator[Json]:
-    yield internal_listener(TUNNEL_LISTENER, outbound_manager(TUNNEL_LISTENER))
+    yield tunnel_listener(outbound_manager(TUNNEL_LISTENER))
     yield unknown_listener(_manager_of, sidecar.outbound_port)
     yield no_answer_listener(_manager_of, by_dns=sidecar.transparent_port is None)
     yield resolver_listener()

@@ -51,6 +51,11 @@ def connect_source() -> str:
     return _code("connect.lua")
 
 
+def connect_overrides_source(source: str) -> str:
+    """Return the code that does so for a CONNECT with overrides, behind code that reads these."""
+    return source + _code("connect_overrides.lua")
+
+
 @cache
 def known_source(otherwise: str, prefix: str = "") -> str:
     """Return the code that names a host's cluster if this Envoy has it, for the cluster specifier.

@@ -26,7 +26,7 @@ from detour.envoy.vocabulary import (
     TIMEOUT,
     TUNNEL_LISTENER,
 )
-from detour.mesh import Mesh, Protocol, Service
+from detour.mesh import Mesh, Port, Protocol, Service
 from detour.xds.http_options import as_downstream, http_options, unlimited
 from detour.xds.messages import HTTP_OPTIONS, packed
 from detour.xds.names import Target
@@ -34,6 +34,9 @@ from detour.xds.outside import outside_tunnel
 
 _ENDPOINTS_TIMEOUT: Final = Duration(seconds=1)
 """While one cluster waits for its endpoints, Envoy asks for no other: it may not wait long."""
+
+_HTTPS: Final = 443
+_UNREAD: Final = "and what goes through this tunnel, such as TLS, is passed on unread. Call it by http:// instead"
 
 _SPEAKS: Final = {
     Protocol.HTTP1: "HTTP/1.1, as the mesh says (protocol: http1), and perhaps it speaks HTTP/2 or TLS",
@@ -54,6 +57,10 @@ def cluster(name: str, target: Target | None, mesh: Mesh) -> cluster_pb2.Cluster
     service = mesh.services.get(target.host)
     if service is not None:
         return _of_service(name, target, service)
+    if target.has_overrides:
+        return _without_endpoints(
+            name, f"overrides of {target.host} have no effect: it is outside the mesh, {_UNREAD}"
+        )
     if target.deployment is None:
         return outside_tunnel(name) if target.is_tunnel else _internal(name, OUTSIDE_LISTENER, target)
     return _without_endpoints(name, f"override of {target.host}, but the mesh has no service of that name")
@@ -64,9 +71,23 @@ def _of_service(name: str, target: Target, service: Service) -> cluster_pb2.Clus
     if port is None:
         offered = ", ".join(map(str, service.ports))
         return _without_endpoints(name, f"service {service.name} has no port {target.port} (it has {offered})")
+    if target.is_tunnel and (why := _why_no_tunnel(target, service, port)):
+        return _without_endpoints(name, why)
     if target.is_tunnel and port.protocol != Protocol.TCP:
         return _internal(name, TUNNEL_LISTENER, target)
     return _service_cluster(name, target, service, port.protocol)
+
+
+def _why_no_tunnel(target: Target, service: Service, port: Port) -> str:
+    """Say why a CONNECT can't come to anything; "" if it may. gRPC clients mean port 443, in plain text too."""
+    if target.has_overrides and port.protocol == Protocol.TCP:
+        return f"overrides of {service.name} have no effect: the mesh says protocol: tcp, {_UNREAD}"
+    if target.port == _HTTPS and port.protocol == Protocol.HTTP1 and not service.ports:
+        return (
+            f"service {service.name} speaks plain HTTP, and this CONNECT is for https: call http://{service.name}/"
+            " instead, or say protocol: tcp in the mesh if it speaks TLS itself"
+        )
+    return ""
 
 
 def _service_cluster(name: str, target: Target, service: Service, protocol: Protocol) -> cluster_pb2.Cluster:

@@ -4,6 +4,7 @@
     users:8080@pr-42            instances of the offloaded deployment pr-42
     users:8080@pr-42,baseline   the same, or the baseline's where pr-42 has none
     connect@users:50051         the end of a CONNECT tunnel to that authority
+    connect@users:443,overrides the same, where the CONNECT carries overrides of that service
 
 A sidecar asks as its application does; where services live in namespaces, what a host name means depends on the
 sidecar's own (see `detour.mesh.Naming`).
@@ -31,6 +32,7 @@ _REMEMBERED_MAX: Final = 2000
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _TUNNEL = "connect@"
 _FALLBACK = ",baseline"
+_OVERRIDES = ",overrides"
 _NO_NAMESPACES = Naming()
 
 
@@ -44,6 +46,7 @@ class Target:
         deployment: The offloaded deployment that an override chose.
         falls_back: Whether the baseline serves where that deployment has no instance.
         is_tunnel: Whether this is the end of a CONNECT rather than the destination itself.
+        has_overrides: Whether that CONNECT carries overrides of the host; they count if its tunnel is read.
     """
 
     host: str
@@ -51,6 +54,7 @@ class Target:
     deployment: str | None = None
     falls_back: bool = False
     is_tunnel: bool = False
+    has_overrides: bool = False
 
     @property
     def label(self) -> str:
@@ -73,6 +77,8 @@ def parse(name: str, naming: Naming = _NO_NAMESPACES, caller: str = "") -> Targe
 @lru_cache(_REMEMBERED_MAX)
 def _parsed(name: str, naming: Naming, caller: str) -> Target | None:
     is_tunnel = name.startswith(_TUNNEL)
+    has_overrides = is_tunnel and name.endswith(_OVERRIDES)
+    name = name.removesuffix(_OVERRIDES) if is_tunnel else name
     authority, at, deployment = name.removeprefix(_TUNNEL).partition("@")
     falls_back = deployment.endswith(_FALLBACK)
     deployment = deployment.removesuffix(_FALLBACK)
@@ -80,4 +86,5 @@ def _parsed(name: str, naming: Naming, caller: str) -> Target | None:
     if match is None or len(match["host"]) > HOST_MAX or (at and (is_tunnel or not is_name(deployment))):
         return None
     port = int(match["port"]) if match["port"] else None
-    return Target(naming.canonical(match["host"], caller), port, deployment or None, falls_back, is_tunnel)
+    host = naming.canonical(match["host"], caller)
+    return Target(host, port, deployment or None, falls_back, is_tunnel, has_overrides)

@@ -13,7 +13,7 @@ from envoy.config.route.v3 import route_pb2
 from envoy.type.matcher.v3 import metadata_pb2, value_pb2
 from google.protobuf.any_pb2 import Any
 
-from detour.envoy.lua import connect_source, known_source
+from detour.envoy.lua import connect_overrides_source, connect_source, known_source
 from detour.envoy.vocabulary import (
     ASK_FILTER,
     CLOCK_FILTER,
@@ -48,11 +48,13 @@ from detour.xds.route_parts import (
     specifier_name,
     switch_off,
     switch_on,
+    with_overrides,
 )
 
 _NO_AT: Final = "no deployment in a host"
 _KNOWN: Final = "known host"
 _CONNECT: Final = "end of a tunnel"
+_OVERRIDDEN_TUNNEL: Final = "end of a tunnel with overrides"
 _KNOWN_TUNNEL: Final = "known tunnel"
 
 
@@ -113,6 +115,7 @@ def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
         routes=[
             *plain_routes(_if_known(), callers, absent(":authority", "@")),
             _refuse_deployment_in_host(),
+            *(_connect(_OVERRIDDEN_TUNNEL, header) for header in with_overrides(callers)),
             _tunnel_out(),
             _connect(),
             *override_routes(by_authority, callers, service=""),
@@ -125,6 +128,7 @@ def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
             specifier(_KNOWN, known_source(UNKNOWN_CLUSTER)),
             specifier(_KNOWN_TUNNEL, known_source(TUNNEL_OUT_CLUSTER, "connect@")),
             specifier(_CONNECT, connect_source()),
+            specifier(_OVERRIDDEN_TUNNEL, connect_overrides_source(callers.source())),
             specifier(specifier_name(""), callers.source()),
         ],
     )
@@ -155,12 +159,13 @@ def _if_known() -> components_pb2.RouteAction:
     return components_pb2.RouteAction(cluster_specifier_plugin=_KNOWN)
 
 
-def _connect(plugin: str = _CONNECT) -> components_pb2.Route:
+def _connect(plugin: str = _CONNECT, *headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
     """End a client's CONNECT here, and treat what comes through it like any request."""
     action = components_pb2.RouteAction(cluster_specifier_plugin=plugin, timeout=UNLIMITED)
     upgrade = action.upgrade_configs.add(upgrade_type="CONNECT")
     upgrade.connect_config.SetInParent()
-    match = components_pb2.RouteMatch(connect_matcher=components_pb2.RouteMatch.ConnectMatcher())
+    connect = components_pb2.RouteMatch.ConnectMatcher()
+    match = components_pb2.RouteMatch(connect_matcher=connect, headers=headers)
     made = components_pb2.Route(match=match, route=action)
     # A host outside the mesh is resolved when the tunnel to it is opened. With the other filters a sidecar does not
     # wait long for an absent control plane; one that is older has none of them, and waits.
