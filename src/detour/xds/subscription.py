@@ -51,10 +51,9 @@ class Subscription:
         self._open(request)
         asks_for_all = self._asks_for_all(request)
         self.takes_all = self.takes_all or asks_for_all
-        for name in request.resource_names_subscribe:
-            if name != WILDCARD:
-                self.names.add(name)
-                self.ask(name)
+        named = [name for name in request.resource_names_subscribe if name != WILDCARD]
+        self.names.update(named)
+        self.due.update(dict.fromkeys(named, True))
         for name in request.resource_names_unsubscribe:
             self._unsubscribe(name)
         return asks_for_all and self.takes_all
