@@ -98,7 +98,26 @@ def resolved_source() -> str:
 @cache
 def closed_source() -> str:
     """Return the code that tells requests with overrides from those that only look like it."""
-    return _code("member.lua") + _code("opentracing.lua") + _code("closed.lua")
+    return _carries() + _code("closed.lua")
+
+
+@cache
+def ignore_source(words: str) -> str:
+    """Return the code that takes overrides out of requests while they are switched off.
+
+    Args:
+        words: What the response says became of them: printable ASCII.
+    """
+    return f"DETOUR_IGNORED = {_quoted(words)}\n" + _carries() + _code("strip.lua") + _code("ignore.lua")
+
+
+def _carries() -> str:
+    return _code("member.lua") + _code("opentracing.lua") + _code("carries.lua")
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 @cache

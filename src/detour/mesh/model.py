@@ -198,6 +198,7 @@ class Settings:
         edge_parameter: The query parameter of links into a scenario.
         edge_cookie_domain: The domain, on all of whose hosts the cookie of a scenario holds; by default on the one
             host that it was entered on.
+        overrides_off: Why overrides count for nothing, in printable ASCII; empty if they count.
     """
 
     carriers: tuple[Carrier, ...] = (Carrier.BAGGAGE,)
@@ -208,6 +209,7 @@ class Settings:
     naming: Naming = field(default_factory=Naming)
     edge_parameter: str = "detour"
     edge_cookie_domain: str = ""
+    overrides_off: str = ""
 
     def links(self, scenario: str) -> tuple[str, ...]:
         """Return the links that open an edge in a scenario: its preview hosts, then the edge's own address."""

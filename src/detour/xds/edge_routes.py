@@ -43,11 +43,13 @@ from detour.xds.route_parts import (
     answer,
     contains,
     present,
+    route,
     specifier,
     specifier_name,
     switch_on,
 )
-from detour.xds.scenario_routes import Inside
+from detour.xds.scenario_routes import Inside, to
+from detour.xds.switched_off import baseline_routes, ignoring_code, scenario_route
 
 
 def edge(name: str, mesh: Mesh, callers: Callers, *, trusted: bool) -> route_pb2.RouteConfiguration:
@@ -62,16 +64,21 @@ def edge(name: str, mesh: Mesh, callers: Callers, *, trusted: bool) -> route_pb2
     settings = mesh.settings
     hosts = _Hosts(callers, mesh, trusted=trusted)
     served = {**settings.edge_hosts, **settings.edge_previews}
-    virtual_hosts = [hosts.ordinary(host, service) for host, service in sorted(served.items())]
-    for domain, service in sorted(settings.edge_previews.items()):
-        virtual_hosts += hosts.previews(domain, service)
+    if settings.overrides_off:
+        virtual_hosts = list(hosts.switched_off())
+    else:
+        virtual_hosts = [hosts.ordinary(host, service) for host, service in sorted(served.items())]
+        for domain, service in sorted(settings.edge_previews.items()):
+            virtual_hosts += hosts.previews(domain, service)
     if "*" not in served:
         listed = ", ".join(sorted(served)) or "none: the mesh file names none under edge.hosts"
         words = f"this edge does not serve that host (it serves {listed}).\n"
         virtual_hosts.append(components_pb2.VirtualHost(name="unknown", domains=["*"], routes=[answer(404, words)]))
-    choosing = hosts.choosing
+    choosing = None if settings.overrides_off else hosts.choosing
+    shared = {LUA_FILTER: ignoring_code(settings)} if settings.overrides_off else {}
     return route_pb2.RouteConfiguration(
         name=name,
+        typed_per_filter_config=shared,
         virtual_hosts=virtual_hosts,
         ignore_port_in_host_matching=True,
         cluster_specifier_plugins=[
@@ -95,6 +102,7 @@ class _Hosts:
 
     def __init__(self, callers: Callers, mesh: Mesh, *, trusted: bool) -> None:
         settings, links = mesh.settings, Links.of(mesh)
+        self._settings = settings
         self.choosing = _choosing(callers, mesh, trusted=trusted)
         self._trusted = trusted
         self._scenarios = mesh.scenarios
@@ -133,6 +141,18 @@ class _Hosts:
         others = self._host(f"*.{domain}")
         others.routes.extend([leaving, *unknown_pages(parameter)])
         yield others
+
+    def switched_off(self) -> Iterator[components_pb2.VirtualHost]:
+        """Yield the hosts of an edge while overrides are switched off."""
+        settings = self._settings
+        for host, service in sorted({**settings.edge_hosts, **settings.edge_previews}.items()):
+            made = self._host(host)
+            made.routes.extend(baseline_routes(settings, service))
+            yield made
+        for domain, service in sorted(settings.edge_previews.items()):
+            preview = self._host(f"*.{domain}")
+            preview.routes.append(scenario_route(settings, route(to(service))))
+            yield preview
 
     def _host(self, domain: str) -> components_pb2.VirtualHost:
         removed = (TOKEN_HEADER, *ADDED_BY_ENVOY, *(() if self._trusted else FROM_OUTSIDE))

@@ -30,7 +30,7 @@ from detour.envoy.vocabulary import (
     UNKNOWN_CLUSTER,
     WAY_OUT_FILTER,
 )
-from detour.mesh import Mesh
+from detour.mesh import Mesh, Settings
 from detour.xds.edge_routes import edge
 from detour.xds.messages import packed
 from detour.xds.route_parts import (
@@ -44,12 +44,14 @@ from detour.xds.route_parts import (
     lua,
     override_routes,
     plain_routes,
+    route,
     specifier,
     specifier_name,
     switch_off,
     switch_on,
     with_overrides,
 )
+from detour.xds.switched_off import ignoring, ignoring_code
 
 _NO_AT: Final = "no deployment in a host"
 _KNOWN: Final = "known host"
@@ -73,11 +75,13 @@ def has_timeouts(mesh: Mesh) -> bool:
 
 def _table(name: str, mesh: Mesh, caller: str) -> route_pb2.RouteConfiguration | None:
     callers = Callers(mesh.settings.carriers, mesh.settings.naming, caller)
+    if name == OUTBOUND_ROUTES:
+        return _outbound(name, callers, mesh.settings)
     if name == EDGE_ROUTES_TRUSTED:
         return edge(name, mesh, callers, trusted=True)
     if name == EDGE_ROUTES:
         return edge(name, mesh, callers, trusted=False)
-    return _outbound(name, callers) if name == OUTBOUND_ROUTES else None
+    return None
 
 
 def with_hosts(table: route_pb2.RouteConfiguration, hosts: Iterable[str]) -> route_pb2.RouteConfiguration:
@@ -107,7 +111,7 @@ def _straight(plain: components_pb2.Route, host: str) -> components_pb2.Route:
     return made
 
 
-def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
+def _outbound(name: str, callers: Callers, settings: Settings) -> route_pb2.RouteConfiguration:
     by_authority = components_pb2.RouteAction(cluster_header=":authority")
     everything = components_pb2.VirtualHost(
         name="everything",
@@ -118,7 +122,11 @@ def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
             *(_connect(_OVERRIDDEN_TUNNEL, header) for header in with_overrides(callers)),
             _tunnel_out(),
             _connect(),
-            *override_routes(by_authority, callers, service=""),
+            *(
+                [ignoring(route(_if_known()))]
+                if settings.overrides_off
+                else override_routes(by_authority, callers, service="")
+            ),
         ],
     )
     table = route_pb2.RouteConfiguration(
@@ -132,14 +140,17 @@ def _outbound(name: str, callers: Callers) -> route_pb2.RouteConfiguration:
             specifier(specifier_name(""), callers.source()),
         ],
     )
-    _share_code(table, enabled(lua(callers.source())))
+    _share_code(table, callers, settings)
     return table
 
 
-def _share_code(table: route_pb2.RouteConfiguration, code: Any) -> None:
+def _share_code(table: route_pb2.RouteConfiguration, callers: Callers, settings: Settings) -> None:
     """Keep code that several routes run in one place: each copy would be a Lua state of its own, for each host."""
+    code = ignoring_code(settings) if settings.overrides_off else enabled(lua(callers.source()))
     table.typed_per_filter_config[LUA_FILTER].CopyFrom(code)
     for made in table.virtual_hosts[0].routes:
+        if settings.overrides_off and made.response_headers_to_add:
+            continue
         if LUA_FILTER not in made.typed_per_filter_config:
             switch_off(made, LUA_FILTER)
         elif made.typed_per_filter_config[LUA_FILTER] == code:
