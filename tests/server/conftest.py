@@ -19,6 +19,7 @@ from detour.server.book import ScenarioBook
 from detour.server.keyring import KeyRing
 from detour.server.records import Records
 from detour.server.sources import MeshFile, Registered
+from detour.server.switch import LoggedSwitch
 
 MESH = """\
 services:
@@ -76,7 +77,8 @@ def control_plane(mesh_file: Path, registry: Registry, database: Database | None
     records = Records(database) if database else None
     keyring, book = (KeyRing(records), ScenarioBook(records)) if records else (None, None)
     sources = [MeshFile(mesh_file, read(mesh_file)), registered]
-    return ControlPlane(sources, registered, book=book, keyring=keyring)
+    switch = LoggedSwitch(records) if records else None
+    return ControlPlane(sources, registered, book=book, keyring=keyring, switch=switch)
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from detour.cli import (
     login,
     offload,
     outcome,
+    overrides,
     redirect,
     scenario,
     serve,
@@ -36,6 +37,7 @@ app.command("edge")(edge.edge)
 app.command("bootstrap")(bootstrap.bootstrap)
 app.add_typer(offload.app, name="offload")
 app.add_typer(scenario.app, name="scenario")
+app.command("overrides")(overrides.overrides)
 app.command("header")(header.header)
 # What stands behind the first word is curl's, also if it looks like an option of this command.
 app.command("curl", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(curl.curl)

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from detour.cli.client import DEFAULT_SERVER, AsJson, Server, request
+from detour.cli.overrides import sentence
 from detour.cli.terminal import Cell, print_table
 
 _CLUSTERS = "Cluster"
@@ -25,6 +26,8 @@ def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     sources += [f"namespace {cluster['namespaces']}"] if cluster else []
     deployments = _counted(found["deployments"], "offloaded deployment")
     typer.echo(f"{' and '.join(sources)}: {_counted(found['services'], 'service')}, {deployments}")
+    if found["overrides"]["state"] == "off":
+        _alarm("Overrides are switched off", sentence(found["overrides"]))
     if mesh_file and mesh_file["problem"]:
         _alarm("The mesh file has mistakes; the last good mesh is in force:", mesh_file["problem"])
     for problem in cluster["problems"] if cluster else ():

@@ -18,7 +18,7 @@ class Change:
         revision: Its number: 1, 2, 3, in the order in which changes took effect.
         who: The person or program that asked for it.
         action: What was done, as a verb: `created`, `changed`, `removed`.
-        kind: What it was done to: `scenario`, `deployment`, `key`.
+        kind: What it was done to: `scenario`, `deployment`, `key`, `overrides`.
         subject: Which one.
         version: The version that it made, where there are versions.
     """
@@ -56,6 +56,13 @@ class ChangeLog:
             query = query.where(changes.c.revision < number)
         with self._database.reading() as connection:
             return [Change(*row) for row in connection.execute(query)]
+
+    def last(self, kind: str) -> Change | None:
+        """Return the last change of a kind; None if there was none."""
+        query = select(changes).where(changes.c.kind == kind).order_by(changes.c.revision.desc()).limit(1)
+        with self._database.reading() as connection:
+            found = connection.execute(query).first()
+        return Change(*found) if found else None
 
     def add(self, who: str, action: str, kind: str, subject: str) -> Change:
         """Note a change that is kept elsewhere."""

@@ -35,6 +35,7 @@ from detour.server.book import ScenarioBook
 from detour.server.events import Event, Events
 from detour.server.keyring import KeyRing
 from detour.server.sources import Source
+from detour.server.switch import KIND, OverrideSwitch, UnkeptSwitch
 from detour.server.trial import HeadersFor, by_baggage
 from detour.traffic.calls import Seen
 from detour.traffic.reports import Reports
@@ -132,6 +133,7 @@ class ControlPlane:
         book: The scenarios, and the log of changes; None if there is no database.
         keyring: The keys of override tokens; None if there is no database.
         rules: Where registered endpoints may be.
+        switch: Whether overrides count at all, and where that is kept.
     """
 
     def __init__(
@@ -144,12 +146,14 @@ class ControlPlane:
         namespace_of: NamespaceOf | None = None,
         book: ScenarioBook | None = None,
         keyring: KeyRing | None = None,
+        switch: OverrideSwitch | None = None,
         rules: EndpointRules | None = None,
     ) -> None:
         self.sources = tuple(sources)
         self.copies = copies
         self.book = book
         self.keyring = keyring
+        self.switch = switch or UnkeptSwitch()
         self.events = Events()
         """What changes, for those who listen."""
         self._problems: Sequence[str] = ()
@@ -191,6 +195,7 @@ class ControlPlane:
             ),
             *(self.book.records.problems if self.book else ()),
             *(self.keyring.problems if self.keyring else ()),
+            *([self.switch.problem] if self.switch.problem else ()),
             *(
                 problem
                 for name, problem in self.refused.items()
@@ -332,6 +337,7 @@ class ControlPlane:
             for source in self.sources:
                 tasks.create_task(source.follow(self.publish))
             tasks.create_task(self._expire())
+            tasks.create_task(self.switch.follow(self._switched))
             tasks.create_task(self._watch_calls())
             if self.book:
                 tasks.create_task(self.book.records.follow())
@@ -349,6 +355,19 @@ class ControlPlane:
             self.ads.update(mesh, subjects(events))
             for service in sorted(touched(events)):
                 self.events.tell(Event("mesh", service))
+
+    async def switch_overrides(self, *, is_off: bool, reason: str, by: str) -> None:
+        """Have the whole mesh ignore overrides, or honour them again.
+
+        Raises:
+            OSError: It could not be kept, and does not count.
+        """
+        await self.switch.switch(is_off=is_off, reason=reason, by=by)
+        self._switched()
+
+    def _switched(self) -> None:
+        self.publish()
+        self.events.tell(Event(KIND))
 
     async def _expire(self) -> None:
         while True:
@@ -391,7 +410,8 @@ class ControlPlane:
 
     def _in_force(self) -> Mesh:
         merged = merge(*(self._allowed_of(source) for source in self.sources))
-        settings = replace(merged.settings, naming=self._naming)
+        off = self.switch.state.sentence
+        settings = replace(merged.settings, naming=self._naming, overrides_off=off)
         keys = self.keyring.signer.public(datetime.now(UTC)) if self.keyring else None
         return Mesh(merged.services, _unexpired(merged.deployments), settings, self._scenarios(), keys)
 

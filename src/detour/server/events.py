@@ -18,7 +18,7 @@ class Event:
     """Something that changed.
 
     Args:
-        kind: `scenario`, `deployment`, `token`, `key`, `mesh`, `envoys` or `calls`.
+        kind: `scenario`, `deployment`, `token`, `key`, `overrides`, `mesh`, `envoys` or `calls`.
         subject: Which one, where there is one: `checkout-redesign`, `users@pr-42`.
     """
 

@@ -26,6 +26,7 @@ from detour.leadership import LeaseName, lead
 from detour.mesh import Naming
 from detour.offload.kubernetes.housekeeping import Housekeeping
 from detour.offload.kubernetes.objects import POD
+from detour.server.switch import ClusterSwitch
 
 _LEASE: Final = "detour-server"
 _LEASE_TIMEOUT: Final = httpx2.Timeout(4)
@@ -98,12 +99,20 @@ class Installed:
         """Return the namespace that a verified peer speaks for; None if it is no sidecar of this mesh."""
         return namespace_of(peer)
 
+    @property
+    def _lease_name(self) -> LeaseName:
+        return LeaseName(self.replica.namespace, _LEASE)
+
+    def switch(self) -> ClusterSwitch:
+        """Return the switch of overrides that all replicas share."""
+        return ClusterSwitch(self._lease_client, self._lease_name)
+
     async def lead(self) -> None:
         """Do what must be done once, whenever this replica leads, until cancelled."""
         runs: list[_Run] = [partial(_kept_up, self._housekeeping.run)]
         if self.has_certificates:
             runs += [partial(_kept_up, self._keeper.run), self._follow_namespaces]
-        name = LeaseName(self.replica.namespace, _LEASE)
+        name = self._lease_name
         try:
             await lead(self._lease_client, name, self.replica.identity, *runs)
         finally:

@@ -32,6 +32,7 @@ from detour.server.identities import Identities, TokenBook
 from detour.server.keyring import KeyRing
 from detour.server.records import Records
 from detour.server.sources import MeshFile, Registered, Source
+from detour.server.switch import LoggedSwitch, OverrideSwitch, SwitchFile
 from detour.server.webhook import webhook as webhook_app
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ async def serve(
             credentials = None
             if cluster:
                 await cluster.is_synced.wait()
+                await plane.switch.is_known.wait()
             if cluster and installed and installed.has_certificates:
                 tls = await installed.serving()
                 running.append(tasks.create_task(installed.follow_certificate()))
@@ -228,11 +230,20 @@ async def _plane(
             book=book,
             keyring=keyring,
             rules=rules,
+            switch=await _cluster_switch(records, installed),
         )
     if state is None:
         raise ValueError("there is no cluster, and no state for deployments registered at run time")
     registered = Registered(held.enter_context(Registry(state)))
-    return ControlPlane([*sources, registered], registered, book=book, keyring=keyring, rules=rules)
+    beside = state.with_name(f"{state.name}.overrides")
+    switch = await asyncio.to_thread(lambda: LoggedSwitch(records) if records else SwitchFile(beside))
+    return ControlPlane([*sources, registered], registered, book=book, keyring=keyring, rules=rules, switch=switch)
+
+
+async def _cluster_switch(records: Records | None, installed: "Installed | None") -> OverrideSwitch | None:
+    if records:
+        return await asyncio.to_thread(LoggedSwitch, records)
+    return installed.switch() if installed else None
 
 
 def _records(database: str, held: AsyncExitStack) -> Records:

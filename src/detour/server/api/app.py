@@ -29,6 +29,7 @@ from detour.server.api.override_tokens import add_override_tokens
 from detour.server.api.problems import add_problems, documented
 from detour.server.api.qr import add_qr
 from detour.server.api.scenarios import add_scenarios
+from detour.server.api.switch import add_switch, switch_out
 from detour.server.api.traffic import add_traffic
 from detour.server.control_plane import ControlPlane
 from detour.server.identities import Identities
@@ -72,6 +73,7 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
     add_changes(app, plane)
     add_identities(app, app.state.identities)
     add_traffic(app, plane)
+    add_switch(app, plane)
     add_metrics(app, plane)
     add_page(app, app.state.identities)
     _describe(app)
@@ -134,6 +136,7 @@ def _status(plane: ControlPlane) -> StatusOut:
         services=len(plane.mesh.services),
         deployments=len(plane.mesh.deployments),
         failures=plane.failures,
+        overrides=switch_out(plane),
         envoys=[_envoy(one) for one in sorted(plane.ads.connections, key=lambda one: one.node)],
         departures=[_departure(one) for one in plane.reports.departures.recent(time.time())],
     )

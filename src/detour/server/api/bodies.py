@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, WithJsonSchema, model_validator
 
@@ -224,6 +224,30 @@ class DepartureOut(BaseModel):
     last: datetime
 
 
+class SwitchOut(BaseModel):
+    """Whether overrides count, in the whole mesh."""
+
+    state: Annotated[Literal["on", "off"], Field(description="`off`: every request is the baseline's")]
+    reason: Annotated[str, Field(description="why, in the words of who switched them; may be empty")]
+    by: Annotated[str, Field(description="who that was; empty if nobody ever did")]
+    since: datetime | None
+
+
+class SwitchIn(BaseModel, extra="forbid"):
+    """What overrides are to be."""
+
+    state: Annotated[Literal["on", "off"], Field(description="`off` has the whole mesh ignore overrides")]
+    reason: Annotated[
+        str,
+        Field(
+            description="why, for everybody whose overrides are ignored",
+            max_length=200,
+            json_schema_extra={"pattern": patterns.LINE},
+        ),
+        AfterValidator(_printable),
+    ] = ""
+
+
 class StatusOut(BaseModel):
     """The whole of what the server knows about itself."""
 
@@ -233,6 +257,7 @@ class StatusOut(BaseModel):
     services: int
     deployments: int
     failures: Annotated[list[str], Field(description="what does not work at the moment, a line each")]
+    overrides: SwitchOut
     envoys: list[EnvoyOut]
     departures: Annotated[
         list[DepartureOut], Field(description="requests with overrides that left the mesh within an hour")

@@ -84,6 +84,8 @@ class _State(Collector):
         yield _gauge("detour_info", "The server's version.", {(__version__,): 1}, "version")
         yield _gauge("detour_ready", "Whether Envoys are served.", {(): int(plane.is_ready)})
         yield _gauge("detour_services", "Services of the mesh.", {(): len(plane.mesh.services)})
+        is_off = int(plane.switch.state.is_off)
+        yield _gauge("detour_overrides_off", "Whether the whole mesh ignores overrides.", {(): is_off})
         sources = Counter((plane.source_of(one),) for one in plane.mesh.deployments.values())
         yield _gauge("detour_deployments", "Offloaded deployments of the mesh.", sources, "source")
         roles = Counter((one.role,) for one in plane.ads.connections)

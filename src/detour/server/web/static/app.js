@@ -6,6 +6,7 @@ import { addToNew } from "./drafts.js";
 import { meshView } from "./mesh_view.js";
 import { parseWords } from "./overrides.js";
 import { follow, me } from "./resources.js";
+import { showSwitch } from "./switch.js";
 import { keepMoments } from "./times.js";
 
 // What the first view does not need comes when it is wanted, or when there is nothing else to do.
@@ -161,6 +162,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 addEventListener("hashchange", show);
 onSignedOut((problem) => ask(problem.message));
 me.listen(showWho);
+showSwitch(document.getElementById("switch"));
 offerThemes();
 keepMoments();
 const refused = location.search ? await (await later.signIn()).finishSignIn() : "";

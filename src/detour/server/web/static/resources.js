@@ -65,6 +65,8 @@ class Resource {
 export const services = new Resource(() => read("v1/services"), []);
 export const deployments = new Resource(() => read("v1/deployments"), []);
 export const calls = new Resource(() => read("v1/calls"), []);
+/** Whether overrides count at all. */
+export const overridesSwitch = new Resource(() => read("v1/overrides"));
 export const status = new Resource(() => read("v1/status"));
 export const scenarios = new Resource(() => readAll("v1/scenarios?state=all&limit=1000"), []);
 /** Who reads the page: name, role, and how that is known. */
@@ -79,6 +81,7 @@ const CONCERNED = {
   scenario: [scenarios],
   deployment: [deployments, services],
   mesh: [services, deployments, status],
+  overrides: [overridesSwitch, status],
   envoys: [status],
   calls: [calls],
 };
@@ -122,7 +125,7 @@ async function listen(isFirst, connected) {
   const response = await ask("v1/events");
   connected();
   // What happened before is not told: all that is known may be old, but for what is only just being fetched.
-  refresh([services, deployments, calls, status, scenarios].filter((one) => !isFirst || one.isLoaded));
+  refresh([services, deployments, calls, status, scenarios, overridesSwitch].filter((one) => !isFirst || one.isLoaded));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let text = ""; ; ) {
     const { value, done } = await reader.read();

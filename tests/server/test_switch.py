@@ -1,0 +1,83 @@
+"""The kill switch: who may use it, what it does to the mesh, and that it is kept."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from detour.access import Role
+from detour.server.records import Records
+from detour.server.switch import LoggedSwitch, Switched, SwitchFile
+from server.test_identities import client, guarded, token_for
+
+__all__ = ["guarded"]
+
+OFF = {"state": "off", "reason": "incident 12"}
+
+
+async def test_an_admin_switches_overrides_off_and_on(plane, guarded):
+    """At once in the mesh, with who and why; the log of changes and the metrics say so too."""
+    async with client(guarded, await token_for(guarded, "anna", Role.ADMIN)) as http:
+        assert (await http.get("/v1/overrides")).json() == {"state": "on", "reason": "", "by": "", "since": None}
+        with plane.events.listening() as events:
+            made = (await http.put("/v1/overrides", json=OFF)).json()
+            assert (made["state"], made["reason"], made["by"]) == ("off", "incident 12", "anna")
+            assert "overrides" in {one.kind for one in await events.next(5)}
+        assert plane.mesh.settings.overrides_off.startswith("overrides are switched off by anna since ")
+        assert plane.mesh.settings.overrides_off.endswith(": incident 12")
+        assert (await http.get("/v1/status")).json()["overrides"] == made
+        assert "detour_overrides_off 1.0" in (await http.get("/metrics")).text
+        (change, *_) = (await http.get("/v1/changes")).json()
+        shown = [change[key] for key in ("who", "action", "kind", "subject")]
+        assert shown == ["anna", "switched off", "overrides", "incident 12"]
+        await http.put("/v1/overrides", json={"state": "on"})
+        assert plane.mesh.settings.overrides_off == ""
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.DEVELOPER])
+async def test_others_may_only_look(plane, guarded, role):
+    """It concerns everybody."""
+    async with client(guarded, await token_for(guarded, "dev", role)) as http:
+        assert (await http.put("/v1/overrides", json=OFF)).status_code == 403
+        assert (await http.get("/v1/overrides")).json()["state"] == "on"
+
+
+async def test_a_reason_is_one_line(guarded):
+    """It becomes a header."""
+    async with client(guarded, await token_for(guarded, "anna", Role.ADMIN)) as http:
+        answer = await http.put("/v1/overrides", json={"state": "off", "reason": "a\r\nb"})
+        assert answer.status_code == 422
+
+
+async def test_a_database_keeps_it_for_every_server(database):
+    """One that is started later, and one that runs already and follows the log."""
+    here, there = Records(database), Records(database)
+    mine, others = LoggedSwitch(here), LoggedSwitch(there)
+    following = asyncio.create_task(there.follow())
+    await mine.switch(is_off=True, reason="", by="anna")
+    assert LoggedSwitch(Records(database)).state.is_off
+    async with asyncio.timeout(5):
+        while not others.state.is_off:
+            await asyncio.sleep(0.02)
+    following.cancel()
+    assert (others.state.by, others.state.reason) == ("anna", "")
+
+
+async def test_a_file_keeps_it(tmp_path):
+    """Where there is no database; what somebody spoilt is said, and not taken for on."""
+    path = tmp_path / "state.db.overrides"
+    await SwitchFile(path).switch(is_off=True, reason="why", by="anna")
+    found = SwitchFile(path).state
+    assert (found.is_off, found.reason, found.by) == (True, "why", "anna")
+    path.write_text("{}")
+    with pytest.raises(OSError, match="mend it, or remove it"):
+        SwitchFile(path)
+
+
+def test_the_sentence_fits_into_a_header():
+    """Whatever people write."""
+    at = datetime(2026, 11, 30, 14, 3, tzinfo=UTC)
+    assert Switched(True, "grün", "ana", at).sentence == (
+        "overrides are switched off by ana since 2026-11-30 14:03 UTC: gr?n"
+    )
+    assert Switched(False, "done", "ana", at).sentence == ""
