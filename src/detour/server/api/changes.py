@@ -61,8 +61,8 @@ def add_changes(app: FastAPI, plane: ControlPlane) -> None:
         """Tell when something changes, until the client goes (HTML, section 9.2, "Server-sent events").
 
         Kinds are `scenario`, `deployment`, `token`, `key`, `overrides`, `mesh`, `envoys` and, once a second at
-        most, `calls`. An event says that something changed, not what it is: fetch that anew. A client that connects again
-        fetches everything. The stream ends when the token that it was opened with stops counting.
+        most, `calls`. An event says that something changed, not what it is: fetch that anew. A client that
+        connects again fetches everything. The stream ends when the token that it was opened with stops counting.
         """
         stream = _stream(plane.events, frozenset(kind) if kind else None, seconds, partial(_is_welcome, request))
         return StreamingResponse(stream, headers=_HEADERS)
