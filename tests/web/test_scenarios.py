@@ -137,6 +137,8 @@ async def test_an_old_version_comes_back(page, bo):
     await expect(last.locator(".added")).to_have_text(["added: users=pr-2"])
     await page.get_by_role("button", name="Restore version 1").click()
     await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("users=pr-1: users has no deployment pr-1")).to_be_visible()
+    await page.get_by_role("button", name="Save all the same").click()
     await expect(page.get_by_text("Saved as version 3")).to_be_visible()
     assert saved(bo, "storied")["overrides"] == {"route.users": "pr-1"}
 

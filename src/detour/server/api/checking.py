@@ -1,6 +1,5 @@
 """Checking the names in overrides before they are used: `POST /v1/overrides/check`, and for what is saved."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
 
@@ -70,14 +69,14 @@ def add_checking(app: FastAPI, plane: ControlPlane) -> None:
         )
 
 
-def expect_known(plane: ControlPlane, overrides: Overrides, before: Mapping[str, str] | None = None) -> None:
+def expect_known(plane: ControlPlane, overrides: Overrides, before: Overrides | None = None) -> None:
     """Refuse overrides that cannot take effect, but for those that were there before.
 
     Raises:
         HTTPException: One of them names what the mesh does not have; its detail says what is nearest.
     """
-    kept = before or {}
-    new = Overrides.collect(one for one in overrides if kept.get(one.key) != one.value)
+    kept = frozenset(before or ())
+    new = Overrides.collect(one for one in overrides if one not in kept)
     # A mesh that is still being read has no names yet.
     found = checking.mistakes(new, plane.mesh) if plane.is_ready else []
     if found:

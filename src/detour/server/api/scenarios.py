@@ -146,9 +146,12 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         deployments that the mesh has, unless it is forced.
         """
         book = expect_kept(plane.book)
-        if not force:
-            expect_known(plane, body.draft(owner="").overrides, _before(book, name))
-        if (if_none_match or "").strip() == "*":
+        is_new = (if_none_match or "").strip() == "*"
+        before = _last(book, name)
+        # One whose name is taken is refused for that.
+        if not force and not (is_new and before and before.state(datetime.now(UTC)) is State.LIVE):
+            expect_known(plane, body.draft(owner="").overrides, before.overrides if before else None)
+        if is_new:
             made = await book.create(name, body.draft(owner=caller.name), caller.name)
             response.status_code = HTTPStatus.CREATED
         else:
@@ -174,12 +177,11 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-def _before(book: ScenarioBook, name: str) -> dict[str, str]:
-    """Return what a scenario says so far."""
+def _last(book: ScenarioBook, name: str) -> Scenario | None:
     try:
-        return {one.key: one.value for one in book.get(name).overrides}
+        return book.get(name)
     except NoScenarioError:
-        return {}
+        return None
 
 
 def _out(plane: ControlPlane, scenario: Scenario) -> ScenarioOut:
