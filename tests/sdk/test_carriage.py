@@ -76,3 +76,9 @@ def test_without_overrides_nothing_is_carried() -> None:
     assert carried() == {}
     with using("users=pr-42"):
         assert carried() == {"baggage": "override.route.users=pr-42"}
+
+
+def test_what_cannot_be_read_goes_on_in_messages_too() -> None:
+    """It fails where it is for, and never vanishes on the way."""
+    with under_carried({"baggage": 'override.route.users="pr-42"'}):
+        assert carried() == {"baggage": "override.route.users=%22pr-42%22"}

@@ -15,7 +15,7 @@ from opentelemetry.propagators.textmap import Getter
 
 from detour.overrides import Overrides
 from detour.sdk.propagator import without_any
-from detour.sdk.request import carried_in, current
+from detour.sdk.request import carried_in, current, parsed_in
 from detour.sdk.scope import Scope, with_scope
 
 Headers = Mapping[str, str]
@@ -35,9 +35,9 @@ _GETTER: Final = _Getter()
 
 
 def carried() -> dict[str, str]:
-    """Return the headers that carry the current request's overrides on; empty if it has none."""
+    """Return the headers that carry the current request's overrides on, readable or not; empty if it has none."""
     headers: dict[str, str] = {}
-    if current():
+    if current() or parsed_in(get_current()).unread:
         propagate.inject(headers)
     return headers
 
