@@ -15,7 +15,7 @@ import https from "node:https";
 import { OPENTRACING, carrierOf, withCarrier } from "./opentracing";
 import { PREFIX } from "./overrides";
 import { BAGGAGE, entered } from "./propagator";
-import { current, withOverrides, withoutRequest } from "./request";
+import { current, parsedIn, withOverrides, withUnread, withoutRequest } from "./request";
 import { Scope, scopeOf, withScope } from "./scopes";
 
 type Emit = (this: unknown, event: string | symbol, ...args: unknown[]) => boolean;
@@ -100,11 +100,14 @@ function contextOf(headers: http.IncomingHttpHeaders, scope: Scope): Context {
   const base = withScope(withoutRequest(context.active()), scope);
   if (!mayCarry(headers)) return base;
   const found = entered(headers);
-  return withOverrides(withCarrier(base, carrierOf(found)), current(found));
+  const carried = withOverrides(withCarrier(base, carrierOf(found)), current(found));
+  return withUnread(carried, parsedIn(found).unread);
 }
 
 function mayCarry(headers: http.IncomingHttpHeaders): boolean {
-  return (headers[BAGGAGE] as string | undefined)?.includes(PREFIX) || headers[OPENTRACING] !== undefined;
+  const baggage = headers[BAGGAGE] as string | undefined;
+  // A key may be encoded.
+  return baggage?.includes(PREFIX) || baggage?.includes("%") || headers[OPENTRACING] !== undefined;
 }
 
 /** Has everything that an emitter says be heard in its request's scope: the socket's may be another one's. */

@@ -11,7 +11,8 @@
 
 import { encode } from "./baggage";
 import { OPENTRACING } from "./opentracing";
-import { type Headers, carried, current, underCarried } from "./request";
+import { isEmpty } from "./overrides";
+import { type Headers, carried, current, goingOn, underCarried } from "./request";
 import { tell } from "./telling";
 
 const ATTRIBUTES_MAX = 10;
@@ -113,7 +114,7 @@ function own<S extends Sent>(message: S): S {
 }
 
 function sending<S extends Sent>(message: S): S {
-  if (current().size === 0) return message;
+  if (isEmpty(goingOn())) return message;
   const attributes = { ...message.MessageAttributes };
   const headers = carried();
   for (const name of HEADERS) {

@@ -95,6 +95,24 @@ test("requests that come in one packet keep apart", async (t) => {
   });
 });
 
+test("an override that was encoded counts, and one that can't be read goes on", async (t) => {
+  const seen: unknown[] = [];
+  const sink = http.createServer((request, response) => {
+    seen.push(request.headers.baggage);
+    response.end();
+  });
+  const there = await serving(t, sink);
+  const relaying = http.createServer(async (_request, response) => {
+    await fetch(there);
+    response.end();
+  });
+  const url = await serving(t, relaying);
+  for (const baggage of ["override%2Eroute.users=pr-42", 'override.route.users="pr-42"']) {
+    await fetch(url, { headers: { baggage } });
+  }
+  assert.deepEqual(seen, ["override.route.users=pr-42", "override.route.users=%22pr-42%22"]);
+});
+
 test("a server that a request starts serves others under their own overrides", async (t) => {
   const routes: (string | undefined)[] = [];
   let inner: http.Server | undefined;
