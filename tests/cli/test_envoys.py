@@ -147,5 +147,29 @@ def test_an_instance_of_a_deployment_says_so(here):
     """For those who look at who calls whom; what is no name is refused."""
     options = ("bootstrap", "--service", "users", "--deployment")
     metadata = json.loads(here(*options, "pr-42").stdout)["node"]["metadata"]
-    assert metadata == {"role": "sidecar", "deployment": "pr-42"}
+    assert metadata == {"role": "sidecar", "deployment": "pr-42", "ports": [15000, 15001]}
     assert "expected the name of a deployment such as pr-42" in here(*options, "a b").stderr
+
+
+def test_a_service_that_the_mesh_does_not_have_is_told(server: Server, tmp_path):
+    """With the nearest, by the server that the sidecar belongs to; it goes on all the same."""
+    arguments = sidecar(server.xds)
+    arguments[arguments.index("users")] = "uesrs"
+    with running(tmp_path / "log", *arguments, "--server", server.url) as command:
+        command.wait_for("The mesh has no service uesrs; did you mean users\\? This sidecar goes on")
+        assert command.end() == 0
+
+
+def test_two_sidecars_at_once_are_one_line(tmp_path):
+    """Whichever is later says which port is busy, and not its whole configuration; nothing of either is left."""
+    arguments = sidecar(nowhere())
+    with running(tmp_path / "one", *arguments) as one, running(tmp_path / "two", *arguments) as two:
+        wait_until(lambda: any(each.process.poll() is not None for each in (one, two)))
+        loser = one if one.process.poll() is not None else two
+        assert loser.process.wait(10) == 2
+        assert "in use" in loser.text()
+        assert len(loser.text()) < 1500
+        winner = two if loser is one else one
+        winner.wait_for("Sidecar of users")
+        assert winner.end() == 0
+        assert "Traceback" not in winner.text() + loser.text()
