@@ -261,6 +261,8 @@ async def test_status_of_a_quiet_server(http, mesh_file):
         "deployments": 1,
         "failures": [],
         "envoys": [],
+        "departures": [],
+        "overrides": {"by": "", "reason": "", "since": None, "state": "on"},
     }
 
 
