@@ -139,6 +139,9 @@ async def test_what_was_not_reached(running: Running) -> None:
     assert tried["status"] == 503
     assert tried["hops"][1]["why"] == "there is no ready instance"
     assert [one["reached"] for one in tried["expected"]] == [False, False]
+    assert "users=gone: users has no deployment gone" in tried["note"]
+    typo = await running.attempt(overrides={"override.route.user": "pr-42"})
+    assert "user=pr-42: the mesh has no service user; did you mean users=pr-42?" in typo["note"]
 
 
 async def test_an_edge_that_does_not_trust(running: Running) -> None:

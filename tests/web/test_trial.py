@@ -58,7 +58,10 @@ async def test_a_draft_is_tried_as_it_stands(staging, opening):
         await expect(hops.nth(1)).to_contain_text("pr-42200")
         missed = page.locator(".trial-result .notice")
         await expect(missed).to_have_text(
-            ["payments@pr-1 was never called: no hop of this request went to payments."]
+            [
+                "payments=pr-1: payments has no deployment pr-1: it has none",
+                "payments@pr-1 was never called: no hop of this request went to payments.",
+            ]
         )
         await page.get_by_role("button", name="Remove override 2").click()
         await page.get_by_role("combobox", name="Deployment, override 1").fill("gone")

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, Field, model_validator
 
+from detour.mesh.checking import explained, mistakes
 from detour.overrides import Kind, Overrides, append_to_baggage
 from detour.scenarios import State
 from detour.server.api import patterns
@@ -199,7 +200,9 @@ def add_traffic(app: FastAPI, plane: ControlPlane) -> None:
             raise HTTPException(HTTPStatus.BAD_GATEWAY, str(error)) from error
         except TimeoutError as error:
             raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, str(error)) from error
-        return TrialOut.of(outcome, wish)
+        tried = TrialOut.of(outcome, wish)
+        unknown = explained(mistakes(wish.overrides.over(wish.of_scenario), plane.mesh))
+        return tried.model_copy(update={"note": " ".join(filter(None, (*unknown, tried.note)))})
 
 
 def _overrides_of(plane: ControlPlane, scenario: str | None) -> Overrides:
