@@ -25,16 +25,13 @@ func Current(ctx context.Context) Overrides {
 		return Overrides{}
 	}
 	overrides := held(ctx)
-	if overrides.bag.Len() == 0 {
-		return overrides
+	if overrides.bag.Len() > 0 && isOver(ctx) {
+		if over := overrides.list(); len(over) > 0 {
+			tellOver(over)
+		}
+		return Overrides{}
 	}
-	if scope := scopeOf(ctx); scope == nil || !scope.isOver() {
-		return overrides
-	}
-	if over := overrides.list(); len(over) > 0 {
-		tellOver(over)
-	}
-	return Overrides{}
+	return overrides
 }
 
 // held returns the overrides that a context holds, whether they still count or not.

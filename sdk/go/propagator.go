@@ -56,22 +56,20 @@ func (p *propagator) Fields() []string {
 
 // Extract reads what a carrier holds. Overrides in its baggage count over those in x-ot-span-context.
 func (p *propagator) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
-	read := read(p.others.Extract(ctx, carrier), carrier)
-	header := lines(carrier, baggageHeader)
-	if header == "" && carrier.Get(openTracingHeader) == "" || held(read).read().isEmpty() {
+	header, openTracing := lines(carrier, baggageHeader), carrier.Get(openTracingHeader)
+	read := read(p.others.Extract(ctx, carrier), header, openTracing)
+	if header == "" && openTracing == "" || held(read).read().isEmpty() {
 		return read
 	}
 	return scoped(ctx, read, header)
 }
 
-// read returns the context with the overrides that a carrier holds.
-func read(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
+// read returns the context with the overrides that two headers hold.
+func read(ctx context.Context, header, openTracing string) context.Context {
 	var own parsed
-	openTracing := carrier.Get(openTracingHeader)
 	if openTracing != "" {
 		ctx, own = extractOpenTracing(ctx, openTracing)
 	}
-	header := lines(carrier, baggageHeader)
 	if header == "" {
 		return with(ctx, own)
 	}
@@ -83,11 +81,17 @@ func read(ctx context.Context, carrier propagation.TextMapCarrier) context.Conte
 
 // Inject writes what a context holds; overrides come behind other people's baggage.
 func (p *propagator) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
-	own := Current(ctx).read()
+	own := held(ctx).read()
 	if own.isEmpty() {
-		p.others.Inject(Detached(ctx), carrier) // those that are over are in the baggage still
+		p.others.Inject(ctx, carrier)
 	} else {
 		p.others.Inject(without(ctx, own), carrier)
+	}
+	if !own.isEmpty() && isOver(ctx) {
+		tellOver(own.overrides)
+		own = parsed{}
+	}
+	if !own.isEmpty() {
 		header, problems := appendToBaggage(lines(carrier, baggageHeader), own)
 		tell(problems...)
 		carrier.Set(baggageHeader, header)

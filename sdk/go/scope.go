@@ -81,7 +81,17 @@ func (s *scope) isComplete() bool { return s.completed.Load() != notComplete }
 // isOver says whether overrides count no more.
 func (s *scope) isOver() bool {
 	at := s.completed.Load()
-	return at != notComplete && time.Since(started)-time.Duration(at) >= max(afterResponse(), s.atLeast)
+	if at == notComplete {
+		return false
+	}
+	since := time.Since(started) - time.Duration(at)
+	return since >= s.atLeast && since >= afterResponse()
+}
+
+// isOver says whether a context's overrides count no more.
+func isOver(ctx context.Context) bool {
+	scope := scopeOf(ctx)
+	return scope != nil && scope.isOver()
 }
 
 func scopeOf(ctx context.Context) *scope {

@@ -12,10 +12,9 @@ import type { EventEmitter } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
-import { OPENTRACING, carrierOf, withCarrier } from "./opentracing";
-import { PREFIX } from "./overrides";
+import { OPENTRACING } from "./opentracing";
 import { BAGGAGE, entered } from "./propagator";
-import { current, parsedIn, withOverrides, withUnread, withoutRequest } from "./request";
+import { withoutRequest } from "./request";
 import { Scope, scopeOf, withScope } from "./scopes";
 
 type Emit = (this: unknown, event: string | symbol, ...args: unknown[]) => boolean;
@@ -28,6 +27,8 @@ interface Wrapped {
 /** What a server emits for a request; behind it the request, and the response or the socket. */
 const OF_HTTP: ReadonlySet<unknown> = new Set(["request", "checkContinue", "checkExpectation", "upgrade", "connect"]);
 const OF_HTTP2: ReadonlySet<unknown> = new Set([...OF_HTTP, "stream"]);
+
+const MAY_CARRY = /override|%/;
 
 /** Each prototype's `emit` that stands outside of all others. */
 const outermost = new WeakMap<object, Emit>();
@@ -98,16 +99,13 @@ function isServed(arrived: Arrived): boolean {
 
 function contextOf(headers: http.IncomingHttpHeaders, scope: Scope): Context {
   const base = withScope(withoutRequest(context.active()), scope);
-  if (!mayCarry(headers)) return base;
-  const found = entered(headers);
-  const carried = withOverrides(withCarrier(base, carrierOf(found)), current(found));
-  return withUnread(carried, parsedIn(found).unread);
+  return mayCarry(headers) ? entered(base, headers) : base;
 }
 
+/** A quick look: nearly every request ends here. Keys may be percent-encoded. */
 function mayCarry(headers: http.IncomingHttpHeaders): boolean {
   const baggage = headers[BAGGAGE] as string | undefined;
-  // A key may be encoded.
-  return baggage?.includes(PREFIX) || baggage?.includes("%") || headers[OPENTRACING] !== undefined;
+  return (baggage !== undefined && MAY_CARRY.test(baggage)) || headers[OPENTRACING] !== undefined;
 }
 
 /** Has everything that an emitter says be heard in its request's scope: the socket's may be another one's. */

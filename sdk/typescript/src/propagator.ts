@@ -9,7 +9,6 @@
 
 import {
   type Context,
-  ROOT_CONTEXT,
   type TextMapGetter,
   type TextMapPropagator,
   type TextMapSetter,
@@ -85,9 +84,9 @@ export function leaving(before: unknown): string | undefined {
   return attempt("written", undefined, () => appendToBaggage(written, own, drop));
 }
 
-/** Returns the overrides that HTTP headers bring, in a context that is otherwise the root. */
-export function entered(headers: object): Context {
-  return attempt("read", ROOT_CONTEXT, () => read(ROOT_CONTEXT, headers, defaultTextMapGetter));
+/** Returns a context with the overrides that HTTP headers bring; all else is read by others. */
+export function entered(context: Context, headers: object): Context {
+  return attempt("read", context, () => read(context, headers, defaultTextMapGetter));
 }
 
 /** Returns the context with the overrides that a carrier holds, after the others have read it. */

@@ -49,7 +49,9 @@ export class Scope {
 
   /** Whether its overrides count no more. */
   get isOver(): boolean {
-    return this.isComplete && now() - (this.#completed[0] ?? 0) >= Math.max(afterResponse(), this.#atLeast);
+    if (!this.isComplete) return false;
+    const since = now() - (this.#completed[0] ?? 0);
+    return since >= this.#atLeast && since >= afterResponse();
   }
 
   /** Says that the request is answered; again is too late. */
