@@ -18,7 +18,7 @@ function envoy_on_request(handle)
     handle:clearRouteCache()
   else
     metadata:set("detour", "host", host)
-    metadata:set("detour", "asked", handle:timestamp(EnvoyTimestampResolution.MICROSECOND))
+    metadata:set("detour", "asked", tonumber(handle:timestampString(EnvoyTimestampResolution.MICROSECOND)))
   end
 end
 

@@ -12,7 +12,7 @@ end
 
 local function is_known(handle)
   local noted = handle:streamInfo():dynamicMetadata():get("detour") or {}
-  return noted.asked and handle:timestamp(EnvoyTimestampResolution.MICROSECOND) - noted.asked < AT_ONCE
+  return noted.asked and tonumber(handle:timestampString(EnvoyTimestampResolution.MICROSECOND)) - noted.asked < AT_ONCE
 end
 
 function envoy_on_request(handle)
