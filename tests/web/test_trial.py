@@ -66,7 +66,12 @@ async def test_a_draft_is_tried_as_it_stands(staging, opening):
         await page.get_by_role("button", name="Remove override 2").click()
         await page.get_by_role("combobox", name="Deployment, override 1").fill("gone")
         await page.get_by_role("button", name="Try it").click()
-        await expect(missed).to_have_text(["users@gone was called and did not answer: there is no ready instance."])
+        await expect(missed).to_have_text(
+            [
+                "users=gone: users has no deployment gone: it has pr-42",
+                "users@gone was called and did not answer: there is no ready instance.",
+            ]
+        )
         await expect(hops.nth(1)).to_contain_text("there is no ready instancenobody503")
 
 
