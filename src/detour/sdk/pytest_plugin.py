@@ -127,9 +127,10 @@ def _also(*overrides: "Overrides | str") -> "AbstractContextManager[Overrides]":
 
 
 def _shared(config: pytest.Config) -> AbstractContextManager[Any]:
-    """Run a block under the run's overrides alone."""
+    """Run a block under the run's overrides alone; what it starts has them as long as the run."""
     if _USED not in config.stash:
         return nullcontext()
-    from detour.sdk import using  # noqa: PLC0415
+    from detour.sdk.request import NONE, under  # noqa: PLC0415
+    from detour.sdk.scope import Scope  # noqa: PLC0415
 
-    return using(*filter(None, (config.stash.get(_OF_RUN, None),)))
+    return under(config.stash.get(_OF_RUN, None) or NONE, Scope(seen=True, shared=True))

@@ -69,11 +69,20 @@ def using(*overrides: Overrides | str) -> Iterator[Overrides]:
     for one in overrides:
         chosen = (parse_words([one]) if isinstance(one, str) else one).over(chosen)
     scope = Scope(seen=True, shared=True)
-    token = attach(replaced(with_scope(get_current(), scope), chosen))
     try:
-        yield chosen
+        with under(chosen, scope):
+            yield chosen
     finally:
         scope.complete()
+
+
+@contextmanager
+def under(overrides: Overrides, scope: Scope) -> Iterator[None]:
+    """Run what is in the block under these overrides and no others, which count as long as the scope."""
+    token = attach(replaced(with_scope(get_current(), scope), overrides))
+    try:
+        yield
+    finally:
         detach(token)
 
 

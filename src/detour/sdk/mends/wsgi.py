@@ -54,6 +54,9 @@ def _serve(application: Callable[..., Any], environ: dict[str, Any], start_respo
     except BaseException:
         serving.scope.complete()
         raise
+    if isinstance(body, list | tuple):  # nothing runs late, and servers take its length
+        serving.scope.complete()
+        return body
     return _Body(body, serving)
 
 
@@ -69,9 +72,6 @@ class _Body:
         self._body = body
         self._serving = serving
         self._parts: Iterator[bytes] | None = None
-
-    def __len__(self) -> int:
-        return len(self._body)  # TypeError is what servers expect of a body that does not know
 
     def __iter__(self) -> "_Body":
         return self
