@@ -245,6 +245,26 @@ def pytest_unconfigure(config):
     assert result.outlines[-1].split() == ["said", *["override.route.rides=pr-7"] * 3]
 
 
+def test_what_a_fixture_starts_keeps_the_runs_overrides(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the end of the run, however long that is after the fixture."""
+    monkeypatch.setenv("DETOUR_AFTER_RESPONSE", "0")
+    tests = """
+import threading
+
+@pytest.fixture(scope="module")
+def worker():
+    asked, said = threading.Event(), []
+    thread = threading.Thread(target=lambda: asked.wait(30) and said.append(by_requests()))
+    thread.start()
+    yield lambda: asked.set() or thread.join() or said[0]
+    asked.set()
+
+def test_call(worker):
+    assert worker() == "override.route.rides=pr-7"
+"""
+    run(tests, "--overrides", "rides=pr-7").assert_outcomes(passed=1)
+
+
 def test_loops_that_tests_share_carry_each_ones_own(run: Run) -> None:
     """Their tasks begin with the context of the test."""
     tests = """
