@@ -17,6 +17,7 @@ from bench import (
     event_streams,
     first_call,
     offload_add,
+    outage,
     page,
     propagation,
     pushed_bytes,
@@ -43,6 +44,7 @@ _PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = 
     "server-memory": server_memory.measure,
     "demo-time": demo_time.measure,
     "restarts": restarts.measure,
+    "outage": outage.measure,
     "soak": soak.measure,
     "unbacked-memory": unbacked_memory.measure,
     "kubernetes-ready": ready.measure,
@@ -68,13 +70,14 @@ def bench(
     parts: _Parts = None,
     rounds: Annotated[int, typer.Option(help="Rounds of the CPU comparisons.", min=1)] = 240,
     requests: Annotated[int, typer.Option(help="Requests of each row of the propagation parts.", min=1)] = 10_000,
+    seconds: Annotated[int, typer.Option(help="How long the outage part lasts.  [default: 1800]", min=0)] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Less of everything, to see that it works.")] = False,
 ) -> None:
     """Measure what Detour costs and how fast it is; the results stand in bench/results/ as JSON as well."""
     chosen = parts or list(_PARTS)
     if unknown := [part for part in chosen if part not in _PARTS]:
         raise ValueError(f"there is no part {unknown[0]}; there are {', '.join(_PARTS)}")
-    options = Options(min(rounds, 20) if quick else rounds, requests, quick)
+    options = Options(min(rounds, 20) if quick else rounds, requests, quick, seconds)
     rows = [row for part in chosen for row in _measured(part, options)]
     show(rows)
 

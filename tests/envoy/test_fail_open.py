@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -14,8 +15,10 @@ import pytest
 import websockets
 
 from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
+from detour.envoy.vocabulary import NO_ANSWER_CLUSTER
 from detour.mesh import Endpoint, Mesh, Service
 from detour.overrides import parse_words, write_opentracing
+from detour.traffic.reports import Reports
 from detour.xds.server import AdsServer
 from parts import Client, free_port, grpc_instance, http_instance
 
@@ -243,3 +246,38 @@ async def test_a_service_that_leaves_the_mesh_goes_where_dns_says(tmp_path: Path
         ads.update(Mesh.of([], []), {"localhost"})
         while (answer := await answers(caller, address)) != (200, "users-1"):
             assert answer == (200, "mesh-1")
+
+
+async def test_a_sidecar_reports_what_it_did_without_a_control_plane(tmp_path: Path, users: Endpoint) -> None:
+    """Once it reaches one again; and a server says which Envoys have gone."""
+    port, mesh = free_port(), Mesh.of([Service("users", (users,))], [])
+    async with sidecar(port, tmp_path) as caller, asyncio.timeout(60):
+        async with reported(port, mesh) as (ads, reports, _):
+            while NO_ANSWER_CLUSTER not in [name for one in reports._loads for name in wanted(one)]:
+                await caller.get("http://users/")
+                await asyncio.sleep(0.05)
+        assert list(ads.gone) == ["caller-1"]
+        for number in range(3):
+            await caller.get(f"http://localhost:{users.port}/{number}")
+        async with reported(port, mesh) as (ads, reports, opened):
+            await opened.wait()
+        (found,) = reports.openings.recent(time.time())
+        assert (found.service, found.instance, found.requests) == ("caller", "caller-1", 3)
+
+
+def wanted(stream: object) -> list[str]:
+    """Return the clusters that an Envoy was asked to report."""
+    return list(stream.asked.clusters) if stream.asked else []
+
+
+@asynccontextmanager
+async def reported(port: int, mesh: Mesh) -> AsyncIterator[tuple[AdsServer, Reports, asyncio.Event]]:
+    """Run a control plane that takes load reports; yield it, them, and what is set once one has gone on alone."""
+    opened = asyncio.Event()
+    reports = Reports(opened.set)
+    ads = AdsServer(mesh, companion=reports)
+    await ads.start(f"127.0.0.1:{port}")
+    try:
+        yield ads, reports, opened
+    finally:
+        await ads.stop()

@@ -10,6 +10,7 @@ from detour.cli.overrides import sentence
 from detour.cli.terminal import Cell, print_table
 
 _CLUSTERS = "Cluster"
+_GONE_SHOWN = 10
 
 
 def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
@@ -35,9 +36,19 @@ def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     for failure in found["failures"]:
         _alarm("A failure:", failure)
     _print_envoys(found["envoys"])
+    if gone := found["gone"]:
+        names = ", ".join(f"{one['node']} ({one['since'][11:19]})" for one in gone[-_GONE_SHOWN:])
+        _alarm(f"{_counted(len(gone), 'Envoy')} went, and has ended or goes on without this server:", names)
+    for one in found["openings"]:
+        sent = _counted(one["requests"], "request")
+        _alarm(f"{one['instance']} was without a control plane:", f"{sent} went past the mesh {_between(one)}")
     for one in found["departures"]:
         if one["suspected"]:
             _alarm(f"{one['caller']} calls {one['host']}", _past_the_mesh(one))
+
+
+def _between(opening: dict[str, Any]) -> str:
+    return f"between {opening['began'][11:19]} and {opening['ended'][11:19]} UTC"
 
 
 def _print_envoys(envoys: list[dict[str, Any]]) -> None:

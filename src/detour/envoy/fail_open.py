@@ -33,6 +33,7 @@ from detour.envoy.vocabulary import (
     FORWARD_PROXY_FILTER,
     LUA_FILTER,
     METADATA,
+    NO_ANSWER_CLUSTER,
     NO_ANSWER_HEADER,
     NO_ANSWER_LISTENER,
     ON_DEMAND_FILTER,
@@ -62,7 +63,6 @@ NO_ROUTES: Final = (
 """What a request with overrides is answered."""
 
 _MESH_CLUSTER: Final = "@mesh"
-_NO_ANSWER_CLUSTER: Final = "@no-answer"
 _RESOLVER_CLUSTER: Final = "@resolver"
 
 _REQUESTS_MAX: Final = 100
@@ -121,7 +121,7 @@ def unknown_listener(manager: Callable[..., Json], outbound_port: int) -> Json:
     known = {"cluster_specifier_plugin": "known host", "timeout": "0s"}
     answered = {"match": {"prefix": "/", "dynamic_metadata": [_noted(OUT)]}, "route": known}
     hosts = [itself(outbound_port), _everything([answered, _by_authority()])]
-    plugins = [_specifier("known host", known_source(_NO_ANSWER_CLUSTER))]
+    plugins = [_specifier("known host", known_source(NO_ANSWER_CLUSTER))]
     routes = _routes(UNKNOWN_LISTENER, hosts, cluster_specifier_plugins=plugins, **_TIMED)
     asked = _lua(WAY_OUT_FILTER, asked_source())
     return internal_listener(UNKNOWN_LISTENER, manager(UNKNOWN_LISTENER, routes, [_clock(), _ask(), asked]))
@@ -182,7 +182,7 @@ def fail_open_clusters() -> Sequence[Json]:
     """Return the clusters that all this needs."""
     return (
         _internal(UNKNOWN_CLUSTER, UNKNOWN_LISTENER),
-        _internal(_NO_ANSWER_CLUSTER, NO_ANSWER_LISTENER),
+        _internal(NO_ANSWER_CLUSTER, NO_ANSWER_LISTENER),
         _internal(_MESH_CLUSTER, TUNNEL_LISTENER),
         _internal(_RESOLVER_CLUSTER, RESOLVER_LISTENER),
         _tunnel_out(),

@@ -92,6 +92,9 @@ UNKNOWN_LISTENER: Final = "unknown"
 NO_ANSWER_LISTENER: Final = "no-answer"
 """The internal listener for those of them whose host the control plane has not named in time."""
 
+NO_ANSWER_CLUSTER: Final = "@no-answer"
+"""The cluster that leads there; its requests are those that a sidecar let go without the control plane."""
+
 NO_ANSWER_HEADER: Final = "x-detour-no-answer"
 """The response header by which the former knows about the latter; it gets no further."""
 

@@ -166,7 +166,7 @@ class ControlPlane:
         """Registered deployments with endpoints that may not be, and why."""
         self.is_ready = False
         """Whether Envoys are served."""
-        self.reports = Reports()
+        self.reports = Reports(lambda: self.events.tell(Event("envoys")))
         """What Envoys say that they did."""
         self.headers_for: HeadersFor = keyring.headers_for if keyring else by_baggage
         """What makes an edge believe the overrides of a request that somebody tries."""

@@ -11,6 +11,7 @@ names, and a new one before it has the cluster.
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -20,10 +21,12 @@ from envoy.config.core.v3.base_pb2 import Node
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest, LoadStatsResponse
 
+from detour.envoy.vocabulary import NO_ANSWER_CLUSTER
 from detour.mesh import Mesh
 from detour.traffic.calls import Calls, counts
 from detour.traffic.departures import Departures
 from detour.traffic.hops import hop_of, trial_of
+from detour.traffic.openings import Openings
 from detour.traffic.reporter import Reporter, reporter
 from detour.traffic.trials import Trials
 from detour.xds.methods import Messages, refuse, stream_stream, stream_unary, write
@@ -79,9 +82,15 @@ class Reports:
         calls: Who called what lately.
         trials: The requests that somebody tries out at this moment.
         departures: Which requests left the mesh with overrides lately.
+        openings: Which sidecars went on without a control plane.
+
+    Args:
+        opened: Called when a sidecar reports that it did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opened: Callable[[], None] | None = None) -> None:
+        self._opened = opened or (lambda: None)
+        self.openings = Openings()
         self.calls = Calls()
         self.trials = Trials()
         self.departures = Departures()
@@ -193,6 +202,8 @@ class Reports:
 
     def _take_loads(self, request: LoadStatsRequest, caller: Reporter) -> None:
         at = time.time()
+        if self.openings.add(request, caller, at):
+            self._opened()
         for one in counts(request, caller, self._mesh):
             self.calls.add(one, at)
 
@@ -208,7 +219,10 @@ class Reports:
         count = sum(one.session.cluster_count for one in connections)
         wanted.send_all_clusters = not connections or count > _NAMED_MAX
         if not wanted.send_all_clusters:
-            wanted.clusters.extend(sorted({name for one in connections for name in one.session.clusters}))
+            names = {name for one in connections for name in one.session.clusters}
+            wanted.clusters.extend(sorted(names))
+            if any(one.role == "sidecar" for one in connections):
+                wanted.clusters.append(NO_ANSWER_CLUSTER)
         return wanted
 
     async def _read_hops(self, requests: Messages[StreamAccessLogsMessage], caller: Reporter) -> None:

@@ -45,6 +45,7 @@ _REQUEST_BYTES: Final = 16_000_000
 """The largest request: an Envoy that reconnects names all that it has in one."""
 _DEAD_AFTER_MS: Final = 300_000
 """How long a client may say nothing before it is asked whether it is still there."""
+_GONE_MAX: Final = 1000
 _EDGE: Final = "edge"
 """The role of Envoys whose host names are the world's, not those of a namespace."""
 
@@ -143,6 +144,21 @@ class Connection:
         return response
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An Envoy that was connected. It has ended, or goes on without the server.
+
+    Args:
+        node: Its id.
+        service: The service that it belongs to, or `edge`.
+        since: When its connection ended.
+    """
+
+    node: str
+    service: str
+    since: datetime
+
+
 class Companion(Protocol):
     """Serves Envoys as well, on the same port."""
 
@@ -180,6 +196,8 @@ class AdsServer:
         self._home = Catalog(mesh, cache=self._cache)
         self._catalogs = {"": self._home}
         self.connections: set[Connection] = set()
+        self.gone: dict[str, Gone] = {}
+        """By node, the Envoys that were connected and have not come back, the first to go first."""
         self._admission = Admission(_ADMITTED_PER_SECOND, _ADMITTED_AT_ONCE)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_STREAMS_MAX)
@@ -261,6 +279,7 @@ class AdsServer:
             )
         connection = self._introduced(first, verified, context.peer())
         self.connections.add(connection)
+        self.gone.pop(connection.node, None)
         self._connected()
         reading = asyncio.create_task(connection.read(requests))
         try:
@@ -309,6 +328,10 @@ class AdsServer:
 
     def _forget(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        if connection.node and all(one.node != connection.node for one in self.connections):
+            self.gone[connection.node] = Gone(connection.node, connection.service, datetime.now(UTC))
+            if len(self.gone) > _GONE_MAX:
+                del self.gone[next(iter(self.gone))]
         if connection.namespace and all(one.namespace != connection.namespace for one in self.connections):
             # A namespace is what an Envoy says it is: nobody is to fill the memory with names of such.
             self._catalogs.pop(connection.namespace, None)

@@ -1,7 +1,7 @@
 """The API put together, and what every server tells: its health, and its state."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -13,8 +13,10 @@ from detour.server.api.bodies import (
     ClusterOut,
     DepartureOut,
     EnvoyOut,
+    GoneOut,
     HealthOut,
     MeshFileOut,
+    OpeningOut,
     RejectionOut,
     StatusOut,
 )
@@ -36,10 +38,12 @@ from detour.server.identities import Identities
 from detour.server.sources import MeshFile
 from detour.server.web import add_page
 from detour.traffic.departures import Departure
-from detour.xds.server import Connection
+from detour.traffic.openings import Opening
+from detour.xds.server import Connection, Gone
 
 _EVERYWHERE = (HTTPStatus.FORBIDDEN, HTTPStatus.INTERNAL_SERVER_ERROR)
 """What any operation may answer."""
+_GONE_FOR = timedelta(hours=1)
 _IDENTIFIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE)
 """What one may answer that must know who asks."""
 
@@ -137,9 +141,21 @@ def _status(plane: ControlPlane) -> StatusOut:
         deployments=len(plane.mesh.deployments),
         failures=plane.failures,
         overrides=switch_out(plane),
+        gone=[GoneOut.model_validate(one, from_attributes=True) for one in _gone(plane)],
+        openings=[_opening(one) for one in plane.reports.openings.recent(time.time())],
         envoys=[_envoy(one) for one in sorted(plane.ads.connections, key=lambda one: one.node)],
         departures=[_departure(one) for one in plane.reports.departures.recent(time.time())],
     )
+
+
+def _gone(plane: ControlPlane) -> list[Gone]:
+    earliest = datetime.now(UTC) - _GONE_FOR
+    return [one for one in plane.ads.gone.values() if one.since > earliest]
+
+
+def _opening(one: Opening) -> OpeningOut:
+    began, ended = (datetime.fromtimestamp(at, UTC) for at in (one.began, one.ended))
+    return OpeningOut(service=one.service, instance=one.instance, began=began, ended=ended, requests=one.requests)
 
 
 def _departure(one: Departure) -> DepartureOut:

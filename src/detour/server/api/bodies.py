@@ -224,6 +224,24 @@ class DepartureOut(BaseModel):
     last: datetime
 
 
+class GoneOut(BaseModel):
+    """An Envoy that was connected to this server, and has ended or goes on without it."""
+
+    node: str
+    service: str
+    since: datetime
+
+
+class OpeningOut(BaseModel):
+    """Requests that a sidecar sent past the mesh because the control plane did not answer."""
+
+    service: str
+    instance: Annotated[str, Field(description="the sidecar's node id")]
+    began: datetime
+    ended: Annotated[datetime, Field(description="when they were reported")]
+    requests: int
+
+
 class SwitchOut(BaseModel):
     """Whether overrides count, in the whole mesh."""
 
@@ -258,6 +276,10 @@ class StatusOut(BaseModel):
     deployments: int
     failures: Annotated[list[str], Field(description="what does not work at the moment, a line each")]
     overrides: SwitchOut
+    gone: Annotated[list[GoneOut], Field(description="Envoys that went within an hour, and have not come back")]
+    openings: Annotated[
+        list[OpeningOut], Field(description="sidecars that went on without a control plane, within an hour")
+    ]
     envoys: list[EnvoyOut]
     departures: Annotated[
         list[DepartureOut], Field(description="requests with overrides that left the mesh within an hour")

@@ -90,6 +90,12 @@ class _State(Collector):
         yield _gauge("detour_deployments", "Offloaded deployments of the mesh.", sources, "source")
         roles = Counter((one.role,) for one in plane.ads.connections)
         yield _gauge("detour_envoys", "Envoys that are connected.", roles, "role")
+        yield _gauge("detour_envoys_gone", "Envoys that went and have not come back.", {(): len(plane.ads.gone)})
+        opened: Counter[tuple[str]] = Counter()
+        for opening in plane.reports.openings.recent(time.time()):
+            opened[opening.service,] += opening.requests
+        what = "Requests that sidecars sent past the mesh within an hour, because the control plane did not answer."
+        yield _gauge("detour_openings", what, opened, "service")
         rejections = sum(len(one.session.rejections) for one in plane.ads.connections)
         yield _gauge("detour_rejections", "Resources that a connected Envoy has refused.", {(): rejections})
         pending = sum(one.session.pending for one in plane.ads.connections)
