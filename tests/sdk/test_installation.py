@@ -104,8 +104,9 @@ print(json.dumps(sorted(get_global_textmap().fields)))
     assert said(python, program) == ["baggage", "traceparent", "tracestate", "x-ot-span-context"]
 
 
-def test_what_is_disabled_stays_off(python: Python) -> None:
-    """By the variable that OpenTelemetry has for it."""
+@pytest.mark.parametrize("disabled", ["flask, requests", "*"])
+def test_what_is_disabled_stays_off(python: Python, disabled: str) -> None:
+    """By the variable that OpenTelemetry has for it: nothing is traced."""
     program = """
 import json
 import detour.sdk
@@ -114,7 +115,7 @@ import requests
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 print(json.dumps(RequestsInstrumentor().is_instrumented_by_opentelemetry))
 """
-    assert said(python, program, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="flask, requests") is False
+    assert said(python, program, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled) is False
 
 
 def test_a_library_that_loses_overrides_is_reported(python: Python, tmp_path: Path) -> None:
@@ -139,6 +140,11 @@ import flask, requests, celery, urllib.request, sanic.app, tornado.web, pycurl
         "overrides are lost in tornado: pip install opentelemetry-instrumentation-tornado",
         f"overrides are lost in pycurl, which Detour does not know: {unknown}",
     ]
+    ran = python(program, PYTHONPATH=str(tmp_path), OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="tornado")
+    assert (
+        "overrides are lost in tornado: take tornado out of OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+        in ran.stderr.splitlines()
+    )
 
 
 def test_a_mend_that_fails_is_told_and_the_service_works_on(python: Python) -> None:

@@ -23,11 +23,14 @@ class detached:  # noqa: N801  it is used like a function
     The trace and other people's baggage stay.
     """
 
+    def __init__(self) -> None:
+        self._tokens: list[Any] = []
+
     def __enter__(self) -> None:
-        self._token = attach(without(get_current()))
+        self._tokens.append(attach(without(get_current())))
 
     def __exit__(self, *_: object) -> None:
-        detach(self._token)
+        detach(self._tokens.pop())
 
     def __call__(self, function: F) -> F:
         """Return the function as it runs detached.

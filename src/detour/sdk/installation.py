@@ -86,21 +86,25 @@ def _attempt(library: Library, step: Callable[[], None]) -> None:
 
 def instrument(library: Library, name: str) -> None:
     """Switch on one of OpenTelemetry's instrumentations, unless it is on."""
-    if name in _disabled():
-        return
-    found = _instrumentors().get(name)
+    found = None if _is_disabled(name) else _instrumentors().get(name)
     if found is None:
         if library.needed:
-            _logger.warning("overrides are lost in %s: pip install %s", library.name, library.package)
+            _report_lost(library, name)
         return
     instrumentor = found.load()()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
 
 
+@cache
+def _report_lost(library: Library, name: str) -> None:
+    what_to_do = f"take {name} out of {_DISABLED}" if _is_disabled(name) else f"pip install {library.package}"
+    _logger.warning("overrides are lost in %s: %s", library.name, what_to_do)
+
+
 def is_on(name: str) -> bool:
     """Say whether one of OpenTelemetry's instrumentations is switched on."""
-    instrumentor = None if name in _disabled() else _instrumentor(name)
+    instrumentor = None if _is_disabled(name) else _instrumentor(name)
     return instrumentor is not None and bool(instrumentor.is_instrumented_by_opentelemetry)
 
 
@@ -120,5 +124,6 @@ def _instrumentors() -> "dict[str, EntryPoint]":
     return {found.name: found for found in entry_points(group=_GROUP)}
 
 
-def _disabled() -> set[str]:
-    return {name.strip() for name in os.environ.get(_DISABLED, "").split(",")}
+def _is_disabled(name: str) -> bool:
+    disabled = {one.strip() for one in os.environ.get(_DISABLED, "").split(",")}
+    return name in disabled or "*" in disabled

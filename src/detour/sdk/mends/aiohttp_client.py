@@ -32,7 +32,7 @@ def _prepare_headers(wrapped: Callable[..., Any], _: object, args: Args, kwargs:
 def _request(wrapped: Callable[..., Awaitable[Any]], session: Any, args: Args, kwargs: Kwargs) -> Awaitable[Any]:
     if kwargs.get("proxy") is None and not session.trust_env and _by_tcp(session):
         method, url, *others = args
-        if proxy := proxy_for(str(url), base=str(session._base_url or "")):  # noqa: SLF001
+        if proxy := proxy_for(str(url), base=str(getattr(session, "_base_url", None) or "")):
             args, kwargs = (method, _of_http(url), *others), {**kwargs, "proxy": proxy}
     return wrapped(*args, **kwargs)
 

@@ -22,7 +22,7 @@ def mend(module: ModuleType) -> None:
 def _end_headers(
     wrapped: Callable[..., Any], connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    buffer = connection._buffer  # noqa: SLF001  the lines so far, without their ends
+    buffer = getattr(connection, "_buffer", [])  # the lines so far, without their ends
     if header := outgoing(",".join(_values(buffer))):
         buffer[:] = [line for line in buffer if _name(line) != _NAME]
         connection.putheader(BAGGAGE, header.encode("latin-1"))
