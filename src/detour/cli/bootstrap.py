@@ -7,6 +7,7 @@ import typer
 
 from detour.cli import envoys
 from detour.envoy import Edge, Sidecar
+from detour.mesh import TrustedProxies
 
 IsEdge = Annotated[bool, typer.Option("--edge", help="Print the bootstrap of an edge.")]
 
@@ -26,6 +27,7 @@ def bootstrap(
     edge: IsEdge = False,
     listen: envoys.Listen = "127.0.0.1:8000",
     trust_overrides: envoys.TrustOverrides = False,
+    trusted_proxies: envoys.TrustedProxies = "",
 ) -> None:
     """Print the Envoy bootstrap of a sidecar or an edge.
 
@@ -35,7 +37,9 @@ def bootstrap(
         raise ValueError("give either --service NAME, for a sidecar's bootstrap, or --edge")
     one: Sidecar | Edge
     if edge:
-        one = Edge(instance or "edge", listen, admin_port, control_plane, trust_overrides, admin_socket)
+        proxies = envoys.trusted_proxies(trusted_proxies) or TrustedProxies()
+        name = instance or "edge"
+        one = Edge(name, listen, admin_port, control_plane, trust_overrides, admin_socket, proxies)
     else:
         one = Sidecar(
             service=service,

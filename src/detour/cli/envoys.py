@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from detour import mesh
 from detour.cli import addresses, foreground
 from detour.envoy import Edge, Sidecar, edge_bootstrap, sidecar_bootstrap
 from detour.mesh import Endpoint, is_name
@@ -122,6 +123,29 @@ Listen = Annotated[
 TrustOverrides = Annotated[
     bool, typer.Option("--trust-overrides", help="Honour overrides from outside instead of removing them.")
 ]
+TrustedProxies = Annotated[
+    str,
+    typer.Option(
+        help="The proxies in front of the edge whose X-Forwarded headers count: networks, or how many there are."
+        " By default an edge asks the server.",
+        metavar="NETWORKS",
+        show_default=False,
+    ),
+]
+
+
+def trusted_proxies(text: str) -> mesh.TrustedProxies | None:
+    """Read that option; None where it is not given.
+
+    Raises:
+        ValueError: It is neither networks nor a number.
+    """
+    if not text:
+        return None
+    try:
+        return mesh.TrustedProxies.parse(item.strip() for item in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"--trusted-proxies: {error}, got {text!r}") from None
 
 
 def bootstrap_of(envoy: Sidecar | Edge) -> dict[str, Any]:

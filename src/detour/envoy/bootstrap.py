@@ -5,7 +5,7 @@ delta ADS stream; nothing here depends on the mesh.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from detour.envoy.admin import admin, admin_cluster, admin_filter
 from detour.envoy.connection_manager import (
@@ -30,6 +30,7 @@ from detour.envoy.fail_open import (
 from detour.envoy.identity import ClientTls, client_socket
 from detour.envoy.lua import edge_faults_source, enter_source, guard_source, scenario_source
 from detour.envoy.outside import forward_proxy, outside_cluster, outside_listener
+from detour.envoy.proxied import behind
 from detour.envoy.replies import inbound_replies, outbound_replies
 from detour.envoy.reports import hop_log, load_reports
 from detour.envoy.scenario_name import scenario_name
@@ -59,6 +60,7 @@ from detour.envoy.vocabulary import (
     TUNNEL_LISTENER,
     TYPE,
 )
+from detour.mesh import TrustedProxies
 
 _ADS = {"ads": {}, "resource_api_version": "V3"}
 _CONTROL_PLANE = "@control-plane"
@@ -124,6 +126,7 @@ class Edge:
     Args:
         listen: `ip:port` that it serves.
         trust_overrides: Whether overrides in requests from outside are honoured; otherwise they are removed.
+        trusted_proxies: Whom in front of it the edge believes.
     """
 
     name: str = "edge"
@@ -132,6 +135,7 @@ class Edge:
     control_plane: str = "127.0.0.1:15010"
     trust_overrides: bool = False
     admin_socket: str = ""
+    trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
 
 
 def sidecar_bootstrap(sidecar: Sidecar) -> Json:
@@ -201,16 +205,7 @@ def _manager_of(stat_prefix: str, routes: Json, filters: Sequence[Json]) -> Json
 def edge_bootstrap(edge: Edge) -> Json:
     """Return the bootstrap of an edge: one listener, whose route table says what it serves."""
     address, _, port = edge.listen.rpartition(":")
-    routes = _rds(EDGE_ROUTES_TRUSTED if edge.trust_overrides else EDGE_ROUTES)
-    guard: Json = {"use_remote_address": True, "generate_request_id": True}
-    if not edge.trust_overrides:
-        guard["early_header_mutation_extensions"] = [_without(ENVOYS_OWN)]
-    scripts = {name: edge_faults_source(opentracing=name == FAULTS_OF_BOTH) for name in (FAULTS, FAULTS_OF_BOTH)}
-    scripts[GUARD] = guard_source()
-    http = _outbound(
-        "edge", routes, _scenario(), first=[_enter(), scenario_name(), _token_check()], scripts=scripts, **guard
-    )
-    _store_no_replies(http)
+    http = behind(edge.trusted_proxies, _edge_manager(trust_overrides=edge.trust_overrides))
     metadata: Json = {"role": "edge", "ports": _own_ports(edge.admin_port, int(port))}
     made = _bootstrap(
         node={"id": edge.name, "cluster": "edge", "metadata": metadata},
@@ -223,6 +218,20 @@ def edge_bootstrap(edge: Edge) -> Json:
     )
     # The clusters of the services that it serves, before its routes: nearly no request has to look for one.
     made["dynamic_resources"]["cds_config"] = _BEGINNING
+    return made
+
+
+def _edge_manager(*, trust_overrides: bool) -> Json:
+    """Return the connection manager of requests from outside, at an edge that nobody stands in front of."""
+    routes = _rds(EDGE_ROUTES_TRUSTED if trust_overrides else EDGE_ROUTES)
+    guard: Json = {"use_remote_address": True, "generate_request_id": True}
+    if not trust_overrides:
+        guard["early_header_mutation_extensions"] = [_without(ENVOYS_OWN)]
+    scripts = {name: edge_faults_source(opentracing=name == FAULTS_OF_BOTH) for name in (FAULTS, FAULTS_OF_BOTH)}
+    scripts[GUARD] = guard_source()
+    first = [_enter(), scenario_name(), _token_check()]
+    made = _outbound("edge", routes, _scenario(), first=first, scripts=scripts, **guard)
+    _store_no_replies(made)
     return made
 
 

@@ -35,6 +35,7 @@ from detour.mesh.model import (
 from detour.mesh.naming import Naming
 from detour.mesh.override_tokens import PublicKey
 from detour.mesh.text import UNPRINTABLE, is_line, is_text
+from detour.mesh.trusted_proxies import TrustedProxies
 
 __all__ = [
     "LOOPBACK",
@@ -62,6 +63,7 @@ __all__ = [
     "ServiceRemoved",
     "Settings",
     "SettingsApplied",
+    "TrustedProxies",
     "apply",
     "difference",
     "is_line",

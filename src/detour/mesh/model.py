@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from detour.mesh.naming import Naming
 from detour.mesh.override_tokens import PublicKey
+from detour.mesh.trusted_proxies import TrustedProxies
 from detour.overrides import Overrides
 
 NAME_MAX = 63
@@ -199,6 +200,7 @@ class Settings:
         edge_cookie_domain: The domain, on all of whose hosts the cookie of a scenario holds; by default on the one
             host that it was entered on.
         overrides_off: Why overrides count for nothing, in printable ASCII; empty if they count.
+        edge_trusted_proxies: Whom in front of an edge it believes what a request says of its way.
     """
 
     carriers: tuple[Carrier, ...] = (Carrier.BAGGAGE,)
@@ -210,6 +212,7 @@ class Settings:
     edge_parameter: str = "detour"
     edge_cookie_domain: str = ""
     overrides_off: str = ""
+    edge_trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
 
     def links(self, scenario: str) -> tuple[str, ...]:
         """Return the links that open an edge in a scenario: its preview hosts, then the edge's own address."""

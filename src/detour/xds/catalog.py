@@ -20,6 +20,7 @@ from detour.envoy.vocabulary import OUTBOUND_ROUTES, TYPE
 from detour.mesh import Event, KeysApplied, Mesh, ScenariosApplied, SettingsApplied, touched
 from detour.xds.cache import Cache, Entry
 from detour.xds.clusters import cluster
+from detour.xds.edge_settings import edge_settings
 from detour.xds.endpoints import load_assignment
 from detour.xds.messages import packed
 from detour.xds.names import NAME_MAX, Target, parse
@@ -200,9 +201,12 @@ class Catalog:
         if key.type_url == ROUTES:
             return route_table(key.name, self._mesh, self._namespace)
         if key.type_url == FILTERS:
-            return token_check(key.name, self._mesh) or outbound_manager(key.name)
+            return self._filter(key.name)
         builder = _BUILDERS.get(key.type_url)
         return builder(key.name, self._target(key.name), self._mesh) if builder else None
+
+    def _filter(self, name: str) -> Message | None:
+        return token_check(name, self._mesh) or edge_settings(name, self._mesh) or outbound_manager(name)
 
     def _build(self, key: Key, last_good: Resource | None = None) -> Resource | None:
         try:

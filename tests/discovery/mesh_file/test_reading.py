@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detour.discovery.mesh_file import MeshFileError, parse, read
-from detour.mesh import Carrier, Endpoint, Mesh, OffloadedDeployment, Protocol, RetryPolicy, Service, Settings
+from detour.mesh import (
+    Carrier,
+    Endpoint,
+    Mesh,
+    OffloadedDeployment,
+    Protocol,
+    RetryPolicy,
+    Service,
+    Settings,
+    TrustedProxies,
+)
 
 FILE = Path("mesh.yaml")
 
@@ -22,6 +32,7 @@ edge:
   badge: true
   parameter: scenario
   cookie_domain: example.test
+  trusted_proxies: [10.0.0.0/8, "192.0.2.7", "fd00::/8"]
 services:
   users:
     protocol: http2
@@ -82,6 +93,7 @@ def test_a_full_file_gives_the_whole_mesh(tmp_path):
         edge_badge=True,
         edge_parameter="scenario",
         edge_cookie_domain="example.test",
+        edge_trusted_proxies=TrustedProxies(("10.0.0.0/8", "192.0.2.7/32", "fd00::/8")),
     )
     assert read(file) == Mesh.of([users, web], [pr_42, OffloadedDeployment("users", "next")], settings)
 
@@ -298,6 +310,22 @@ def test_two_deployments_of_one_name_are_told_with_both_lines():
                 "edge.url: expected where people reach the edge, such as https://staging.example.test:8443, "
                 'got "staging.example.test"'
             ),
+        ),
+        *(
+            (
+                f"{{trusted_proxies: {text}}}",
+                (
+                    "edge.trusted_proxies: expected networks such as 10.0.0.0/8, or the number of proxies in front,"
+                    f" 1 to 10, got {shown}"
+                ),
+            )
+            for text, shown in (
+                ("nginx", '"nginx"'),
+                ("0", '"0"'),
+                ("99", '"99"'),
+                ("[]", "a list"),
+                ("[1]", "a list"),
+            )
         ),
         ("{badge: maybe}", 'edge.badge: expected true or false, got "maybe"'),
         (

@@ -116,6 +116,11 @@ def _parameter(text: str) -> str:
     return text
 
 
+def _trusted_proxies(value: object) -> mesh.TrustedProxies:
+    is_list = isinstance(value, list) and all(isinstance(item, str) and not item.isdecimal() for item in value)
+    return mesh.TrustedProxies.parse(value if isinstance(value, list) and is_list else [str(value or "")])
+
+
 def _moment(text: str) -> datetime:
     with suppress(ValueError, OverflowError):
         moment = datetime.fromisoformat(text)
@@ -149,6 +154,7 @@ Flag = Annotated[bool, PlainValidator(_flag)]
 EdgeUrl = Annotated[str, _from_text(_edge_url)]
 Domain = Annotated[str, _from_text(_domain)]
 Parameter = Annotated[str, _from_text(_parameter)]
+TrustedProxies = Annotated[mesh.TrustedProxies, PlainValidator(_trusted_proxies)]
 Timeout = Annotated[timedelta, _from_text(parse_duration)]
 Moment = Annotated[datetime, _from_text(_moment)]
 Attempts = Annotated[int, _from_text(_attempts)]
@@ -208,6 +214,7 @@ class Edge(Keys):
     badge: Flag = False
     parameter: Parameter = "detour"
     cookie_domain: Domain = ""
+    trusted_proxies: TrustedProxies = mesh.TrustedProxies()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -219,6 +226,7 @@ class Edge(Keys):
             "edge_badge": self.badge,
             "edge_parameter": self.parameter,
             "edge_cookie_domain": self.cookie_domain,
+            "edge_trusted_proxies": self.trusted_proxies,
         }
 
 
