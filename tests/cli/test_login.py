@@ -47,7 +47,7 @@ def test_sign_in_in_a_browser(tmp_path, server):
         assert login.process.wait(DEADLINE_SECONDS) == 0
     kept = tmp_path / "home" / "detour" / "credentials.json"
     assert (said[3], stat.S_IMODE(kept.stat().st_mode)) == (str(kept), 0o600)
-    assert server.detour("scenario", "save", "checkout", "users=pr-42", **home).returncode == 0
+    assert server.detour("scenario", "save", "checkout", "users=pr-42", "--force", **home).returncode == 0
     made = json.loads(server.detour("scenario", "show", "checkout", "--json", **home).stdout)
     assert (made["owner"], made["changed_by"]) == ("developer-ada@example.test",) * 2
     _let_expire(kept)

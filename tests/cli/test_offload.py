@@ -116,7 +116,7 @@ NO_CLUSTER = "this server has no Kubernetes cluster: start instances yourself, a
         (["add", "users", "filed", "-e", "127.0.0.1:1"], "users@filed is in the mesh file: change it there, in /"),
         (["rm", "users", "filed"], "users@filed is in the mesh file: change it there, in /"),
         (["rm", "users", "nope"], "there is no users@nope; GET /v1/deployments (detour offload ls)"),
-        (["rm", "users", "../../healthz"], "there is no DELETE /v1/deployments/users/../../healthz; "),
+        (["rm", "users", "../../healthz"], "there is no deployment users/../../healthz: no service"),
     ],
 )
 def test_what_the_server_refuses_is_one_line(here, server: Server, arguments, line):

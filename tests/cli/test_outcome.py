@@ -75,11 +75,15 @@ def filled(command: str, words: dict[str, str]) -> list[str]:
 
 
 def takes_signals(pid: int) -> bool:
-    """Say whether Python is up and the command line has begun: it takes SIGINT out of Python's hands first."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    caught = next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")), 0)
-    is_python = Path(f"/proc/{pid}/maps").read_bytes().count(b"python") > 0
-    return is_python and not caught >> (signal.SIGINT - 1) & 1
+    """Say whether Python is up (it ignores SIGPIPE) and the command line has begun (it takes SIGINT away)."""
+    return _has_begun(pid) and (time.sleep(0.1), _has_begun(pid))[1]
+
+
+def _has_begun(pid: int) -> bool:
+    words = [line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+    masks = {one[0]: int(one[1], 16) for one in words if one[0] in {"SigCgt:", "SigIgn:"}}
+    ignores_pipe = masks.get("SigIgn:", 0) >> (signal.SIGPIPE - 1) & 1
+    return bool(ignores_pipe) and not masks.get("SigCgt:", 0) >> (signal.SIGINT - 1) & 1
 
 
 @pytest.mark.parametrize("command", COMMANDS)
