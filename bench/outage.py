@@ -22,7 +22,7 @@ from typing import Final
 from bench.mesh import BASELINE, BenchMesh, Caller, bench_mesh
 from bench.options import Options
 from bench.report import Row
-from bench.server import Server
+from bench.server import Server, ServerError
 
 _KNOWN: Final = 4
 _SIDECARS: Final = 3
@@ -112,7 +112,7 @@ async def _go_through(what: str, server: Server) -> None:
         case "down":
             await server.kill()
             await asyncio.sleep(_PHASE_SECONDS)
-            await server.start()
+            await _start(server)
         case "hanging":
             os.kill(server.pid, signal.SIGSTOP)
             await asyncio.sleep(_PHASE_SECONDS)
@@ -120,8 +120,17 @@ async def _go_through(what: str, server: Server) -> None:
         case _:
             for _ in range(4):
                 await server.kill()
-                await server.start()
+                await _start(server)
     await asyncio.sleep(_PHASE_SECONDS / 2)
+
+
+async def _start(server: Server) -> None:
+    """Start the server; on a busy machine that may take more than one try, and the outage lasts meanwhile."""
+    while True:
+        try:
+            return await server.start()
+        except ServerError:
+            await server.kill()
 
 
 @asynccontextmanager
