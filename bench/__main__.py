@@ -16,6 +16,7 @@ from bench import (
     edge,
     event_streams,
     first_call,
+    instructions,
     offload_add,
     outage,
     page,
@@ -37,6 +38,7 @@ from bench.report import Row, show, write
 
 _PARTS: Final[dict[str, Callable[[Options], Coroutine[Any, Any, list[Row]]]]] = {
     "cpu": cpu.measure,
+    "instructions": instructions.measure,
     "edge": edge.measure,
     "offload-add": offload_add.measure,
     "pushed-bytes": pushed_bytes.measure,

@@ -39,7 +39,7 @@ _TRIES: Final = 5
 _WELL: Final = "2xx"
 
 # What a call between services of a traced mesh carries, an entry of somebody else's baggage included.
-_BASELINE_REQUEST: Final = {
+BASELINE_REQUEST: Final = {
     "Host": _SERVICE,
     "user-agent": "python-httpx/0.28.1",
     "accept": "*/*",
@@ -47,8 +47,8 @@ _BASELINE_REQUEST: Final = {
     "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     "baggage": "session.id=8d0f7c5e",
 }
-_OVERRIDDEN_REQUEST: Final = {
-    **_BASELINE_REQUEST,
+OVERRIDDEN_REQUEST: Final = {
+    **BASELINE_REQUEST,
     "baggage": f"session.id=8d0f7c5e,{override(_SERVICE, _DEPLOYMENT)}",
 }
 
@@ -217,26 +217,26 @@ async def _slices(rounds: int, core: int) -> Slices:
 async def _candidates(
     fresh: BenchMesh, origin_port: int, few: Server, many: Server, core: int
 ) -> dict[str, Candidate]:
-    plain, sidecar = partial(_plain, fresh, origin_port), partial(_sidecar, fresh, few)
+    plain, sidecar = partial(plain_envoy, fresh, origin_port), partial(ready_sidecar, fresh, few)
     wanted: dict[str, tuple[Start, Mapping[str, str]]] = {
-        "plain": (plain, _BASELINE_REQUEST),
-        "plain again": (plain, _BASELINE_REQUEST),
-        "sidecar": (sidecar, _BASELINE_REQUEST),
-        "plain, override": (plain, _OVERRIDDEN_REQUEST),
-        "sidecar, override": (sidecar, _OVERRIDDEN_REQUEST),
-        "sidecar of 1,000, override": (partial(_sidecar, fresh, many), _OVERRIDDEN_REQUEST),
+        "plain": (plain, BASELINE_REQUEST),
+        "plain again": (plain, BASELINE_REQUEST),
+        "sidecar": (sidecar, BASELINE_REQUEST),
+        "plain, override": (plain, OVERRIDDEN_REQUEST),
+        "sidecar, override": (sidecar, OVERRIDDEN_REQUEST),
+        "sidecar of 1,000, override": (partial(ready_sidecar, fresh, many), OVERRIDDEN_REQUEST),
     }
     return await loaded(fresh, wanted, core)
 
 
-async def _plain(mesh: BenchMesh, origin_port: int) -> Caller:
+async def plain_envoy(mesh: BenchMesh, origin_port: int) -> Caller:
     """Start a plain Envoy."""
     port, admin = free_ports(2)
     bootstrap = plain_bootstrap(admin, port, _SERVICE, ("127.0.0.1", origin_port))
     return await mesh.caller(bootstrap, port, admin)
 
 
-async def _sidecar(mesh: BenchMesh, server: Server) -> Caller:
+async def ready_sidecar(mesh: BenchMesh, server: Server) -> Caller:
     """Start a sidecar, and see that it sends both requests where it should."""
     caller = await mesh.sidecar(server)
     answers = [(await caller.call(_SERVICE, deployment)).text for deployment in ("", _DEPLOYMENT)]

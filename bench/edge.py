@@ -22,7 +22,7 @@ DEPLOYMENT: Final = "pr-42"
 SCENARIO: Final = "checkout"
 _OTHERS: Final = 1_000
 
-_BROWSER: Final = {
+BROWSER: Final = {
     "Host": "staging.example.test",
     "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0",
     "accept": "application/json",
@@ -31,9 +31,9 @@ _BROWSER: Final = {
     "referer": "https://staging.example.test/rides",
     "cookie": "session=8d0f7c5e4a6b4c0f9a1d; theme=dark",
 }
-WITH_COOKIE: Final = {**_BROWSER, "cookie": f"{_BROWSER['cookie']}; detour={SCENARIO}"}
-_WITH_HEADER: Final = {**_BROWSER, "x-detour-scenario": SCENARIO}
-_ON_HOST: Final = {**_BROWSER, "Host": f"{SCENARIO}.preview.example.test"}
+WITH_COOKIE: Final = {**BROWSER, "cookie": f"{BROWSER['cookie']}; detour={SCENARIO}"}
+_WITH_HEADER: Final = {**BROWSER, "x-detour-scenario": SCENARIO}
+_ON_HOST: Final = {**BROWSER, "Host": f"{SCENARIO}.preview.example.test"}
 
 
 async def measure(options: Options) -> list[Row]:
@@ -68,12 +68,12 @@ async def _slices(rounds: int, core: int) -> Slices:
 async def _candidates(
     fresh: BenchMesh, origin_port: int, few: Server, many: Server, core: int
 ) -> dict[str, Candidate]:
-    plain, edge = partial(_plain, fresh, origin_port), partial(started, fresh, few)
+    plain, edge = partial(plain_envoy, fresh, origin_port), partial(started, fresh, few)
     wanted: dict[str, tuple[Start, Mapping[str, str]]] = {
-        "plain": (plain, _BROWSER),
-        "plain again": (plain, _BROWSER),
+        "plain": (plain, BROWSER),
+        "plain again": (plain, BROWSER),
         "plain, cookie": (plain, WITH_COOKIE),
-        "edge": (edge, _BROWSER),
+        "edge": (edge, BROWSER),
         "cookie": (edge, WITH_COOKIE),
         "cookie of 1,000": (partial(started, fresh, many), WITH_COOKIE),
         "host": (edge, _ON_HOST),
@@ -82,7 +82,7 @@ async def _candidates(
     return await loaded(fresh, wanted, core)
 
 
-async def _plain(mesh: BenchMesh, origin_port: int) -> Caller:
+async def plain_envoy(mesh: BenchMesh, origin_port: int) -> Caller:
     """Start a plain Envoy, set to what a plain edge is."""
     port, admin = free_ports(2)
     guard = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
@@ -95,10 +95,10 @@ async def started(mesh: BenchMesh, server: Server) -> Caller:
     caller = await mesh.edge(server)
 
     async def serves() -> bool:
-        return (await caller.get(_BROWSER)).text == BASELINE
+        return (await caller.get(BROWSER)).text == BASELINE
 
     await until(serves, "the edge's routes")
-    answers = [(await caller.get(headers)).text for headers in (_BROWSER, WITH_COOKIE, _WITH_HEADER, _ON_HOST)]
+    answers = [(await caller.get(headers)).text for headers in (BROWSER, WITH_COOKIE, _WITH_HEADER, _ON_HOST)]
     if answers != [BASELINE, OFFLOADED, OFFLOADED, OFFLOADED]:
         raise LoadError(f"the edge is to answer baseline once and then offloaded, and answered {answers}")
     return caller

@@ -88,9 +88,11 @@ class BenchMesh:
     Args:
         folder: For mesh file, state and logs.
         stack: Ends what was started, the last one first.
+        ready_seconds: How long an Envoy may take to start.
     """
 
-    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+    def __init__(self, folder: Path, stack: AsyncExitStack, ready_seconds: float) -> None:
+        self._ready_seconds = ready_seconds
         self.folder = folder
         self._stack = stack
         self._started = 0
@@ -106,7 +108,7 @@ class BenchMesh:
         self._started += 1
         process = start_envoy(bootstrap, self.folder / f"envoy-{self._started}.log")
         self._stack.push_async_callback(process.stop)
-        await process.ready(_READY_SECONDS)
+        await process.ready(self._ready_seconds)
         return process
 
     async def origin(self) -> EnvoyProcess:
@@ -174,11 +176,11 @@ class BenchMesh:
 
 
 @asynccontextmanager
-async def bench_mesh() -> AsyncIterator[BenchMesh]:
+async def bench_mesh(ready_seconds: float = _READY_SECONDS) -> AsyncIterator[BenchMesh]:
     """Give a mesh in which nothing has been started yet."""
     with tempfile.TemporaryDirectory(prefix="detour-bench-") as folder:
         async with AsyncExitStack() as stack:
-            yield BenchMesh(Path(folder), stack)
+            yield BenchMesh(Path(folder), stack, ready_seconds)
 
 
 def free_ports(count: int) -> list[int]:

@@ -112,7 +112,8 @@ class Server:
         path = f"/v1/scenarios/{scenario}"
         found = await self.api.get(path)
         last = {"if-match": found.headers["etag"]} if found.is_success else {"if-none-match": "*"}
-        (await self.api.put(path, json=body, headers=last)).raise_for_status()
+        # The mesh of a measurement need not have all that its scenarios speak of.
+        (await self.api.put(path, json=body, headers=last, params={"force": True})).raise_for_status()
 
     async def envoys(self) -> list[dict[str, Any]]:
         """Return the Envoys that are connected, as `/v1/status` lists them."""
