@@ -121,3 +121,12 @@ def test_the_manager_comes_after_the_table(catalog: Catalog) -> None:
         session.receive(DeltaDiscoveryRequest(type_url=type_url, resource_names_subscribe=[name]))
     first, second = session.respond(), session.respond()
     assert (first.type_url, second.type_url) == (ROUTES, FILTERS)
+
+
+def test_the_manager_waits_for_the_table(catalog: Catalog) -> None:
+    """Also where it is asked for, and answered, before the table."""
+    sidecar = Sidecar(catalog)
+    sidecar.ask(FILTERS, OUTBOUND_MANAGER)
+    assert sidecar.held[FILTERS] == {}
+    sidecar.ask(ROUTES, OUTBOUND_ROUTES)
+    assert list(sidecar.held[FILTERS]) == [OUTBOUND_MANAGER]
