@@ -153,3 +153,13 @@ def test_networks() -> None:
     assert networks_of("10.1.2.3") == (ip_network("10.1.2.3/32"),)
     with pytest.raises(ValueError, match=r"'10.0.0.1/8' is no network such as 10.0.0.0/8"):
         networks_of("10.0.0.1/8")
+
+
+def test_an_address_with_a_zone_is_refused() -> None:
+    """A zone means something on one machine only."""
+    assert "has a zone" in LOCAL.refusal(Endpoint("fd00::1%eth0", 80))
+
+
+def test_endpoints_that_are_allowed_pass() -> None:
+    """Several at once."""
+    LOCAL.expect([Endpoint("10.0.0.1", 80), Endpoint("127.0.0.1", 80)])

@@ -138,3 +138,18 @@ def test_links_into_a_scenario() -> None:
     )
     assert Settings(edge_url="http://a.test").links("x") == ("http://a.test/?detour=x",)
     assert Settings(edge_previews=previews).links("checkout") == ()
+
+
+@pytest.mark.parametrize(
+    ("service", "is_unread"),
+    [
+        (Service("db", protocol=Protocol.TCP), True),
+        (Service("users"), False),
+        (Service("both", ports={80: Port(Protocol.HTTP1), 81: Port(Protocol.TCP)}), False),
+        (Service("none", ports={80: Port(Protocol.TCP), 81: Port(Protocol.TCP)}), True),
+    ],
+)
+def test_sidecars_read_a_service_unless_all_its_ports_are_tcp(service: Service, is_unread: bool) -> None:
+    """Where they don't, no override can have an effect."""
+    assert service.is_unread is is_unread
+    assert service.why_unread.startswith(f"{service.name} has protocol tcp")

@@ -12,6 +12,8 @@ from detour.overrides import (
     parse_baggage,
     strip_baggage,
 )
+from detour.overrides.baggage import members_of
+from detour.overrides.model import as_text
 from overrides_strategies import SETS
 
 FOREIGN = st.from_regex(r"[a-z]{1,8}[ \t]?=[a-z0-9%]{0,8}(;[a-z]{1,3}(=[a-z]{0,3})?){0,2}", fullmatch=True)
@@ -226,3 +228,54 @@ def test_overrides_answer_what_is_asked_of_them() -> None:
     assert not overrides.falls_back
     assert parse_baggage(["override.missing=baseline"]).overrides.falls_back
     assert not Overrides()
+
+
+def test_what_cannot_be_read_is_written_again_as_it_was_meant() -> None:
+    """It goes on to the service that it is for, whose sidecar refuses it."""
+    parsed = parse_baggage(["override.route.users=pr-42,override.delay.users=soon,override.route.maps"])
+    members = members_of(parsed)
+    assert members[0] == "override.route.users=pr-42"
+    assert dict(parse_baggage([",".join(members)]).unread) == {
+        "override.delay.users": "soon",
+        "override.route.maps": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "service", "is_refused"),
+    [
+        ("override.route.users=!", "users", True),
+        ("override.route.users=!", "maps", False),
+        ("override.route.users=!", "", False),
+        ("override.users=pr-42", "users", True),
+        ('override.route."users"=pr-42', "users", True),
+        ("override.missing=basline", "users", False),
+        ("override.route.users=pr-42,override.missing=basline", "users", True),
+        ("override.route.users=!,override.missing=basline", "users", True),
+        ("override.log.users=loud", "users", False),
+        (f"override.route.maps=a,theirs={'x' * 9000}", "users", True),
+        (f"theirs={'x' * 9000}", "users", False),
+    ],
+)
+def test_a_request_is_refused_for_what_its_own_service_cannot_read(
+    header: str, service: str, is_refused: bool
+) -> None:
+    """And for a header of which no one knows what it says of the service."""
+    assert (parse_baggage([header]).unreadable_for(service) is not None) is is_refused
+
+
+def test_of_two_headers_the_first_counts_key_by_key() -> None:
+    """Also where it can't be read: what it was meant to say is not known."""
+    mine = parse_baggage(["override.route.users=!,override.delay.maps=3s"])
+    theirs = parse_baggage(["override.route.users=pr-42,override.route.maps=pr-1,override.abort.maps=?"])
+    both = mine.over(theirs)
+    assert {one.key for one in both.overrides} == {"override.delay.maps", "override.route.maps"}
+    assert dict(both.unread) == {"override.route.users": "!", "override.abort.maps": "?"}
+    assert [one.key for one in both.problems] == ["override.route.users", "override.abort.maps"]
+    assert both
+    assert not parse_baggage(["theirs=1"])
+
+
+def test_text_that_is_none_becomes_text() -> None:
+    """Bytes that were no UTF-8, and halves of characters that never were bytes."""
+    assert as_text("a\udcffb") == as_text("a\ud800b") == "a\ufffdb"

@@ -16,6 +16,7 @@ from detour.overrides import (
     strip_opentracing,
     write_opentracing,
 )
+from detour.overrides.model import WHOLE_HEADER
 from detour.overrides.wire import LENGTH, Field, WireError, map_entry, read_fields, write_fields
 from overrides_strategies import SETS
 
@@ -126,6 +127,24 @@ def test_what_cannot_be_read_is_ignored_and_reported(header: str) -> None:
     parsed = parse_opentracing(header)
     assert len(parsed.overrides) == 0
     assert len(parsed.problems) == 1
+
+
+def test_an_item_that_cannot_be_read_is_reported_as_overrides(carrier: type) -> None:
+    """The header is whole, what it has for Detour is not."""
+    message = carrier()
+    message.basic_ctx.baggage_items["overrides"] = "no base64"
+    parsed = parse_opentracing(b64encode(message.SerializeToString()).decode())
+    assert (len(parsed.overrides), [one.key for one in parsed.problems]) == (0, [WHOLE_HEADER])
+
+
+def test_a_header_that_is_too_long_is_read_and_reported(carrier: type) -> None:
+    """Services can read it, sidecars refuse it."""
+    message = carrier()
+    message.MergeFromString(b64decode(write_opentracing(None, PR_42)))
+    message.basic_ctx.baggage_items["theirs"] = "x" * HEADER_MAX
+    parsed = parse_opentracing(b64encode(message.SerializeToString()).decode())
+    assert parsed.overrides == PR_42
+    assert parsed.unreadable_for("users") is not None
 
 
 def test_a_header_that_cannot_be_read_is_not_appended_to() -> None:

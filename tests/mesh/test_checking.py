@@ -1,0 +1,81 @@
+"""Which overrides name what a mesh does not have, and what was probably meant."""
+
+import pytest
+
+from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Protocol, Service
+from detour.mesh.checking import explained, mistakes, nearest
+from detour.overrides import parse_words
+
+AT = (Endpoint("127.0.0.1", 9000),)
+MESH = Mesh.of(
+    [Service("users", AT), Service("payments", AT), Service("db", AT, Protocol.TCP)],
+    [OffloadedDeployment("users", "pr-42", AT), OffloadedDeployment("gone", "pr-1", AT)],
+)
+
+
+def judged(*words: str, mesh: Mesh = MESH) -> list[str]:
+    """Return what is said of overrides as people type them."""
+    return list(explained(mistakes(parse_words(words), mesh)))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "users=pr-42",
+        "gone=pr-1",  # a deployment whose service is away for now
+        "delay.payments=3s",
+        "abort.payments=503",
+        "config.new-checkout=on",
+        "log.users=debug",
+        "log.worker=debug",  # nobody calls a worker
+        "missing=baseline",
+    ],
+)
+def test_what_the_mesh_has_is_right(word: str) -> None:
+    """So are flags, and what services honour that nobody calls."""
+    assert judged(word) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("user=pr-42", "user=pr-42: the mesh has no service user; did you mean users=pr-42?"),
+        ("Users=pr-42", "Users=pr-42: the mesh has no service Users; did you mean users=pr-42?"),
+        ("users=pr-24", "users=pr-24: users has no deployment pr-24; did you mean users=pr-42?"),
+        ("users=main", "users=main: users has no deployment main: it has pr-42"),
+        ("payments=pr-42", "payments=pr-42: payments has no deployment pr-42: it has none"),
+        ("dely.users=3s", "dely.users=3s: the mesh has no service dely.users; did you mean delay.users=3s?"),
+        ("dely.user=3s", "dely.user=3s: the mesh has no service dely.user; did you mean delay.users=3s?"),
+        ("confg.flag=on", "confg.flag=on: the mesh has no service confg.flag; did you mean config.flag=on?"),
+        ("log.userz=debug", "log.userz=debug: the mesh has no service userz; did you mean log.users=debug?"),
+        ("zzz.qqq=on", "zzz.qqq=on: the mesh has no service zzz.qqq: it has db, gone, payments, users"),
+        ("delay.zzz=3s", "delay.zzz=3s: the mesh has no service zzz: it has db, gone, payments, users"),
+    ],
+)
+def test_a_mistake_is_explained_with_the_nearest_name(word: str, said: str) -> None:
+    """Or with those that there are."""
+    assert judged(word) == [said]
+
+
+def test_what_no_sidecar_reads_cannot_be_overridden() -> None:
+    """The message says what to do."""
+    (said,) = judged("delay.db=3s")
+    assert said.startswith("delay.db=3s: db has protocol tcp, which sidecars pass on unread")
+
+
+def test_a_mesh_without_services_says_nothing_about_names() -> None:
+    """Nothing is known yet."""
+    assert judged("user=pr-42", mesh=Mesh()) == []
+
+
+def test_long_lists_are_cut() -> None:
+    """After eight names."""
+    many = Mesh.of([Service(f"a{number}", AT) for number in range(10)])
+    (said,) = judged("zzz=x", mesh=many)
+    assert said.endswith(": it has a0, a1, a2, a3, a4, a5, a6, a7, ...")
+
+
+def test_nothing_is_nearest_to_what_nothing_is_like() -> None:
+    """Capital letters make no difference."""
+    assert nearest("QUEUE", ["users", "queue"]) == "queue"
+    assert nearest("zzz", ["users"]) == ""
