@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lupa import luajit21
 
 import hostile
-from detour.envoy import connect_source, override_source, strip_source
+from detour.envoy import connect_source, override_source, plain_source, strip_source
 from detour.mesh import Naming, is_name
 from detour.overrides import (
     Kind,
@@ -326,6 +326,42 @@ def test_both_know_which_service_a_host_name_means(host: str, caller: str) -> No
     service = NAMING.canonical(host.lower(), caller)
     cluster = lua.cluster(authority=f"{host}:8080", baggage=f"override.route.{service}=pr-42")
     assert cluster == f"{host}:8080" + ("@pr-42" if is_name(service) else "")
+
+
+PLAIN_MEMBERS = st.lists(
+    st.sampled_from(
+        [
+            "override.route.users=pr-42",
+            "override.route.users=a_b.7",
+            "override.route.users2=pr-1",
+            "override.route.payments=pr-2",
+            "override.config.route=override.route.users",
+            "override.missing=baseline",
+            "a.override.route.users=pr-3",
+            "a=override.missing",
+            "a=",
+        ]
+    ),
+    max_size=5,
+)
+
+
+@pytest.fixture(scope="module")
+def readers() -> list[tuple[Lua, Lua]]:
+    """Return the reader of any baggage and that of plain baggage, without namespaces and with."""
+    namings = (Naming(), NAMING)
+    return [(Lua(override_source(naming=one)), Lua(plain_source(naming=one))) for one in namings]
+
+
+@settings(database=None)
+@given(
+    PLAIN_MEMBERS.map(",".join), st.sampled_from(["users", "USERS:8080", "users2", "", "[::1]:80", "users.shop"])
+)
+def test_plain_baggage_is_read_as_any_other(readers: list[tuple[Lua, Lua]], baggage: str, authority: str) -> None:
+    """What the route takes for plain has a shorter reader of its own, which chooses the same."""
+    for usual, plain in readers:
+        chosen = plain.cluster(authority=authority, baggage=baggage)
+        assert chosen == usual.cluster(authority=authority, baggage=baggage)
 
 
 def test_an_edge_knows_its_service() -> None:

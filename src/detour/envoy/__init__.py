@@ -5,7 +5,7 @@ learns of a service when a request first needs it.
 """
 
 from detour.envoy.bootstrap import Edge, Sidecar, edge_bootstrap, sidecar_bootstrap
-from detour.envoy.lua import connect_source, override_source, strip_source
+from detour.envoy.lua import connect_source, override_source, plain_source, strip_source
 from detour.envoy.runner import EnvoyError, EnvoyProcess, find_envoy, start_envoy, tied_to_parent
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "edge_bootstrap",
     "find_envoy",
     "override_source",
+    "plain_source",
     "sidecar_bootstrap",
     "start_envoy",
     "strip_source",

@@ -29,7 +29,19 @@ def override_source(
         caller: The namespace of those who call.
     """
     fixed = f'DETOUR_SERVICE = "{service}"\n' if service else _namespaces(naming, caller)
-    return fixed + (_code("opentracing.lua") if opentracing else "") + _code("member.lua") + _code("override.lua")
+    carriers = (_code("opentracing.lua") if opentracing else "") + _code("member.lua")
+    return fixed + carriers + _code("service.lua") + _code("override.lua")
+
+
+@cache
+def plain_source(*, naming: Naming = _NO_NAMESPACES, caller: str = "") -> str:
+    """Return the code that reads baggage of which the route has found that all of it can be read.
+
+    Args:
+        naming: Which service a host name means.
+        caller: The namespace of those who call.
+    """
+    return _namespaces(naming, caller) + _code("service.lua") + _code("plain.lua")
 
 
 @cache

@@ -4,7 +4,6 @@
 
 local HEADER_MAX = 8192
 local ENTRIES_MAX = 64
-local NAME_MAX = 63
 local SHOWN_MAX = 80
 local DELAY_MAX = 60000
 local GRPC_CODE_MAX = 16
@@ -16,10 +15,6 @@ local FAULT_HEADERS = {
 }
 
 -- Each reader returns what a value stands for, or nil if it can't be read.
-
-local function name(text)
-  if #text <= NAME_MAX and string.find(text, "^%w[%w._-]*$") then return text end
-end
 
 local function delay(text)
   local milliseconds = tonumber(string.match(text, "^(%d%d?%d?%d?%d?)ms$"))
@@ -125,27 +120,6 @@ end
 
 local function value_of(found, slot)
   return found[slot] and found[slot].value
-end
-
-local function without(text, ending)
-  return string.sub(text, -#ending) == ending and string.sub(text, 1, -#ending - 1) or text
-end
-
--- Says which service a host name means to callers in DETOUR_CALLER; the control plane sets these names where services
--- live in namespaces, and follows the same rules itself (`Naming` in detour.mesh).
-local function canonical(host)
-  if not DETOUR_HOME then return host end
-  local short = without(without(without(host, "."), ".svc." .. DETOUR_DOMAIN), ".svc")
-  local service, namespace = string.match(short, "^([^.]*)%.?(.*)$")
-  if namespace == "" then namespace = DETOUR_CALLER end
-  if string.find(namespace, ".", 1, true) then return host end
-  return namespace == DETOUR_HOME and service or service .. "." .. namespace
-end
-
--- The control plane sets DETOUR_SERVICE at an edge; in a sidecar a request's authority names its service. Returns
--- "" for a host that can be no service: no override has a key without a name.
-local function service_of(authority)
-  return DETOUR_SERVICE or name(canonical(string.match(string.lower(authority), "^[^:]*"))) or ""
 end
 
 -- Envoy's cluster specifier: returns the name of the cluster that the request goes to.

@@ -17,7 +17,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from detour.envoy.lua import override_source
+from detour.envoy.lua import override_source, plain_source
 from detour.envoy.vocabulary import (
     FAULT_FILTER,
     FAULTS,
@@ -40,6 +40,11 @@ ANY_PATH: Final = "/"
 OVERRIDE: Final = "override."
 _ROUTE: Final = "override.route."
 _MISSING: Final = "override.missing"
+
+PLAIN_OVERRIDES: Final = "plain overrides of the host"
+"""Code that chooses clusters for a sidecar's requests whose baggage is plain.
+
+An edge has none: it would be one more Lua state for each service behind it."""
 
 _START: Final = r"(?:\C*,)?[^A-Za-z0-9._,;=-]*"
 """What may stand before a key (RE2; `\\C` is any byte, also one that is no UTF-8)."""
@@ -82,6 +87,10 @@ class Callers:
             service=service, opentracing=self.use_opentracing, naming=self.naming, caller=self.namespace
         )
 
+    def plain_source(self) -> str:
+        """Return the code that reads plain baggage, for requests to the service that each names."""
+        return plain_source(naming=self.naming, caller=self.namespace)
+
 
 def plain_routes(
     action: components_pb2.RouteAction, callers: Callers, *more: components_pb2.HeaderMatcher
@@ -111,8 +120,9 @@ def override_routes(
     plain = [matches(Carrier.BAGGAGE, _PLAIN), matches(Carrier.BAGGAGE, _LARGE, is_inverted=True)]
     if callers.use_opentracing:
         plain.append(present(Carrier.OPENTRACING, is_absent=True))
-    yield told(route(by_lua(service), contains(Carrier.BAGGAGE, _MISSING), *plain), BY_ENDPOINT)
-    yield told(route(by_lua(service), contains(Carrier.BAGGAGE, _ROUTE), *plain), BY_CLUSTER)
+    chosen = by_lua(service) if service else components_pb2.RouteAction(cluster_specifier_plugin=PLAIN_OVERRIDES)
+    yield told(route(chosen, contains(Carrier.BAGGAGE, _MISSING), *plain), BY_ENDPOINT)
+    yield told(route(chosen, contains(Carrier.BAGGAGE, _ROUTE), *plain), BY_CLUSTER)
     yield told(route(action, *plain), BY_CLUSTER)
     yield override_route(callers, service=service)
 

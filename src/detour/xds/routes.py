@@ -35,6 +35,7 @@ from detour.xds.edge_routes import edge
 from detour.xds.messages import packed
 from detour.xds.route_parts import (
     ANY_PATH,
+    PLAIN_OVERRIDES,
     UNLIMITED,
     Callers,
     absent,
@@ -138,6 +139,7 @@ def _outbound(name: str, callers: Callers, settings: Settings) -> route_pb2.Rout
             specifier(_CONNECT, connect_source()),
             specifier(_OVERRIDDEN_TUNNEL, connect_overrides_source(callers.source())),
             specifier(specifier_name(""), callers.source()),
+            specifier(PLAIN_OVERRIDES, callers.plain_source()),
         ],
     )
     _share_code(table, callers, settings)
