@@ -13,6 +13,7 @@ from detour.envoy.connection_manager import (
     as_downstream,
     connection_manager,
     http_filter,
+    router,
     routes_to,
     timeout_filter,
     upstream_protocol,
@@ -172,7 +173,7 @@ def _own_ports(*ports: int | None) -> list[int]:
 
 
 def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
-    fallback = _outbound("outbound", {}, forward_proxy(), asking=tunnel_filters(), **fallback_options())
+    fallback = _outbound("outbound", {}, for_tunnels=_for_tunnels(), **fallback_options())
     http = discovered(fallback, _SIDECAR_BEGINNING)
     if sidecar.transparent_port is not None:
         yield transparent_listener(sidecar.transparent_port, http)
@@ -187,7 +188,12 @@ def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
 def outbound_manager(stat_prefix: str = "outbound") -> Json:
     """Return the connection manager of requests from the application, once there is a route table."""
     routes = {"rds": {"route_config_name": OUTBOUND_ROUTES, "config_source": _SIDECAR_BEGINNING}}
-    return _outbound(stat_prefix, routes, forward_proxy(), asking=tunnel_filters())
+    return _outbound(stat_prefix, routes, for_tunnels=_for_tunnels())
+
+
+def _for_tunnels() -> list[Json]:
+    """Return the filters that only the routes of CONNECT switch on."""
+    return [*tunnel_filters(), {**forward_proxy(), "disabled": True}]
 
 
 def _internal_listeners(sidecar: Sidecar) -> Iterator[Json]:
@@ -354,6 +360,7 @@ def _outbound(
     *more_filters: Json,
     first: Sequence[Json] = (),
     asking: Sequence[Json] = (),
+    for_tunnels: Sequence[Json] = (),
     scripts: Mapping[str, str] | None = None,
     **options: object,
 ) -> Json:
@@ -361,14 +368,16 @@ def _outbound(
         *({**one, "disabled": True} for one in first),
         *asking,
         http_filter(ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds=_odcds()),
-        # These act only on routes that switch them on: those of faults, those that strip overrides, and CONNECT.
+        # These act only on routes that switch them on: those of faults, and those that strip overrides.
         {**_lua(LUA_FILTER, scripts or {}), "disabled": True},
         {**http_filter(FAULT_FILTER, "fault.v3.HTTPFault"), "disabled": True},
         *({**one, "disabled": True} for one in more_filters),
         timeout_filter(),
     ]
     replies = outbound_replies(_NO_ROUTES_AT_EDGE if stat_prefix == "edge" else NO_ROUTES, _ON_DEMAND_TIMEOUT)
-    upgrades = [*DOWNSTREAM["upgrade_configs"], {"upgrade_type": "CONNECT"}]
+    # A chain of its own, for every other request would pay for each filter in it, though it is off.
+    connect = {"filters": [*for_tunnels, *filters, router()]} if for_tunnels else {}
+    upgrades = [*DOWNSTREAM["upgrade_configs"], {"upgrade_type": "CONNECT", **connect}]
     return connection_manager(
         stat_prefix,
         filters,

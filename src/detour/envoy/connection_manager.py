@@ -28,8 +28,6 @@ def connection_manager(stat_prefix: str, filters: list[Json], **options: object)
 
     Idle streams are not ended: a WebSocket or a gRPC stream may be silent for as long as its ends agree.
     """
-    # Neither request nor response tells of Envoy: not of its timings, nor of its own headers.
-    router = http_filter("envoy.filters.http.router", "router.v3.Router", suppress_envoy_headers=True)
     manager = {
         "@type": _MANAGER,
         "stat_prefix": stat_prefix,
@@ -37,10 +35,16 @@ def connection_manager(stat_prefix: str, filters: list[Json], **options: object)
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
         **DOWNSTREAM,
-        "http_filters": [*filters, router],
+        "http_filters": [*filters, router()],
         **options,
     }
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+
+
+def router() -> Json:
+    """Return the last filter of every chain."""
+    # Neither request nor response tells of Envoy: not of its timings, nor of its own headers.
+    return http_filter("envoy.filters.http.router", "router.v3.Router", suppress_envoy_headers=True)
 
 
 def http_filter(name: str, kind: str, **config: object) -> Json:
