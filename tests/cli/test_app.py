@@ -74,7 +74,7 @@ def test_a_group_alone_prints_its_help():
     """As `detour` alone does."""
     done = detour("offload")
     assert done.returncode == 0
-    assert done.stdout == detour("offload", "overrides", "--help").stdout
+    assert done.stdout == detour("offload", "--help").stdout
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_a_group_alone_prints_its_help():
     [
         (["serv"], "No such command 'serv'. Did you mean 'serve'? (see detour --help)"),
         (["zebra"], "No such command 'zebra' (see detour --help)"),
-        (["offload", "overrides", "remove"], "No such command 'remove' (see detour offload --help)"),
+        (["offload", "remove"], "No such command 'remove' (see detour offload --help)"),
         (["edge", "--lisen"], "No such option: --lisen (Possible options: --listen) (see detour edge --help)"),
         (["edge", "x"], "Got unexpected extra argument(s) (x) (see detour edge --help)"),
         (["sidecar", "--app-port", "1"], "Missing option '--service' (see detour sidecar --help)"),
         (["header"], "Missing argument 'OVERRIDE' (see detour header --help)"),
-        (["offload", "overrides", "rm", "users"], "Missing argument 'NAME' (see detour offload rm --help)"),
+        (["offload", "rm", "users"], "Missing argument 'NAME' (see detour offload rm --help)"),
     ],
 )
 def test_a_mistyped_command_is_one_line(here, arguments, line):

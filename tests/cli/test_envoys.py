@@ -107,7 +107,8 @@ def test_a_busy_port_is_one_line(here):
     assert "choose another with --inbound-port" in refusal(here(*arguments))
     with socket.create_server(("127.0.0.1", 0)) as busy:
         where = f"127.0.0.1:{busy.getsockname()[1]}"
-        line = refusal(here("edge", "--listen", where, "--admin-port", str(free_port())))
+        edge = ("edge", "--listen", where, "--admin-port", str(free_port()), "--trusted-proxies", "1")
+        line = refusal(here(*edge))
     assert line == f"cannot listen on {where}: Address already in use; choose another with --listen"
 
 

@@ -262,6 +262,8 @@ async def test_status_of_a_quiet_server(http, mesh_file):
         "failures": [],
         "envoys": [],
         "departures": [],
+        "gone": [],
+        "openings": [],
         "overrides": {"by": "", "reason": "", "since": None, "state": "on"},
     }
 

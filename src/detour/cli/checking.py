@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from detour.cli.client import ServerError, request
+from detour.cli.client import ServerError, listens, request
 from detour.overrides import PREFIX, Kind, Override
 
 Force = Annotated[
@@ -32,6 +32,9 @@ def expect_known(server: str, overrides: Iterable[Override], *, force: bool = Fa
     """
     body = {"overrides": {one.key.removeprefix(PREFIX): one.value for one in overrides}}
     if force or not body["overrides"]:
+        return
+    if not listens(server, _TIMEOUT_SECONDS):
+        _note(f"names were not checked: no Detour server answers at {server}")
         return
     try:
         found = request(server, "POST", "/v1/overrides/check", body, timeout_seconds=_TIMEOUT_SECONDS)["mistakes"]

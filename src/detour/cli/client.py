@@ -2,11 +2,13 @@
 
 import getpass
 import os
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -64,6 +66,17 @@ def request(
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     with _connected(server, signs=signs) as client:
         return _answer(server, client.request(method, path, json=body, headers=sent, timeout=timeout_seconds))
+
+
+def listens(server: str, timeout_seconds: float) -> bool:
+    """Say whether anybody listens at a server's address; unlike a request that takes no library."""
+    try:
+        at = urlsplit(server)
+        port = at.port or (443 if at.scheme == "https" else 80)
+        socket.create_connection((at.hostname or "", port), timeout_seconds).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def pages(server: str, path: str) -> list[Any]:

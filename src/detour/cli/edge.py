@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from detour.cli import envoys
-from detour.cli.edge_settings import proxies_of_mesh
 from detour.envoy import Edge
 from detour.mesh import TrustedProxies
 
@@ -34,6 +33,8 @@ def edge(
 
 
 def _proxies_of_mesh(control_plane: str, name: str) -> TrustedProxies:
+    from detour.cli.edge_settings import proxies_of_mesh  # noqa: PLC0415  gRPC is slow to import
+
     found = proxies_of_mesh(control_plane, name)
     if found is None:
         typer.echo(

@@ -28,6 +28,9 @@ _REASONS: Final = {
     "No_route_to_host": "no route to host",
     "Network_is_unreachable": "the network is unreachable",
 }
+_DEAF: Final = re.compile(r"pre-worker listener init for listener '(?P<name>[^']+)' failed: (?P<why>.*)")
+"""Envoy goes on without a listener whose port another program has taken between its binding it and listening."""
+_IN_USE: Final = "errno=98"
 _CHARACTERS_MAX: Final = 400
 
 
@@ -38,10 +41,12 @@ class EnvoyLog:
     Args:
         control_plane: Its address, for people.
         is_away: Whether the last that was heard is that it cannot be reached.
+        is_deaf: Whether Envoy cannot listen where it should: it is of no use.
     """
 
     control_plane: str
     is_away: bool = False
+    is_deaf: bool = False
     _is_shown: bool = False
 
     def read(self, line: str) -> str:
@@ -51,6 +56,10 @@ class EnvoyLog:
             # A further line of the one before.
             return _short(line) if self._is_shown and line.strip() else ""
         words = match["words"]
+        if deaf := _DEAF.search(words):
+            self.is_deaf = True
+            why = "Address already in use" if _IN_USE in deaf["why"] else deaf["why"]
+            return f"Envoy cannot listen for {deaf['name']}: {why}"
         self._is_shown = not any(one in words for one in (*_OF_EVERY_ENVOY, *_UNREACHABLE))
         if self._is_shown:
             return _short(f"Envoy ({match['level']}): {words}")

@@ -144,6 +144,8 @@ async def _relay(process: EnvoyProcess, log: EnvoyLog, away: asyncio.Event) -> N
             _say(words)
         if log.is_away:
             away.set()
+        if log.is_deaf:
+            process.end()
 
 
 async def _watch(process: EnvoyProcess, log: EnvoyLog, away: asyncio.Event) -> None:

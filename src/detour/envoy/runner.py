@@ -122,10 +122,14 @@ class EnvoyProcess:
         """
         return await draining.drain(self.admin, seconds)
 
-    async def stop(self) -> None:
-        """End the process and wait for it; a process that has ended already is no error."""
+    def end(self) -> None:
+        """Ask the process to end, and do not wait for it."""
         if self.returncode is None:
             self._process.send_signal(signal.SIGTERM)
+
+    async def stop(self) -> None:
+        """End the process and wait for it; a process that has ended already is no error."""
+        self.end()
         try:
             await asyncio.to_thread(self._process.wait, _STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -22,7 +22,8 @@ Make = Callable[..., Any]
 
 def mend(module: ModuleType) -> None:
     """Have calls served and made with their overrides, and callbacks run with those of the code that adds them."""
-    wrap_function_wrapper(module, "server", _serving(interceptor(module)))
+    wrap_function_wrapper(module, "server", _by_name)
+    wrap_function_wrapper("grpc._server", "create_server", _with_first(interceptor(module)))
     wrap_function_wrapper("grpc._channel", "_MultiThreadedRendezvous.add_done_callback", bound)
     wrap_function_wrapper("grpc._channel", "_Rendezvous.add_callback", bound)
     wrap_function_wrapper("grpc._compression", "augment_metadata", _augment)
@@ -35,20 +36,33 @@ def _mend_asyncio(module: ModuleType) -> None:
         pairs = _outgoing(metadata)
         return metadata if pairs is None else module.Metadata(*pairs)  # the service's own object stays as it is
 
-    wrap_function_wrapper(module, "server", _serving(async_interceptor(module)))
+    wrap_function_wrapper(module, "server", _by_name)
+    wrap_function_wrapper("grpc.aio._server", "Server.__init__", _with_first(async_interceptor(module)))
     wrap_function_wrapper("grpc.aio._call", "Call.add_done_callback", bound)
     wrap_function_wrapper("grpc.aio._channel", "_BaseMultiCallable._init_metadata", init_metadata)
 
 
-def _serving(first: object) -> Make:
-    """Return what makes a server with this interceptor before its own."""
+def _by_name(wrapped: Make, _: object, args: Args, kwargs: Kwargs) -> Any:
+    """Make a server whose interceptors are given by name, as OpenTelemetry expects."""
+    if len(args) > _INTERCEPTORS_POSITION:
+        names = ("interceptors", "options", "maximum_concurrent_rpcs", "compression", "xds")
+        kwargs = {**dict(zip(names, args[_INTERCEPTORS_POSITION:], strict=False)), **kwargs}
+    return wrapped(*args[:_INTERCEPTORS_POSITION], **kwargs)
+
+
+def _with_first(first: object) -> Make:
+    """Return what makes a server with this interceptor before all others.
+
+    OpenTelemetry puts its own first, too; behind it, a call's overrides would take the place of what it has read.
+    """
 
     def make(wrapped: Make, _: object, args: Args, kwargs: Kwargs) -> Any:
-        if len(args) > _INTERCEPTORS_POSITION:
-            names = ("interceptors", "options", "maximum_concurrent_rpcs", "compression", "xds")
-            kwargs = {**dict(zip(names, args[_INTERCEPTORS_POSITION:], strict=False)), **kwargs}
-        kwargs["interceptors"] = [first, *(kwargs.get("interceptors") or ())]
-        return wrapped(*args[:_INTERCEPTORS_POSITION], **kwargs)
+        before, others, after = (
+            args[:_INTERCEPTORS_POSITION],
+            args[_INTERCEPTORS_POSITION],
+            args[_INTERCEPTORS_POSITION + 1 :],
+        )
+        return wrapped(*before, (first, *others), *after, **kwargs)
 
     return make
 

@@ -5,7 +5,7 @@ import { h, s, swap } from "./dom.js";
 import { addToNew } from "./drafts.js";
 import { meshView } from "./mesh_view.js";
 import { parseWords } from "./overrides.js";
-import { follow, me } from "./resources.js";
+import { follow, me, overridesSwitch } from "./resources.js";
 import { showSwitch } from "./switch.js";
 import { keepMoments } from "./times.js";
 
@@ -170,6 +170,8 @@ const refused = location.search ? await (await later.signIn()).finishSignIn() : 
 follow(showLive);
 if (refused) ask(refused);
 else await show();
+// Not before a sign-in is finished: a page that is refused asks who its reader is.
 me.need();
+overridesSwitch.need();
 await shown.view?.ready;
 for (const load of Object.values(later)) load().catch(() => {});

@@ -16,7 +16,6 @@ export function showSwitch(place) {
   };
   overridesSwitch.listen(draw);
   me.listen(draw);
-  overridesSwitch.need();
 }
 
 function banner({ reason, by, since }) {
