@@ -126,7 +126,7 @@ def shell(command: str) -> str:
 def test_sigterm_amid_the_start_takes_everything_down(tmp_path):
     """What was started so far has ended when the demo has, and the status says that the story was not told."""
     with demo(tmp_path, "-m", "detour", "demo", "--once") as running:
-        wait_until(lambda: len(running.offspring()) >= PROCESSES // 2)
+        wait_until(lambda: len(running.offspring()) >= PROCESSES // 2, STORY_SECONDS)
         running.process.terminate()
         assert running.process.wait(STORY_SECONDS) == 130, running.text()
         assert running.offspring() == []
@@ -135,10 +135,10 @@ def test_sigterm_amid_the_start_takes_everything_down(tmp_path):
 def test_kill_9_leaves_no_process_behind(tmp_path):
     """The demo can do nothing about its end, and yet every process ends with it."""
     with demo(tmp_path, "-m", "detour", "demo", "--once") as running:
-        wait_until(lambda: len(running.offspring()) == PROCESSES)
+        wait_until(lambda: len(running.offspring()) == PROCESSES, STORY_SECONDS)
         running.process.kill()
         running.process.wait()
-        wait_until(lambda: running.offspring() == [])
+        wait_until(lambda: running.offspring() == [], STORY_SECONDS)
 
 
 def test_a_part_that_does_not_start_is_told_and_nothing_stays(tmp_path):
