@@ -4,12 +4,13 @@ They also fail where a server's interceptors are given by position.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
 from wrapt import register_post_import_hook, wrap_function_wrapper
 
-from detour.sdk.mends.grpc_servers import async_interceptor, interceptor
+from detour.sdk.mends.grpc_servers import async_interceptor, interceptor, yielding_interceptor
 from detour.sdk.propagator import BAGGAGE, outgoing
 from detour.sdk.serving import bound
 
@@ -36,17 +37,19 @@ def _mend_asyncio(module: ModuleType) -> None:
         pairs = _outgoing(metadata)
         return metadata if pairs is None else module.Metadata(*pairs)  # the service's own object stays as it is
 
-    wrap_function_wrapper(module, "server", _by_name)
+    wrap_function_wrapper(module, "server", partial(_by_name, first=yielding_interceptor(module)))
     wrap_function_wrapper("grpc.aio._server", "Server.__init__", _with_first(async_interceptor(module)))
     wrap_function_wrapper("grpc.aio._call", "Call.add_done_callback", bound)
     wrap_function_wrapper("grpc.aio._channel", "_BaseMultiCallable._init_metadata", init_metadata)
 
 
-def _by_name(wrapped: Make, _: object, args: Args, kwargs: Kwargs) -> Any:
-    """Make a server whose interceptors are given by name, as OpenTelemetry expects."""
+def _by_name(wrapped: Make, _: object, args: Args, kwargs: Kwargs, *, first: object = None) -> Any:
+    """Make a server whose interceptors are given by name, as OpenTelemetry expects, `first` before them."""
     if len(args) > _INTERCEPTORS_POSITION:
         names = ("interceptors", "options", "maximum_concurrent_rpcs", "compression", "xds")
         kwargs = {**dict(zip(names, args[_INTERCEPTORS_POSITION:], strict=False)), **kwargs}
+    if first is not None:
+        kwargs["interceptors"] = [first, *(kwargs.get("interceptors") or ())]
     return wrapped(*args[:_INTERCEPTORS_POSITION], **kwargs)
 
 

@@ -47,12 +47,22 @@ def async_interceptor(module: Any) -> object:
         async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
             serving = _begin(details)
             if serving is None:
-                return _changed(await continuation(details), _yielding)
+                return await continuation(details)
             with serving.step():
                 handler = await continuation(details)
             return _changed(handler, lambda own, streams: _async(serving, own, streams=streams))
 
     return Carrying()
+
+
+def yielding_interceptor(module: Any) -> object:
+    """Return an interceptor for `grpc.aio.server` that has handlers yield their streams."""
+
+    class Yielding(module.ServerInterceptor):  # type: ignore[misc]
+        async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
+            return _changed(await continuation(details), _yielding)
+
+    return Yielding()
 
 
 def _begin(details: Any) -> Serving | None:
@@ -182,7 +192,6 @@ def _stepped(serving: Serving, answers: Iterator[Any]) -> Iterator[Any]:
 
 
 def _async(serving: Serving, own: Behavior, *, streams: bool) -> Behavior:
-    own = _yielding(own, streams)
     if inspect.isasyncgenfunction(own):
         return _async_streamed(serving, own)
     if inspect.iscoroutinefunction(own):
