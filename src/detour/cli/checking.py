@@ -5,7 +5,7 @@ where no server can say, a line tells that names were not checked, and the comma
 """
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,14 +30,14 @@ def expect_known(server: str, overrides: Iterable[Override], *, force: bool = Fa
     Raises:
         typer.Exit: One is unknown (status 1).
     """
-    body = {"overrides": {one.key.removeprefix(PREFIX): one.value for one in overrides}}
-    if force or not body["overrides"]:
+    asked = {one.key.removeprefix(PREFIX): one.value for one in overrides}
+    if force or not asked:
         return
     if not listens(server, _TIMEOUT_SECONDS):
         _note(f"names were not checked: no Detour server answers at {server}")
         return
     try:
-        found = request(server, "POST", "/v1/overrides/check", body, timeout_seconds=_TIMEOUT_SECONDS)["mistakes"]
+        found = _mistakes(server, asked)
     except ServerError as error:
         _note(f"names were not checked: {error}")
         return
@@ -50,9 +50,9 @@ def expect_known(server: str, overrides: Iterable[Override], *, force: bool = Fa
 
 def advice(server: str, service: str) -> str:
     """Return what to say of the service that a sidecar is for; empty if nothing, or where no server can say."""
-    body = {"overrides": {f"{Kind.DELAY}.{service}": "1ms"}}
+    asked = {f"{Kind.DELAY}.{service}": "1ms"}
     try:
-        found = request(server, "POST", "/v1/overrides/check", body, timeout_seconds=_TIMEOUT_SECONDS)["mistakes"]
+        found = _mistakes(server, asked)
     except RuntimeError:
         return ""
     if not found:
@@ -60,6 +60,13 @@ def advice(server: str, service: str) -> str:
     nearest = str(found[0]["suggestion"]).partition("=")[0].removeprefix(f"{Kind.DELAY}.")
     instead = f"; did you mean {nearest}?" if nearest else "."
     return f"The mesh has no service {service}{instead} This sidecar goes on, but nobody calls it by that name"
+
+
+def _mistakes(server: str, asked: dict[str, str]) -> list[dict[str, Any]]:
+    body = {"overrides": asked}
+    answer = request(server, "POST", "/v1/overrides/check", body, timeout_seconds=_TIMEOUT_SECONDS)
+    found: list[dict[str, Any]] = answer["mistakes"]
+    return found
 
 
 def _note(words: str) -> None:
