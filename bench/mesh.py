@@ -4,17 +4,16 @@ Invariant: all that was started ends with the context, also when that ends with 
 """
 
 import asyncio
-import random
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
 from bench.envoys import origin_bootstrap
+from bench.from_tests import from_tests
 from bench.load import Load
 from bench.server import Server, mesh_text
 from detour.envoy import Edge, EnvoyProcess, Sidecar, edge_bootstrap, sidecar_bootstrap, start_envoy
@@ -186,15 +185,9 @@ async def bench_mesh(ready_seconds: float = _READY_SECONDS) -> AsyncIterator[Ben
 def free_ports(count: int) -> list[int]:
     """Return different ports that nothing listens on.
 
-    They are outside the range from which Linux takes the ports of outgoing connections: while a server is
-    killed and started again, nobody else gets its port.
+    While a server is killed and started again, nobody else gets its port.
     """
-    found: dict[int, None] = {}
-    while len(found) < count:
-        port = random.randrange(15_000, 32_000)
-        with suppress(OSError), socket.create_server(("0.0.0.0", port)):
-            found[port] = None
-    return list(found)
+    return [from_tests("ports").free_port() for _ in range(count)]
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 60) -> None:

@@ -34,19 +34,7 @@ from detour.mesh import (
 )
 from detour.xds.catalog import Key, subjects
 from detour.xds.server import AdsServer, Companion
-
-_GIVEN: set[int] = set()
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on, each time another one."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _GIVEN:
-            _GIVEN.add(port)
-            return port
+from ports import free_port
 
 
 class _Quiet(uvicorn.Server):

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from propagation.brokers.broker import free_port, process
+from ports import free_port
+from propagation.brokers.broker import process
 
 USER: Final = "detour"
 

@@ -16,7 +16,8 @@ from detour.certificates.identity import detour_server, namespace_of, sidecar
 from detour.certificates.material import Serving, material_of
 from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
 from detour.envoy.identity import ClientTls, sds_files
-from parts import free_port, http_instance
+from parts import http_instance
+from ports import free_port
 
 DEADLINE = 30
 DAY = timedelta(days=1)

@@ -17,7 +17,8 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
 from cli.running import Running, running, serving
-from parts import application, free_port, grpc_instance
+from parts import application, grpc_instance
+from ports import free_port
 
 
 class Slow:

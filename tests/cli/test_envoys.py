@@ -12,7 +12,7 @@ import pytest
 
 from cli.running import Running, Server, detour, refusal, running, wait_until
 from detour.envoy import find_envoy
-from parts import free_port
+from ports import free_port
 
 
 def sidecar(control_plane: str) -> list[str]:

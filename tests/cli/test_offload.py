@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from cli.running import Server, environment, refusal
-from parts import free_port
+from ports import free_port
 
 
 def in_a_terminal(columns: int, *arguments: str, **changes: str) -> str:

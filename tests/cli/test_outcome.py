@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cli.running import Server, environment, refusal, wait_until
-from parts import free_port
+from ports import free_port
 
 BAD = ("Traceback", "never retrieved", "never awaited", "was destroyed", "KeyboardInterrupt", "Exception ignored")
 SEED = 14

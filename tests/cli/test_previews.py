@@ -9,7 +9,7 @@ import pytest
 import zxingcpp
 
 from cli.running import Server, detour, refusal, running, serving, wait_until
-from parts import free_port
+from ports import free_port
 
 MESH = """\
 edge:

@@ -13,7 +13,7 @@ import pytest
 
 from cli.running import Server, detour, refusal, serving, wait_until
 from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
-from parts import free_port
+from ports import free_port
 
 PR_42 = {"service": "users", "name": "pr-42", "endpoints": ["127.0.0.1:9101"], "owner": "ana"}
 

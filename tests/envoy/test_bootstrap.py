@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
 from detour.envoy.identity import ClientTls, sds_files
-from parts import MeshUnderTest, free_port
+from parts import MeshUnderTest
+from ports import free_port
 
 SERVER = "detour.test"
 PEM = serialization.Encoding.PEM

@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from nginx import running_nginx
-from parts import Client, free_port
+from parts import Client
+from ports import free_port
 from versions import BASELINE, CDN_HEADERS, LONG, PREVIEW, SHOP, forgetful, serving, two_versions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

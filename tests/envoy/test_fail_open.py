@@ -20,7 +20,8 @@ from detour.mesh import Endpoint, Mesh, Service
 from detour.overrides import parse_words, write_opentracing
 from detour.traffic.reports import Reports
 from detour.xds.server import AdsServer
-from parts import Client, free_port, grpc_instance, http_instance
+from parts import Client, grpc_instance, http_instance
+from ports import free_port
 
 OVERRIDE = {"baggage": "override.route.localhost=pr-42"}
 CLOSED = "Detour: this sidecar has not reached the control plane yet"

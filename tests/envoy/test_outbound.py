@@ -19,7 +19,8 @@ from detour.mesh import (
 from detour.overrides import parse_words, write_opentracing
 from detour.xds.holdings import Limits
 from detour.xds.server import AdsServer
-from parts import Client, MeshUnderTest, free_port, http_instance
+from parts import Client, MeshUnderTest, http_instance
+from ports import free_port
 
 ROUTE = "override.route.users="
 

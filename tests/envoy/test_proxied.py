@@ -20,7 +20,8 @@ from detour.envoy import Edge, edge_bootstrap
 from detour.mesh import Endpoint, Scenarios, ScenariosApplied, Service, Settings, SettingsApplied, TrustedProxies
 from detour.overrides import parse_words
 from nginx import running_nginx
-from parts import Client, MeshUnderTest, edge_of, free_port, http_instance, running_mesh
+from parts import Client, MeshUnderTest, edge_of, http_instance, running_mesh
+from ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

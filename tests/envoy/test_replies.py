@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from detour.mesh import Endpoint, OffloadedDeployment, Protocol, Service
-from parts import Client, MeshUnderTest, edge_of, free_port, grpc_instance, http_instance, running_mesh
+from parts import Client, MeshUnderTest, edge_of, grpc_instance, http_instance, running_mesh
+from ports import free_port
 
 
 @asynccontextmanager

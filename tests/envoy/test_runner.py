@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from detour.envoy import Edge, EnvoyError, Sidecar, edge_bootstrap, find_envoy, sidecar_bootstrap, start_envoy
-from parts import free_port
+from ports import free_port
 
 
 def own_ports() -> Sidecar:

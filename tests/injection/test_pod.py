@@ -13,7 +13,7 @@ import pytest
 from detour.envoy import find_envoy
 from detour.injection import Mode, Settings, inject, service_of
 from detour.injection.plan import plan
-from parts import free_port
+from ports import free_port
 
 POD = {
     "apiVersion": "v1",

@@ -17,7 +17,7 @@ from cli.running import environment, running, wait_until
 from detour.envoy import Sidecar, sidecar_bootstrap
 from detour.envoy.runner import find_envoy
 from kubernetes.cluster import Cluster, Image
-from parts import free_port
+from ports import free_port
 
 APP = """
 import http.server, json, os, signal, sys

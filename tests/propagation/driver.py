@@ -12,7 +12,6 @@ its own queue, and the message's handler call on by the clients.
 
 import asyncio
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from detour.envoy import tied_to_parent
 from detour.overrides import Kind, Override, Overrides, append_to_baggage, parse_baggage
+from ports import free_port
 from propagation.relay import calls
 from propagation.rows import OUTLIVING, VIA, Service
 from propagation.sink import Sink
@@ -193,7 +193,7 @@ def running(
     service: Service, *, sdk: bool, sink: Sink, folder: Path, **environment: str
 ) -> Iterator[RunningService]:
     """Run a service's process, with or without Detour's SDK."""
-    http, by_grpc = _free_port(), _free_port()
+    http, by_grpc = free_port(), free_port()
     log = folder / f"service-{http}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -307,9 +307,3 @@ def _headers(number: str, overrides: Overrides) -> dict[str, str]:
     if int(number) % (2 * _WITHOUT_EVERY) == 0:
         return {}
     return {"baggage": append_to_baggage("team=rides", overrides)}
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

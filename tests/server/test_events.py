@@ -10,7 +10,7 @@ import uvicorn
 from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
 from detour.server.api import api
 from detour.server.events import Event, Events
-from parts import free_port
+from ports import free_port
 from server.conftest import following
 
 

@@ -92,13 +92,6 @@ def _has_members(started: "subprocess.Popen[bytes]") -> bool:
     return True
 
 
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def accepts(port: int) -> bool:
     """Say whether somebody listens on a loopback port."""
     try:

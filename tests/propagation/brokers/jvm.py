@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from propagation.brokers.broker import Broker, accepts, free_port, process
+from ports import free_port
+from propagation.brokers.broker import Broker, accepts, process
 
 _FETCH_SECONDS: Final = 600
 _MEMORY: Final = ("-Xmx512m", "-XX:+UseSerialGC")

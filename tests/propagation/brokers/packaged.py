@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from propagation.brokers.broker import Broker, accepts, free_port, process
+from ports import free_port
+from propagation.brokers.broker import Broker, accepts, process
 
 _RABBITMQ: Final = Path("/usr/lib/rabbitmq/lib")
 
