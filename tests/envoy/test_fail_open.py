@@ -35,18 +35,31 @@ def silent_port() -> Iterator[int]:
 
 
 @asynccontextmanager
-async def sidecar(port: int, folder: Path, host: str = "127.0.0.1", **changes: object) -> AsyncIterator[Client]:
+async def sidecar(
+    port: int, folder: Path, host: str = "127.0.0.1", nameserver: int = 0, **changes: object
+) -> AsyncIterator[Client]:
     """Start a sidecar whose control plane is said to be at a port; wait until it serves."""
     names = ("app_port", "outbound_port", "inbound_port", "admin_port")
     settings = Sidecar("caller", "caller-1", control_plane=f"{host}:{port}", **{one: free_port() for one in names})
     settings = replace(settings, **changes)
-    process = start_envoy(sidecar_bootstrap(settings), folder / "envoy.log")
+    bootstrap = sidecar_bootstrap(settings)
+    if nameserver:
+        bootstrap["typed_dns_resolver_config"] = dns_at(nameserver)
+    process = start_envoy(bootstrap, folder / "envoy.log")
     try:
         await process.ready(20)
         async with Client(settings.outbound_port, process, settings) as client:
             yield client
     finally:
         await process.stop()
+
+
+def dns_at(port: int) -> dict[str, object]:
+    """Return the resolver that asks a nameserver at a loopback port."""
+    at = {"address": "127.0.0.1", "port_value": port, "protocol": "UDP"}
+    package = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3"
+    config = {"@type": f"{package}.CaresDnsResolverConfig", "resolvers": [{"socket_address": at}]}
+    return {"name": "envoy.network.dns_resolver.cares", "typed_config": config}
 
 
 @pytest.fixture
@@ -189,6 +202,20 @@ async def test_a_running_sidecar_goes_on_without_its_control_plane(tmp_path: Pat
         await opens_grpc(caller, f"localhost:{greeter.port}")
         status, words = await answers(caller, f"http://{there}/", **OVERRIDE)
         assert (status, "the control plane did not say" in words) == (503, True)
+
+
+async def test_first_calls_go_on_if_the_control_plane_answers_while_dns_does_not(
+    tmp_path: Path, users: Endpoint
+) -> None:
+    """All of them: they began when the sidecar did not have the service, and go on when it has."""
+    port, address = free_port(), "http://users.invalid/"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent_dns:
+        silent_dns.bind(("127.0.0.1", 0))
+        async with sidecar(port, tmp_path, nameserver=silent_dns.getsockname()[1]) as caller:
+            first = [asyncio.create_task(answers(caller, address)) for _ in range(5)]
+            await asyncio.to_thread(silent_dns.recv, 512)
+            async with control_plane(port, Service("users.invalid", (users,))), asyncio.timeout(20):
+                assert await asyncio.gather(*first) == [(200, "users-1")] * 5
 
 
 @asynccontextmanager

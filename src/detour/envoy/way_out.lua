@@ -16,7 +16,11 @@ local function is_known(handle)
 end
 
 function envoy_on_request(handle)
-  if is_known(handle) or not is_resolved(handle, handle:headers():get(":authority") or "") then return end
-  handle:streamInfo():dynamicMetadata():set("detour", "out", true)
+  if is_known(handle) then return end
+  if is_resolved(handle, handle:headers():get(":authority") or "") then
+    handle:streamInfo():dynamicMetadata():set("detour", "out", true)
+  end
+  -- In either case: meanwhile the host's cluster may have come. Envoy never answers several requests that ask for a
+  -- cluster which it has already, except the first.
   handle:clearRouteCache()
 end
