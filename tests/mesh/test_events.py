@@ -27,8 +27,8 @@ from detour.mesh import (
     SettingsApplied,
     apply,
     difference,
-    merge,
     touched,
+    update,
 )
 from overrides_strategies import SETS
 
@@ -154,15 +154,14 @@ def test_touched_names_the_service_of_each_event(service, deployment, new_settin
     assert touched([SettingsApplied(new_settings)]) == frozenset()
 
 
-@given(meshes, st.lists(meshes, max_size=2))
-def test_of_merged_meshes_the_earlier_wins(first, others):
-    """A merged mesh has everything of all, each as the earliest mesh that knows it says."""
-    merged = merge(first, *others)
-    for kind in ("services", "deployments"):
-        layers = [getattr(mesh, kind) for mesh in (first, *others)]
-        expected = {key: next(layer[key] for layer in layers if key in layer) for layer in layers for key in layer}
-        assert getattr(merged, kind) == expected
-    assert merged.settings == first.settings
+@given(meshes, st.lists(events, max_size=6))
+def test_the_events_of_an_update_are_the_difference(mesh, many):
+    """Derived from the events alone, they are what a comparison of both meshes finds."""
+    after, effective = update(mesh, many)
+    assert after == apply(mesh, *many)
+    assert set(map(repr, effective)) == set(map(repr, difference(mesh, after)))
+    assert len(effective) == len(difference(mesh, after))
+    assert (after is mesh) == (effective == ())
 
 
 def test_removals_come_in_order_of_name():

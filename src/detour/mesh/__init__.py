@@ -1,6 +1,6 @@
-"""What the control plane knows of the mesh, as frozen values, and the events that change it.
+"""The mesh as frozen values, and the events that change it.
 
-Invariant: nothing here does I/O, and a `Mesh` never changes; `apply` returns another one.
+Invariant: nothing here does I/O, and a `Mesh` never changes; `update` and `apply` return another one.
 """
 
 from detour.mesh.duration import parse_duration
@@ -14,10 +14,13 @@ from detour.mesh.events import (
     ServiceApplied,
     ServiceRemoved,
     SettingsApplied,
+    Update,
     apply,
     difference,
     touched,
+    update,
 )
+from detour.mesh.layers import merge, merged_events
 from detour.mesh.model import (
     Carrier,
     Endpoint,
@@ -30,7 +33,6 @@ from detour.mesh.model import (
     Service,
     Settings,
     is_name,
-    merge,
 )
 from detour.mesh.naming import Naming
 from detour.mesh.override_tokens import PublicKey
@@ -64,13 +66,16 @@ __all__ = [
     "Settings",
     "SettingsApplied",
     "TrustedProxies",
+    "Update",
     "apply",
     "difference",
     "is_line",
     "is_name",
     "is_text",
     "merge",
+    "merged_events",
     "networks_of",
     "parse_duration",
     "touched",
+    "update",
 ]

@@ -270,13 +270,3 @@ class Mesh:
     def deployment(self, service: str, name: str) -> OffloadedDeployment | None:
         """Find the deployment `name` of `service`."""
         return self.deployments.get((service, name))
-
-
-def merge(first: Mesh, *others: Mesh) -> Mesh:
-    """Lay meshes over each other: of two with one name the earlier wins; settings are the first's."""
-    services: dict[str, Service] = {}
-    deployments: dict[tuple[str, str], OffloadedDeployment] = {}
-    for mesh in reversed((first, *others)):
-        services.update(mesh.services)
-        deployments.update(mesh.deployments)
-    return Mesh(MappingProxyType(services), MappingProxyType(deployments), first.settings)

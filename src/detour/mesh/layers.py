@@ -1,0 +1,60 @@
+"""Meshes laid over each other, as the sources of the mesh in force are.
+
+Invariant: of two values with one name the earlier mesh's wins; settings are those of the first mesh.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from types import MappingProxyType
+
+from detour.mesh.events import (
+    DeploymentApplied,
+    DeploymentRemoved,
+    Event,
+    ServiceApplied,
+    ServiceRemoved,
+    SettingsApplied,
+)
+from detour.mesh.model import Mesh, OffloadedDeployment, Service
+
+
+def merge(first: Mesh, *others: Mesh) -> Mesh:
+    """Lay meshes over each other; the cost depends on their size."""
+    services: dict[str, Service] = {}
+    deployments: dict[tuple[str, str], OffloadedDeployment] = {}
+    for mesh in reversed((first, *others)):
+        services.update(mesh.services)
+        deployments.update(mesh.deployments)
+    return Mesh(MappingProxyType(services), MappingProxyType(deployments), first.settings)
+
+
+def merged_events(meshes: Sequence[Mesh], events: Iterable[Event]) -> Iterator[Event]:
+    """Translate the events of one of these meshes into events of all of them laid over each other.
+
+    The cost depends on the number of events. Scenarios and keys belong to no source, and are left out.
+
+    Args:
+        meshes: All of them, the one on top first, as they are after the events.
+        events: What has changed in one of them.
+    """
+    for event in events:
+        match event:
+            case ServiceApplied(service):
+                yield _service(meshes, service.name)
+            case ServiceRemoved(name):
+                yield _service(meshes, name)
+            case DeploymentApplied(deployment):
+                yield _deployment(meshes, *deployment.key)
+            case DeploymentRemoved(service_name, name):
+                yield _deployment(meshes, service_name, name)
+            case SettingsApplied():
+                yield SettingsApplied(meshes[0].settings)
+
+
+def _service(meshes: Sequence[Mesh], name: str) -> ServiceApplied | ServiceRemoved:
+    found = next((mesh.services[name] for mesh in meshes if name in mesh.services), None)
+    return ServiceApplied(found) if found else ServiceRemoved(name)
+
+
+def _deployment(meshes: Sequence[Mesh], service: str, name: str) -> DeploymentApplied | DeploymentRemoved:
+    found = next((one for mesh in meshes if (one := mesh.deployment(service, name))), None)
+    return DeploymentApplied(found) if found else DeploymentRemoved(service, name)

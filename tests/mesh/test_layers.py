@@ -1,0 +1,34 @@
+"""Meshes laid over each other, all at once and change by change."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detour.mesh import Mesh, Service, ServiceApplied, ServiceRemoved, apply, merge, merged_events
+from mesh.test_events import events, meshes
+
+
+@given(meshes, st.lists(meshes, max_size=2))
+def test_of_merged_meshes_the_earlier_wins(first, others):
+    """A merged mesh has everything of all, each as the earliest mesh that knows it says."""
+    merged = merge(first, *others)
+    for kind in ("services", "deployments"):
+        layers = [getattr(mesh, kind) for mesh in (first, *others)]
+        expected = {key: next(layer[key] for layer in layers if key in layer) for layer in layers for key in layer}
+        assert getattr(merged, kind) == expected
+    assert merged.settings == first.settings
+
+
+@given(st.lists(meshes, min_size=1, max_size=3), st.lists(events, max_size=5), st.data())
+def test_events_of_one_mesh_make_the_merge_of_all(before, many, data):
+    """Translated, they lead from the merge before to the merge after, whichever mesh they change."""
+    changed = data.draw(st.integers(0, len(before) - 1))
+    after = [apply(mesh, *many) if number == changed else mesh for number, mesh in enumerate(before)]
+    assert apply(merge(*before), *merged_events(after, many)) == merge(*after)
+
+
+def test_a_value_that_is_removed_on_top_comes_from_below():
+    """And a change below what is on top changes nothing."""
+    upper, lower = Service("users"), Service("users", protocol="http2")
+    assert list(merged_events([Mesh(), Mesh.of([lower])], [ServiceRemoved("users")])) == [ServiceApplied(lower)]
+    both = [Mesh.of([upper]), Mesh.of([lower])]
+    assert list(merged_events(both, [ServiceApplied(lower)])) == [ServiceApplied(upper)]
