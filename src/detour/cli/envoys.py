@@ -179,15 +179,21 @@ def _expect_free(bootstrap: dict[str, Any]) -> None:
         OSError: One can't be had.
     """
     with ExitStack() as bound:
+        seen: set[Endpoint] = set()
         for option, address, port in _listening(bootstrap):
-            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            where = Endpoint(address, port)
+            if where in seen:
+                # Sockets that do not listen could share it.
+                raise OSError(f"cannot listen on {where} twice; choose another with {option}")
+            seen.add(where)
+            # Not listening: the kernel would complete connections that are reset a moment later.
+            probe = bound.enter_context(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                bound.enter_context(socket.create_server((address, port), family=family))
+                probe.bind((address, port))
             except OSError as error:
-                # Python adds the address once more.
-                reason = str(error.strerror).partition(" (while")[0]
-                where = Endpoint(address, port)
-                raise OSError(f"cannot listen on {where}: {reason}; choose another with {option}") from error
+                reason = f"{error.strerror}; choose another with {option}"
+                raise OSError(f"cannot listen on {where}: {reason}") from error
 
 
 def _listening(bootstrap: dict[str, Any]) -> Iterator[tuple[str, str, int]]:

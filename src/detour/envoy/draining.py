@@ -1,6 +1,6 @@
 """Letting an Envoy finish what it has accepted before it ends.
 
-Invariant: from the first moment on it accepts no new connection, and asks clients that keep theirs to leave
+Invariant: from the first moment on no new connection begins, and it asks clients that keep theirs to leave
 (`Connection: close`, GOAWAY). It never takes longer than it may.
 """
 
@@ -8,19 +8,24 @@ import asyncio
 from typing import Final
 
 from detour.envoy.asking import Admin
+from detour.envoy.listening import take_no_more
 
 _POLL_SECONDS: Final = 0.05
 _QUIET_SECONDS: Final = 1
 """How long connections without a request are waited for: a client may be about to send on one."""
 
+_QUEUE_SECONDS: Final = 2
+"""The longest to wait for connections that Envoy has not accepted yet."""
+
 _COUNTED: Final = "downstream_(rq_active|cx_active|cx_tx_bytes_buffered)$"
 
 
-async def drain(admin: Admin, seconds: float) -> int:
+async def drain(admin: Admin, pid: int, seconds: float) -> int:
     """Take no more connections, and wait for the requests that are in flight.
 
     Args:
         admin: Of the Envoy.
+        pid: Its process.
         seconds: The longest to wait.
 
     Returns:
@@ -31,6 +36,7 @@ async def drain(admin: Admin, seconds: float) -> int:
         async with asyncio.timeout(seconds):
             # First so that no answer is sent between the two without asking its client to leave.
             await admin.ask("/drain_listeners?graceful&skip_exit", "POST")
+            await take_no_more(pid, _QUEUE_SECONDS)
             await admin.ask("/drain_listeners", "POST")
             idle_since: float | None = None
             while True:

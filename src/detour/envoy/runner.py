@@ -120,7 +120,7 @@ class EnvoyProcess:
         Returns:
             How many are left.
         """
-        return await draining.drain(self.admin, seconds)
+        return await draining.drain(self.admin, self.pid, seconds)
 
     def end(self) -> None:
         """Ask the process to end, and do not wait for it."""

@@ -5,6 +5,7 @@ Invariant: both addresses are bound before anything is served, so a busy port is
 
 import asyncio
 import logging
+import os
 import re
 import socket
 import ssl
@@ -22,6 +23,7 @@ from fastapi import FastAPI
 from detour.access import Issuer, IssuerSettings
 from detour.database import Database
 from detour.discovery.mesh_file import read
+from detour.envoy.listening import take_no_more
 from detour.mesh import LOOPBACK, PRIVATE, Endpoint, EndpointRules
 from detour.mesh.endpoint_rules import Network
 from detour.offload.registry import Registry
@@ -61,6 +63,8 @@ _log = logging.getLogger(__name__)
 
 
 _DRAIN_SECONDS = 30
+_QUEUE_SECONDS = 2
+"""The longest to wait, at the end, for connections that have not been accepted yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +271,7 @@ def _config(
 
 async def _end_when_asked(ending: Ending, http: uvicorn.Server, plane: ControlPlane) -> None:
     await ending.asked.wait()
+    await take_no_more(os.getpid(), _QUEUE_SECONDS)
     # Their clients listen for as long as they can.
     plane.events.close()
     http.should_exit = True
