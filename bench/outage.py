@@ -1,4 +1,4 @@
-"""Requests without overrides while the control plane is down, hangs, flaps and comes back, and pods restart.
+"""Requests without overrides while the control plane is down, blocked, hangs or flaps, and while pods restart.
 
 Sidecars that find hosts by DNS are called all the time: services that they have called before, and, twice a second,
 one that they never called. Each sidecar ends after a while and a new one takes its place, whatever the control
@@ -11,10 +11,11 @@ The services are called `NAME.localhost`: a resolver knows such names without a 
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -23,6 +24,7 @@ from bench.mesh import BASELINE, BenchMesh, Caller, bench_mesh
 from bench.options import Options
 from bench.report import Row
 from bench.server import Server, ServerError
+from detour.envoy.listening import drop_beginnings, listening
 
 _KNOWN: Final = 4
 _SIDECARS: Final = 3
@@ -34,6 +36,8 @@ _FIRST_CALL_SECONDS: Final = 0.5
 _PHASE_SECONDS: Final = 8.0
 _POD_SECONDS: Final = 11.0
 _ANSWER_SECONDS: Final = 10
+_SO_DETACH_FILTER: Final = 27
+"""socket(7)"""
 
 
 @dataclass(slots=True)
@@ -103,7 +107,7 @@ def _name(service: str) -> str:
 
 def _phases() -> Iterator[str]:
     while True:
-        yield from ("down", "hanging", "flapping")
+        yield from ("down", "blocked", "hanging", "flapping")
 
 
 async def _go_through(what: str, server: Server) -> None:
@@ -113,15 +117,40 @@ async def _go_through(what: str, server: Server) -> None:
             await server.kill()
             await asyncio.sleep(_PHASE_SECONDS)
             await _start(server)
+        case "blocked":
+            with _blocked(server.pid):
+                await _hang(server.pid)
         case "hanging":
-            os.kill(server.pid, signal.SIGSTOP)
-            await asyncio.sleep(_PHASE_SECONDS)
-            os.kill(server.pid, signal.SIGCONT)
+            await _hang(server.pid)
         case _:
             for _ in range(4):
                 await server.kill()
                 await _start(server)
     await asyncio.sleep(_PHASE_SECONDS / 2)
+
+
+async def _hang(pid: int) -> None:
+    """Have a process do nothing for a while; the kernel goes on taking connections and data for it."""
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(_PHASE_SECONDS)
+    os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def _blocked(pid: int) -> Iterator[None]:
+    """Have no new connection to a process come about, as behind a firewall that drops packets.
+
+    Raises:
+        OSError: The kernel does not allow it.
+    """
+    with listening(pid) as sockets:
+        if not sockets:
+            raise OSError("the kernel does not let this process block the server's ports")
+        for one in sockets:
+            drop_beginnings(one)
+        yield
+        for one in sockets:
+            one.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
 
 async def _start(server: Server) -> None:

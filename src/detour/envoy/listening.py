@@ -53,7 +53,7 @@ async def take_no_more(pid: int, seconds: float) -> None:
     """
     with listening(pid) as sockets, suppress(TimeoutError):
         for one in sockets:
-            _drop_beginnings(one)
+            drop_beginnings(one)
         async with asyncio.timeout(seconds):
             await _until_none_waits(sockets)
 
@@ -103,7 +103,8 @@ def _duplicate(pidfd: int, number: int) -> socket.socket:
     return socket.socket(fileno=copy)
 
 
-def _drop_beginnings(listener: socket.socket) -> None:
+def drop_beginnings(listener: socket.socket) -> None:
+    """Have the kernel drop the first packets of new connections."""
     code = b"".join(struct.pack("=HBBI", *one) for one in _NO_SYN)
     held = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(held))
