@@ -6,6 +6,7 @@ func InFlight() int64 { return flights.Load() }
 // What tests see of this package beside.
 var (
 	AfterResponse = afterResponse
+	Kinds         = kinds
 	UnseenIn      = unseenIn
 	TellUnwrapped = tellUnwrapped
 )

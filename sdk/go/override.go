@@ -35,6 +35,18 @@ const (
 
 var (
 	kinds = []Kind{KindRoute, KindDelay, KindAbort, KindConfig, KindLog, KindDB, KindMissing}
+
+	// rules say what each kind may be. A test compares them with ../vectors/kinds.json.
+	rules = map[Kind]rule{
+		KindRoute:   {isName, errName},
+		KindDelay:   {isDelay, errDelay},
+		KindAbort:   {isStatus, errStatus},
+		KindConfig:  {utf8.ValidString, errText},
+		KindLog:     {isName, errName},
+		KindDB:      {isName, errName},
+		KindMissing: {isBaseline, errMissing},
+	}
+
 	delay = regexp.MustCompile(`^(?:([0-9]{1,5})ms|([0-9]{1,2}(?:\.[0-9]+)?)s)$`)
 	abort = regexp.MustCompile(`^[0-9]{1,3}$`)
 
@@ -44,6 +56,12 @@ var (
 	errDelay   = errors.New("expected a delay such as 300ms or 1.5s, at most 60s")
 	errStatus  = errors.New("expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16")
 )
+
+// A rule says which values a kind accepts, and what was expected of others.
+type rule struct {
+	accepts  func(value string) bool
+	expected error
+}
 
 // An Override is one instruction that a request carries.
 type Override struct {
@@ -80,29 +98,20 @@ func readEntry(key, value string) (Override, error) {
 
 // fault says what is wrong with it.
 func (o Override) fault() error {
-	if o.Kind == KindMissing {
-		return unless(o.Value == baseline && o.Subject == "", errMissing)
-	}
-	if !isName(o.Subject) {
+	rule := rules[o.Kind]
+	switch {
+	case o.Kind == KindMissing && o.Subject != "":
+		return errMissing
+	case o.Kind != KindMissing && !isName(o.Subject):
 		return fmt.Errorf("expected a name behind %s%s.", prefix, o.Kind)
+	case !rule.accepts(o.Value):
+		return rule.expected
 	}
-	switch o.Kind {
-	case KindConfig:
-		return unless(utf8.ValidString(o.Value), errText)
-	case KindDelay:
-		return unless(isDelay(o.Value), errDelay)
-	case KindAbort:
-		return unless(isStatus(o.Value), errStatus)
-	default:
-		return unless(isName(o.Value), errName)
-	}
+	return nil
 }
 
-func unless(fine bool, err error) error {
-	if fine {
-		return nil
-	}
-	return err
+func isBaseline(text string) bool {
+	return text == baseline
 }
 
 func isName(text string) bool {

@@ -1,9 +1,12 @@
 """The Lua that Envoy runs, under LuaJIT, against the Python that everything else reads overrides with."""
 
+import json
 import math
 from base64 import b64decode, b64encode
 from collections import Counter
+from pathlib import Path
 from random import Random
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -190,6 +193,49 @@ def test_no_header_takes_long(lua: Lua, text: str) -> None:
     """)
     lua.cluster(authority="users", baggage=text)
     assert count() < 100 * 8192
+
+
+KINDS = json.loads((Path(__file__).parents[2] / "sdk/vectors/kinds.json").read_text(encoding="utf-8"))
+# What an override of a kind has a sidecar do to a call of `users`: another cluster, or headers of the fault filter.
+# A kind of the table that is missing here fails.
+EFFECTS = {
+    "route": lambda lua, entry: lua.cluster(authority="users", baggage=entry) != "users",
+    "delay": lambda lua, entry: "x-envoy-fault-delay-request" in lua.after(authority="users", baggage=entry),
+    "abort": lambda lua, entry: any(
+        name.startswith("x-envoy-fault-abort")
+        for name in lua.after(authority="users", baggage=entry, content_type="application/grpc")
+    ),
+    "missing": lambda lua, entry: lua.cluster(
+        authority="users", baggage=f"override.route.users=pr-42,{entry}"
+    ).endswith(",baseline"),
+}
+
+
+def entry_of(kind: dict[str, str], value: str) -> str:
+    """Return an entry of the baggage; it is encoded as text is."""
+    key = kind["key"].replace("<service>", "users").replace("<flag>", "users")
+    return f"{key}={quote(value, safe='')}"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind["kind"])
+def test_a_sidecar_applies_its_kinds_of_the_table(lua: Lua, kind: dict[str, str]) -> None:
+    """Each accepted value takes effect, each refused one is answered with a 400; services read their own kinds."""
+    refused = [f"override.route.users=pr-42,{entry_of(kind, value)}" for value in kind["refused"]]
+    for value in kind["accepted"]:
+        entry = entry_of(kind, value)
+        assert lua.answer(authority="users", baggage=entry) is None
+        if kind["applied_by"] == "sidecar":
+            assert EFFECTS[kind["kind"]](lua, entry), entry
+    for entry in refused:
+        answer = lua.answer(authority="users", baggage=entry)
+        assert (answer is not None) == (kind["applied_by"] == "sidecar"), entry
+
+
+def test_a_sidecar_lists_the_kinds_of_the_table(lua: Lua) -> None:
+    """To those who wrote another one."""
+    body = lua.answer(authority="users", baggage="override.teleport.users=moon")["body"]
+    *kinds, last = [kind["kind"] for kind in KINDS]
+    assert f"the kinds are {', '.join(kinds)} and {last}." in body
 
 
 READABLE = [

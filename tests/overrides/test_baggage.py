@@ -279,3 +279,11 @@ def test_of_two_headers_the_first_counts_key_by_key() -> None:
 def test_text_that_is_none_becomes_text() -> None:
     """Bytes that were no UTF-8, and halves of characters that never were bytes."""
     assert as_text("a\udcffb") == as_text("a\ud800b") == "a\ufffdb"
+
+
+def test_a_host_that_is_no_service_is_refused_for_no_override() -> None:
+    """Not even for one whose key has no name in it; only a header that is too long concerns everybody."""
+    assert (
+        parse_baggage(["override.route.=a,override.delay.users=soon,override.users=a"]).unreadable_for("") is None
+    )
+    assert parse_baggage(["override.route.users=a,pad=" + "x" * 8192]).unreadable_for("") is not None

@@ -33,18 +33,19 @@ interface Rule {
 
 const name: Rule = { expected: EXPECTED_NAME, accepts: (value) => NAME.test(value) };
 
-const RULES: ReadonlyMap<string, Rule> = new Map<Kind, Rule>([
-  ["route", name],
-  ["delay", { expected: "expected a delay such as 300ms or 1.5s, at most 60s", accepts: isDelay }],
-  ["abort", { expected: "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16", accepts: isStatus }],
-  [
-    "config",
-    { expected: "expected text in UTF-8, percent-encoded", accepts: (value) => !LONE_SURROGATE.test(value) },
-  ],
-  ["log", name],
-  ["db", name],
-  ["missing", { expected: EXPECTED_MISSING, accepts: (value) => value === "baseline" }],
-]);
+// A test compares this with `sdk/vectors/kinds.json`.
+const RULES: Readonly<Record<Kind, Rule>> = {
+  route: name,
+  delay: { expected: "expected a delay such as 300ms or 1.5s, at most 60s", accepts: isDelay },
+  abort: { expected: "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16", accepts: isStatus },
+  config: { expected: "expected text in UTF-8, percent-encoded", accepts: (value) => !LONE_SURROGATE.test(value) },
+  log: name,
+  db: name,
+  missing: { expected: EXPECTED_MISSING, accepts: (value) => value === "baseline" },
+};
+
+/** All kinds, in the order of the table that all languages share. */
+export const KINDS: readonly string[] = Object.freeze(Object.keys(RULES));
 
 /** One instruction that a request carries. */
 export interface Override {
@@ -130,7 +131,7 @@ export function keyOf(kind: Kind, subject: string): string {
 
 /** Whether a name is one of an override's kinds. */
 export function isKind(text: string): text is Kind {
-  return RULES.has(text);
+  return Object.hasOwn(RULES, text);
 }
 
 /** Reads entries whose keys begin with `override.`; of two with one key the later one counts. */
@@ -176,9 +177,8 @@ export const NOTHING: Parsed = { overrides: Overrides.none, problems: [], unread
 /** Reads one entry, whose key begins with `override.`, as an override. */
 export function readEntry(key: string, value: string | undefined): Override | Problem {
   const [kind = "", ...rest] = key.slice(PREFIX.length).split(".");
-  const rule = RULES.get(kind);
-  if (!isKind(kind) || !rule)
-    return { what: key, why: `expected ${PREFIX} and one of ${[...RULES.keys()].join(", ")}` };
+  if (!isKind(kind)) return { what: key, why: `expected ${PREFIX} and one of ${KINDS.join(", ")}` };
+  const rule = RULES[kind];
   const subject = rest.join(".");
   const what = value === undefined ? key : `${key}=${value}`;
   if (kind === "missing" ? rest.length > 0 : !NAME.test(subject)) {

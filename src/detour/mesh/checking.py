@@ -10,11 +10,8 @@ from difflib import get_close_matches
 from typing import Final
 
 from detour.mesh.model import Mesh
-from detour.overrides import Kind, Override, read_entry, word_of
-from detour.overrides.model import PREFIX
+from detour.overrides import ON_CALLS, PREFIX, Kind, Override, Subject, read_entry, word_of
 
-_CALLED: Final = frozenset({Kind.ROUTE, Kind.DELAY, Kind.ABORT})
-"""The kinds that act on calls to a service: it has to be one of the mesh."""
 _LISTED_MAX: Final = 8
 
 
@@ -51,13 +48,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _mistake(one: Override, mesh: Mesh) -> Mistake | None:
-    if one.kind in {Kind.CONFIG, Kind.MISSING}:
+    if one.kind.subject is not Subject.SERVICE:
         return None
     known = {*mesh.services, *(service for service, _ in mesh.deployments)}
     service = mesh.settings.naming.canonical(one.subject)
     if service not in known:
         return _unknown_service(one, known)
-    if one.kind in _CALLED and (made := mesh.services.get(service)) and made.is_unread:
+    if one.kind in ON_CALLS and (made := mesh.services.get(service)) and made.is_unread:
         return _of(one, made.why_unread, "")
     if one.kind is Kind.ROUTE and mesh.deployment(service, one.value) is None:
         return _unknown_deployment(one, service, [name for of, name in mesh.deployments if of == service])
@@ -66,7 +63,7 @@ def _mistake(one: Override, mesh: Mesh) -> Mistake | None:
 
 def _unknown_service(one: Override, known: set[str]) -> Mistake | None:
     instead = _as_another_kind(one, known) or _with(one, subject=nearest(one.subject, known))
-    if one.kind not in _CALLED and not instead:
+    if one.kind not in ON_CALLS and not instead:
         # A service that nobody calls, such as a worker, honours these as well.
         return None
     listed = "" if instead else _listed(known, "it has")

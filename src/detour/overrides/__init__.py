@@ -12,32 +12,37 @@ from detour.overrides.baggage import (
     read_entries,
     strip_baggage,
 )
+from detour.overrides.kinds import KINDS, ON_CALLS, PREFIX, AppliedBy, Kind, Subject
 from detour.overrides.model import (
     ENTRIES_MAX,
     HEADER_MAX,
-    PREFIX,
     WHOLE_HEADER,
-    Kind,
     Override,
     Overrides,
     Parsed,
     Problem,
-    delay_ms,
     read_entry,
 )
 from detour.overrides.opentracing import parse_opentracing, strip_opentracing, write_opentracing
+from detour.overrides.values import BASELINE, Values, delay_ms
 from detour.overrides.words import parse_words, word_of
 
 __all__ = [
+    "BASELINE",
     "ENTRIES_MAX",
     "HEADER_MAX",
+    "KINDS",
+    "ON_CALLS",
     "PREFIX",
     "WHOLE_HEADER",
+    "AppliedBy",
     "Kind",
     "Override",
     "Overrides",
     "Parsed",
     "Problem",
+    "Subject",
+    "Values",
     "append_to_baggage",
     "delay_ms",
     "members_of",

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote_to_bytes
 
+from detour.overrides.kinds import PREFIX, Kind
 from detour.overrides.model import (
     ENTRIES_MAX,
     HEADER_MAX,
-    PREFIX,
     WHOLE_HEADER,
-    Kind,
     Override,
     Overrides,
     Parsed,
@@ -23,11 +22,13 @@ from detour.overrides.model import (
     bare,
     read_entry,
 )
+from detour.overrides.values import Values
 
 _SPACE = " \t"
 _DECODING_ROUNDS = 3
 _BYTE_MAX = 0xFF
-_FLAG = f"{PREFIX}{Kind.CONFIG}."
+_TEXTS = tuple(f"{PREFIX}{kind}." for kind in Kind if kind.values is Values.TEXT)
+"""What the keys begin with whose values may be any text."""
 
 
 def parse_baggage(lines: Iterable[str]) -> Parsed:
@@ -55,8 +56,8 @@ def read_entries(entries: Sequence[tuple[str, str | None]]) -> Parsed:
     read = {key: read_entry(key, value) for key, (_, value) in numbered.items()}
     beyond = [(key, number) for key, (number, _) in numbered.items() if number > ENTRIES_MAX]
     problems = {key: one for key, one in read.items() if isinstance(one, Problem)}
-    # Without a value a flag would be an empty one for the next reader.
-    unread = (key for key in problems if numbered[key][1] is not None or not key.startswith(_FLAG))
+    # Without a value, a text would be an empty one for the next reader.
+    unread = (key for key in problems if numbered[key][1] is not None or not key.startswith(_TEXTS))
     return Parsed(
         Overrides.collect(one for one in read.values() if isinstance(one, Override)),
         (*problems.values(), *(_beyond(*one) for one in beyond)),
@@ -136,9 +137,9 @@ def own_key(key: str) -> str | None:
 def _decoded(key: str, value: str) -> str:
     """Decode a value; bytes that are no UTF-8 become U+FFFD (W3C Baggage, section 3.3.1.3).
 
-    Propagators may encode one again; but a flag's value may be any text, and is decoded once.
+    Propagators may encode one again; but a value that may be any text is decoded once.
     """
-    return _bytes_of(value, 1 if key.startswith(_FLAG) else _DECODING_ROUNDS).decode("utf-8", "replace")
+    return _bytes_of(value, 1 if key.startswith(_TEXTS) else _DECODING_ROUNDS).decode("utf-8", "replace")
 
 
 def _bytes_of(text: str, rounds: int) -> bytes:
@@ -154,4 +155,4 @@ def _text(of_bytes: str) -> str:
 
 
 def _encoded(override: Override) -> str:
-    return quote(override.value, safe="") if override.kind is Kind.CONFIG else override.value
+    return quote(override.value, safe="") if override.kind.values is Values.TEXT else override.value

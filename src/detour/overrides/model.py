@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, assert_never
+
+from detour.overrides.kinds import KINDS, PREFIX, Kind, key_of
+from detour.overrides.values import BASELINE, is_name, is_text
 
 HEADER_MAX: Final = 8192
 """Bytes of a header; OpenTelemetry's Python propagator drops a longer one whole."""
@@ -13,39 +15,14 @@ HEADER_MAX: Final = 8192
 ENTRIES_MAX: Final = 64
 """How many entries of one header are read as overrides."""
 
-PREFIX: Final = "override."
-
 WHOLE_HEADER: Final = ""
 """In place of a key: what is wrong concerns every override of a header."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
-_DELAY = re.compile(r"(?P<ms>[0-9]{1,5})ms|(?P<s>[0-9]{1,2}(\.[0-9]+)?)s", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DELAY_MAX_MS = 60_000
-_ABORT = re.compile(r"[0-9]{1,3}", re.ASCII)
-_GRPC_CODE_MAX = 16
-_BASELINE = "baseline"
 _SHOWN_MAX = 80
 
 
-class Kind(StrEnum):
-    """What an override is about."""
-
-    ROUTE = "route"
-    DELAY = "delay"
-    ABORT = "abort"
-    CONFIG = "config"
-    LOG = "log"
-    DB = "db"
-    MISSING = "missing"
-
-
-KINDS: Final[Mapping[str, Kind]] = MappingProxyType({kind.value: kind for kind in Kind})
-
 _NAME_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
-_READ_BY_SERVICES = frozenset({Kind.CONFIG, Kind.LOG, Kind.DB})
-
-_EXPECTED_MISSING = f"expected {PREFIX}{Kind.MISSING}={_BASELINE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +43,17 @@ class Override:
     value: str
 
     def __post_init__(self) -> None:
-        if self.kind is Kind.MISSING and self.subject:
-            raise ValueError(_EXPECTED_MISSING)
-        if self.kind is not Kind.MISSING and not _NAME.fullmatch(self.subject):
+        if self.subject and not self.kind.subject:
+            raise ValueError(self.kind.expected)
+        if self.kind.subject and not is_name(self.subject):
             raise ValueError(f"expected a name behind {PREFIX}{self.kind}.")
-        if fault := _fault(self.kind, self.value):
-            raise ValueError(fault)
+        if not self.kind.values.has(self.value):
+            raise ValueError(self.kind.expected)
 
     @property
     def key(self) -> str:
         """Its key in the baggage: `override.route.users`, `override.missing`."""
         return key_of(self.kind, self.subject)
-
-
-def key_of(kind: Kind, subject: str) -> str:
-    """Return the key of an override."""
-    return PREFIX + kind + "." + subject if subject else PREFIX + kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +116,7 @@ class Overrides:
     @property
     def falls_back(self) -> bool:
         """Whether the baseline serves where a deployment is missing."""
-        return self.value(Kind.MISSING) == _BASELINE
+        return self.value(Kind.MISSING) == BASELINE
 
     def over(self, others: "Overrides") -> "Overrides":
         """Return both, key by key; where both have one, this one's."""
@@ -190,13 +162,19 @@ class Parsed:
             return problem.key == WHOLE_HEADER
         rest = problem.key.removeprefix(PREFIX)
         name, _, subject = rest.partition(".")
-        if not service or name in _READ_BY_SERVICES:
+        if not service:
             return False
-        if name == Kind.MISSING:
-            route = key_of(Kind.ROUTE, service)
-            return route in self.overrides.by_key or route in self.unread
-        # Almost this service's, too: without a kind (override.users=pr-42), or with its name in quotes.
-        return bare(subject) == service or rest == service
+        match KINDS.get(name):
+            case Kind.CONFIG | Kind.LOG | Kind.DB:
+                return False
+            case Kind.MISSING:
+                route = key_of(Kind.ROUTE, service)
+                return route in self.overrides.by_key or route in self.unread
+            case Kind.ROUTE | Kind.DELAY | Kind.ABORT | None:
+                # Almost this service's, too: without a kind (override.users=pr-42), or with its name in quotes.
+                return bare(subject) == service or rest == service
+            case unknown:
+                assert_never(unknown)
 
 
 def bare(text: str) -> str:
@@ -214,8 +192,8 @@ def read_entry(key: str, value: str | None) -> Override | Problem:
     kind = KINDS.get(name)
     if kind is None:
         return Problem(f"{key}={value}", f"expected {PREFIX} and one of {', '.join(Kind)}", key)
-    if kind is Kind.MISSING and dot:
-        return Problem(f"{key}={value}", _EXPECTED_MISSING, key)
+    if dot and not kind.subject:
+        return Problem(f"{key}={value}", kind.expected, key)
     try:
         return Override(kind, subject, value)
     except ValueError as error:
@@ -224,48 +202,9 @@ def read_entry(key: str, value: str | None) -> Override | Problem:
 
 def as_text(text: str) -> str:
     """Return a text with U+FFFD where there are bytes that are no UTF-8 (lone surrogates here)."""
-    if _is_text(text):
+    if is_text(text):
         return text
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     except UnicodeEncodeError:
         return _SURROGATE.sub("\ufffd", text)
-
-
-def _fault(kind: Kind, value: str) -> str:
-    """Say what is wrong with a value; "" if nothing is."""
-    match kind:
-        case Kind.ROUTE | Kind.LOG | Kind.DB:
-            expected = "expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit"
-            return "" if _NAME.fullmatch(value) else expected
-        case Kind.CONFIG:
-            return "" if _is_text(value) else "expected text in UTF-8, percent-encoded"
-        case Kind.DELAY:
-            return "" if delay_ms(value) is not None else "expected a delay such as 300ms or 1.5s, at most 60s"
-        case Kind.ABORT:
-            return (
-                "" if _is_status(value) else "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16"
-            )
-        case _:
-            return "" if value == _BASELINE else _EXPECTED_MISSING
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def delay_ms(value: str) -> float | None:
-    """Return the milliseconds of a delay such as `300ms` or `1.5s`; None if it is none, or longer than a minute."""
-    match = _DELAY.fullmatch(value)
-    if match is None:
-        return None
-    found = float(match["ms"]) if match["ms"] else 1000 * float(match["s"])
-    return found if found <= _DELAY_MAX_MS else None
-
-
-def _is_status(value: str) -> bool:
-    return _ABORT.fullmatch(value) is not None and (int(value) <= _GRPC_CODE_MAX or 200 <= int(value) < 600)

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Final
 
 from detour.overrides.baggage import read_entries
+from detour.overrides.kinds import PREFIX
 from detour.overrides.model import (
     ENTRIES_MAX,
     HEADER_MAX,
-    PREFIX,
     WHOLE_HEADER,
     Overrides,
     Parsed,

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from detour.overrides.model import KINDS, PREFIX, Kind, Override, Overrides, read_entry
+from detour.overrides.kinds import KINDS, PREFIX, Kind
+from detour.overrides.model import Override, Overrides, read_entry
 
 
 def parse_words(words: Iterable[str]) -> Overrides:

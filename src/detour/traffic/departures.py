@@ -15,7 +15,7 @@ from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
 
 from detour.envoy.vocabulary import LEFT
 from detour.mesh import Mesh
-from detour.overrides import Kind, parse_baggage
+from detour.overrides import ON_CALLS, parse_baggage
 from detour.traffic.reporter import Reporter
 
 DEPARTURES_MAX: Final = 500
@@ -85,8 +85,7 @@ class Departures:
 
 
 def _overridden(baggage: str) -> Sequence[str]:
-    kinds = (Kind.ROUTE, Kind.DELAY, Kind.ABORT)
-    return [one.subject for one in parse_baggage([baggage]).overrides if one.kind in kinds]
+    return [one.subject for one in parse_baggage([baggage]).overrides if one.kind in ON_CALLS]
 
 
 def _suspected(host: str, overridden: Iterable[str], mesh: Mesh) -> str:

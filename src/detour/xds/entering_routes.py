@@ -22,8 +22,8 @@ from detour.envoy.vocabulary import (
     TOKEN_FILTER,
 )
 from detour.mesh import Carrier, Scenarios
-from detour.overrides import Kind
 from detour.xds.caching import unconditional, unstored
+from detour.xds.faults import Fault
 from detour.xds.links import Links
 from detour.xds.pages import unknown_pages
 from detour.xds.route_parts import (
@@ -107,7 +107,7 @@ class Outside:
     def _needed(self, service: str) -> Iterator[str]:
         """Yield the filters that a request without baggage may need in a scenario: nearly all need none."""
         live = self.scenarios.live.values() if self.scenarios else ()
-        if any(overrides.value(kind, service) for overrides in live for kind in (Kind.DELAY, Kind.ABORT)):
+        if any(Fault.of(overrides, service) != Fault() for overrides in live):
             yield FAULT_FILTER
         if self.inside.has_badge:
             yield SCENARIO_FILTER

@@ -1,13 +1,13 @@
 """Faults, as Envoy's fault filter takes them (fault filter v3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from envoy.extensions.filters.http.fault.v3 import fault_pb2
 from envoy.type.v3 import percent_pb2
 
-from detour.overrides import Kind, Overrides, delay_ms
+from detour.overrides import Kind, Override, Overrides, delay_ms
 from detour.xds.messages import duration
 
 _ALWAYS: Final = percent_pb2.FractionalPercent(numerator=100)
@@ -41,11 +41,24 @@ class Fault:
     @staticmethod
     def of(overrides: Overrides, service: str) -> "Fault":
         """Return what overrides say of a service."""
-        delay, abort = overrides.value(Kind.DELAY, service), overrides.value(Kind.ABORT, service)
-        number = int(abort) if abort else None
-        is_code = number is not None and number <= _GRPC_CODE_MAX
-        held = timedelta(milliseconds=delay_ms(delay) or 0) if delay else timedelta()
-        return Fault(held, None if is_code else number, number if is_code else None)
+        fault = Fault()
+        for one in overrides:
+            if one.subject == service:
+                fault = fault._with(one)
+        return fault
+
+    def _with(self, one: Override) -> "Fault":
+        match one.kind:
+            case Kind.DELAY:
+                return replace(self, delay=timedelta(milliseconds=delay_ms(one.value) or 0))
+            case Kind.ABORT:
+                number = int(one.value)
+                is_code = number <= _GRPC_CODE_MAX
+                return replace(self, status=None if is_code else number, code=number if is_code else None)
+            case Kind.ROUTE | Kind.CONFIG | Kind.LOG | Kind.DB | Kind.MISSING:
+                return self
+            case unknown:
+                assert_never(unknown)
 
     def filtered(self, *, grpc: bool) -> fault_pb2.HTTPFault | None:
         """Return what the filter does to gRPC requests, or to others; None if that is nothing."""

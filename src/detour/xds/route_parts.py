@@ -6,7 +6,7 @@ A request that carries overrides is told, at each hop, who served it.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
@@ -28,6 +28,7 @@ from detour.envoy.vocabulary import (
     SERVED_BY_HEADER,
 )
 from detour.mesh import Carrier, Naming
+from detour.overrides import BASELINE, Kind
 from detour.xds.faults import by_header
 from detour.xds.messages import packed
 
@@ -60,7 +61,22 @@ ENCODED: Final = rf"{_START}{_beginnings(OVERRIDE)}%\C*"
 
 _LETTER: Final = "[A-Za-z0-9._-]"
 _NAME: Final = f"[A-Za-z0-9]{_LETTER}*"
-_OVERRIDE: Final = rf"override\.(?:(?:route|config|log|db)\.{_NAME}={_NAME}|missing=baseline)"
+
+
+def _is_plain(kind: Kind) -> bool:
+    """Return whether an override of a kind may be among plain baggage: `plain.lua` reads it, or has no need to."""
+    match kind:
+        case Kind.ROUTE | Kind.MISSING | Kind.CONFIG | Kind.LOG | Kind.DB:
+            return True
+        case Kind.DELAY | Kind.ABORT:
+            return False
+        case _:
+            assert_never(kind)
+
+
+_NAMED: Final = "|".join(kind for kind in Kind if kind.subject and _is_plain(kind))
+_UNNAMED: Final = "|".join(f"{kind}={BASELINE}" for kind in Kind if not kind.subject and _is_plain(kind))
+_OVERRIDE: Final = rf"override\.(?:(?:{_NAMED})\.{_NAME}={_NAME}|{_UNNAMED})"
 _PLAIN: Final = f"(?:(?:{_OVERRIDE}|[A-Za-np-z0-9]{_LETTER}*={_LETTER}*)(?:,|$))+"
 _LARGE: Final = r"\C*[--z]{64}\C*|(?:[--z]*,){5}\C*"
 """A baggage as most requests with overrides have it is plain, and not large, which is five members of 63 bytes: all

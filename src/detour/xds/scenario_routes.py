@@ -23,7 +23,7 @@ from detour.envoy.vocabulary import (
     TOKEN_FILTER,
 )
 from detour.mesh import Carrier
-from detour.overrides import Kind, Override, Overrides, append_to_baggage
+from detour.overrides import ON_CALLS, Override, Overrides, append_to_baggage
 from detour.xds.caching import unconditional, unstored
 from detour.xds.faults import Fault
 from detour.xds.pages import badge_of
@@ -46,9 +46,6 @@ from detour.xds.signed_routes import telling, verified
 
 _REMEMBERED_MAX: Final = 20_000
 """A change of one scenario is a table of all: what the others are is remembered, two kilobytes each."""
-
-_CHOOSING: Final = (Kind.ROUTE, Kind.DELAY, Kind.ABORT)
-"""What a scenario may say of the service behind the edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ class Inside:
                 made.request_headers_to_add.append(setting(Carrier.BAGGAGE, baggage.replace("%", "%%")))
                 yield from unconditional(made)
         adding = self._adding(name, baggage)
-        is_open = self.choosing is not None and not any(overrides.value(kind, service) for kind in _CHOOSING)
+        is_open = self.choosing is not None and not any(overrides.value(kind, service) for kind in ON_CALLS)
         for made in self._open(service) if is_open else ():
             made.typed_per_filter_config[SCENARIO_FILTER].CopyFrom(adding)
             yield made

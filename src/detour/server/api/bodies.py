@@ -9,8 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, WithJsonSc
 from detour.mesh import Endpoint, OffloadedDeployment, Protocol, Settings, is_line, is_name, parse_duration
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import State
-from detour.overrides import PREFIX, Kind, Override, Overrides, append_to_baggage, read_entry
-from detour.overrides.model import KINDS
+from detour.overrides import KINDS, PREFIX, Kind, Override, Overrides, append_to_baggage, read_entry
 from detour.scenarios import DESCRIPTION_MAX, Draft, Scenario, is_scenario_name
 from detour.scenarios import State as ScenarioState
 from detour.server.api import patterns
@@ -338,8 +337,8 @@ def _override(key: str, value: str) -> Override:
         return read
     if short.partition(".")[0] in KINDS:
         raise ValueError(f"overrides.{key}: {read.why.replace(PREFIX, '')}")
-    known = ", ".join(f"{kind}.NAME" for kind in Kind if kind is not Kind.MISSING)
-    raise ValueError(f"overrides.{key}: expected one of {known} and {Kind.MISSING}, as in route.users")
+    known = ", ".join(f"{kind}.NAME" if kind.subject else kind for kind in Kind)
+    raise ValueError(f"overrides.{key}: expected one of {known}, as in route.users")
 
 
 class ScenarioOut(BaseModel):

@@ -3,10 +3,10 @@
 Invariant: these describe what the validators accept, and decide nothing; the validators tell mistakes in words.
 """
 
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from detour.mesh import UNPRINTABLE
-from detour.overrides import Kind
+from detour.overrides import BASELINE, Kind, Values
 
 _NAME: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _HEX: Final = "[0-9A-Fa-f]{1,4}"
@@ -58,23 +58,29 @@ LINE: Final = _whole(f"[^{UNPRINTABLE}]*")
 TEXT: Final = _whole(f"(?:[\n\r\t]|[^{UNPRINTABLE}])*")
 TAG: Final = _whole('"[1-9][0-9]{0,8}"')
 
-_VALUES: Final[dict[Kind, dict[str, Any]]] = {
-    Kind.ROUTE: {"pattern": NAME},
-    Kind.DELAY: {"pattern": _whole(rf"(?:0|{up_to(60_000)})ms|(?:[0-5]?[0-9](?:\.[0-9]+)?|60(?:\.0+)?)s")},
-    Kind.ABORT: {"pattern": _whole("[0-9]|1[0-6]|[2-5][0-9]{2}")},
-    Kind.CONFIG: {"description": "any text"},
-    Kind.LOG: {"pattern": NAME},
-    Kind.DB: {"pattern": NAME},
-}
+
+def _schema_of(values: Values) -> dict[str, Any]:
+    match values:
+        case Values.NAME:
+            return {"pattern": NAME}
+        case Values.DELAY:
+            return {"pattern": _whole(rf"(?:0|{up_to(60_000)})ms|(?:[0-5]?[0-9](?:\.[0-9]+)?|60(?:\.0+)?)s")}
+        case Values.STATUS:
+            return {"pattern": _whole("[0-9]|1[0-6]|[2-5][0-9]{2}")}
+        case Values.TEXT:
+            return {"description": "any text"}
+        case Values.BASELINE:
+            return {"const": BASELINE}
+        case _:
+            assert_never(values)
+
+
+def _key_of(kind: Kind) -> str:
+    return _whole(rf"(?:override\.)?{kind}" + (rf"\.{_NAME}" if kind.subject else ""))
+
 
 OVERRIDES: Final[dict[str, Any]] = {
-    "patternProperties": {
-        **{
-            _whole(rf"(?:override\.)?{kind}\.{_NAME}"): {"type": "string", **value}
-            for kind, value in _VALUES.items()
-        },
-        _whole(rf"(?:override\.)?{Kind.MISSING}"): {"type": "string", "const": "baseline"},
-    },
+    "patternProperties": {_key_of(kind): {"type": "string", **_schema_of(kind.values)} for kind in Kind},
     "additionalProperties": False,
 }
 """The keys of overrides, and what each may be."""

@@ -258,7 +258,7 @@ function overrideRow(row, index, actions) {
   if (kind.subject) element.append(part("subject", kind.subject === "flag" ? "Flag" : "Service", () => subjects(row.kind)));
   element.append(h("span.joint", {}, kind.joint));
   if (kind.subject) element.append(part("value", named(kind.value), () => values(row)));
-  else element.append(h("span.tag.fixed", {}, "baseline"));
+  else element.append(h("span.tag.fixed", {}, kind.example));
   if (actions.isOpen) {
     const label = `Remove override ${index + 1}${row.subject ? `, ${row.subject}` : ""}`;
     element.append(h("button.icon-button.remove", { type: "button", "aria-label": label, title: "Remove", on: { click: actions.remove } }, "✕"));
@@ -280,7 +280,7 @@ function kindSelect(row, index, { redraw }) {
     const list = select.closest("ul");
     const keepsSubject = KINDS[select.value].subject === KINDS[row.kind].subject;
     row.kind = select.value;
-    row.value = row.kind === "missing" ? "baseline" : "";
+    row.value = KINDS[row.kind].subject ? "" : KINDS[row.kind].example;
     if (!keepsSubject) row.subject = "";
     redraw();
     list.children[index].querySelector("select").focus();

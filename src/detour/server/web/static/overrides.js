@@ -1,23 +1,34 @@
 // Overrides as people read and write them. The server decides what is one; what is here helps before it is asked.
 
-/** The kinds: in words, what they are about, and what they take. */
-export const KINDS = {
-  route: { words: "Route calls of", joint: "to", subject: "service", value: "deployment", example: "pr-42" },
-  delay: { words: "Delay calls to", joint: "by", subject: "service", value: "delay", example: "300ms" },
-  abort: { words: "Fail calls to", joint: "with", subject: "service", value: "status", example: "503" },
-  config: { words: "Set the flag", joint: "to", subject: "flag", value: "value", example: "on" },
-  log: { words: "Log in", joint: "at level", subject: "service", value: "level", example: "debug" },
-  db: { words: "Database of", joint: "is", subject: "service", value: "database", example: "staging-copy" },
-  missing: { words: "If a deployment is missing", joint: "use the", subject: "", value: "baseline", example: "baseline" },
-};
-
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const PREFIX = "override.";
+const BASELINE = "baseline";
+const NAME_EXPECTED = "Letters, digits, dots, dashes and underscores only";
+
+const name = (value) => (NAME.test(value) ? "" : NAME_EXPECTED);
+const delay = (value) => (milliseconds(value) === null ? "A delay such as 300ms or 1.5s, at most 60s" : "");
+const status = (value) => (isStatus(value) ? "" : "An HTTP status from 200 to 599, or a gRPC code from 0 to 16");
+const text = () => "";
+const baseline = (value) => (value === BASELINE ? "" : `Only ${BASELINE}`);
+
+/**
+ * The kinds: in words, what they are about, what they take, and what is wrong with a value. A test checks them against
+ * `sdk/vectors/kinds.json`.
+ */
+export const KINDS = {
+  route: { words: "Route calls of", joint: "to", subject: "service", value: "deployment", example: "pr-42", fault: name },
+  delay: { words: "Delay calls to", joint: "by", subject: "service", value: "delay", example: "300ms", fault: delay },
+  abort: { words: "Fail calls to", joint: "with", subject: "service", value: "status", example: "503", fault: status },
+  config: { words: "Set the flag", joint: "to", subject: "flag", value: "value", example: "on", fault: text },
+  log: { words: "Log in", joint: "at level", subject: "service", value: "level", example: "debug", fault: name },
+  db: { words: "Database of", joint: "is", subject: "service", value: "database", example: "staging-copy", fault: name },
+  missing: { words: "If a deployment is missing", joint: "use the", subject: "", value: BASELINE, example: BASELINE, fault: baseline },
+};
 
 /** @typedef {{kind: string, subject: string, value: string}} Row */
 
 /** Return the key of an override, as the API has it. */
-export const keyOf = ({ kind, subject }) => (kind === "missing" ? kind : `${kind}.${subject}`);
+export const keyOf = ({ kind, subject }) => (subject || KINDS[kind]?.subject ? `${kind}.${subject}` : kind);
 
 /** Return rows of the API's object of overrides. */
 export function rowsOf(overrides) {
@@ -34,44 +45,46 @@ export const objectOf = (rows) => Object.fromEntries(rows.map((row) => [keyOf(ro
 
 /** Write an override as the command line takes it. */
 export function wordOf({ kind, subject, value }) {
-  if (kind === "missing") return "missing=baseline";
-  const key = kind === "route" && !(subject.split(".")[0] in KINDS) ? subject : `${kind}.${subject}`;
+  const key = kind === "route" && !(subject.split(".")[0] in KINDS) ? subject : keyOf({ kind, subject });
   return `${key}=${value}`;
 }
 
 /** Say whether a text is overrides rather than a name. */
-export const isWords = (text) => /[^\s=]=\S/.test(text);
+export const isWords = (typed) => /[^\s=]=\S/.test(typed);
 
 /**
  * Read overrides that somebody typed or pasted: words of the command line, or a `baggage` header.
  * @returns {{rows: Row[], unread: string[]}} `unread` are the words that are none
  */
-export function parseWords(text) {
-  const isHeader = text.includes(PREFIX) && text.includes(",");
-  const words = isHeader ? text.replace(/^\s*baggage:/i, "").split(",").map((one) => one.trim()) : split(text);
+export function parseWords(typed) {
+  const isHeader = typed.includes(PREFIX) && typed.includes(",");
+  const words = isHeader ? typed.replace(/^\s*baggage:/i, "").split(",").map((one) => one.trim()) : split(typed);
   const rows = [];
   const unread = [];
   for (const word of words.filter(Boolean)) {
+    // What other people put into their baggage is no mistake, and no override.
+    if (isHeader && !word.startsWith(PREFIX)) continue;
     const row = read(word);
     if (row) rows.push(row);
-    // What other people put into their baggage is no mistake.
     else if (!isHeader) unread.push(word);
   }
   return { rows, unread };
 }
 
 /** Split at spaces outside of quotes, as a shell does. */
-function split(text) {
-  return [...text.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)].map(([word]) => word.replace(/"([^"]*)"|'([^']*)'/g, "$1$2"));
+function split(typed) {
+  return [...typed.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)].map(([word]) => word.replace(/"([^"]*)"|'([^']*)'/g, "$1$2"));
 }
 
 function read(word) {
   const isCarried = word.startsWith(PREFIX);
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(isCarried ? word.slice(PREFIX.length) : word) ?? [];
-  if (!key || !value) return null;
+  if (!key) return null;
   const row = key.split(".")[0] in KINDS ? rowOf(key, value) : { kind: "route", subject: key, value };
-  if (isCarried && row.kind === "config") row.value = decoded(value);
-  return row.kind === "missing" || NAME.test(row.subject) ? row : null;
+  const kind = KINDS[row.kind];
+  if (isCarried && kind.fault === text) row.value = decoded(value);
+  if (!row.value && kind.fault("")) return null;
+  return kind.subject ? (NAME.test(row.subject) ? row : null) : row.subject ? null : row;
 }
 
 function decoded(value) {
@@ -90,30 +103,22 @@ function decoded(value) {
  */
 export function faultsOf(row, known) {
   const said = { subject: "", value: "", caution: "" };
-  if (row.kind === "missing") return said;
-  const { subject, value } = KINDS[row.kind];
-  if (!row.subject) said.subject = `Which ${subject}?`;
-  else if (!NAME.test(row.subject)) said.subject = "Letters, digits, dots, dashes and underscores only";
-  if (!row.value && row.kind !== "config") said.value = `Which ${value}?`;
-  else said.value = valueFault(row);
+  const { subject, value, fault } = KINDS[row.kind];
+  if (subject && !row.subject) said.subject = `Which ${subject}?`;
+  else if (subject) said.subject = name(row.subject);
+  said.value = fault(row.value);
+  if (said.value && !row.value) said.value = `Which ${value}?`;
   if (!said.subject && !said.value) said.caution = caution(row, known.services);
   return said;
 }
 
-function valueFault({ kind, value }) {
-  if (kind === "delay" && milliseconds(value) === null) return "A delay such as 300ms or 1.5s, at most 60s";
-  if (kind === "abort" && !isStatus(value)) return "An HTTP status from 200 to 599, or a gRPC code from 0 to 16";
-  if (["route", "log", "db"].includes(kind) && !NAME.test(value)) return "Letters, digits, dots, dashes and underscores only";
-  return "";
-}
-
-function milliseconds(text) {
-  const [, ms, seconds] = /^(?:(\d{1,5})ms|(\d{1,2}(?:\.\d+)?)s)$/.exec(text) ?? [];
+function milliseconds(value) {
+  const [, ms, seconds] = /^(?:(\d{1,5})ms|(\d{1,2}(?:\.\d+)?)s)$/.exec(value) ?? [];
   const found = ms === undefined ? 1000 * Number(seconds) : Number(ms);
   return found >= 0 && found <= 60_000 ? found : null;
 }
 
-const isStatus = (text) => /^\d{1,3}$/.test(text) && (Number(text) <= 16 || (Number(text) >= 200 && Number(text) < 600));
+const isStatus = (value) => /^\d{1,3}$/.test(value) && (Number(value) <= 16 || (Number(value) >= 200 && Number(value) < 600));
 
 function caution({ kind, subject, value }, services) {
   if (KINDS[kind].subject !== "service" || !services.length) return "";
