@@ -15,6 +15,7 @@ def main() -> None:
     # Before anything is loaded: Ctrl-C ends a command as it ends any other program, and not with Python's stack.
     # Commands that have something to finish take the signal themselves (`detour.cli.signals`).
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `detour.sh` has blocked it
     try:
         from detour.cli.app import main as run  # noqa: PLC0415
     except ModuleNotFoundError as error:
