@@ -205,6 +205,24 @@ def test_a_server_that_is_none_is_one_line(here, answer: bytes, line: str):
     assert line in found
 
 
+@pytest.mark.parametrize("text", ["7", "[1]", "{", '{"SERVER": 7}', '{"SERVER": {"word": 1}}'])
+def test_kept_credentials_of_another_form_are_one_line(
+    here, server: Server, tmp_path: Path, monkeypatch, text: str
+):
+    """With the file, and how to get another."""
+    kept = tmp_path / "detour" / "credentials.json"
+    kept.parent.mkdir()
+    kept.write_text(text.replace("SERVER", server.url))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    line = refusal(here("offload", "ls", "--server", server.url))
+    assert line == f"{kept}: is not what detour login writes; remove it, and sign in again: detour login"
+
+
+def test_a_sidecar_of_no_service_is_one_line(here):
+    """Envoy would refuse it in many."""
+    assert "--service" in refusal(here("sidecar", "--service", "", "--app-port", "8080"))
+
+
 def test_a_server_without_tls_is_one_line(here, server: Server):
     """And so is one whose certificate nobody knows."""
     line = refusal(here("status", "--server", server.url.replace("http:", "https:")))

@@ -4,7 +4,9 @@
 A sidecar's bootstrap, which tests/envoy is about, stands there as BOOTSTRAP.
 """
 
+import copy
 import os
+import random
 import re
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 import yaml
 
 from detour.injection import Mode, Settings
-from detour.injection.manifests import inject_manifests
+from detour.injection.manifests import _Loader, inject_manifests
 
 GOLDEN = Path(__file__).with_name("golden")
 MANIFESTS = (GOLDEN / "shop.in.yaml").read_text()
@@ -129,3 +131,56 @@ def test_a_namespace_among_the_manifests_says_what_its_pods_may_have(level: str)
         f"Pod strict: explicit mode, because namespace strict enforces the Pod Security level {level}"
     )
     assert transparent.startswith("pods get transparent mode")
+
+
+VALUES = [None, 7, True, 1.5, "x", [], {}, [None], [7], [[]], [{}], {"name": {}}, [{"name": [1]}], {1: 2}]
+"""What may stand where something else is expected."""
+
+
+def mutated(value: object, chance: random.Random) -> object:
+    """Return a document in which one value, at any depth, is another one."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    if not keys or chance.random() < 0.15:
+        return chance.choice(VALUES)
+    key = chance.choice(keys)
+    made = copy.copy(value)
+    made[key] = mutated(value[key], chance)
+    return made
+
+
+def test_whatever_has_another_form_is_refused_in_one_line_or_passes() -> None:
+    """Nothing else is raised, wherever it stands; what Kubernetes does not take it says itself."""
+    chance = random.Random(14)
+    documents = list(yaml.load_all(MANIFESTS, _Loader))
+    labels = {"pod-security.kubernetes.io/enforce": "baseline"}
+    documents.append({"kind": "Namespace", "metadata": {"name": "a", "labels": labels}})
+    refused = []
+    for _ in range(150):
+        text = yaml.dump(mutated(chance.choice(documents), chance))
+        try:
+            inject_manifests(text, chance.choice(list(CASES.values())))
+        except ValueError as error:
+            refused.append(str(error))
+    form = re.compile(r"[^\n]+ is none that Kubernetes would take: \S+ is [^\n]+")
+    assert [line for line in refused if not form.fullmatch(line)] == []
+    assert len(refused) > 5
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("kind: Namespace\nmetadata: 7", "Namespace is none that Kubernetes would take: metadata is a number"),
+        ("kind: Pod\nmetadata: []\nspec: {}", "Pod is none that Kubernetes would take: metadata is a list"),
+        (
+            "kind: Job\nmetadata: {name: a}\nspec: {template: {spec: {containers: [null]}}}",
+            "Job a is none that Kubernetes would take: spec.template.spec.containers[0] is nothing",
+        ),
+        ("a: 0x_", "this is no YAML: a value is not what it looks like"),
+        ("a: !!bool x", "this is no YAML: a value is not what it looks like"),
+        ("- " * 3000 + "a", "this is nested too deeply to be a manifest"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(text: str, line: str) -> None:
+    """And what is expected there."""
+    with pytest.raises(ValueError, match=re.escape(line)):
+        inject_manifests(text, Settings())

@@ -43,7 +43,10 @@ def of(server: str) -> Credentials | None:
     if token := os.environ.get(ENVIRONMENT):
         return Credentials(token)
     found = _read().get(_origin(server))
-    return Credentials(**found) if found else None
+    try:
+        return Credentials(**found) if found else None
+    except TypeError as error:
+        raise _unreadable(_path()) from error
 
 
 def keep(server: str, credentials: Credentials) -> Path:
@@ -76,14 +79,17 @@ def _origin(server: str) -> str:
 def _read() -> dict[str, dict[str, Any]]:
     path = _path()
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise OSError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: cannot be read as JSON; remove it, and sign in again: detour login") from error
-    return dict(known)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> ValueError:
+    return ValueError(f"{path}: is not what detour login writes; remove it, and sign in again: detour login")
 
 
 def _write(known: dict[str, dict[str, Any]]) -> Path:

@@ -30,6 +30,8 @@ def sidecar(
     Start the application with http_proxy=http://127.0.0.1:15001 in its environment: whatever it calls, by plain
     names such as http://users/, then goes through the sidecar.
     """
+    if not service:
+        raise ValueError("--service needs the name of a service such as users")
     one = Sidecar(
         service=service,
         instance=instance or service,

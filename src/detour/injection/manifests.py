@@ -15,6 +15,7 @@ import yaml
 from detour.injection.plan import Json, metadata, plan
 from detour.injection.pod import inject
 from detour.injection.settings import Mode, Settings
+from detour.injection.shape import METADATA, POD, Shape, mistake
 
 _TEMPLATES: Final = {
     "Pod": (),
@@ -57,12 +58,22 @@ def inject_manifests(text: str, settings: Settings) -> Manifests:
         ValueError: The text is no YAML, or what it calls a pod is none; the message says where.
     """
     try:
-        parts = [(part, yaml.load(part, _Loader)) for part in _documents(text)]  # noqa: S506  a safe one, fewer types
+        parts = [(part, _value(part)) for part in _documents(text)]
+        owner = _Owner(settings, _refusals(document for _, document in parts))
+        done = "".join(_injected(part, document, owner) for part, document in parts)
     except yaml.YAMLError as error:
         raise ValueError(f"this is no YAML: {' '.join(str(error).split())}") from error
-    owner = _Owner(settings, _refusals(document for _, document in parts))
-    done = "".join(_injected(part, document, owner) for part, document in parts)
+    except RecursionError:
+        raise ValueError("this is nested too deeply to be a manifest") from None
     return Manifests(done, tuple(dict.fromkeys(owner.notes)))
+
+
+def _value(part: str) -> Any:
+    try:
+        return yaml.load(part, _Loader)  # noqa: S506  a safe one, fewer types
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # PyYAML's own, for a value that is not of its kind, such as `!!bool x` or `0x_`.
+        raise yaml.YAMLError(f"a value is not what it looks like ({error})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,7 @@ def _refusals(documents: Iterable[Any]) -> dict[str, str]:
     for document in documents:
         if not isinstance(document, dict) or document.get("kind") != "Namespace":
             continue
+        _expect(document, document, {"metadata": METADATA}, "")
         name, level = (document.get("metadata") or {}).get("name"), metadata(document, "labels").get(_ENFORCE)
         if level in _STRICT:
             found[str(name)] = f"namespace {name} enforces the Pod Security level {level}"
@@ -122,6 +134,22 @@ def _with_sidecars(document: Any, owner: _Owner) -> Any:
     return _replaced(document, _TEMPLATES[kind], lambda pod: _pod(document, pod, owner))
 
 
+def _expect(document: Json, part: Any, shape: Shape, at: str) -> None:
+    """Refuse a part of a document that has another form.
+
+    Raises:
+        ValueError: It has; the message says where.
+    """
+    if found := mistake(part, shape, at):
+        raise ValueError(f"{_about(document)} is none that Kubernetes would take: {found}")
+
+
+def _about(document: Json) -> str:
+    own = document.get("metadata")
+    name = own.get("name") or own.get("generateName") if isinstance(own, dict) else ""
+    return f"{document['kind']} {name if isinstance(name, str) else ''}".rstrip()
+
+
 def _replaced(value: Any, path: tuple[str, ...], change: Any) -> Any:
     """Return a value in which what stands at the path is changed; as it is if nothing stands there."""
     if not isinstance(value, dict):
@@ -134,15 +162,14 @@ def _replaced(value: Any, path: tuple[str, ...], change: Any) -> Any:
 def _pod(document: Json, pod: Json, owner: _Owner) -> Json:
     if not isinstance(pod.get("spec"), dict):
         return pod
+    about = _about(document)
+    _expect(document, document, {"metadata": METADATA}, "")
+    _expect(document, pod, POD, ".".join(_TEMPLATES[document["kind"]]))
     own = document.get("metadata") or {}
-    name = str(own.get("name") or own.get("generateName") or "")
-    about = f"{document['kind']} {name}".rstrip()
-    settings = owner.settings_in(str(own.get("namespace") or "default"))
-    try:
-        chosen = plan(pod, settings)
-        injected = inject({**pod, "metadata": {"name": name, **(pod.get("metadata") or {})}}, settings)
-    except (AttributeError, TypeError) as error:
-        raise ValueError(f"{about} describes no pod that Kubernetes would take ({error})") from error
+    name = own.get("name") or own.get("generateName") or ""
+    settings = owner.settings_in(own.get("namespace") or "default")
+    chosen = plan(pod, settings)
+    injected = inject({**pod, "metadata": {"name": name, **(pod.get("metadata") or {})}}, settings)
     owner.notes.extend(f"{about}: {warning}" for warning in chosen.warnings)
     if chosen.skipped:
         owner.notes.append(f"{about} is left alone: {chosen.skipped}")
