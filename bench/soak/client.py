@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,29 +51,40 @@ def kinds() -> list[Kind]:
         Kind("http10", (), http, 6),
         Kind("grpc", (), ("sidecar",), 4),
         Kind("websocket", (), ("sidecar",), 1),
+        Kind("aiohttp websocket", (), ("sidecar",), 1),
     ]
     program = str(_CLIENTS / "client.py")
-    found = [_with(one, (sys.executable, program, one.name, str(one.concurrency))) for one in python]
+    found = [replace(one, command=(sys.executable, program, one.name, str(one.concurrency))) for one in python]
     if node := shutil.which("node"):
-        script = str(_CLIENTS / "client.mjs")
-        found.append(Kind("node http", (node, script, "http", "8"), http, 12))
+        _run("npm", "ci", "--no-audit", "--no-fund", "--prefix", str(_CLIENTS / "node"))
+        script = str(_CLIENTS / "node/client.mjs")
+        found.append(Kind("node http", (node, script, "http", "8"), http, 10))
         found.append(Kind("node fetch", (node, script, "fetch", "8"), ("edge", "link"), 6))
+        found.append(Kind("node undici", (node, script, "undici", "8"), ("sidecar", "edge"), 4))
+        found.append(Kind("node got", (node, script, "got", "8"), everywhere, 4))
     if shutil.which("go"):
-        found.append(Kind("go", (_built(), "16"), everywhere, 44, 16))
+        _run(str(_ROOT / "setup/go.sh"), str(_CLIENTS / "go"))
+        go = str(_CLIENTS / "go/dist/service")
+        found.append(Kind("go", (go, "http", "16"), everywhere, 30, 16))
+        found.append(Kind("grpc-go", (go, "grpc", "8"), ("sidecar",), 4))
+    if shutil.which("mvn"):
+        jars = _run(str(_ROOT / "tests/propagation/brokers/jars.sh"), str(_CLIENTS / "java"))
+        java = ("java", "-Xmx256m", "-cp", f"{jars}/*", str(_CLIENTS / "java/Client.java"))
+        found.append(Kind("java HttpClient 5", (*java, "apache", "8"), http, 6))
+        found.append(Kind("java WebClient", (*java, "webclient", "8"), http, 6))
     return found
 
 
-def _with(kind: Kind, command: Sequence[str]) -> Kind:
-    return Kind(kind.name, command, kind.sends, kind.weight, kind.concurrency)
+def _run(*command: str) -> str:
+    """Build something; return what the command prints.
 
-
-def _built() -> str:
-    done = subprocess.run(
-        [_ROOT / "setup/go.sh", str(_CLIENTS / "go")], capture_output=True, text=True, check=False, timeout=600
-    )
+    Raises:
+        RuntimeError: It failed.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode:
-        raise RuntimeError(done.stderr.strip())
-    return str(_CLIENTS / "go/dist/service")
+        raise RuntimeError(f"{command[0]}: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 class Client:

@@ -34,6 +34,8 @@ from bench.soak.requests import (
 _SEED: Final = 14
 _TRIES: Final = 600
 _PAUSE_SECONDS: Final = 0.1
+_ONLY_STABLE: Final = {"grpc", "grpc-go", "websocket", "aiohttp websocket"}
+"""Clients of greeter and chat, which have no other deployment than STABLE."""
 _CHANGE_SECONDS: Final = 0.2
 _RESTART_SECONDS: Final = 10.0
 """Between the end of one restart and the beginning of the next."""
@@ -119,8 +121,7 @@ async def _load(run: _Run, client: Client, requests: int, number: int) -> None:
     async def work() -> None:
         for _ in left:
             request = random_request(random, client.kind.sends)
-            if client.kind.name in {"grpc", "websocket"} and request.missing in CHURNING:
-                # Of their services only STABLE is there.
+            if client.kind.name in _ONLY_STABLE and request.missing in CHURNING:
                 request = Request(False, request.url, request.headers, (), request.missing)
             run.outcome.take(client.kind.name, await _verdict(run, client, request, random))
 

@@ -1,4 +1,4 @@
-// One client in Go, as client.py: `client CONCURRENCY`, with net/http, without cookies.
+// One client in Go, as client.py: `client http|grpc CONCURRENCY`, with net/http, without cookies, or with grpc-go.
 package main
 
 import (
@@ -75,7 +75,8 @@ func send(one request) answer {
 }
 
 func main() {
-	concurrency, err := strconv.Atoi(os.Args[1])
+	send := map[string]func(request) answer{"http": send, "grpc": call}[os.Args[1]]
+	concurrency, err := strconv.Atoi(os.Args[2])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)

@@ -1,6 +1,8 @@
-// One client in Node.js, as client.py: `node client.mjs http|fetch CONCURRENCY`. Neither keeps cookies.
+// One client in Node.js, as client.py: `node client.mjs http|fetch|undici|got CONCURRENCY`. None keeps cookies.
 import http from "node:http";
 import readline from "node:readline";
+import got from "got";
+import { Agent, ProxyAgent, request as undici } from "undici";
 
 const [library, concurrency] = [process.argv[2], Number(process.argv[3])];
 const agent = new http.Agent({ keepAlive: true });
@@ -27,7 +29,32 @@ async function byFetch(request) {
   return { status: answer.status, body: await answer.text() };
 }
 
-const send = { http: byHttp, fetch: byFetch }[library];
+const direct = new Agent();
+const proxies = new Map();
+
+function proxied(port) {
+  if (!proxies.has(port)) proxies.set(port, new ProxyAgent(`http://127.0.0.1:${port}`));
+  return proxies.get(port);
+}
+
+// A ProxyAgent opens a tunnel (CONNECT) to each host.
+async function byUndici(request) {
+  const url = request.proxied ? request.url : `http://127.0.0.1:${request.port}${request.url}`;
+  const dispatcher = request.proxied ? proxied(request.port) : direct;
+  const answer = await undici(url, { dispatcher, headers: request.headers });
+  return { status: answer.statusCode, body: await answer.body.text() };
+}
+
+async function byGot(request) {
+  const headers = { ...request.headers };
+  if (request.proxied) headers.host = new URL(request.url).host;
+  const path = request.proxied ? "/" : request.url;
+  const options = { headers, agent: { http: agent }, throwHttpErrors: false, retry: { limit: 0 } };
+  const answer = await got(`http://127.0.0.1:${request.port}${path}`, { ...options, timeout: { request: 30_000 } });
+  return { status: answer.statusCode, body: answer.body };
+}
+
+const send = { http: byHttp, fetch: byFetch, undici: byUndici, got: byGot }[library];
 const waiting = [];
 const idle = [];
 let ended = false;
