@@ -64,7 +64,7 @@ async def measure(options: Options) -> list[Row]:
         deployments = [(draw.choice(services), f"pr-{number}") for number in range(_DEPLOYMENTS)]
         for service, name in deployments:
             await server.add(service, name, mesh.offloaded)
-        calls = json.dumps(_calls(services, deployments, draw))
+        calls = json.dumps({"items": _calls(services, deployments, draw), "next": None})
         browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         seen = [await _visit(browser, server, calls) for _ in range(options.times(_LOADS, 2))]
         await browser.close()

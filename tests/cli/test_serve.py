@@ -56,7 +56,7 @@ def test_what_was_answered_survives_kill_9(mesh_file):
         server.command.end(signal.SIGKILL)
     assert (mesh_file.parent / "mesh.state.db").exists()
     with serving(mesh_file) as server:
-        listed = httpx.get(f"{server.url}/v1/deployments", trust_env=False).json()
+        listed = httpx.get(f"{server.url}/v1/deployments", trust_env=False).json()["items"]
     assert [one["name"] for one in listed] == ["filed", "pr-42"]
 
 
@@ -173,7 +173,7 @@ def test_a_signal_breaks_off_no_request(mesh_file):
             assert server.command.process.wait(10) == 0
         assert "Traceback" not in server.command.text()
     with serving(mesh_file) as server:
-        listed = httpx.get(f"{server.url}/v1/deployments", trust_env=False).json()
+        listed = httpx.get(f"{server.url}/v1/deployments", trust_env=False).json()["items"]
     assert [one["name"] for one in listed] == ["filed", "pr-42"]
 
 

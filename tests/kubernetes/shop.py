@@ -110,7 +110,7 @@ class Shop:
 
     def endpoints(self, name: str) -> list[str] | None:
         """Return where the server has a deployment of users; None if it has none."""
-        found = self.get("/v1/deployments")
+        found = self.get("/v1/deployments")["items"]
         return next((one["endpoints"] for one in found if one["name"] == name), None)
 
     def until(self, holds: Callable[[], Any]) -> Any:

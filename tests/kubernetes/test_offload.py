@@ -114,7 +114,7 @@ def odd_services(shop: Shop) -> None:
         _service("headless", clusterIP="None", selector={"app": "nobody"}),
         _service("elsewhere", type="ExternalName", externalName="example.test"),
     )
-    shop.until(lambda: {"headless", "manual"} <= {one["name"] for one in shop.get("/v1/services")})
+    shop.until(lambda: {"headless", "manual"} <= {one["name"] for one in shop.get("/v1/services")["items"]})
     shop.until(lambda: "an ExternalName" in shop.detour("status").stdout)
 
 

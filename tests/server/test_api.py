@@ -20,7 +20,7 @@ async def test_a_registered_deployment_is_listed(http):
     """With its endpoints, its owner, where it comes from, and a day to live by default."""
     made = await http.post("/v1/deployments", json=PR_42)
     assert made.status_code == 201
-    listed = (await http.get("/v1/deployments")).json()
+    listed = (await http.get("/v1/deployments")).json()["items"]
     assert listed[1] == made.json()
     left = datetime.fromisoformat(listed[1].pop("expires")) - datetime.now(UTC)
     assert timedelta(hours=23) < left <= timedelta(hours=24)
@@ -43,20 +43,21 @@ async def test_a_registered_deployment_is_listed(http):
 async def test_lists_a_page_at_a_time(http, path, names):
     """Whole, or as many as are asked for, with the way to the next page."""
     await http.post("/v1/deployments", json=PR_42)
-    whole = await http.get(f"/v1/{path}")
-    assert ([one["name"] for one in whole.json()], "next" in whole.links) == (names, False)
-    found, following = [], f"/v1/{path}?limit=1"
-    while following:
-        page = await http.get(following)
-        found += page.json()
-        following = page.links.get("next", {}).get("url")
-    assert found == whole.json()
+    whole = (await http.get(f"/v1/{path}")).json()
+    assert ([one["name"] for one in whole["items"]], whole["next"]) == (names, None)
+    found, cursor = [], ""
+    while cursor is not None:
+        page = (await http.get(f"/v1/{path}", params={"limit": 1, "cursor": cursor})).json()
+        assert len(page["items"]) == 1
+        found += page["items"]
+        cursor = page["next"]
+    assert found == whole["items"]
 
 
 async def test_services_are_listed_with_their_deployments(http):
     """By name, those of the mesh file and those registered at run time."""
     await http.post("/v1/deployments", json=PR_42)
-    assert (await http.get("/v1/services")).json() == [
+    assert (await http.get("/v1/services")).json()["items"] == [
         {"name": "payments", "protocol": "http2", "endpoints": ["127.0.0.1:9003"], "deployments": []},
         {"name": "users", "protocol": "http1", "endpoints": ["127.0.0.1:9001"], "deployments": ["filed", "pr-42"]},
     ]
@@ -66,7 +67,7 @@ async def test_a_removed_deployment_is_gone(http):
     """And removing it again says that nobody has registered it, and where to look."""
     await http.post("/v1/deployments", json=PR_42)
     assert (await http.delete("/v1/deployments/users/pr-42")).status_code == 204
-    assert [one["name"] for one in (await http.get("/v1/deployments")).json()] == ["filed"]
+    assert [one["name"] for one in (await http.get("/v1/deployments")).json()["items"]] == ["filed"]
     again = await http.delete("/v1/deployments/users/pr-42")
     assert again.status_code == 404
     assert again.json()["detail"].startswith("there is no users@pr-42; GET /v1/deployments")
@@ -76,7 +77,7 @@ async def test_an_owner_may_renew(http):
     """The endpoints and the time to live are those of the last registration."""
     await http.post("/v1/deployments", json=PR_42)
     await http.post("/v1/deployments", json={**PR_42, "endpoints": [], "ttl": "30m"})
-    renewed = (await http.get("/v1/deployments")).json()[1]
+    renewed = (await http.get("/v1/deployments")).json()["items"][1]
     assert renewed["endpoints"] == []
     assert datetime.fromisoformat(renewed["expires"]) < datetime.now(UTC) + timedelta(minutes=30)
 
@@ -134,7 +135,7 @@ async def test_somebody_elses_name_is_refused(http):
     answer = await http.post("/v1/deployments", json={**PR_42, "owner": "bob", "endpoints": []})
     assert (answer.status_code, answer.json()["title"]) == (409, "Conflict")
     assert answer.json()["detail"] == "users@pr-42 belongs to ana: choose another name"
-    assert (await http.get("/v1/deployments")).json()[1]["endpoints"] == PR_42["endpoints"]
+    assert (await http.get("/v1/deployments")).json()["items"][1]["endpoints"] == PR_42["endpoints"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ async def test_a_broken_registry_is_told(http, state):
     assert answer.status_code == 500
     assert str(state) in answer.json()["detail"]
     assert "no such table" in answer.json()["detail"]
-    assert len((await http.get("/v1/deployments")).json()) == 1
+    assert len((await http.get("/v1/deployments")).json()["items"]) == 1
 
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyError])

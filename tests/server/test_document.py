@@ -1,8 +1,11 @@
-"""The OpenAPI document: requests that it allows and forbids, sent to a real server by schemathesis."""
+"""The OpenAPI document: requests that it allows and forbids, sent to a real server by schemathesis; its names."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,81 @@ def test_the_api_is_as_documented(tmp_path, examples):
             command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=500
         )
     assert done.returncode == 0, done.stdout[:10_000]
+
+
+def operations(described: dict) -> Iterator[tuple[str, dict]]:
+    """Yield the operations of a document, each with its path."""
+    for path, found in described["paths"].items():
+        for operation in found.values():
+            yield path, operation
+
+
+async def test_names_for_generators(app):
+    """Every operation has an id, a tag, and a description of its own and of each parameter."""
+    described = app.openapi()
+    ids = [operation["operationId"] for _, operation in operations(described)]
+    assert len(set(ids)) == len(ids) > 30
+    assert {one for one in ids if not re.fullmatch("[a-z]+([A-Z][a-z]+)*", one)} == set()
+    assert {"listServices", "registerDeployment", "saveScenario", "streamEvents", "getIdentity"} <= set(ids)
+    tags = {one["name"] for one in described["tags"]}
+    for path, operation in operations(described):
+        assert len(operation["tags"]) == 1, path
+        assert set(operation["tags"]) <= tags, path
+        assert operation["description"], path
+        for parameter in operation.get("parameters", ()):
+            assert parameter.get("description"), (path, parameter["name"])
+
+
+async def test_schemas_for_generators(app):
+    """Every schema stands there once, under its own name, and every answer refers to it."""
+    described = app.openapi()
+    schemas = described["components"]["schemas"]
+    assert {name for name, schema in schemas.items() if schema.get("title") != name} == set()
+    assert {"Problem", "ScenarioState", "ProgressState", "Role", "SignInMethod", "SwitchState"} <= set(schemas)
+    assert {name for name in schemas if "__" in name or "HTTPValidation" in name} == set()
+    for path, operation in operations(described):
+        for code, response in operation["responses"].items():
+            content = response.get("content", {})
+            if code >= "400":
+                assert content == {
+                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                }, path
+            elif "application/json" in content:
+                assert content["application/json"]["schema"].keys() == {"$ref"}, path
+
+
+async def test_lists_have_room_for_more(app):
+    """A list is an object with its items and the next cursor, never an array."""
+    described = app.openapi()
+    lists = [one for _, one in operations(described) if one["operationId"].startswith("list")]
+    assert len(lists) == 7
+    for operation in lists:
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        listed = described["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        assert listed["properties"].keys() == {"items", "next"}
+        cursors = [one["schema"]["type"] for one in operation.get("parameters", ()) if one["name"] == "cursor"]
+        assert set(cursors) <= {"string"}
+
+
+async def test_mappings_are_not_empty_for_generators(app):
+    """Generators skip patterns of keys, so every mapping says as well what its values are."""
+    described = app.openapi()
+
+    def mappings(found: object) -> Iterator[dict]:
+        if isinstance(found, dict):
+            if "patternProperties" in found:
+                yield found
+            found = list(found.values())
+        if isinstance(found, list):
+            for one in found:
+                yield from mappings(one)
+
+    found = list(mappings(described))
+    assert len(found) == 5
+    assert [one for one in found if one["additionalProperties"] != {"type": "string"}] == []
+
+
+async def test_the_document_is_printable_ascii(app):
+    """YAML readers refuse control characters (YAML 1.2, section 5.1)."""
+    texts = json.dumps(app.openapi(), ensure_ascii=False)
+    assert re.findall(r"[^ -~]", texts) == []

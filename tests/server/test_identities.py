@@ -111,7 +111,7 @@ async def test_what_an_admin_may(guarded):
         await http.put("/v1/scenarios/a", json=SCENARIO, headers=NEW)
     async with client(guarded, await token_for(guarded, "root", Role.ADMIN)) as http:
         assert (await http.delete("/v1/scenarios/a", headers={"If-Match": '"1"'})).status_code == 204
-        log = (await http.get("/v1/changes")).json()
+        log = (await http.get("/v1/changes")).json()["items"]
         assert [(one["who"], one["action"], one["subject"]) for one in log[:2]] == [
             ("root", "removed", "a"),
             ("root", "created", log[1]["subject"]),
@@ -125,14 +125,14 @@ async def test_tokens_are_made_and_removed(guarded):
         assert (made["owner"], made["role"]) == ("ada", "developer")
         for more in ({"role": "admin"}, {"owner": "root"}):
             assert (await http.post("/v1/tokens", json={"name": "x", **more})).status_code == 403
-        assert made["id"] in {one["id"] for one in (await http.get("/v1/tokens")).json()}
+        assert made["id"] in {one["id"] for one in (await http.get("/v1/tokens")).json()["items"]}
     async with client(guarded, made["token"]) as http:
         assert (await http.get("/v1/me")).json()["name"] == "ada"
         assert (await http.delete(f"/v1/tokens/{made['id']}")).status_code == 204
         answer = await http.get("/v1/me")
         assert (answer.status_code, "that API token does not count" in answer.text) == (401, True)
     async with client(guarded, await token_for(guarded, "bo")) as http:
-        (own,) = (await http.get("/v1/tokens")).json()
+        (own,) = (await http.get("/v1/tokens")).json()["items"]
         assert own["owner"] == "bo"
         of_ada = next(one for one in guarded.state.identities.tokens.tokens.values() if one.owner == "ada")
         assert (await http.delete(f"/v1/tokens/{of_ada.id}")).status_code == 403

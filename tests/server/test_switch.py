@@ -27,7 +27,7 @@ async def test_an_admin_switches_overrides_off_and_on(plane, guarded):
         assert plane.mesh.settings.overrides_off.endswith(": incident 12")
         assert (await http.get("/v1/status")).json()["overrides"] == made
         assert "detour_overrides_off 1.0" in (await http.get("/metrics")).text
-        (change, *_) = (await http.get("/v1/changes")).json()
+        (change, *_) = (await http.get("/v1/changes")).json()["items"]
         shown = [change[key] for key in ("who", "action", "kind", "subject")]
         assert shown == ["anna", "switched off", "overrides", "incident 12"]
         await http.put("/v1/overrides", json={"state": "on"})

@@ -245,7 +245,7 @@ async def test_calls(running: Running) -> None:
             while not {one.kind for one in await listening.next(20)} & {"calls"}:
                 pass
     async with asyncio.timeout(20):
-        while len(found := (await running.http.get("/v1/calls")).json()) < 2:
+        while len(found := (await running.http.get("/v1/calls")).json()["items"]) < 2:
             await asyncio.sleep(0.01)
     assert all(one.pop("last").endswith("Z") for one in found)
     plain = {"caller_deployment": None, "requests": 1, "errors": 0}

@@ -36,7 +36,7 @@ from detour.mesh.model import (
 )
 from detour.mesh.naming import Naming
 from detour.mesh.override_tokens import PublicKey
-from detour.mesh.text import UNPRINTABLE, is_line, is_text
+from detour.mesh.text import UNPRINTABLE, is_line, is_scenario_name, is_text
 from detour.mesh.trusted_proxies import TrustedProxies
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "difference",
     "is_line",
     "is_name",
+    "is_scenario_name",
     "is_text",
     "merge",
     "merged_events",

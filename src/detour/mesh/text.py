@@ -6,6 +6,7 @@ from typing import Final
 UNPRINTABLE: Final = "\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff"
 """Characters that are never shown, or change how others are: controls, separators of lines, turns of direction."""
 
+_SCENARIO_NAME: Final = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _UNPRINTABLE = re.compile(f"[{UNPRINTABLE}\ud800-\udfff]")
 _LAYOUT: Final = str.maketrans("", "", "\n\r\t")
 
@@ -18,3 +19,8 @@ def is_line(text: str) -> bool:
 def is_text(text: str) -> bool:
     """Say whether text can be shown as it is, in any number of lines."""
     return is_line(text.translate(_LAYOUT))
+
+
+def is_scenario_name(text: str) -> bool:
+    """Say whether `text` can name a scenario: it is one label of a host name (RFC 1123, section 2.1)."""
+    return _SCENARIO_NAME.fullmatch(text) is not None

@@ -9,7 +9,6 @@ from detour.scenarios.model import (
     Scenario,
     ScenarioExistsError,
     State,
-    is_scenario_name,
 )
 from detour.scenarios.store import Filter, ScenarioStore
 
@@ -24,5 +23,4 @@ __all__ = [
     "ScenarioExistsError",
     "ScenarioStore",
     "State",
-    "is_scenario_name",
 ]

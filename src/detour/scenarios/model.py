@@ -4,7 +4,6 @@ A scenario's name is one label of a host name (RFC 1123, section 2.1; RFC 1035, 
 `checkout-redesign.preview.example.test` can be its preview URL. It never changes.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,8 +13,6 @@ from detour.overrides import Overrides, append_to_baggage
 
 OWNER_MAX = 100
 DESCRIPTION_MAX = 2000
-
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
 class NoScenarioError(LookupError):
@@ -52,11 +49,6 @@ class State(StrEnum):
 def _expect_length(what: str, text: str, most: int) -> None:
     if len(text) > most:
         raise ValueError(f"{what}: expected at most {most} characters, got {len(text)}")
-
-
-def is_scenario_name(text: str) -> bool:
-    """Say whether `text` can name a scenario."""
-    return _NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

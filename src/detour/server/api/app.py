@@ -3,13 +3,12 @@
 import time
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi_offline import FastAPIOffline
 
 from detour import __version__
-from detour.server.api.bodies import (
+from detour.contract import (
     ClusterOut,
     DepartureOut,
     EnvoyOut,
@@ -20,18 +19,21 @@ from detour.server.api.bodies import (
     RejectionOut,
     StatusOut,
 )
-from detour.server.api.callers import DOCS, OPEN, identify
+from detour.server.api.bodies import switch_out
+from detour.server.api.callers import DOCS, identify
 from detour.server.api.changes import add_changes
 from detour.server.api.checking import add_checking
 from detour.server.api.copies import add_copies
 from detour.server.api.deployments import add_deployments
+from detour.server.api.document import EVERYWHERE, describe
 from detour.server.api.identities import add_identities
 from detour.server.api.metrics import add_metrics
+from detour.server.api.operations import TAGS, Tag, operation_id
 from detour.server.api.override_tokens import add_override_tokens
 from detour.server.api.problems import add_problems, documented
 from detour.server.api.qr import add_qr
 from detour.server.api.scenarios import add_scenarios
-from detour.server.api.switch import add_switch, switch_out
+from detour.server.api.switch import add_switch
 from detour.server.api.traffic import add_traffic
 from detour.server.control_plane import ControlPlane
 from detour.server.identities import Identities
@@ -41,11 +43,7 @@ from detour.traffic.departures import Departure
 from detour.traffic.openings import Opening
 from detour.xds.server import Connection, Gone
 
-_EVERYWHERE = (HTTPStatus.FORBIDDEN, HTTPStatus.INTERNAL_SERVER_ERROR)
-"""What any operation may answer."""
 _GONE_FOR = timedelta(hours=1)
-_IDENTIFIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE)
-"""What one may answer that must know who asks."""
 
 
 def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
@@ -62,7 +60,9 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
         static_url=f"{DOCS}/files",
         title="Detour",
         version=__version__,
-        responses=documented(*_EVERYWHERE),
+        openapi_tags=TAGS,
+        generate_unique_id_function=operation_id,
+        responses=documented(*EVERYWHERE),
         dependencies=[Depends(identify)],
     )
     app.state.identities = identities or Identities()
@@ -80,55 +80,27 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
     add_switch(app, plane)
     add_metrics(app, plane)
     add_page(app, app.state.identities)
-    _describe(app)
+    describe(app)
     return app
 
 
-def _describe(app: FastAPI) -> None:
-    """Correct what FastAPI says of parameters: one that may be left out is not null if it is there."""
-    document = app.openapi()
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            _describe_access(operation, is_open=path in OPEN)
-            if "application/json" in operation["responses"].get("422", {}).get("content", ()):
-                # FastAPI's own, of an operation whose only parameter is a header that takes anything.
-                del operation["responses"]["422"]
-            for parameter in operation.get("parameters", ()):
-                match parameter["schema"].get("anyOf"):
-                    case [kind, {"type": "null"}]:
-                        parameter["schema"].pop("anyOf")
-                        parameter["schema"].update(kind)
-
-
-def _describe_access(operation: dict[str, Any], *, is_open: bool) -> None:
-    """Say who may call an operation: where it is not open, those who bring a token, and some who need none."""
-    if is_open:
-        operation.pop("security", None)
-        operation["responses"].pop(str(HTTPStatus.FORBIDDEN.value), None)
-        return
-    # Some need not bring one (OpenAPI 3.1, section 4.8.30).
-    operation["security"].append({})
-    for code, answer in documented(*_IDENTIFIED).items():
-        operation["responses"].setdefault(str(code), answer)
-
-
 def _add_health(app: FastAPI, plane: ControlPlane) -> None:
-    @app.get("/healthz")
-    async def healthz() -> HealthOut:
-        """Say that the server runs."""
+    @app.get("/healthz", tags=[Tag.SERVER])
+    async def get_health() -> HealthOut:
+        """Answer that the server runs."""
         return HealthOut()
 
-    @app.get("/readyz", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
-    async def readyz() -> HealthOut:
-        """Say that Envoys are served: the whole mesh has been read."""
+    @app.get("/readyz", tags=[Tag.SERVER], responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+    async def get_readiness() -> HealthOut:
+        """Answer whether the server serves Envoys: it does once it has read the whole mesh."""
         if not plane.is_ready:
             waiting = "; ".join(plane.failures) or "the mesh is being read"
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, f"Envoys are not served yet: {waiting}")
         return HealthOut()
 
-    @app.get("/v1/status")
-    async def status() -> StatusOut:
-        """Say what is connected, what each Envoy has acknowledged, and what it refused."""
+    @app.get("/v1/status", tags=[Tag.SERVER])
+    async def get_status() -> StatusOut:
+        """Return the state of the server, and what each connected Envoy acknowledged and rejected."""
         return _status(plane)
 
 
@@ -140,7 +112,7 @@ def _status(plane: ControlPlane) -> StatusOut:
         services=len(plane.mesh.services),
         deployments=len(plane.mesh.deployments),
         failures=plane.failures,
-        overrides=switch_out(plane),
+        overrides=switch_out(plane.switch.state),
         gone=[GoneOut.model_validate(one, from_attributes=True) for one in _gone(plane)],
         openings=[_opening(one) for one in plane.reports.openings.recent(time.time())],
         envoys=[_envoy(one) for one in sorted(plane.ads.connections, key=lambda one: one.node)],

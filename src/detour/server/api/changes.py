@@ -3,20 +3,21 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import StreamingResponse
 
 from detour.access import ForbiddenError, UnknownCallerError
 from detour.access.issuer import IssuerError
-from detour.server.api.bodies import ChangeOut
+from detour.contract import ChangeListOut, ChangeOut
 from detour.server.api.callers import identify
-from detour.server.api.pages import LINK, PAGE, Limit, Number, page
+from detour.server.api.operations import Tag
+from detour.server.api.pages import PAGE, Limit, Number, before, page
 from detour.server.api.problems import NO_DATABASE, documented, expect_kept
 from detour.server.control_plane import ControlPlane
 from detour.server.events import Event, Events
@@ -35,7 +36,7 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 Seconds = Annotated[
-    int | None, Query(ge=0, le=86_400, description="end the stream after so long; by default it never ends")
+    int | None, Query(ge=0, le=86_400, description="end the stream after this time; by default it never ends")
 ]
 Kinds = Annotated[list[str] | None, Query(alias="kind", description="only these kinds of events", max_length=10)]
 
@@ -43,26 +44,30 @@ Kinds = Annotated[list[str] | None, Query(alias="kind", description="only these 
 def add_changes(app: FastAPI, plane: ControlPlane) -> None:
     """Add them to an API."""
 
-    @app.get("/v1/changes", responses={200: LINK, **documented(NO_DATABASE, HTTPStatus.UNPROCESSABLE_ENTITY)})
-    async def changes(
-        request: Request, response: Response, place: Number = None, limit: Limit = PAGE
-    ) -> Sequence[ChangeOut]:
+    @app.get(
+        "/v1/changes",
+        tags=[Tag.CHANGES],
+        responses=documented(NO_DATABASE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    )
+    async def list_changes(cursor: Number = None, limit: Limit = PAGE) -> ChangeListOut:
         """List who changed what, newest first."""
-        found = await expect_kept(plane.book).records.changes(place, limit + 1)
-        shown = page(request, response, found, limit, lambda one: one.revision)
-        return [ChangeOut.model_validate(one, from_attributes=True) for one in shown]
+        found = await expect_kept(plane.book).records.changes(before(cursor), limit + 1)
+        shown, following = page(found, limit, lambda one: one.revision)
+        items = [ChangeOut.model_validate(one, from_attributes=True) for one in shown]
+        return ChangeListOut(items=items, next=following)
 
     @app.get(
         "/v1/events",
+        tags=[Tag.CHANGES],
         response_class=StreamingResponse,
         responses={**_STREAM, **documented(HTTPStatus.UNPROCESSABLE_ENTITY)},
     )
-    async def events(request: Request, kind: Kinds = None, seconds: Seconds = None) -> StreamingResponse:
-        """Tell when something changes, until the client goes (HTML, section 9.2, "Server-sent events").
+    async def stream_events(request: Request, kind: Kinds = None, seconds: Seconds = None) -> StreamingResponse:
+        """Stream an event for every change (HTML, section 9.2, "Server-sent events").
 
-        Kinds are `scenario`, `deployment`, `token`, `key`, `overrides`, `mesh`, `envoys` and, once a second at
-        most, `calls`. An event says that something changed, not what it is: fetch that anew. A client that
-        connects again fetches everything. The stream ends when the token that it was opened with stops counting.
+        Kinds are `scenario`, `deployment`, `token`, `key`, `overrides`, `mesh`, `envoys` and, at most once a
+        second, `calls`. An event names what changed and does not contain it: fetch that again. A client that
+        reconnects fetches everything again. The stream ends when the token that opened it is no longer valid.
         """
         stream = _stream(plane.events, frozenset(kind) if kind else None, seconds, partial(_is_welcome, request))
         return StreamingResponse(stream, headers=_HEADERS)

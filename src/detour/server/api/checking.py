@@ -4,47 +4,17 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import FastAPI, HTTPException, Query
-from pydantic import BaseModel, Field
 
+from detour.contract import CheckIn, CheckOut, MistakeOut, collected
 from detour.mesh import checking
 from detour.overrides import Overrides
-from detour.server.api import patterns
-from detour.server.api.bodies import collected
+from detour.server.api.operations import Tag
 from detour.server.api.problems import documented
 from detour.server.control_plane import ControlPlane
 
 Force = Annotated[
-    bool, Query(description="also overrides whose service or deployment the mesh does not have at the moment")
+    bool, Query(description="also accept overrides for services and deployments that the mesh does not have yet")
 ]
-
-
-class CheckIn(BaseModel, extra="forbid"):
-    """Overrides that somebody is about to use."""
-
-    overrides: Annotated[
-        dict[str, str],
-        Field(
-            description="key and value of each, as in a scenario",
-            examples=[{"route.users": "pr-42"}],
-            max_length=64,
-            json_schema_extra=patterns.OVERRIDES,
-        ),
-    ]
-
-
-class MistakeOut(BaseModel):
-    """An override that cannot take effect in the mesh as it is."""
-
-    key: str
-    value: str
-    detail: Annotated[str, Field(description="what is wrong, for people")]
-    suggestion: Annotated[str, Field(description="the nearest override that could, as the command line takes it")]
-
-
-class CheckOut(BaseModel):
-    """What is wrong with overrides; nothing if the list is empty."""
-
-    mistakes: list[MistakeOut]
 
 
 def add_checking(app: FastAPI, plane: ControlPlane) -> None:
@@ -52,10 +22,11 @@ def add_checking(app: FastAPI, plane: ControlPlane) -> None:
 
     @app.post(
         "/v1/overrides/check",
+        tags=[Tag.OVERRIDES],
         responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY),
     )
-    async def check(body: CheckIn) -> CheckOut:
-        """Say which overrides name a service or a deployment that the mesh does not have, and what is nearest."""
+    async def check_overrides(body: CheckIn) -> CheckOut:
+        """Return the overrides that name an unknown service or deployment, each with the nearest known one."""
         try:
             overrides = collected(body.overrides)
         except ValueError as error:

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import FastAPI, HTTPException, Query, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from detour.contract import CopyIn, DeploymentDetailOut, DeploymentOut, ProgressOut, ProgressState, UndoneOut
 from detour.mesh import OffloadedDeployment
-from detour.server.api.bodies import CopyIn, DeploymentDetailOut, DeploymentOut, ProgressOut, UndoneOut
+from detour.server.api.bodies import deployment_out, wanted_of
 from detour.server.api.callers import Caller
-from detour.server.api.deployments import CLUSTERS, deployment_out, nobody
+from detour.server.api.deployments import CLUSTERS, nobody
+from detour.server.api.operations import DeploymentName, ServiceName, Tag
 from detour.server.api.problems import documented
 from detour.server.control_plane import ControlPlane, Copies
 
@@ -21,7 +22,8 @@ _NO_CLUSTER: Final = (
     "this server has no Kubernetes cluster: start instances yourself, and register them with offload add"
 )
 
-Tail = Annotated[int, Query(ge=0, le=100_000, description="how many lines that are there already")]
+Tail = Annotated[int, Query(ge=0, le=100_000, description="how many of the lines that are there already")]
+Follow = Annotated[bool, Query(description="keep sending lines as they are written")]
 
 
 def add_copies(app: FastAPI, plane: ControlPlane) -> None:
@@ -34,49 +36,56 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
 
     @app.post(
         "/v1/copies",
+        tags=[Tag.DEPLOYMENTS],
         status_code=HTTPStatus.ACCEPTED,
         responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
     )
-    async def create(body: CopyIn, caller: Caller) -> DeploymentOut:
-        """Make a copy of a service's live baseline with another image, or roll one's own.
+    async def create_copy(body: CopyIn, caller: Caller) -> DeploymentOut:
+        """Copy a service's live baseline with another image, or roll an existing copy of one's own.
 
-        It is there at once, and serves once it is Ready: `GET /v1/deployments/{service}/{name}` tells.
+        The copy serves requests once it is Ready: `GET /v1/deployments/{service}/{name}` shows its progress.
         """
-        wanted = replace(body.wanted(), owner=caller.speaking_for(body.owner) or "")
+        wanted = wanted_of(body, caller.speaking_for(body.owner) or "")
         await plane.create(copies(), wanted, caller.name)
         made = OffloadedDeployment(body.service, body.name, owner=wanted.owner, expires=wanted.expires)
-        return deployment_out(plane, plane.mesh.deployment(*made.key) or made)
+        made = plane.mesh.deployment(*made.key) or made
+        return deployment_out(made, plane.source_of(made))
 
     @app.get(
         "/v1/deployments/{service}/{name}",
+        tags=[Tag.DEPLOYMENTS],
         response_model=DeploymentDetailOut,
         responses=documented(HTTPStatus.NOT_FOUND, *CLUSTERS),
     )
-    async def show(service: str, name: str) -> DeploymentDetailOut | Response:
-        """Say how an offloaded deployment is."""
+    async def get_deployment(service: ServiceName, name: DeploymentName) -> DeploymentDetailOut | Response:
+        """Return an offloaded deployment, and the progress of its copy."""
         found = plane.mesh.deployment(service, name)
         if found is None:
             return nobody(service, name)
         progress = await _progress(plane.copies, service, name) if plane.copies else None
-        return DeploymentDetailOut(**deployment_out(plane, found).model_dump(), progress=progress)
+        return DeploymentDetailOut(**deployment_out(found, plane.source_of(found)).model_dump(), progress=progress)
 
     @app.post(
         "/v1/deployments/{service}/{name}/undo",
+        tags=[Tag.DEPLOYMENTS],
         responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
     )
-    async def undo(service: str, name: str, caller: Caller) -> UndoneOut:
-        """Take back a change that came to nothing: the copy that worked before is back, or else there is none."""
+    async def undo_copy(service: ServiceName, name: DeploymentName, caller: Caller) -> UndoneOut:
+        """Take back the last change of a copy: restore the copy that worked before it, or remove the copy."""
         if found := plane.mesh.deployment(service, name):
             caller.expect_owner(f"{service}@{name}", found.owner)
         return UndoneOut(what=await plane.undo(copies(), service, name, caller.name))
 
     @app.get(
         "/v1/deployments/{service}/{name}/log",
+        tags=[Tag.DEPLOYMENTS],
         response_class=PlainTextResponse,
         responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
     )
-    async def log(service: str, name: str, tail: Tail = 100, *, follow: bool = False) -> Response:
-        """Give what the newest pod of a copy has written."""
+    async def get_deployment_log(
+        service: ServiceName, name: DeploymentName, tail: Tail = 100, *, follow: Follow = False
+    ) -> Response:
+        """Return the log of the newest pod of a copy."""
         lines = copies().log(service, name, tail=tail, follow=follow)
         first = await anext(lines, "")  # what is refused is refused before the answer begins
         return StreamingResponse(_lines(first, lines, plane.events.closed), media_type="text/plain")
@@ -104,7 +113,7 @@ async def _progress(copies: Copies, service: str, name: str) -> ProgressOut | No
         return None
     log = await copies.log_of(service, *found.failing, _LOG_LINES) if found.failing else []
     return ProgressOut(
-        state=found.state,
+        state=ProgressState(found.state),
         ready=found.ready,
         wanted=found.wanted,
         step=found.step,

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detour import __version__
+from detour.server.api.operations import Tag
 from detour.server.control_plane import ControlPlane
 
 _NOWHERE: Final = "(none)"
@@ -37,11 +38,12 @@ def add_metrics(app: FastAPI, plane: ControlPlane) -> None:
 
     @app.get(
         "/metrics",
+        tags=[Tag.SERVER],
         response_class=Response,
         responses={HTTPStatus.OK.value: {"content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}}},
     )
-    async def metrics() -> Response:
-        """Give the server's metrics to Prometheus."""
+    async def get_metrics() -> Response:
+        """Return the server's metrics, in the format of Prometheus."""
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
 

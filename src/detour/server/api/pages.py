@@ -1,68 +1,66 @@
-"""Lists a page at a time: a cursor in the query, and the way to the next page in a `Link` header (RFC 8288)."""
+"""Lists a page at a time: the cursor that a client sends, and the cursor of the next page in the answer."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
-from fastapi import Query, Request, Response
+from fastapi import Query
+from pydantic import AfterValidator, WithJsonSchema
 
-from detour.server.api import patterns
+from detour.contract import patterns
 
 PAGE: Final = 100
 PAGE_MAX: Final = 1000
 
+_NUMBER_MAX: Final = 2**31 - 1
+
 Item = TypeVar("Item")
 
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="how many at most")]
-AnyLimit = Annotated[int | None, Query(ge=1, le=PAGE_MAX, description="how many at most; by default all")]
-"""For lists that were once given whole, and still are to those who do not ask for less."""
-_CURSOR: Final = "where the page begins, as the `Link` header of the last one says"
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="how many items at most")]
+AnyLimit = Annotated[int | None, Query(ge=1, le=PAGE_MAX, description="how many items at most; by default all")]
+"""For lists that are short enough to be sent whole."""
+_CURSOR: Final = "the `next` of the previous page; by default the list begins at its first item"
 
 Name = Annotated[str | None, Query(alias="cursor", pattern=patterns.SCENARIO, description=_CURSOR)]
-"""The place where a page begins, in a list by name; None at the beginning."""
+"""Where a page of scenarios begins; None at the beginning."""
 
 Place = Annotated[str | None, Query(alias="cursor", max_length=200, description=_CURSOR)]
-"""The same, in a list by other names than scenarios have."""
+"""The same in a list by other names."""
 
-Number = Annotated[int | None, Query(alias="cursor", ge=1, le=2**31 - 1, description=_CURSOR)]
-"""The same, in a list by number."""
 
-LINK: Final[dict[str, Any]] = {
-    "headers": {
-        "Link": {
-            "schema": {"type": "string"},
-            "description": 'the next page, as `<...>; rel="next"`, if there is one',
-        }
-    }
-}
-"""What a list's answer says beside its body, for FastAPI's `responses`."""
+def _number(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:11]) <= _NUMBER_MAX):
+        raise ValueError("expected the `next` of the previous page")
+    return text
+
+
+Number = Annotated[
+    Annotated[str, AfterValidator(_number), WithJsonSchema({"type": "string", "pattern": patterns.NUMBER})] | None,
+    Query(alias="cursor", description=_CURSOR),
+]
+"""The same in a list by number, from the highest one down."""
+
+
+def before(cursor: str | None) -> int | None:
+    """Return the number that a page of a list by number begins below."""
+    return int(cursor) if cursor else None
 
 
 def page_of_all(
-    request: Request,
-    response: Response,
-    every: Sequence[Item],
-    limit: int | None,
-    place: Callable[[Item], str],
-) -> Sequence[Item]:
-    """Return the page that a request asks for of a list that is there whole, in the order of its places."""
-    after = request.query_params.get("cursor", "")
-    found = [one for one in every if place(one) > after]
-    return page(request, response, found, limit, place) if limit else found
+    every: Sequence[Item], cursor: str | None, limit: int | None, place: Callable[[Item], str]
+) -> tuple[Sequence[Item], str | None]:
+    """Return a page of a list that is in memory, and the next cursor; items are in the order of their places."""
+    found = [one for one in every if place(one) > (cursor or "")]
+    return page(found, limit, place) if limit else (found, None)
 
 
 def page(
-    request: Request, response: Response, found: Sequence[Item], limit: int, place: Callable[[Item], str | int]
-) -> Sequence[Item]:
-    """Return as many as were asked for, and let the response lead to the next page.
+    found: Sequence[Item], limit: int, place: Callable[[Item], str | int]
+) -> tuple[Sequence[Item], str | None]:
+    """Return the items of a page, and the cursor of the next page if there is one.
 
     Args:
-        request: What asked.
-        response: What will answer.
-        found: One more than was asked for, if there are more.
-        limit: How many were asked for.
-        place: Gives the place of a list's item, behind which the next page begins.
+        found: One item more than `limit`, if there are more.
+        limit: How many items the page has at most.
+        place: Gives the cursor of an item, behind which the next page begins.
     """
-    if len(found) > limit:
-        following = request.url.include_query_params(cursor=place(found[limit - 1]))
-        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-    return found[:limit]
+    return found[:limit], str(place(found[limit - 1])) if len(found) > limit else None

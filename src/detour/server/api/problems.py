@@ -13,12 +13,12 @@ from typing import Any, Final, TypeVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from detour.access import ForbiddenError, NoTokenError, UnknownCallerError
 from detour.access.issuer import IssuerError
+from detour.contract import PROBLEM_MEDIA_TYPE, Problem
 from detour.mesh import ForbiddenEndpointError
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.ownership import OwnedByAnotherError
@@ -28,7 +28,6 @@ from detour.server.control_plane import DeploymentConflictError, UnknownServiceE
 NO_DATABASE: Final = HTTPStatus.NOT_IMPLEMENTED
 """What is answered to who asks for something that only a database keeps."""
 
-_MEDIA_TYPE = "application/problem+json"
 _NAME_SHOWN = 60
 _TOLD_MAX = 10
 """Of more mistakes in one request only so many are told."""
@@ -38,15 +37,6 @@ _CLUSTERS_OWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
 _log = logging.getLogger(__name__)
 
 Kept = TypeVar("Kept")
-
-
-class Problem(BaseModel):
-    """What went wrong (RFC 9457, section 3.1); `type` is `about:blank`, so `title` is the status in words."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
 
 
 def expect_kept(found: Kept | None) -> Kept:
@@ -61,8 +51,8 @@ def expect_kept(found: Kept | None) -> Kept:
 
 
 def documented(*codes: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Describe problems with these statuses, for FastAPI's `responses`."""
-    content = {_MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    """Describe problems with these statuses, for FastAPI's `responses`; the document has the schema once."""
+    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
     return {code.value: {"description": code.phrase, "content": content} for code in codes}
 
 
@@ -91,7 +81,7 @@ def add_problems(app: FastAPI) -> None:
 def problem(code: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return a response that tells a problem."""
     content = Problem(title=code.phrase, status=code.value, detail=detail).model_dump()
-    return JSONResponse(content, status_code=code, headers=headers, media_type=_MEDIA_TYPE)
+    return JSONResponse(content, status_code=code, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 
 
 async def _missing(_request: Request, error: Exception) -> JSONResponse:

@@ -2,22 +2,29 @@
 
 import io
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import segno
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, Header, HTTPException, Response
 
+from detour.server.api.operations import Tag
 from detour.server.api.problems import NO_DATABASE, documented
 from detour.server.api.scenarios import Name, expect_live
 from detour.server.control_plane import ControlPlane
 
-_MEDIA_TYPE: Final = "image/svg+xml"
+_IMAGE: Final = "image/svg+xml"
+_TEXT: Final = "text/plain"
 _QUIET_ZONE: Final = 4
 """Modules of white around it (ISO/IEC 18004, section 6.3.8)."""
 
-_IMAGE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "the QR code", "content": {_MEDIA_TYPE: {"schema": {"type": "string"}}}}
+_DRAWN: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "the QR code",
+        "content": {kind: {"schema": {"type": "string"}} for kind in (_IMAGE, _TEXT)},
+    }
 }
+
+_Accept = Annotated[str, Header(description="`text/plain` for a drawing in block characters, for terminals")]
 
 
 def add_qr(app: FastAPI, plane: ControlPlane) -> None:
@@ -25,9 +32,10 @@ def add_qr(app: FastAPI, plane: ControlPlane) -> None:
 
     @app.get(
         "/v1/scenarios/{name}/qr",
+        tags=[Tag.SCENARIOS],
         response_class=Response,
         responses={
-            **_IMAGE,
+            **_DRAWN,
             **documented(
                 NO_DATABASE,
                 HTTPStatus.NOT_FOUND,
@@ -37,8 +45,8 @@ def add_qr(app: FastAPI, plane: ControlPlane) -> None:
             ),
         },
     )
-    async def qr(name: Name) -> Response:
-        """Return the first of a scenario's links as a QR code, black on white."""
+    async def get_scenario_qr(name: Name, accept: _Accept = _IMAGE) -> Response:
+        """Return the first of a scenario's links as a QR code: a picture, black on white, or text for terminals."""
         links = plane.mesh.settings.links(expect_live(plane, name).name)
         if not links:
             raise HTTPException(
@@ -46,11 +54,20 @@ def add_qr(app: FastAPI, plane: ControlPlane) -> None:
                 f"scenario {name} has no link: say in the mesh file where people reach the edge, as in"
                 " edge: {url: https://staging.example.test}",
             )
-        return Response(_svg(links[0]), media_type=_MEDIA_TYPE)
+        code = segno.make(links[0], error="m", micro=False)
+        if _TEXT in accept and _IMAGE not in accept:
+            # Starlette adds a charset to text, which the document does not have.
+            return Response(_text(code), headers={"content-type": _TEXT, "vary": "accept"})
+        return Response(_svg(code), media_type=_IMAGE, headers={"vary": "accept"})
 
 
-def _svg(text: str) -> bytes:
+def _text(code: segno.QRCode) -> str:
+    drawn = io.StringIO()
+    code.terminal(out=drawn, compact=True, border=_QUIET_ZONE)
+    return drawn.getvalue()
+
+
+def _svg(code: segno.QRCode) -> bytes:
     drawn = io.BytesIO()
-    code = segno.make(text, error="m", micro=False)
     code.save(drawn, kind="svg", border=_QUIET_ZONE, dark="#000", light="#fff", omitsize=True)
     return drawn.getvalue()

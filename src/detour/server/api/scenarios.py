@@ -1,20 +1,21 @@
 """Scenarios: written with the version that was changed in `If-Match` (RFC 9110, section 13), never blindly."""
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import FastAPI, Header, HTTPException, Path, Query, Request, Response
+from fastapi import FastAPI, Header, HTTPException, Path, Query, Response
 
+from detour.contract import ResolvedOut, ScenarioIn, ScenarioListOut, ScenarioName, ScenarioOut, patterns
 from detour.overrides import append_to_baggage
 from detour.scenarios import Filter, NoScenarioError, Scenario, State
-from detour.server.api import pages, patterns
-from detour.server.api.bodies import ResolvedOut, ScenarioIn, ScenarioName, ScenarioOut
+from detour.server.api import pages
+from detour.server.api.bodies import draft_of, scenario_out
 from detour.server.api.callers import Caller
 from detour.server.api.checking import Force, expect_known
-from detour.server.api.pages import LINK, PAGE, Limit, Number, page
+from detour.server.api.operations import Tag
+from detour.server.api.pages import PAGE, Limit, Number, before, page
 from detour.server.api.problems import NO_DATABASE, documented, expect_kept
 from detour.server.book import ScenarioBook
 from detour.server.control_plane import ControlPlane
@@ -33,18 +34,22 @@ _WRITING: Final = (
 )
 
 Name = Annotated[ScenarioName, Path(description="the scenario's name: one label of a host name")]
-_Version = Annotated[int, Path(ge=1, le=999_999_999)]
+_Version = Annotated[int, Path(ge=1, le=999_999_999, description="the version's number: 1, 2, 3")]
 _IfMatch = Annotated[
     str | None,
     Header(
-        description='the version that was changed, as `"3"`',
+        description='the version that you read and want to change, as `"3"`',
         max_length=100,
         json_schema_extra={"pattern": patterns.TAG},
     ),
 ]
-_IfNoneMatch = Annotated[str | None, Header(description="`*` makes a scenario that is new", max_length=100)]
-_StateWanted = Annotated[Literal["live", "expired", "removed", "all"], Query(description="only those that are so")]
-_OwnerWanted = Annotated[str, Query(description="only this person's", max_length=100)]
+_IfNoneMatch = Annotated[
+    str | None, Header(description="`*` creates a scenario that must not exist yet", max_length=100)
+]
+_StateWanted = Annotated[
+    Literal["live", "expired", "removed", "all"], Query(description="only scenarios in this state")
+]
+_OwnerWanted = Annotated[str, Query(description="only scenarios of this owner", max_length=100)]
 
 
 def expect_live(plane: ControlPlane, name: str) -> Scenario:
@@ -71,51 +76,58 @@ def add_scenarios(app: FastAPI, plane: ControlPlane) -> None:
 
 
 def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
-    @app.get("/v1/scenarios", responses={200: LINK, **documented(NO_DATABASE, HTTPStatus.UNPROCESSABLE_ENTITY)})
-    async def scenarios(
-        request: Request,
-        response: Response,
+    @app.get(
+        "/v1/scenarios",
+        tags=[Tag.SCENARIOS],
+        responses=documented(NO_DATABASE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    )
+    async def list_scenarios(
         *,
-        place: pages.Name = None,
+        cursor: pages.Name = None,
         limit: Limit = PAGE,
         state: _StateWanted = "live",
         owner: _OwnerWanted = "",
-    ) -> Sequence[ScenarioOut]:
+    ) -> ScenarioListOut:
         """List scenarios, by name."""
         wanted = Filter(datetime.now(UTC), None if state == "all" else State(state), owner)
-        found = await expect_kept(plane.book).all(wanted, place or "", limit + 1)
-        shown = page(request, response, found, limit, lambda one: one.name)
-        return [_out(plane, one) for one in shown]
+        found = await expect_kept(plane.book).all(wanted, cursor or "", limit + 1)
+        shown, following = page(found, limit, lambda one: one.name)
+        return ScenarioListOut(items=[_out(plane, one) for one in shown], next=following)
 
     @app.get(
         "/v1/scenarios/{name}",
+        tags=[Tag.SCENARIOS],
         response_model=ScenarioOut,
         responses={200: _ETAG, 304: {"description": "Not Modified"}, **documented(*_NO_SCENARIO)},
     )
-    async def show(name: Name, response: Response, if_none_match: _IfNoneMatch = None) -> ScenarioOut | Response:
-        """Return a scenario as it is, also if it has expired or was removed: `state` tells."""
+    async def get_scenario(
+        name: Name, response: Response, if_none_match: _IfNoneMatch = None
+    ) -> ScenarioOut | Response:
+        """Return a scenario, also if it has expired or was removed: see `state`."""
         found = expect_kept(plane.book).get(name)
         response.headers["ETag"] = _tag(found)
         if _tag(found) in _ANY_TAG.findall(if_none_match or ""):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": _tag(found)})
         return _out(plane, found)
 
-    @app.get("/v1/scenarios/{name}/versions", responses={200: LINK, **documented(*_NO_SCENARIO)})
-    async def versions(
-        name: Name, request: Request, response: Response, place: Number = None, limit: Limit = PAGE
-    ) -> Sequence[ScenarioOut]:
+    @app.get("/v1/scenarios/{name}/versions", tags=[Tag.SCENARIOS], responses=documented(*_NO_SCENARIO))
+    async def list_scenario_versions(name: Name, cursor: Number = None, limit: Limit = PAGE) -> ScenarioListOut:
         """List the versions of a scenario, newest first."""
-        found = await expect_kept(plane.book).versions(name, place, limit + 1)
-        shown = page(request, response, found, limit, lambda one: one.version)
-        return [_out(plane, one) for one in shown]
+        found = await expect_kept(plane.book).versions(name, before(cursor), limit + 1)
+        shown, following = page(found, limit, lambda one: one.version)
+        return ScenarioListOut(items=[_out(plane, one) for one in shown], next=following)
 
-    @app.get("/v1/scenarios/{name}/versions/{version}", responses=documented(*_NO_SCENARIO))
-    async def version(name: Name, version: _Version) -> ScenarioOut:
+    @app.get("/v1/scenarios/{name}/versions/{version}", tags=[Tag.SCENARIOS], responses=documented(*_NO_SCENARIO))
+    async def get_scenario_version(name: Name, version: _Version) -> ScenarioOut:
         """Return a version of a scenario."""
         return _out(plane, await expect_kept(plane.book).version(name, version))
 
-    @app.get("/v1/scenarios/{name}/resolve", responses=documented(*_NO_SCENARIO, HTTPStatus.GONE))
-    async def resolve(name: Name) -> ResolvedOut:
+    @app.get(
+        "/v1/scenarios/{name}/resolve",
+        tags=[Tag.SCENARIOS],
+        responses=documented(*_NO_SCENARIO, HTTPStatus.GONE),
+    )
+    async def resolve_scenario(name: Name) -> ResolvedOut:
         """Return the header that puts a request into a scenario."""
         found = expect_live(plane, name)
         return ResolvedOut(name=name, version=found.version, value=append_to_baggage(None, found.overrides))
@@ -124,13 +136,14 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
 def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
     @app.put(
         "/v1/scenarios/{name}",
+        tags=[Tag.SCENARIOS],
         responses={
             200: _ETAG,
             201: {"model": ScenarioOut, "description": "Created", **_ETAG},
             **documented(*_WRITING, HTTPStatus.CONFLICT),
         },
     )
-    async def put(
+    async def save_scenario(
         name: Name,
         body: ScenarioIn,
         response: Response,
@@ -140,37 +153,38 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         if_none_match: _IfNoneMatch = None,
         force: Force = False,
     ) -> ScenarioOut:
-        """Make a scenario (`If-None-Match: *`), or the next version of one (`If-Match` with the last).
+        """Create a scenario (`If-None-Match: *`), or the next version of one (`If-Match` with the last version).
 
-        The owner is by default who asks, and otherwise stays who it was. New overrides have to name services and
-        deployments that the mesh has, unless it is forced.
+        The caller owns a new scenario by default; the owner of an existing one stays. New overrides must name
+        services and deployments of the mesh, unless `force` is set.
         """
         book = expect_kept(plane.book)
         is_new = (if_none_match or "").strip() == "*"
-        before = _last(book, name)
+        last = _last(book, name)
         # One whose name is taken is refused for that.
-        if not force and not (is_new and before and before.state(datetime.now(UTC)) is State.LIVE):
-            expect_known(plane, body.draft(owner="").overrides, before.overrides if before else None)
+        if not force and not (is_new and last and last.state(datetime.now(UTC)) is State.LIVE):
+            expect_known(plane, draft_of(body, "").overrides, last.overrides if last else None)
         if is_new:
-            made = await book.create(name, body.draft(owner=caller.name), caller.name)
+            made = await book.create(name, draft_of(body, caller.name), caller.name)
             response.status_code = HTTPStatus.CREATED
         else:
             version = _expected(if_match)
             owner = book.get(name).owner
             if body.owner not in {None, owner}:
                 caller.expect_owner(f"scenario {name}", owner)
-            made = await book.change(name, body.draft(owner=owner), caller.name, version)
+            made = await book.change(name, draft_of(body, owner), caller.name, version)
         response.headers["ETag"] = _tag(made)
         return _out(plane, made)
 
     @app.delete(
         "/v1/scenarios/{name}",
+        tags=[Tag.SCENARIOS],
         status_code=HTTPStatus.NO_CONTENT,
         response_class=Response,
         responses=documented(*_WRITING),
     )
-    async def remove(name: Name, caller: Caller, if_match: _IfMatch = None) -> Response:
-        """Remove a scenario; its versions stay readable."""
+    async def remove_scenario(name: Name, caller: Caller, if_match: _IfMatch = None) -> Response:
+        """Remove a scenario; its versions can still be read."""
         version = _expected(if_match)
         caller.expect_owner(f"scenario {name}", expect_kept(plane.book).get(name).owner)
         await expect_kept(plane.book).remove(name, caller.name, version)
@@ -185,7 +199,7 @@ def _last(book: ScenarioBook, name: str) -> Scenario | None:
 
 
 def _out(plane: ControlPlane, scenario: Scenario) -> ScenarioOut:
-    return ScenarioOut.of(scenario, datetime.now(UTC), plane.mesh.settings)
+    return scenario_out(scenario, plane.mesh.settings)
 
 
 def _tag(scenario: Scenario) -> str:

@@ -5,8 +5,10 @@ from http import HTTPStatus
 from fastapi import FastAPI
 
 from detour.access import Role
-from detour.server.api.bodies import SwitchIn, SwitchOut
+from detour.contract import SwitchIn, SwitchOut, SwitchState
+from detour.server.api.bodies import switch_out
 from detour.server.api.callers import Caller
+from detour.server.api.operations import Tag
 from detour.server.api.problems import documented
 from detour.server.control_plane import ControlPlane
 
@@ -14,23 +16,21 @@ from detour.server.control_plane import ControlPlane
 def add_switch(app: FastAPI, plane: ControlPlane) -> None:
     """Add it to an API."""
 
-    @app.get("/v1/overrides")
-    async def overrides() -> SwitchOut:
-        """Say whether overrides count."""
-        return switch_out(plane)
+    @app.get("/v1/overrides", tags=[Tag.OVERRIDES])
+    async def get_switch() -> SwitchOut:
+        """Return whether the mesh honours overrides."""
+        return switch_out(plane.switch.state)
 
-    @app.put("/v1/overrides", responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY))
-    async def switch(body: SwitchIn, caller: Caller) -> SwitchOut:
-        """Have every sidecar and edge ignore overrides and scenarios, or honour them again. It takes an admin.
+    @app.put(
+        "/v1/overrides",
+        tags=[Tag.OVERRIDES],
+        responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY),
+    )
+    async def set_switch(body: SwitchIn, caller: Caller) -> SwitchOut:
+        """Make every sidecar and edge ignore overrides and scenarios, or honour them again. Only admins may.
 
-        Responses to requests that carried any say `x-detour-overrides: ignored: ...` from then on.
+        While they are off, responses to requests with overrides say `x-detour-overrides: ignored: ...`.
         """
         caller.expect(Role.ADMIN)
-        await plane.switch_overrides(is_off=body.state == "off", reason=body.reason, by=caller.name)
-        return switch_out(plane)
-
-
-def switch_out(plane: ControlPlane) -> SwitchOut:
-    """Return how the switch stands."""
-    state = plane.switch.state
-    return SwitchOut(state="off" if state.is_off else "on", reason=state.reason, by=state.by, since=state.at)
+        await plane.switch_overrides(is_off=body.state is SwitchState.OFF, reason=body.reason, by=caller.name)
+        return switch_out(plane.switch.state)

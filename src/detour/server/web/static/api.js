@@ -72,18 +72,17 @@ export const read = async (path, options) => (await ask(path, options)).json();
 export async function readAll(path) {
   const found = [];
   for (let next = path; next; ) {
-    const response = await ask(next);
-    found.push(...(await response.json()));
-    next = following(path, response);
+    const page = await read(next);
+    found.push(...page.items);
+    next = following(path, page);
   }
   return found;
 }
 
 /** Return the path of a list's next page, or null. */
-export function following(path, response) {
-  const cursor = /[?&]cursor=([^&>]+)[^>]*>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
-  if (!cursor) return null;
-  return `${path}${path.includes("?") ? "&" : "?"}cursor=${cursor}`;
+export function following(path, page) {
+  if (page.next === null) return null;
+  return `${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(page.next)}`;
 }
 
 export const pathOf = (name) => `v1/scenarios/${encodeURIComponent(name)}`;

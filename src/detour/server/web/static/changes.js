@@ -1,6 +1,6 @@
 // The log: who changed what, and when.
 
-import { Problem, ask, following } from "./api.js";
+import { Problem, following, read } from "./api.js";
 import { h, swap } from "./dom.js";
 import { onEvent } from "./resources.js";
 import { clock, day, exact } from "./times.js";
@@ -30,9 +30,9 @@ class ChangesView {
 
   async #read(path, before) {
     try {
-      const response = await ask(path);
-      const found = [...before, ...(await response.json())];
-      this.#draw(found, following(ROOT, response));
+      const page = await read(path);
+      const found = [...before, ...page.items];
+      this.#draw(found, following(ROOT, page));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       swap(this.list, h("div.card", {}, h("div.empty", {}, h("h2", {}, "Changes can't be shown"), h("p", {}, problem.message))));

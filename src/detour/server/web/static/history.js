@@ -1,6 +1,6 @@
 // The versions of a scenario: who made each, when, and what it changed.
 
-import { Problem, ask, following, pathOf } from "./api.js";
+import { Problem, following, pathOf, read } from "./api.js";
 import { h, swap } from "./dom.js";
 import { difference, rowsOf, wordOf } from "./overrides.js";
 import { mayChange } from "./resources.js";
@@ -29,9 +29,9 @@ export class History {
 
   async #read(path, root) {
     try {
-      const response = await ask(path);
-      this.found.push(...(await response.json()));
-      this.#draw(following(root, response), root);
+      const page = await read(path);
+      this.found.push(...page.items);
+      this.#draw(following(root, page), root);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       swap(this.more, h("span.fault", {}, problem.message));

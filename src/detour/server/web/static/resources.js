@@ -62,9 +62,9 @@ class Resource {
   }
 }
 
-export const services = new Resource(() => read("v1/services"), []);
-export const deployments = new Resource(() => read("v1/deployments"), []);
-export const calls = new Resource(() => read("v1/calls"), []);
+export const services = new Resource(() => readAll("v1/services"), []);
+export const deployments = new Resource(() => readAll("v1/deployments"), []);
+export const calls = new Resource(() => readAll("v1/calls"), []);
 /** Whether overrides count at all. */
 export const overridesSwitch = new Resource(() => read("v1/overrides"));
 export const status = new Resource(() => read("v1/status"));

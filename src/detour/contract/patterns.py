@@ -1,6 +1,7 @@
 """What text the API accepts, as regular expressions of its OpenAPI document (JSON Schema 2020-12, section 6.3.3).
 
-Invariant: these describe what the validators accept, and decide nothing; the validators tell mistakes in words.
+Invariant: patterns describe what the validators accept and decide nothing; the validators explain mistakes in
+words. Patterns are printable ASCII, because YAML readers refuse control characters.
 """
 
 from typing import Any, Final, assert_never
@@ -14,6 +15,20 @@ _HEX: Final = "[0-9A-Fa-f]{1,4}"
 
 def _whole(pattern: str) -> str:
     return f"^(?:{pattern})$"
+
+
+def mapping_by(key: str, *, longest: int | None = None) -> dict[str, Any]:
+    """Return the schema of an object whose keys match a pattern.
+
+    Generators of clients read `additionalProperties` and make a mapping of it. They skip `patternProperties`, and
+    make a type without fields where that stands alone.
+
+    Args:
+        key: The pattern.
+        longest: How many characters a key may have.
+    """
+    names: dict[str, Any] = {"pattern": key} if longest is None else {"pattern": key, "maxLength": longest}
+    return {"additionalProperties": {"type": "string"}, "propertyNames": names}
 
 
 def up_to(most: int) -> str:
@@ -35,6 +50,7 @@ def _ipv6() -> str:
     return "(?:" + "|".join([*parts, f":(?::{_HEX}){{1,7}}"]) + ")"
 
 
+_UNPRINTABLE: Final = "".join(one if one == "-" else f"\\u{ord(one):04x}" for one in UNPRINTABLE)
 _BYTE: Final = "(?:0|" + up_to(255) + ")"
 _IPV4: Final = rf"(?:localhost|{_BYTE}(?:\.{_BYTE}){{3}})"
 
@@ -54,8 +70,9 @@ TTL: Final = _whole(
     )
 )
 TOKEN_TTL: Final = _whole(f"{up_to(3600)}s|{up_to(60)}m|1h")
-LINE: Final = _whole(f"[^{UNPRINTABLE}]*")
-TEXT: Final = _whole(f"(?:[\n\r\t]|[^{UNPRINTABLE}])*")
+LINE: Final = _whole(f"[^{_UNPRINTABLE}]*")
+TEXT: Final = _whole(rf"(?:[\n\r\t]|[^{_UNPRINTABLE}])*")
+NUMBER: Final = _whole(up_to(2**31 - 1))
 TAG: Final = _whole('"[1-9][0-9]{0,8}"')
 
 
@@ -76,11 +93,11 @@ def _schema_of(values: Values) -> dict[str, Any]:
 
 
 def _key_of(kind: Kind) -> str:
-    return _whole(rf"(?:override\.)?{kind}" + (rf"\.{_NAME}" if kind.subject else ""))
+    return rf"(?:override\.)?{kind}" + (rf"\.{_NAME}" if kind.subject else "")
 
 
 OVERRIDES: Final[dict[str, Any]] = {
-    "patternProperties": {_key_of(kind): {"type": "string", **_schema_of(kind.values)} for kind in Kind},
-    "additionalProperties": False,
+    "patternProperties": {_whole(_key_of(kind)): {"type": "string", **_schema_of(kind.values)} for kind in Kind},
+    **mapping_by(_whole("|".join(map(_key_of, Kind)))),
 }
-"""The keys of overrides, and what each may be."""
+"""The keys of overrides, and the values of each."""

@@ -1,0 +1,114 @@
+"""What the HTTP API takes and returns, as pydantic models that the server and the client share.
+
+Invariant: every model has a name of its own, which is its name in the OpenAPI document. Models end in `In` for what
+a client sends and in `Out` for what the server returns. Unknown fields are refused in the first, and ignored in the
+second, so that a client can talk to a newer server. Nothing here needs the server's packages.
+"""
+
+from detour.contract.changes import ChangeListOut, ChangeOut, EventKind
+from detour.contract.deployments import (
+    CopyIn,
+    DeploymentDetailOut,
+    DeploymentIn,
+    DeploymentListOut,
+    DeploymentOut,
+    ExtensionIn,
+    ProgressOut,
+    ProgressState,
+    ServiceListOut,
+    ServiceOut,
+    UndoneOut,
+)
+from detour.contract.fields import EndpointText, Label, Name, Owner, Reason, ScenarioName, Ttl
+from detour.contract.identities import (
+    IdentityOut,
+    NewTokenOut,
+    OverrideTokenIn,
+    OverrideTokenOut,
+    Role,
+    SignInMethod,
+    SignInOut,
+    TokenIn,
+    TokenListOut,
+    TokenOut,
+)
+from detour.contract.overrides import CheckIn, CheckOut, MistakeOut, SwitchIn, SwitchOut, SwitchState, collected
+from detour.contract.pages import Page
+from detour.contract.problems import PROBLEM_MEDIA_TYPE, Problem
+from detour.contract.scenarios import ResolvedOut, ScenarioIn, ScenarioListOut, ScenarioOut, ScenarioState
+from detour.contract.status import (
+    ClusterOut,
+    DepartureOut,
+    EnvoyOut,
+    GoneOut,
+    HealthOut,
+    MeshFileOut,
+    OpeningOut,
+    RejectionOut,
+    StatusOut,
+)
+from detour.contract.traffic import CallListOut, CallOut, ExpectedOut, HopOut, TrialIn, TrialOut
+
+__all__ = [
+    "PROBLEM_MEDIA_TYPE",
+    "CallListOut",
+    "CallOut",
+    "ChangeListOut",
+    "ChangeOut",
+    "CheckIn",
+    "CheckOut",
+    "ClusterOut",
+    "CopyIn",
+    "DepartureOut",
+    "DeploymentDetailOut",
+    "DeploymentIn",
+    "DeploymentListOut",
+    "DeploymentOut",
+    "EndpointText",
+    "EnvoyOut",
+    "EventKind",
+    "ExpectedOut",
+    "ExtensionIn",
+    "GoneOut",
+    "HealthOut",
+    "HopOut",
+    "IdentityOut",
+    "Label",
+    "MeshFileOut",
+    "MistakeOut",
+    "Name",
+    "NewTokenOut",
+    "OpeningOut",
+    "OverrideTokenIn",
+    "OverrideTokenOut",
+    "Owner",
+    "Page",
+    "Problem",
+    "ProgressOut",
+    "ProgressState",
+    "Reason",
+    "RejectionOut",
+    "ResolvedOut",
+    "Role",
+    "ScenarioIn",
+    "ScenarioListOut",
+    "ScenarioName",
+    "ScenarioOut",
+    "ScenarioState",
+    "ServiceListOut",
+    "ServiceOut",
+    "SignInMethod",
+    "SignInOut",
+    "StatusOut",
+    "SwitchIn",
+    "SwitchOut",
+    "SwitchState",
+    "TokenIn",
+    "TokenListOut",
+    "TokenOut",
+    "TrialIn",
+    "TrialOut",
+    "Ttl",
+    "UndoneOut",
+    "collected",
+]

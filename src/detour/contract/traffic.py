@@ -1,0 +1,118 @@
+"""Calls in the mesh, and trials: requests that the server sends to show where they go."""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from detour.contract import patterns
+from detour.contract.fields import ScenarioName
+from detour.contract.overrides import collected
+from detour.contract.pages import Page
+from detour.overrides import append_to_baggage
+
+_BODY_MAX: Final = 100_000
+_HEADER: Final = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
+
+_HeaderName = Annotated[str, Field(pattern=_HEADER)]
+_HeaderValue = Annotated[str, Field(pattern=r"^(?:[!-~](?:[ -~]*[!-~])?)?$", max_length=4000)]
+
+
+class CallOut(BaseModel):
+    """One service calls another: how often in the last minute."""
+
+    caller: Annotated[str, Field(description="a service, or `edge`")]
+    caller_deployment: Annotated[str | None, Field(description="null for the baseline, and where it is unknown")]
+    service: str
+    deployment: Annotated[str | None, Field(description="null for the baseline")]
+    requests: Annotated[int, Field(description="answered in the last minute")]
+    errors: Annotated[int, Field(description="requests among them that failed: 5xx, or no answer")]
+    last: Annotated[datetime, Field(description="when the last one was reported")]
+
+
+class CallListOut(Page[CallOut]):
+    """Calls of the last minute."""
+
+
+class TrialIn(BaseModel, extra="forbid"):
+    """A request to send through the mesh's edge."""
+
+    overrides: Annotated[
+        dict[str, str],
+        Field(
+            description="its overrides, as in a scenario",
+            examples=[{"route.users": "pr-42"}],
+            max_length=63,
+            json_schema_extra=patterns.OVERRIDES,
+        ),
+    ] = {}
+    scenario: Annotated[ScenarioName | None, Field(description="a scenario to send it in")] = None
+    method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    path: Annotated[
+        str, Field(description="with its query, percent-encoded", pattern=r'^/[!"$-~]*$', max_length=4000)
+    ] = "/"
+    host: Annotated[
+        str | None,
+        Field(
+            description="a host that the edge serves; for any other, and by default, the host of `edge.url`",
+            max_length=260,
+        ),
+    ] = None
+    headers: Annotated[
+        dict[_HeaderName, _HeaderValue],
+        Field(
+            description="headers to add; those of the connection, such as `host`, are left out",
+            max_length=50,
+            json_schema_extra=patterns.mapping_by(_HEADER),
+        ),
+    ] = {}
+    body: Annotated[str, Field(max_length=_BODY_MAX)] = ""
+
+    @model_validator(mode="after")
+    def _fits_into_a_header(self) -> Self:
+        append_to_baggage(None, collected(self.overrides))
+        return self
+
+
+class HopOut(BaseModel):
+    """One request between two services."""
+
+    caller: Annotated[str, Field(description="a service, or `edge`")]
+    caller_deployment: Annotated[str | None, Field(description="null for the baseline, and where it is unknown")]
+    caller_instance: Annotated[str, Field(description="the caller's Envoy; empty where only the answer is known")]
+    service: str
+    deployment: Annotated[str | None, Field(description="the requested deployment; null for the baseline")]
+    served_by: Annotated[
+        str | None, Field(description="`users` or `users@pr-42`; null without an answer, and outside the mesh")
+    ]
+    method: str
+    path: str
+    status: Annotated[int | None, Field(description="null without an answer")]
+    grpc_status: int | None
+    why: Annotated[str, Field(description="what went wrong, or was done on purpose")]
+    offset_ms: Annotated[float, Field(description="after the first hop, by the callers' clocks")]
+    duration_ms: float
+    parent: Annotated[int | None, Field(description="index in this list of the hop that caused it")]
+
+
+class ExpectedOut(BaseModel):
+    """A deployment that the request was meant to reach."""
+
+    service: str
+    deployment: str
+    reached: Annotated[bool | None, Field(description="null where hops may be missing from the list")]
+
+
+class TrialOut(BaseModel):
+    """What happened to a request."""
+
+    id: str
+    url: str
+    status: int
+    duration_ms: float
+    body: Annotated[str, Field(description="its first 16 kB, as text")]
+    truncated: bool
+    headers: Annotated[dict[str, str], Field(description="of the answer, without cookies")]
+    hops: Annotated[list[HopOut], Field(description="in order of time")]
+    expected: list[ExpectedOut]
+    note: Annotated[str, Field(description="what readers have to know about the result; usually empty")]
