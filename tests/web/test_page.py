@@ -84,12 +84,14 @@ async def test_nothing_that_is_said_becomes_code(server, browser):
 
 
 def test_a_qr_code(http):
-    """It is an image of the link; a scenario whose time is over has none."""
+    """It is an image of the link, or text for a terminal; a scenario whose time is over has none."""
     body = {"overrides": {"route.users": "pr-42"}}
     http.put("/v1/scenarios/pointed-at?force=true", json=body, headers={"if-none-match": "*"}).raise_for_status()
     code = http.get("/v1/scenarios/pointed-at/qr")
     assert code.headers["content-type"] == "image/svg+xml"
     assert "<svg " in code.text[:100]
+    drawn = http.get("/v1/scenarios/pointed-at/qr", headers={"accept": "text/plain"})
+    assert (drawn.headers["content-type"], set(drawn.text)) == ("text/plain", set("█▀▄ \n"))
     http.delete("/v1/scenarios/pointed-at", headers={"if-match": '"1"'}).raise_for_status()
     gone = http.get("/v1/scenarios/pointed-at/qr")
     assert (gone.status_code, gone.json()["detail"].startswith("scenario pointed-at was removed")) == (410, True)
