@@ -45,6 +45,7 @@ LIBRARIES: Final = (
     Library("django", "django.core.handlers.wsgi", mend="wsgi"),
     Library("django", "django.core.handlers.asgi", mend="asgi"),
     Library("bottle", "bottle", mend="wsgi"),
+    Library("cherrypy", "cherrypy._cptree", mend="wsgi"),
     Library("falcon", "falcon.app", mend="wsgi"),
     Library("falcon", "falcon.asgi.app", mend="asgi"),
     Library("pyramid", "pyramid.router", mend="wsgi"),
@@ -53,10 +54,21 @@ LIBRARIES: Final = (
     *(
         Library(module.partition(".")[0], module, mend="web_servers")
         for module in (
+            "cheroot.wsgi",
+            "daphne.server",
             "gevent.pywsgi",
+            "granian.server.mp",
+            "granian.server.mt",
+            "gunicorn.asgi.protocol",
             "gunicorn.util",
+            "gunicorn.workers.base_async",
+            "gunicorn.workers.gthread",
+            "gunicorn.workers.sync",
+            "hypercorn.app_wrappers",
             "uvicorn.config",
-            "waitress.server",
+            "uvicorn.protocols.http.h11_impl",
+            "uvicorn.protocols.http.httptools_impl",
+            "waitress.task",
             "werkzeug.serving",
             "wsgiref.handlers",
         )
@@ -66,9 +78,13 @@ LIBRARIES: Final = (
     Library("http.server", "http.server", mend="http_server"),
     Library("aiohttp-server", "aiohttp.web", ("aiohttp-server",)),
     Library("aiohttp-server", "aiohttp.web_protocol", mend="aiohttp_server"),
-    Library("tornado", "tornado.web", ("tornado",), needed=True),
+    Library("sanic", "sanic.touchup.service", mend="sanic"),
+    Library("tornado", "tornado.web", ("tornado",), mend="tornado"),
     # Clients.
-    Library("tornado", "tornado.httpclient", ("tornado",), needed=True),
+    *(
+        Library("tornado", f"tornado.{module}", ("tornado",), mend="tornado")
+        for module in ("curl_httpclient", "simple_httpclient", "websocket")
+    ),
     Library("http.client", "http.client", mend="http_client"),
     Library("requests", "requests", ("requests",), mend="requests"),
     Library("httpx", "httpx", ("httpx",), mend="httpx"),
@@ -106,7 +122,6 @@ UNKNOWN: Final = MappingProxyType(
         "grpclib": "grpclib",
         "niquests": "niquests",
         "pycurl": "pycurl",
-        "sanic.app": "Sanic",
         "treq": "treq",
         "twisted.web.client": "Twisted's client",
         "twisted.web.server": "Twisted's server",

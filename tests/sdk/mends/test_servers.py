@@ -1,10 +1,22 @@
 """Servers hand overrides to whatever runs for a request, whether or not they trace it, and to nothing else."""
 
+import http.client
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+
+from detour.envoy import tied_to_parent
+from ports import free_port
+from propagation.brokers.broker import accepts
 
 HEAD = """
 import json, os, sys, threading, urllib.request, asyncio
@@ -230,6 +242,25 @@ asyncio.run(main())
 say()
 """
 
+TORNADO = """
+import tornado.httpserver, tornado.web
+class Health(tornado.web.RequestHandler):
+    async def get(self):
+        ask("handler")
+        self.write("x")
+        await self.flush()
+        ask("behind")
+    def on_finish(self):
+        ask("on_finish")
+async def main():
+    server = tornado.web.Application([("/health", Health)]).listen(0, "127.0.0.1")
+    port = next(iter(server._sockets.values())).getsockname()[1]
+    await asyncio.to_thread(get, "http://127.0.0.1:%d/health" % port)
+    server.stop()
+asyncio.run(main())
+say()
+"""
+
 SERVERS = {
     "wsgiref": WSGI + WITH_WSGIREF,
     "werkzeug": WSGI + WITH_WERKZEUG,
@@ -242,12 +273,13 @@ SERVERS = {
     "aiohttp": AIOHTTP,
     "gRPC": GRPC,
     "gRPC on asyncio": GRPC_AIO,
+    "Tornado": TORNADO,
 }
 
 EXCLUDED = {"OTEL_PYTHON_EXCLUDED_URLS": "health", "OTEL_PYTHON_GRPC_EXCLUDED_SERVICES": "detour.test.Health"}
 DISABLED = {
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": (
-        "flask,fastapi,starlette,django,aiohttp-server,grpc_server,grpc_aio_server"
+        "flask,fastapi,starlette,django,aiohttp-server,grpc_server,grpc_aio_server,tornado"
     )
 }
 
@@ -271,3 +303,81 @@ def test_what_runs_for_a_request_has_its_overrides(program: str, variables: dict
     assert found, ran.stderr
     assert found == {where: ["pr-42", None] for where in found}, ran.stderr
     assert not ran.stderr
+
+
+OWN = """
+import os
+from detour.sdk import current, install
+install()  # in the module that the server is importing by now
+
+def ask(where):
+    with open(os.environ["ASKED"], "a") as asked:
+        print(where, current().route("users"), file=asked)
+"""
+
+COMMANDS = {
+    "gunicorn": [["-m", "gunicorn", "-b", "127.0.0.1:{port}", "own:app"], WSGI],
+    "gunicorn's threads": [["-m", "gunicorn", "-k", "gthread", "-b", "127.0.0.1:{port}", "own:app"], WSGI],
+    "gunicorn's greenlets": [["-m", "gunicorn", "-k", "gevent", "-b", "127.0.0.1:{port}", "own:app"], WSGI],
+    "gunicorn, ASGI": [
+        ["-m", "gunicorn", "-k", "asgi", "--asgi-lifespan", "off", "-b", "127.0.0.1:{port}", "own:app"],
+        ASGI,
+    ],
+    "waitress": [["-m", "waitress", "--listen=127.0.0.1:{port}", "own:app"], WSGI],
+    "hypercorn": [["-m", "hypercorn", "-b", "127.0.0.1:{port}", "own:app"], ASGI],
+    "hypercorn, WSGI": [["-m", "hypercorn", "-b", "127.0.0.1:{port}", "wsgi:own:app"], WSGI],
+    "granian": [["-m", "granian", "--interface", "asginl", "--port", "{port}", "own:app"], ASGI],
+    "granian, WSGI": [["-m", "granian", "--interface", "wsgi", "--port", "{port}", "own:app"], WSGI],
+    "uvicorn": [["-m", "uvicorn", "--lifespan", "off", "--port", "{port}", "own:app"], ASGI],
+    "daphne": [["-m", "daphne", "-p", "{port}", "own:app"], ASGI],
+}
+
+
+@pytest.mark.parametrize("server", COMMANDS)
+def test_servers_of_which_the_sdk_hears_too_late(server: str, tmp_path: Path) -> None:
+    """Their application sets it up while they import it: its requests have their overrides, to their ends."""
+    command, code = COMMANDS[server]
+    if find_spec(command[1]) is None:
+        pytest.skip(f"{command[1]} is not installed")
+    (tmp_path / "own.py").write_text(OWN + code)
+    asked = tmp_path / "asked"
+    with _served(command, tmp_path) as port:
+        for headers in ({"baggage": "override.route.users=pr-42"}, {}):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", "/", headers=headers)
+            assert connection.getresponse().read() == b"x"
+            connection.close()
+        deadline = time.monotonic() + 20
+        lines: list[str] = []
+        parts = {line.split()[0] for line in lines}
+        while len(lines) < 2 * max(2, len(parts)):
+            assert time.monotonic() < deadline, lines
+            time.sleep(0.02)
+            lines = asked.read_text().splitlines()
+            parts = {line.split()[0] for line in lines}
+    assert sorted(lines) == sorted(f"{part} {route}" for part in parts for route in ("None", "pr-42"))
+
+
+@contextmanager
+def _served(command: list[str], folder: Path) -> Iterator[int]:
+    port = free_port()
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        tied_to_parent((sys.executable, *(part.format(port=port) for part in command))),
+        cwd=folder,
+        env={**os.environ, "ASKED": str(folder / "asked"), "DETOUR_AFTER_RESPONSE": "0", "PYTHONPATH": str(folder)},
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not accepts(port):
+            is_late = process.poll() is not None or time.monotonic() > deadline
+            assert not is_late, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield port
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        log.close()

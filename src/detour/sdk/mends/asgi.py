@@ -3,7 +3,7 @@
 An application's call lasts as long as the response, background tasks included, or the WebSocket.
 """
 
-from functools import wraps
+from functools import partial, wraps
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
@@ -32,28 +32,32 @@ def mend(module: ModuleType) -> None:
 def carrying(application: Any) -> Any:
     """Return an application that serves each request with its overrides."""
 
-    async def carry(scope: dict[str, Any], *args: Any) -> None:
-        serving = _begin(scope)
-        if serving is None:
-            await application(scope, *args)
-        else:
-            with serving.whole():
-                await application(scope, *args)
+    async def carry(scope: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        await _serve(application, scope, *args, **kwargs)
 
     return carry
+
+
+async def called(wrapped: Any, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Wrap, for `wrapt`, a method that is called as an application is."""
+    await _serve(wrapped, *args, **kwargs)
 
 
 def _carrying(own: Any) -> Any:
     @wraps(own)
     async def __call__(self: Any, scope: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        serving = _begin(scope)
-        if serving is None:
-            await own(self, scope, *args, **kwargs)
-        else:
-            with serving.whole():
-                await own(self, scope, *args, **kwargs)
+        await _serve(partial(own, self), scope, *args, **kwargs)
 
     return __call__  # a coroutine function, as servers look for: a wrapper of wrapt's is none to them
+
+
+async def _serve(application: Any, scope: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    serving = _begin(scope)
+    if serving is None:
+        await application(scope, *args, **kwargs)
+    else:
+        with serving.whole():
+            await application(scope, *args, **kwargs)
 
 
 def _begin(scope: dict[str, Any]) -> Serving | None:

@@ -1,38 +1,79 @@
 """Servers of WSGI and ASGI: applications that are made of no framework, or have middleware around it.
 
 Those of frameworks are mended too, for servers that this does not know; each request is served once.
+
+Most servers are met where they answer one request, not where they are given their application: a service often sets
+the SDK up in the very module that its server is importing, and then the application is on its way already.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from wrapt import wrap_function_wrapper
 
 from detour.sdk.mends import asgi, wsgi
+from detour.sdk.serving import HEADERS, begin
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
+Wrapper = Callable[[Callable[..., Any], Any, Args, Kwargs], Any]
 
 
 def mend(module: ModuleType) -> None:
     """Have a server's applications serve each request with its overrides."""
-    name, wrapper = _SERVERS[module.__name__]
-    wrap_function_wrapper(module, name, wrapper)
+    for name, wrapper in _SERVERS[module.__name__].items():
+        wrap_function_wrapper(module, name, wrapper)
 
 
-def _given(position: int, name: str) -> Callable[..., Any]:
-    """Wrap what is given a WSGI application."""
+def _given(position: int, name: str, carrying: Callable[..., Any]) -> Wrapper:
+    """Wrap what is given an application."""
 
     def wrapper(wrapped: Callable[..., Any], _: object, args: Args, kwargs: Kwargs) -> Any:
         if len(args) > position:
-            args = (*args[:position], wsgi.carrying(args[position]), *args[position + 1 :])
+            args = (*args[:position], carrying(args[position]), *args[position + 1 :])
         elif name in kwargs:
-            kwargs = {**kwargs, name: wsgi.carrying(kwargs[name])}
+            kwargs = {**kwargs, name: carrying(kwargs[name])}
         return wrapped(*args, **kwargs)
 
     return wrapper
+
+
+def _answering(headers: Callable[..., Mapping[str, str]]) -> Wrapper:
+    """Wrap what answers one request, to the end of its response.
+
+    Args:
+        headers: Gives the request's own of `HEADERS`, of the object and the arguments.
+    """
+
+    def wrapper(wrapped: Callable[..., Any], answering: Any, args: Args, kwargs: Kwargs) -> Any:
+        serving = begin(headers(answering, *args))
+        if serving is None:
+            return wrapped(*args, **kwargs)
+        with serving.whole():
+            return wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+def _of_gunicorn(_: object, *args: Any) -> dict[str, str]:
+    request = next(one for one in args if hasattr(one, "headers"))  # its place differs from worker to worker
+    return _joined((name.lower(), value) for name, value in request.headers)
+
+
+def _of_waitress(task: Any) -> dict[str, str]:
+    found = {name: task.request.headers.get(name.upper().replace("-", "_")) for name in HEADERS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return those of `HEADERS` among all, the lines of each as one."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name in HEADERS:
+            found.setdefault(name, []).append(value)
+    return {name: ",".join(lines) for name, lines in found.items()}
 
 
 def _run_application(wrapped: Callable[..., Any], handler: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -52,20 +93,47 @@ def _import(wrapped: Callable[..., Any], _: object, args: Args, kwargs: Kwargs) 
     return (asgi if is_asgi else wsgi).carrying(application)
 
 
-def _load(wrapped: Callable[..., Any], config: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Wrap what finds an application of ASGI, and keeps it."""
-    result = wrapped(*args, **kwargs)
-    config.loaded_app = asgi.carrying(config.loaded_app)
-    return result
+def _keep(name: str) -> Wrapper:
+    """Wrap what sets an object's own application of ASGI."""
+
+    def wrapper(wrapped: Callable[..., Any], keeping: Any, args: Args, kwargs: Kwargs) -> Any:
+        result = wrapped(*args, **kwargs)
+        setattr(keeping, name, asgi.carrying(getattr(keeping, name)))
+        return result
+
+    return wrapper
 
 
-_SERVERS: Final[Mapping[str, tuple[str, Callable[..., Any]]]] = MappingProxyType(
+_GUNICORN: Final = _answering(_of_gunicorn)
+_GRANIAN: Final = MappingProxyType(
     {
-        "gevent.pywsgi": ("WSGIHandler.run_application", _run_application),
-        "gunicorn.util": ("import_app", _import),
-        "uvicorn.config": ("Config.load", _load),
-        "waitress.server": ("create_server", _given(0, "application")),
-        "werkzeug.serving": ("make_server", _given(2, "app")),
-        "wsgiref.handlers": ("BaseHandler.run", _given(0, "application")),
+        "_asgi_call_wrap": _given(0, "callback", asgi.carrying),
+        "_wsgi_call_wrap": _given(0, "callback", wsgi.carrying),
+    }
+)
+_CYCLE: Final = MappingProxyType({"RequestResponseCycle.run_asgi": _given(0, "app", asgi.carrying)})
+
+_SERVERS: Final[Mapping[str, Mapping[str, Wrapper]]] = MappingProxyType(
+    {
+        "cheroot.wsgi": {"Gateway.respond": _answering(lambda gateway: wsgi.headers_in(gateway.env))},
+        "daphne.server": {"Server.__init__": _given(0, "application", asgi.carrying)},
+        "gevent.pywsgi": {"WSGIHandler.run_application": _run_application},
+        "granian.server.mp": _GRANIAN,
+        "granian.server.mt": _GRANIAN,
+        "gunicorn.asgi.protocol": {"ASGIProtocol.__init__": _keep("app")},
+        "gunicorn.util": {"import_app": _import},
+        "gunicorn.workers.base_async": {"AsyncWorker.handle_request": _GUNICORN},
+        "gunicorn.workers.gthread": {"ThreadWorker.handle_request": _GUNICORN},
+        "gunicorn.workers.sync": {"SyncWorker.handle_request": _GUNICORN},
+        "hypercorn.app_wrappers": {
+            "ASGIWrapper.__call__": asgi.called,
+            "WSGIWrapper.__call__": asgi.called,
+        },
+        "uvicorn.config": {"Config.load": _keep("loaded_app")},
+        "uvicorn.protocols.http.h11_impl": _CYCLE,
+        "uvicorn.protocols.http.httptools_impl": _CYCLE,
+        "waitress.task": {"WSGITask.execute": _answering(_of_waitress)},
+        "werkzeug.serving": {"make_server": _given(2, "app", wsgi.carrying)},
+        "wsgiref.handlers": {"BaseHandler.run": _given(0, "application", wsgi.carrying)},
     }
 )

@@ -1,6 +1,6 @@
 """WSGI (PEP 3333): OpenTelemetry's context ends when the application returns, and the body is made after that."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ _APPLICATIONS: Final = MappingProxyType(
         "flask.app": "Flask.__call__",
         "django.core.handlers.wsgi": "WSGIHandler.__call__",
         "bottle": "Bottle.__call__",
+        "cherrypy._cptree": "Application.__call__",
         "falcon.app": "App.__call__",
         "pyramid.router": "Router.__call__",
         "opentelemetry.instrumentation.wsgi": "OpenTelemetryMiddleware.__call__",
@@ -37,6 +38,11 @@ def carrying(application: Callable[..., Any]) -> Callable[..., Any]:
     return carry
 
 
+def headers_in(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers of a request that overrides come in by."""
+    return {name: environ[key] for key, name in _NAMES.items() if key in environ}
+
+
 def _called(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return _serve(wrapped, *args, **kwargs)
 
@@ -45,7 +51,7 @@ def _serve(application: Callable[..., Any], environ: dict[str, Any], start_respo
     if _SERVED in environ:
         return application(environ, start_response)
     environ[_SERVED] = True
-    serving = begin({name: environ[key] for key, name in _NAMES.items() if key in environ})
+    serving = begin(headers_in(environ))
     if serving is None:
         return application(environ, start_response)
     try:
