@@ -59,6 +59,7 @@ class Caller:
     """A sidecar (or an Envoy in its place), and a client that calls services through it."""
 
     def __init__(self, envoy: EnvoyProcess, port: int, admin: Admin) -> None:
+        self._envoy = envoy
         self.pid = envoy.pid
         self.port = port
         self.admin = admin
@@ -74,6 +75,10 @@ class Caller:
     async def get(self, headers: Mapping[str, str]) -> httpx.Response:
         """Send a request with these headers."""
         return await self._http.get("/", headers=headers)
+
+    async def end(self) -> None:
+        """End the Envoy."""
+        await self._envoy.stop()
 
     async def close(self) -> None:
         """Close the client; the sidecar stays."""

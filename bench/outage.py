@@ -191,6 +191,7 @@ async def _pods(
             tasks.create_task(_first_calls(mesh, caller, names, outcome, over))
             await _pause(ended, _POD_SECONDS)
             over.set()
+        await caller.end()
 
 
 async def _load(mesh: BenchMesh, caller: Caller, host: str, outcome: Outcome, over: asyncio.Event) -> None:
