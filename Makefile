@@ -40,15 +40,17 @@ test-kubernetes: setup ## the suite on a real Kubernetes cluster; needs root, an
 test-all: ## all of them, and what did not run
 	@tests/all.sh
 
-lint: setup ## format, style, types and layers
+lint: setup ## format, style, types and layers; the web page's JavaScript too, where Node.js is
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
+	@setup/javascript.sh check
 
 format: setup ## put the code into shape
 	@.venv/bin/ruff format
 	@.venv/bin/ruff check --fix
+	@setup/javascript.sh format
 
 bench: setup ## measure; results go to bench/results
 	@$(PYTHON_IN) -m bench

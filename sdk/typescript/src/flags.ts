@@ -9,7 +9,7 @@ import { current } from "./request";
 import { tell } from "./telling";
 
 /** Why a text has no value of a type: OpenFeature's error codes (specification 1.4, "Error Code"). */
-export type FlagFault = "PARSE_ERROR" | "TYPE_MISMATCH";
+type FlagFault = "PARSE_ERROR" | "TYPE_MISMATCH";
 
 /** A flag's text has no value of the type that was asked for. */
 export class FlagError extends Error {

@@ -8,7 +8,7 @@
 import Module from "node:module";
 
 /** What is told of each file that is loaded: its package, its path, and what it exports. */
-export type OnLoad = (name: string, path: string, exports: unknown) => void;
+type OnLoad = (name: string, path: string, exports: unknown) => void;
 
 const IN_PACKAGE = /^.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/s;
 

@@ -37,7 +37,7 @@ const ITEM_BYTES = Buffer.from(`\n\t${ITEM}`);
  * What a header held beside overrides: trace and span ids, other people's baggage items, and what is not known; or
  * all of it, where its overrides can't be read.
  */
-export interface Carrier {
+interface Carrier {
   readonly message: readonly Field[];
   readonly context: readonly Field[];
   readonly whole?: string;

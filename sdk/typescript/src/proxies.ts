@@ -59,7 +59,7 @@ interface Dispatched {
 }
 
 /** Returns what undici is to send as it is to be for the way through the sidecar. */
-export function proxiedDispatch<D extends Dispatched>(sent: D): D {
+function proxiedDispatch<D extends Dispatched>(sent: D): D {
   const url = urlOf(sent.origin);
   if (!PROXY || url?.protocol !== "http:" || isDirect(url.host) || sent.path?.startsWith("http:")) return sent;
   const headers = withHost(sent.headers, url.host);

@@ -32,7 +32,7 @@ export function current(of: Context = context.active()): Overrides {
 }
 
 /** Returns the overrides that a context's baggage holds, whether they still count or not. */
-export function inBaggage(of: Context): Overrides {
+function inBaggage(of: Context): Overrides {
   return parsedIn(of).overrides;
 }
 

@@ -33,7 +33,7 @@ export function setServiceName(name: string): void {
 }
 
 /** Returns its name, as OpenTelemetry's SDKs find it (specification, "Resource SDK"); "" if nobody says it. */
-export function serviceName(): string {
+function serviceName(): string {
   return given || process.env.OTEL_SERVICE_NAME || attribute("service.name");
 }
 

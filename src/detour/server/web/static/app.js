@@ -122,7 +122,11 @@ function showWho(who) {
   };
   const place = document.getElementById("who");
   if (!who?.name) return place.replaceChildren();
-  swap(place, who.role === "viewer" ? `${who.name} (viewer)` : who.name, token() && h("button.button.small", { type: "button", on: { click: signOut } }, "Sign out"));
+  swap(
+    place,
+    who.role === "viewer" ? `${who.name} (viewer)` : who.name,
+    token() && h("button.button.small", { type: "button", on: { click: signOut } }, "Sign out"),
+  );
 }
 
 const THEMES = { "": ["like the system", "M10 3v14a7 7 0 0 0 0-14Z"], light: ["light", ""], dark: ["dark", "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14Z"] };
@@ -152,7 +156,12 @@ function offerThemes() {
 }
 
 function icon(filled) {
-  return s("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" }, s("circle", { cx: 10, cy: 10, r: 7 }), filled && s("path", { d: filled, fill: "currentColor" }));
+  return s(
+    "svg",
+    { viewBox: "0 0 20 20", "aria-hidden": "true" },
+    s("circle", { cx: 10, cy: 10, r: 7 }),
+    filled && s("path", { d: filled, fill: "currentColor" }),
+  );
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => {

@@ -17,7 +17,13 @@ class ChangesView {
   constructor() {
     this.list = h("div.stack", { "aria-busy": "true" });
     this.more = h("p.more", {});
-    this.element = h("div.page.log", {}, h("div.page-head", {}, h("h1", { tabindex: "-1" }, "Changes"), h("p.quiet.small", {}, "who did what, newest first")), this.list, this.more);
+    this.element = h(
+      "div.page.log",
+      {},
+      h("div.page-head", {}, h("h1", { tabindex: "-1" }, "Changes"), h("p.quiet.small", {}, "who did what, newest first")),
+      this.list,
+      this.more,
+    );
     this.end = onEvent((kind) => ["scenario", "deployment"].includes(kind) && this.#read(ROOT, []));
     this.ready = this.#read(ROOT, []);
   }
@@ -42,13 +48,27 @@ class ChangesView {
 
   #draw(found, next) {
     const days = Map.groupBy(found, (one) => day(one.at));
-    swap(this.list, found.length ? [...days].map(([title, changes]) => h("section.stack.tight", {}, h("h3", {}, title), h("ol.card.log-list", {}, changes.map(entry)))) : nothing());
+    swap(
+      this.list,
+      found.length
+        ? [...days].map(([title, changes]) => h("section.stack.tight", {}, h("h3", {}, title), h("ol.card.log-list", {}, changes.map(entry))))
+        : nothing(),
+    );
     swap(this.more, next && h("button.button.plain", { type: "button", on: { click: () => this.#read(next, found) } }, "Show older ones"));
   }
 }
 
 function nothing() {
-  return h("div.card", {}, h("div.empty", {}, h("h2", {}, "Nothing has changed yet"), h("p", {}, "Each scenario that is saved and each deployment that is registered stands here, with who did it and when.")));
+  return h(
+    "div.card",
+    {},
+    h(
+      "div.empty",
+      {},
+      h("h2", {}, "Nothing has changed yet"),
+      h("p", {}, "Each scenario that is saved and each deployment that is registered stands here, with who did it and when."),
+    ),
+  );
 }
 
 function entry(one) {
@@ -56,7 +76,14 @@ function entry(one) {
     "li",
     {},
     h("time.quiet.mono.small", { datetime: one.at, title: exact(one.at) }, clock(one.at)),
-    h("span", {}, h("strong", {}, one.who || "somebody"), ` ${one.action} ${one.kind} `, subject(one), one.version > 1 && one.kind === "scenario" ? h("span.quiet.small", {}, ` version ${one.version}`) : null),
+    h(
+      "span",
+      {},
+      h("strong", {}, one.who || "somebody"),
+      ` ${one.action} ${one.kind} `,
+      subject(one),
+      one.version > 1 && one.kind === "scenario" ? h("span.quiet.small", {}, ` version ${one.version}`) : null,
+    ),
   );
 }
 

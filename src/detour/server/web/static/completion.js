@@ -113,7 +113,7 @@ class Combobox {
     const count = this.#shown.length;
     if (!count) return;
     this.#active = this.#active < 0 ? (step > 0 ? 0 : count - 1) : (this.#active + step + count) % count;
-    [...this.list.children].forEach((one, index) => one.setAttribute("aria-selected", String(index === this.#active)));
+    for (const [index, one] of [...this.list.children].entries()) one.setAttribute("aria-selected", String(index === this.#active));
     const active = this.list.children[this.#active];
     active.scrollIntoView({ block: "nearest" });
     this.input.setAttribute("aria-activedescendant", active.id);

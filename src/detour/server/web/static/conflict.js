@@ -27,7 +27,13 @@ export function conflict({ base, mine, theirs, theirContent, take, discard }) {
     h(
       "div.stack.tight",
       {},
-      h("p", {}, h("strong", {}, isRemoved ? `${who} removed it ` : `${who} saved version ${theirs.version} `), moment(theirs.changed), ", while you were editing."),
+      h(
+        "p",
+        {},
+        h("strong", {}, isRemoved ? `${who} removed it ` : `${who} saved version ${theirs.version} `),
+        moment(theirs.changed),
+        ", while you were editing.",
+      ),
       !isRemoved && h("div.both", {}, side(`What ${who} changed`, base, theirContent), side("What you changed", base, mine)),
       h("p.hint", {}, isRemoved ? "Copy what you need; its versions can still be read." : "Nothing is lost: each version can be read in its history."),
       h(

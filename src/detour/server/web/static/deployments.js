@@ -7,7 +7,11 @@ import { notify } from "./notices.js";
 import { calls, deployments, mayChange, mayRemove, me } from "./resources.js";
 import { exact, expiry } from "./times.js";
 
-const LONGER = [["24h", "1 day"], ["7d", "7 days"], ["30d", "30 days"]];
+const LONGER = [
+  ["24h", "1 day"],
+  ["7d", "7 days"],
+  ["30d", "30 days"],
+];
 
 export function deploymentsView() {
   return new DeploymentsView();
@@ -18,7 +22,14 @@ class DeploymentsView {
   #asked = "";
 
   constructor() {
-    this.find = h("input", { type: "search", placeholder: "Search", "aria-label": "Search deployments", autocomplete: "off", spellcheck: "false", on: { input: () => this.#draw() } });
+    this.find = h("input", {
+      type: "search",
+      placeholder: "Search",
+      "aria-label": "Search deployments",
+      autocomplete: "off",
+      spellcheck: "false",
+      on: { input: () => this.#draw() },
+    });
     this.mine = h("input", { type: "checkbox", on: { change: () => this.#draw() } });
     this.count = h("p.quiet.small", { role: "status" });
     this.fault = h("p.fault", { role: "alert" });
@@ -53,13 +64,22 @@ class DeploymentsView {
   #isWanted(one) {
     if (this.mine.checked && one.owner !== me.value.name) return false;
     const text = `${one.service}@${one.name} ${one.owner} ${one.source}`.toLowerCase();
-    return this.find.value.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+    return this.find.value
+      .toLowerCase()
+      .split(/\s+/)
+      .every((word) => text.includes(word));
   }
 
   #nothing() {
     if (deployments.problem) return h("div.empty", {}, h("h2", {}, "They can't be shown"), h("p", {}, deployments.problem.message));
     if (deployments.value.length) return h("div.empty", {}, h("h2", {}, "None like that"), h("p", {}, "No deployment is as you ask."));
-    return h("div.empty", {}, h("h2", {}, "Nothing is offloaded"), h("p", {}, "Start your change beside the baseline, and register it. Only requests that ask for it reach it."), h("pre", {}, "detour offload add users pr-42 --endpoint IP:PORT"));
+    return h(
+      "div.empty",
+      {},
+      h("h2", {}, "Nothing is offloaded"),
+      h("p", {}, "Start your change beside the baseline, and register it. Only requests that ask for it reach it."),
+      h("pre", {}, "detour offload add users pr-42 --endpoint IP:PORT"),
+    );
   }
 
   #table(found) {
@@ -67,21 +87,48 @@ class DeploymentsView {
       "table.table.folds",
       {},
       h("caption.unseen", {}, "Offloaded deployments"),
-      h("thead", {}, h("tr", {}, ["Deployment", "Owner", "Expires", "Instances"].map((one) => h("th", { scope: "col" }, one)), h("th.number", { scope: "col" }, "Calls a minute"), h("th", { scope: "col" }, h("span.unseen", {}, "What to do")))),
-      h("tbody", {}, found.map((one) => this.#row(one))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Deployment", "Owner", "Expires", "Instances"].map((one) => h("th", { scope: "col" }, one)),
+          h("th.number", { scope: "col" }, "Calls a minute"),
+          h("th", { scope: "col" }, h("span.unseen", {}, "What to do")),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        found.map((one) => this.#row(one)),
+      ),
     );
   }
 
   #row(one) {
     const full = `${one.service}@${one.name}`;
-    const requests = calls.value.filter((call) => call.service === one.service && call.deployment === one.name).reduce((total, call) => total + call.requests, 0);
+    const requests = calls.value
+      .filter((call) => call.service === one.service && call.deployment === one.name)
+      .reduce((total, call) => total + call.requests, 0);
     return h(
       "tr",
       {},
-      h("td.name", {}, h("a", { href: `#/mesh/${encodeURIComponent(one.service)}`, "data-key": `to-${full}` }, one.service), h("span.quiet", {}, "@"), h("span.tag.off", {}, one.name)),
+      h(
+        "td.name",
+        {},
+        h("a", { href: `#/mesh/${encodeURIComponent(one.service)}`, "data-key": `to-${full}` }, one.service),
+        h("span.quiet", {}, "@"),
+        h("span.tag.off", {}, one.name),
+      ),
       h("td", { "data-label": "Owner" }, one.owner || "–"),
       h("td.nowrap", { "data-label": "Expires" }, expiry(one.expires)),
-      h("td.mono.small", { "data-label": "Instances" }, one.endpoints.slice(0, 2).join(" ") || h("span.fault", {}, "none yet"), one.endpoints.length > 2 && ` +${one.endpoints.length - 2}`),
+      h(
+        "td.mono.small",
+        { "data-label": "Instances" },
+        one.endpoints.slice(0, 2).join(" ") || h("span.fault", {}, "none yet"),
+        one.endpoints.length > 2 && ` +${one.endpoints.length - 2}`,
+      ),
       h("td.number", { "data-label": "A minute" }, requests ? String(requests) : "–"),
       h("td", {}, h("div.actions", {}, this.#actions(one, full))),
     );
@@ -89,13 +136,30 @@ class DeploymentsView {
 
   #actions(one, full) {
     if (!mayChange()) return null;
-    const use = h("button.button.plain.small", { type: "button", "data-key": `use-${full}`, "aria-label": `Override ${one.service} with ${one.name}`, on: { click: () => override(one) } }, "Override");
+    const use = h(
+      "button.button.plain.small",
+      { type: "button", "data-key": `use-${full}`, "aria-label": `Override ${one.service} with ${one.name}`, on: { click: () => override(one) } },
+      "Override",
+    );
     if (one.source === "mesh file") return [use, h("span.hint.nowrap", {}, "in the mesh file")];
     if (!mayRemove(one.owner)) return [use];
     if (this.#asked === full) return this.#confirm(one, full);
-    const longer = h("select.small", { "aria-label": `Extend ${full}`, "data-key": `extend-${full}` }, h("option", { value: "" }, "Extend…"), LONGER.map(([value, words]) => h("option", { value }, `to ${words} from now`)));
+    const longer = h(
+      "select.small",
+      { "aria-label": `Extend ${full}`, "data-key": `extend-${full}` },
+      h("option", { value: "" }, "Extend…"),
+      LONGER.map(([value, words]) => h("option", { value }, `to ${words} from now`)),
+    );
     longer.addEventListener("change", () => longer.value && this.#extend(one, full, longer.value));
-    return [use, longer, h("button.button.plain.small.bad", { type: "button", "data-key": `remove-${full}`, "aria-label": `Remove ${full}`, on: { click: () => this.#ask(full) } }, "Remove…")];
+    return [
+      use,
+      longer,
+      h(
+        "button.button.plain.small.bad",
+        { type: "button", "data-key": `remove-${full}`, "aria-label": `Remove ${full}`, on: { click: () => this.#ask(full) } },
+        "Remove…",
+      ),
+    ];
   }
 
   #ask(full) {
@@ -113,7 +177,11 @@ class DeploymentsView {
     const isOthers = one.owner && one.owner !== me.value.name;
     return [
       h("span.small.nowrap", {}, isOthers ? `${one.owner}'s. Remove it?` : "Remove it?"),
-      h("button.button.small.bad", { type: "button", "data-key": `really-${full}`, "aria-label": `Remove ${full} for good`, on: { click: () => this.#remove(one, full) } }, "Remove"),
+      h(
+        "button.button.small.bad",
+        { type: "button", "data-key": `really-${full}`, "aria-label": `Remove ${full} for good`, on: { click: () => this.#remove(one, full) } },
+        "Remove",
+      ),
       h("button.button.small", { type: "button", "data-key": `keep-${full}`, on: { click: keep } }, "Keep"),
     ];
   }
@@ -125,7 +193,10 @@ class DeploymentsView {
   }
 
   async #extend(one, full, ttl) {
-    await this.#do(async () => (await ask(path(one), { method: "PATCH", body: { ttl } })).json(), ({ expires }) => `${full} stays until ${exact(expires)}.`);
+    await this.#do(
+      async () => (await ask(path(one), { method: "PATCH", body: { ttl } })).json(),
+      ({ expires }) => `${full} stays until ${exact(expires)}.`,
+    );
   }
 
   async #do(act, said) {

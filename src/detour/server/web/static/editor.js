@@ -8,9 +8,19 @@ import { span } from "./times.js";
 
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const LEVELS = ["debug", "info", "warning", "error"];
-const STATUSES = [["503", "unavailable"], ["500", "internal error"], ["504", "timeout"], ["429", "too many"], ["404", "not found"]];
+const STATUSES = [
+  ["503", "unavailable"],
+  ["500", "internal error"],
+  ["504", "timeout"],
+  ["429", "too many"],
+  ["404", "not found"],
+];
 const DELAYS = ["100ms", "300ms", "1s", "3s", "10s"];
-const LIVES = [["1", "1 day"], ["7", "7 days"], ["30", "30 days"]];
+const LIVES = [
+  ["1", "1 day"],
+  ["7", "7 days"],
+  ["30", "30 days"],
+];
 
 /**
  * A form that edits a draft in place.
@@ -38,7 +48,12 @@ export class Editor {
       isNew && this.#name(),
       h("section.stack.tight", { "aria-labelledby": "overrides-title" }, h("h2", { id: "overrides-title" }, "Overrides"), this.#rows, isOpen && this.#adding()),
       this.#text("description", "What it is for", h("textarea", { rows: "2", maxlength: "2000", placeholder: "What to look at, and what should happen" })),
-      h("div.pair", {}, this.#text("owner", "Owner", h("input", { type: "text", maxlength: "100", autocomplete: "off", placeholder: me.value?.name || "you" })), this.#expiry()),
+      h(
+        "div.pair",
+        {},
+        this.#text("owner", "Owner", h("input", { type: "text", maxlength: "100", autocomplete: "off", placeholder: me.value?.name || "you" })),
+        this.#expiry(),
+      ),
     );
     this.#drawRows();
   }
@@ -103,7 +118,14 @@ export class Editor {
   }
 
   #name() {
-    const input = h("input.mono", { type: "text", maxlength: "63", autocomplete: "off", autocapitalize: "none", spellcheck: "false", placeholder: "checkout-redesign" });
+    const input = h("input.mono", {
+      type: "text",
+      maxlength: "63",
+      autocomplete: "off",
+      autocapitalize: "none",
+      spellcheck: "false",
+      placeholder: "checkout-redesign",
+    });
     const field = this.#text("name", "Name", input, "It becomes part of its link: small letters, digits and dashes.");
     input.addEventListener("blur", () => input.value && this.#say("name", nameFault(input.value)));
     return field;
@@ -138,7 +160,9 @@ export class Editor {
       LIVES.map(([days, words]) => option(days, `in ${words}`, isAbout(days))),
       option("never", "never", !expires),
       option("date", "on a day…", false),
-    ].flat().filter(Boolean);
+    ]
+      .flat()
+      .filter(Boolean);
   }
 
   #adding() {
@@ -152,7 +176,9 @@ export class Editor {
     });
     const fault = h("span.fault", { role: "alert" });
     this.words = { input, fault };
-    const add = () => input.value.trim() && this.#take(input.value) && (input.value = "");
+    const add = () => {
+      if (input.value.trim() && this.#take(input.value)) input.value = "";
+    };
     input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
@@ -167,7 +193,14 @@ export class Editor {
     return h(
       "div.stack.tight",
       {},
-      h("div.adding", {}, h("button.button.small", { type: "button", on: { click: another } }, "+ Add an override"), h("span.hint", {}, "or"), input, h("button.button.small", { type: "button", on: { click: add } }, "Add")),
+      h(
+        "div.adding",
+        {},
+        h("button.button.small", { type: "button", on: { click: another } }, "+ Add an override"),
+        h("span.hint", {}, "or"),
+        input,
+        h("button.button.small", { type: "button", on: { click: add } }, "Add"),
+      ),
       fault,
     );
   }

@@ -56,7 +56,10 @@ export class History {
         h("strong.mono", {}, `v${one.version}`),
         h("span", {}, `${one.changed_by || "somebody"} ${done} `, moment(one.changed)),
         h("span.grow", {}),
-        !isLast && mayChange() && one.state !== "removed" && h("button.button.plain.small", { type: "button", "aria-label": `Restore version ${one.version}`, on: { click: () => this.restore(one) } }, "Restore"),
+        !isLast &&
+          mayChange() &&
+          one.state !== "removed" &&
+          h("button.button.plain.small", { type: "button", "aria-label": `Restore version ${one.version}`, on: { click: () => this.restore(one) } }, "Restore"),
       ),
       one.state !== "removed" && changeList(before && before.state !== "removed" ? before : { overrides: {} }, one),
     );

@@ -24,7 +24,12 @@ export function layout(boxes, pairs, gaps) {
   across(layers, gaps);
   const extent = along(layers, gaps.along);
   return {
-    places: new Map(layers.flat().filter((one) => !one.isPassage).map((one) => [one.id, one.place])),
+    places: new Map(
+      layers
+        .flat()
+        .filter((one) => !one.isPassage)
+        .map((one) => [one.id, one.place]),
+    ),
     ways: new Map([...chains].map(([key, passages]) => [key, passages.map((one) => one.place)])),
     layers: layers.map((layer) => layer.filter((one) => !one.isPassage).map((one) => one.id)),
     isBack: (from, to) => graph.back.has(`${from}→${to}`),
@@ -87,7 +92,8 @@ function layered(boxes, edges) {
   const layers = [];
   for (let id = ready.shift(); id !== undefined; id = ready.shift()) {
     const cell = cells.get(id);
-    (layers[cell.layer] ??= []).push(cell);
+    layers[cell.layer] ??= [];
+    layers[cell.layer].push(cell);
     for (const to of next.get(id)) {
       cells.get(to).layer = Math.max(cells.get(to).layer, cell.layer + 1);
       waiting.set(to, waiting.get(to) - 1);
@@ -138,7 +144,9 @@ function connect(before, after) {
 
 /** Order each layer by where its neighbours are, there and back. */
 function order(layers) {
-  const number = (layer) => layer.forEach((cell, index) => (cell.index = (index + 0.5) / layer.length));
+  const number = (layer) => {
+    for (const [index, cell] of layer.entries()) cell.index = (index + 0.5) / layer.length;
+  };
   layers.forEach(number);
   for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
     const isForward = sweep % 2 === 0;
@@ -172,7 +180,7 @@ function spread(layer, wish, gap) {
   const forward = pushed(layer, wished, gap, 1);
   const backward = pushed(layer, wished, gap, -1);
   // Both keep the cells apart, and so does what lies between them.
-  layer.forEach((cell, index) => (cell.middle = (forward[index] + backward[index]) / 2));
+  for (const [index, cell] of layer.entries()) cell.middle = (forward[index] + backward[index]) / 2;
 }
 
 function pushed(layer, wished, gap, direction) {

@@ -60,7 +60,8 @@ function problemsOf(facts) {
   const problems = [];
   if (facts.kind === "service" && !facts.instances.length) problems.push({ text: "no instances", weight: "bad" });
   if (facts.envoys.some((one) => one.rejections.length)) problems.push({ text: "Envoy refused config", weight: "bad" });
-  if (facts.errors && facts.errors >= facts.baseline.requests * ERRORS_TOLD) problems.push({ text: `${share(facts.errors, facts.baseline.requests)} errors`, weight: "bad" });
+  if (facts.errors && facts.errors >= facts.baseline.requests * ERRORS_TOLD)
+    problems.push({ text: `${share(facts.errors, facts.baseline.requests)} errors`, weight: "bad" });
   return problems;
 }
 
@@ -78,9 +79,14 @@ export function spoken(facts) {
   const parts = [facts.name];
   if (facts.kind === "service") parts.push(count(facts.instances.length, "instance"));
   if (facts.deployments.length) {
-    parts.push(`offloaded: ${facts.deployments.map((one) => one.name).slice(0, 8).join(", ")}`);
+    parts.push(
+      `offloaded: ${facts.deployments
+        .map((one) => one.name)
+        .slice(0, 8)
+        .join(", ")}`,
+    );
   }
-  if (facts.callers.length) parts.push(count(facts.requests, "call") + " in the last minute");
+  if (facts.callers.length) parts.push(`${count(facts.requests, "call")} in the last minute`);
   parts.push(...facts.problems.map((one) => one.text));
   return parts.join(", ");
 }

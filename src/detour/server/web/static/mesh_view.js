@@ -102,7 +102,7 @@ class MeshView {
 
   #show(isTable) {
     this.#isTable = isTable;
-    this.modes.forEach((one, index) => one.setAttribute("aria-pressed", String(isTable === (index === 1))));
+    for (const [index, one] of this.modes.entries()) one.setAttribute("aria-pressed", String(isTable === (index === 1)));
     this.#draw();
   }
 
@@ -135,7 +135,10 @@ class MeshView {
     });
     const view = { selected: this.#selected, found: this.#found, select: (name) => this.#select(name) };
     this.counts.textContent = `${plural(services.value.length, "service")} · ${plural(deployments.value.length, "offloaded deployment")}`;
-    swap(this.problems, troubles().map((text) => h("p.notice.warn", {}, h("div", {}, text))));
+    swap(
+      this.problems,
+      troubles().map((text) => h("p.notice.warn", {}, h("div", {}, text))),
+    );
     this.canvas.hidden = this.#isTable;
     this.table.hidden = !this.#isTable;
     this.zooms.hidden = this.#isTable;
@@ -193,7 +196,16 @@ class MeshView {
     this.panel.hidden = !this.#selected;
     this.element.classList.toggle("has-panel", Boolean(this.#selected));
     if (!this.#selected) return this.panel.replaceChildren();
-    swap(this.panel, facts ? servicePanel(facts, () => this.#close()) : [h("h2", { id: "panel-title", tabindex: "-1" }, this.#selected), h("p.quiet", {}, "The mesh has no such service at the moment."), h("a", { href: "#/mesh" }, "Back to the mesh")]);
+    swap(
+      this.panel,
+      facts
+        ? servicePanel(facts, () => this.#close())
+        : [
+            h("h2", { id: "panel-title", tabindex: "-1" }, this.#selected),
+            h("p.quiet", {}, "The mesh has no such service at the moment."),
+            h("a", { href: "#/mesh" }, "Back to the mesh"),
+          ],
+    );
   }
 }
 
@@ -216,13 +228,29 @@ function noServices() {
 }
 
 function stillHead(isAll, count) {
-  const why = calls.problem?.status === 404 ? "This server does not tell of calls." : calls.problem ? `Calls can't be shown: ${calls.problem.message}` : "Calls appear here while they happen, drawn between the services.";
-  return h("div.still-head", {}, h("h2", { id: "still-title" }, isAll ? "No calls seen lately" : `No calls seen lately: ${plural(count, "service")}`), isAll && h("p.hint", {}, why));
+  const why =
+    calls.problem?.status === 404
+      ? "This server does not tell of calls."
+      : calls.problem
+        ? `Calls can't be shown: ${calls.problem.message}`
+        : "Calls appear here while they happen, drawn between the services.";
+  return h(
+    "div.still-head",
+    {},
+    h("h2", { id: "still-title" }, isAll ? "No calls seen lately" : `No calls seen lately: ${plural(count, "service")}`),
+    isAll && h("p.hint", {}, why),
+  );
 }
 
 function legend() {
   const line = (name, text) => h("li", {}, h(`i.${name}`, { "aria-hidden": "true" }), text);
-  return h("ul.legend", { "aria-label": "What lines mean" }, line("plain", "calls, thicker is more"), line("off", "to an offloaded deployment"), line("bad", "of these, errors"));
+  return h(
+    "ul.legend",
+    { "aria-label": "What lines mean" },
+    line("plain", "calls, thicker is more"),
+    line("off", "to an offloaded deployment"),
+    line("bad", "of these, errors"),
+  );
 }
 
 const COLUMNS = ["Service", "Health", "Instances", "Offloaded deployments", "Called by", "Calls"];
@@ -236,18 +264,44 @@ function table(facts, { selected, found, select }) {
       "table.table.folds",
       {},
       h("caption.unseen", {}, "The services of the mesh, and the calls of the last minute"),
-      h("thead", {}, h("tr", {}, COLUMNS.map((one) => h("th", { scope: "col" }, one)), h("th.number", { scope: "col" }, "A minute"), h("th.number", { scope: "col" }, "Errors"))),
-      h("tbody", {}, shown.map((one) => row(one, { selected, select }))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          COLUMNS.map((one) => h("th", { scope: "col" }, one)),
+          h("th.number", { scope: "col" }, "A minute"),
+          h("th.number", { scope: "col" }, "Errors"),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        shown.map((one) => row(one, { selected, select })),
+      ),
     ),
   );
 }
 
 function row(one, { selected, select }) {
   const names = (list) => [...new Set(list)].sort().join(", ");
-  const health = one.problems.length ? h("span.tags", {}, one.problems.map((problem) => h("span.tag.words.bad", {}, problem.text))) : h("span.quiet", {}, "good");
+  const health = one.problems.length
+    ? h(
+        "span.tags",
+        {},
+        one.problems.map((problem) => h("span.tag.words.bad", {}, problem.text)),
+      )
+    : h("span.quiet", {}, "good");
   const choose = h(
     "button.button.plain.small.mono",
-    { type: "button", "aria-pressed": String(one.name === selected), "data-key": `row-${one.name}`, "data-service": one.name, on: { click: () => select(one.name) } },
+    {
+      type: "button",
+      "aria-pressed": String(one.name === selected),
+      "data-key": `row-${one.name}`,
+      "data-service": one.name,
+      on: { click: () => select(one.name) },
+    },
     one.name,
   );
   return h(
@@ -256,7 +310,17 @@ function row(one, { selected, select }) {
     h("td.name", {}, choose),
     h("td", { "data-label": "Health" }, health),
     h("td", { "data-label": "Instances" }, one.kind === "service" ? String(one.instances.length) : "–"),
-    h("td", { "data-label": "Offloaded" }, one.deployments.length ? h("span.tags", {}, one.deployments.map((each) => h("span.tag.off", {}, each.name))) : h("span.quiet", {}, "none")),
+    h(
+      "td",
+      { "data-label": "Offloaded" },
+      one.deployments.length
+        ? h(
+            "span.tags",
+            {},
+            one.deployments.map((each) => h("span.tag.off", {}, each.name)),
+          )
+        : h("span.quiet", {}, "none"),
+    ),
     h("td", { "data-label": "Called by" }, names(one.callers.map((call) => call.caller)) || "–"),
     h("td", { "data-label": "Calls" }, names(one.callees.map((call) => (call.deployment ? `${call.service}@${call.deployment}` : call.service))) || "–"),
     h("td.number", { "data-label": "A minute" }, isInPicture(one) ? String(one.requests) : "–"),

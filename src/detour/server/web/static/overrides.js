@@ -58,7 +58,12 @@ export const isWords = (typed) => /[^\s=]=\S/.test(typed);
  */
 export function parseWords(typed) {
   const isHeader = typed.includes(PREFIX) && typed.includes(",");
-  const words = isHeader ? typed.replace(/^\s*baggage:/i, "").split(",").map((one) => one.trim()) : split(typed);
+  const words = isHeader
+    ? typed
+        .replace(/^\s*baggage:/i, "")
+        .split(",")
+        .map((one) => one.trim())
+    : split(typed);
   const rows = [];
   const unread = [];
   for (const word of words.filter(Boolean)) {

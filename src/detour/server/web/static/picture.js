@@ -136,7 +136,13 @@ export class Picture {
       const d = this.#path(call);
       const width = thickness(call.requests);
       const isLit = selected && (call.caller === selected || call.service === selected);
-      const classes = ["g.call", call.deployment && "off", call.requests === 0 && "past", isLit && "lit", selected && this.#facts.has(selected) && !isLit && "faded"];
+      const classes = [
+        "g.call",
+        call.deployment && "off",
+        call.requests === 0 && "past",
+        isLit && "lit",
+        selected && this.#facts.has(selected) && !isLit && "faded",
+      ];
       return s(
         classes.filter(Boolean).join("."),
         { "aria-hidden": "true" },
@@ -153,7 +159,14 @@ export class Picture {
     const end = this.#port(call.service, call.deployment, isBack);
     const key = isBack ? `${call.service}→${call.caller}` : `${call.caller}→${call.service}`;
     const passages = this.laid.ways.get(key) ?? [];
-    const beside = end.isAside ? [[{ x: end.x + 7, y: end.top }, { x: end.x + 7, y: end.y - 8 }]] : [];
+    const beside = end.isAside
+      ? [
+          [
+            { x: end.x + 7, y: end.top },
+            { x: end.x + 7, y: end.y - 8 },
+          ],
+        ]
+      : [];
     const middle = passages.flatMap((one) => {
       const across = one.across + (call.deployment ? 10 : 3);
       const ends = [one.along, one.to].map((along) => (this.direction === "right" ? { x: along, y: across } : { x: across, y: along }));
@@ -280,7 +293,11 @@ const round = ({ x, y }) => `${Math.round(x * 10) / 10} ${Math.round(y * 10) / 1
 
 function arrows() {
   const arrow = (id) =>
-    s("marker", { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" }, s("path", { d: "M0 0.5 8 4 0 7.5Z" }));
+    s(
+      "marker",
+      { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" },
+      s("path", { d: "M0 0.5 8 4 0 7.5Z" }),
+    );
   return s("defs", {}, arrow("arrow"), arrow("arrow-off"));
 }
 

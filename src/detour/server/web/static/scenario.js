@@ -13,7 +13,12 @@ import { Share } from "./share.js";
 import { exact, moment } from "./times.js";
 import { Trial } from "./trial.js";
 
-const SECTIONS = [["edit", "Edit"], ["share", "Share"], ["try", "Try it"], ["history", "History"]];
+const SECTIONS = [
+  ["edit", "Edit"],
+  ["share", "Share"],
+  ["try", "Try it"],
+  ["history", "History"],
+];
 
 /** Return the view of a scenario; without a name, of one that is to be made. */
 export function scenarioView(name = "") {
@@ -34,7 +39,13 @@ class ScenarioView {
     this.form = h("div.card.card-body.form", {}, h("p.quiet", {}, "Reading it…"));
     this.sections = h("nav.segments.sections", { "aria-label": "What to do with it" });
     this.aside = h("div.card.card-body.aside", {});
-    this.element = h(name ? "div.page.scenario" : "div.page.scenario.is-new", {}, this.head, this.notices, h("div.columns", {}, this.sections, this.form, this.aside));
+    this.element = h(
+      name ? "div.page.scenario" : "div.page.scenario.is-new",
+      {},
+      this.head,
+      this.notices,
+      h("div.columns", {}, this.sections, this.form, this.aside),
+    );
     this.trial = new Trial(() => this.#subject());
     this.share = new Share();
     this.history = new History((version) => this.#restore(version));
@@ -89,7 +100,16 @@ class ScenarioView {
     this.state = h("span.hint", { role: "status" });
     const form = h(
       "form.stack",
-      { novalidate: true, "aria-label": this.title, on: { submit: (event) => (event.preventDefault(), this.#save()) } },
+      {
+        novalidate: true,
+        "aria-label": this.title,
+        on: {
+          submit: (event) => {
+            event.preventDefault();
+            this.#save();
+          },
+        },
+      },
       this.editor.element,
       this.said,
       isOpen && h("div.save-bar", {}, this.save, this.discard, this.state),
@@ -186,14 +206,23 @@ class ScenarioView {
     const mine = contentOf(this.draft);
     const take = (content) => {
       this.saved = theirs;
-      this.#edit({ ...this.draft, ...content, rows: inOrderOf(this.draft.rows, rowsOf(content.overrides)), version: theirs.version, base: contentOf(draftFrom(theirs)) });
+      this.#edit({
+        ...this.draft,
+        ...content,
+        rows: inOrderOf(this.draft.rows, rowsOf(content.overrides)),
+        version: theirs.version,
+        base: contentOf(draftFrom(theirs)),
+      });
       this.#changed();
       this.notices.replaceChildren();
       this.history.show(this.name, theirs.version);
       this.share.show(theirs);
       this.form.querySelector("button[type=submit]")?.focus();
     };
-    swap(this.notices, conflict({ base: this.draft.base, mine, theirs, theirContent: contentOf(draftFrom(theirs)), take, discard: () => this.#discard(theirs) }));
+    swap(
+      this.notices,
+      conflict({ base: this.draft.base, mine, theirs, theirContent: contentOf(draftFrom(theirs)), take, discard: () => this.#discard(theirs) }),
+    );
     this.notices.querySelector("button")?.scrollIntoView({ block: "nearest" });
   }
 
@@ -246,7 +275,9 @@ class ScenarioView {
   #fail(problem) {
     if (!(problem instanceof Problem)) throw problem;
     const title = problem.status === 404 ? `There is no scenario ${this.name}` : "It can't be shown";
-    this.element.replaceChildren(h("div.empty", {}, h("h1", { tabindex: "-1" }, title), h("p", {}, problem.message), h("a.button", { href: "#/scenarios" }, "All scenarios")));
+    this.element.replaceChildren(
+      h("div.empty", {}, h("h1", { tabindex: "-1" }, title), h("p", {}, problem.message), h("a.button", { href: "#/scenarios" }, "All scenarios")),
+    );
   }
 
   #drawHead() {
@@ -285,7 +316,12 @@ class ScenarioView {
 
   #over(saved) {
     const { overrides, owner, description } = saved;
-    if (saved.state === "expired") return h("div.notice.warn", {}, h("div", {}, `It expired on ${exact(saved.expires)}, and its links say so. To go on with it, choose another time and save it.`));
+    if (saved.state === "expired")
+      return h(
+        "div.notice.warn",
+        {},
+        h("div", {}, `It expired on ${exact(saved.expires)}, and its links say so. To go on with it, choose another time and save it.`),
+      );
     const again = async () => {
       await remake(this.name, { overrides, owner, description, expires: null });
       this.#take(await this.#fetch());
@@ -309,7 +345,11 @@ class ScenarioView {
     swap(
       this.sections,
       possible.map(([key, words]) =>
-        h(`a.to-${key}`, { href: key === "edit" ? root : `${root}/${key}`, "aria-current": (isWide ? aside : section) === key && "true", "data-key": `section-${key}` }, words),
+        h(
+          `a.to-${key}`,
+          { href: key === "edit" ? root : `${root}/${key}`, "aria-current": (isWide ? aside : section) === key && "true", "data-key": `section-${key}` },
+          words,
+        ),
       ),
     );
     this.element.classList.toggle("is-editing", section === "edit");
@@ -343,7 +383,10 @@ function inOrderOf(others, rows) {
 /** Return what a draft says, in a form in which two can be compared. */
 function contentOf({ description, owner, expires, rows }) {
   const overrides = objectOf(rows);
-  const sorted = Object.fromEntries(Object.keys(overrides).sort().map((key) => [key, overrides[key]]));
+  const sorted = Object.fromEntries(
+    Object.keys(overrides)
+      .sort()
+      .map((key) => [key, overrides[key]]),
+  );
   return { description, owner, expires, overrides: sorted };
 }
-

@@ -6,7 +6,12 @@ import { mayChange, me, scenarios } from "./resources.js";
 import { expiry, moment } from "./times.js";
 
 const SHOWN = 100;
-const STATES = [["live", "Live"], ["expired", "Expired"], ["removed", "Removed"], ["all", "All"]];
+const STATES = [
+  ["live", "Live"],
+  ["expired", "Expired"],
+  ["removed", "Removed"],
+  ["all", "All"],
+];
 
 export function scenariosView() {
   return new ScenariosView();
@@ -18,7 +23,14 @@ class ScenariosView {
   #most = SHOWN;
 
   constructor() {
-    this.find = h("input", { type: "search", placeholder: "Search", "aria-label": "Search scenarios", autocomplete: "off", spellcheck: "false", on: { input: () => this.#draw() } });
+    this.find = h("input", {
+      type: "search",
+      placeholder: "Search",
+      "aria-label": "Search scenarios",
+      autocomplete: "off",
+      spellcheck: "false",
+      on: { input: () => this.#draw() },
+    });
     this.mine = h("input", { type: "checkbox", on: { change: () => this.#draw() } });
     this.states = h("nav.segments", { "aria-label": "State" });
     this.list = h("div.card", { "aria-busy": "true" });
@@ -62,7 +74,10 @@ class ScenariosView {
     if (this.#state !== "all" && one.state !== this.#state) return false;
     if (this.mine.checked && one.owner !== me.value.name) return false;
     const text = [one.name, one.owner, one.description, ...rowsOf(one.overrides).map(wordOf)].join(" ").toLowerCase();
-    return this.find.value.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+    return this.find.value
+      .toLowerCase()
+      .split(/\s+/)
+      .every((word) => text.includes(word));
   }
 
   #others(count) {
@@ -76,7 +91,8 @@ class ScenariosView {
 
   #nothing() {
     if (scenarios.problem) return h("div.empty", {}, h("h2", {}, "Scenarios can't be shown"), h("p", {}, scenarios.problem.message));
-    if (this.find.value || this.mine.checked || this.#state !== "live") return h("div.empty", {}, h("h2", {}, "None like that"), h("p", {}, "No scenario is as you ask."));
+    if (this.find.value || this.mine.checked || this.#state !== "live")
+      return h("div.empty", {}, h("h2", {}, "None like that"), h("p", {}, "No scenario is as you ask."));
     return h(
       "div.empty",
       {},
@@ -92,7 +108,15 @@ function table(found) {
     "table.table.folds.scenarios",
     {},
     h("caption.unseen", {}, "Scenarios"),
-    h("thead", {}, h("tr", {}, ["Name", "Overrides", "Owner", "Expires", "Changed"].map((one) => h("th", { scope: "col" }, one)))),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        ["Name", "Overrides", "Owner", "Expires", "Changed"].map((one) => h("th", { scope: "col" }, one)),
+      ),
+    ),
     h("tbody", {}, found.map(row)),
   );
 }
@@ -103,10 +127,21 @@ function row(one) {
   return h(
     "tr",
     {},
-    h("td.name", {}, h("a", { href: `#/scenarios/${one.name}`, "data-key": one.name }, one.name), " ", state, one.description && h("p.hint.description", {}, one.description)),
+    h(
+      "td.name",
+      {},
+      h("a", { href: `#/scenarios/${one.name}`, "data-key": one.name }, one.name),
+      " ",
+      state,
+      one.description && h("p.hint.description", {}, one.description),
+    ),
     h("td", {}, h("div.tags", {}, words.slice(0, 6), words.length > 6 && h("span.tag", {}, `${words.length - 6} more`))),
     h("td", { "data-label": "Owner" }, one.owner || "–"),
     h("td.nowrap", { "data-label": "Expires" }, expiry(one.expires)),
-    h("td.nowrap.quiet", { "data-label": "Changed" }, h("span", {}, moment(one.changed), one.changed_by && one.changed_by !== one.owner && ` by ${one.changed_by}`)),
+    h(
+      "td.nowrap.quiet",
+      { "data-label": "Changed" },
+      h("span", {}, moment(one.changed), one.changed_by && one.changed_by !== one.owner && ` by ${one.changed_by}`),
+    ),
   );
 }

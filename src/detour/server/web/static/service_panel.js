@@ -22,10 +22,25 @@ export function servicePanel(facts, close) {
       h("h2.mono", { tabindex: "-1", id: "panel-title" }, facts.name),
       h("button.icon-button", { type: "button", "aria-label": "Close", "data-key": "panel-close", on: { click: close } }, "✕"),
     ),
-    facts.problems.length > 0 && h("div.tags", {}, facts.problems.map((one) => h("span.tag.words.bad", {}, one.text))),
+    facts.problems.length > 0 &&
+      h(
+        "div.tags",
+        {},
+        facts.problems.map((one) => h("span.tag.words.bad", {}, one.text)),
+      ),
     facts.kind === "service" && offloaded(facts),
-    called("Called by", facts.callers, (call) => whole(call.caller, call.caller_deployment), (call) => call.deployment),
-    called("Calls", facts.callees, (call) => call.service, (call) => call.deployment),
+    called(
+      "Called by",
+      facts.callers,
+      (call) => whole(call.caller, call.caller_deployment),
+      (call) => call.deployment,
+    ),
+    called(
+      "Calls",
+      facts.callees,
+      (call) => call.service,
+      (call) => call.deployment,
+    ),
     facts.kind === "service" && instances(facts),
     envoys(facts),
   ];
@@ -48,7 +63,11 @@ function offloaded(facts) {
   }
   return section(
     "Offloaded deployments",
-    h("ul.rows", {}, facts.deployments.map((one) => deployment(facts, one))),
+    h(
+      "ul.rows",
+      {},
+      facts.deployments.map((one) => deployment(facts, one)),
+    ),
     mayChange() && h("div.actions", {}, slower(facts)),
   );
 }
@@ -71,7 +90,11 @@ function deployment(facts, one) {
       h("p.hint", {}, one.expires ? ["expires ", expiry(one.expires)] : "stays"),
     ),
     mayChange() &&
-      h("button.button.small", { type: "button", "data-key": `override-${one.name}`, "aria-label": `Override ${facts.name} with ${one.name}`, on: { click: add } }, "Override it"),
+      h(
+        "button.button.small",
+        { type: "button", "data-key": `override-${one.name}`, "aria-label": `Override ${facts.name} with ${one.name}`, on: { click: add } },
+        "Override it",
+      ),
   );
 }
 
@@ -92,7 +115,13 @@ function called(title, calls, name, deployment) {
         h(
           "li",
           {},
-          h("div.grow.tags", {}, h("span.mono", {}, name(call)), deployment(call) && h("span.quiet", {}, "→"), deployment(call) && h("span.tag.off", {}, deployment(call))),
+          h(
+            "div.grow.tags",
+            {},
+            h("span.mono", {}, name(call)),
+            deployment(call) && h("span.quiet", {}, "→"),
+            deployment(call) && h("span.tag.off", {}, deployment(call)),
+          ),
           call.errors > 0 && h("span.fault", {}, `${share(call.errors, call.requests)} errors`),
           h("span.hint.nowrap", {}, call.requests ? `${call.requests}/min` : "earlier"),
         ),
@@ -117,7 +146,14 @@ function envoys(facts) {
   if (!facts.envoys.length) return null;
   return section(
     plural(facts.envoys.length, "Envoy"),
-    h("p.mono.small.quiet", {}, facts.envoys.slice(0, ENDPOINTS_SHOWN).map((one) => one.node).join("  ")),
+    h(
+      "p.mono.small.quiet",
+      {},
+      facts.envoys
+        .slice(0, ENDPOINTS_SHOWN)
+        .map((one) => one.node)
+        .join("  "),
+    ),
     refusals.slice(0, 5).map((one) => h("p.notice.bad.small", {}, h("div", {}, `${one.node} refused ${one.type} ${one.names.join(", ")}: ${one.message}`))),
   );
 }

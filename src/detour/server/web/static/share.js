@@ -17,7 +17,11 @@ export class Share {
     if (key === this.#shown) return;
     this.#shown = key;
     if (scenario.state !== "live") {
-      swap(this.element, h("h2.unseen", {}, "Share"), h("p.quiet", {}, `It can't be entered: it ${scenario.state === "expired" ? "has expired" : "was removed"}. Its links say so.`));
+      swap(
+        this.element,
+        h("h2.unseen", {}, "Share"),
+        h("p.quiet", {}, `It can't be entered: it ${scenario.state === "expired" ? "has expired" : "was removed"}. Its links say so.`),
+      );
       return;
     }
     // An edge takes overrides out of a request from outside, and knows scenarios by their names.
@@ -37,11 +41,17 @@ export class Share {
   #links({ name, links }) {
     const code = h("figure.qr", {}, h("div.qr-place", {}));
     this.#drawCode(code, name, links[0]);
-    const send = navigator.share && h("button.button", { type: "button", on: { click: () => navigator.share({ title: name, url: links[0] }).catch(() => {}) } }, "Send…");
+    const send =
+      navigator.share && h("button.button", { type: "button", on: { click: () => navigator.share({ title: name, url: links[0] }).catch(() => {}) } }, "Send…");
     return h(
       "div.link-and-code",
       {},
-      h("div.stack.tight", {}, links.map((link, index) => lineToCopy(index ? "Another link" : "Link", link, true)), send && h("div.actions", {}, send)),
+      h(
+        "div.stack.tight",
+        {},
+        links.map((link, index) => lineToCopy(index ? "Another link" : "Link", link, true)),
+        send && h("div.actions", {}, send),
+      ),
       code,
     );
   }
@@ -64,11 +74,20 @@ const originOf = (links) => `${new URL(links.at(-1)).origin}/`;
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 function noLinks() {
-  return h("div.notice", {}, h("div.stack.tight", {}, h("p", {}, "There is no link yet: the mesh file does not say where people reach the edge. Add to it"), h("pre", {}, "edge:\n  url: https://staging.example.test")));
+  return h(
+    "div.notice",
+    {},
+    h(
+      "div.stack.tight",
+      {},
+      h("p", {}, "There is no link yet: the mesh file does not say where people reach the edge. Add to it"),
+      h("pre", {}, "edge:\n  url: https://staging.example.test"),
+    ),
+  );
 }
 
 /** Return a line of text with a button that copies it. */
-export function lineToCopy(label, text, isLink = false) {
+function lineToCopy(label, text, isLink = false) {
   const shown = isLink ? h("a.mono", { href: text, target: "_blank", rel: "noopener" }, text) : h("code", {}, text);
   const button = h("button.button.small", { type: "button", "aria-label": `Copy: ${label}` }, "Copy");
   button.addEventListener("click", async () => {

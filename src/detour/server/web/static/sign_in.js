@@ -28,8 +28,22 @@ class SignInView {
         this.provider,
         h(
           "form.stack.tight",
-          { "aria-label": "With a token", on: { submit: (event) => (event.preventDefault(), this.#tryToken()) } },
-          h("div.field", {}, h("label", { for: "token" }, "API token"), this.token, h("span.hint", { id: "token-said" }, "This tab keeps it until you close it.")),
+          {
+            "aria-label": "With a token",
+            on: {
+              submit: (event) => {
+                event.preventDefault();
+                this.#tryToken();
+              },
+            },
+          },
+          h(
+            "div.field",
+            {},
+            h("label", { for: "token" }, "API token"),
+            this.token,
+            h("span.hint", { id: "token-said" }, "This tab keeps it until you close it."),
+          ),
           h("button.button", { type: "submit" }, "Sign in with the token"),
         ),
         this.fault,
@@ -46,7 +60,11 @@ class SignInView {
     const known = await read("v1/sign-in").catch(() => null);
     if (!known?.issuer || !known.authorization_endpoint) return;
     const begin = () => signInAt(known).catch((error) => (this.fault.textContent = error.message));
-    swap(this.provider, h("button.button.main", { type: "button", on: { click: begin } }, `Sign in with ${new URL(known.issuer).host}`), h("p.hint.or", {}, "or"));
+    swap(
+      this.provider,
+      h("button.button.main", { type: "button", on: { click: begin } }, `Sign in with ${new URL(known.issuer).host}`),
+      h("p.hint.or", {}, "or"),
+    );
   }
 
   async #tryToken() {
@@ -55,7 +73,9 @@ class SignInView {
     const answer = await send("v1/me").catch(() => null);
     if (answer?.ok) return location.reload();
     keepToken(before);
-    this.fault.textContent = answer ? ((await answer.json().catch(() => null))?.detail ?? "The server does not know this token.") : "The server does not answer.";
+    this.fault.textContent = answer
+      ? ((await answer.json().catch(() => null))?.detail ?? "The server does not know this token.")
+      : "The server does not answer.";
     this.token.focus();
   }
 }
@@ -68,7 +88,15 @@ async function signInAt({ authorization_endpoint: endpoint, client_id: client, s
   const challenge = base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
   sessionStorage.setItem(STARTED, JSON.stringify({ verifier, state, hash: location.hash }));
   const url = new URL(endpoint);
-  const asked = { response_type: "code", client_id: client, redirect_uri: here(), scope: scopes ?? "openid profile email", state, code_challenge: challenge, code_challenge_method: "S256" };
+  const asked = {
+    response_type: "code",
+    client_id: client,
+    redirect_uri: here(),
+    scope: scopes ?? "openid profile email",
+    state,
+    code_challenge: challenge,
+    code_challenge_method: "S256",
+  };
   for (const [name, value] of Object.entries(asked)) url.searchParams.set(name, value);
   location.assign(url);
 }
@@ -114,4 +142,8 @@ async function exchange(code, verifier) {
 
 const here = () => location.origin + location.pathname;
 
-const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const base64url = (bytes) =>
+  btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");

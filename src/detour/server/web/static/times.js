@@ -3,7 +3,10 @@
 import { h } from "./dom.js";
 
 const DAY_MS = 86_400_000;
-const UNITS = [["h", 3_600_000], ["min", 60_000]];
+const UNITS = [
+  ["h", 3_600_000],
+  ["min", 60_000],
+];
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -17,7 +20,7 @@ export function span(milliseconds) {
 }
 
 /** Say how far away a moment is: `in 3 h`, `5 min ago`. */
-export function relative(text) {
+function relative(text) {
   const ahead = Date.parse(text) - Date.now();
   if (Math.abs(ahead) < 45_000) return ahead > 0 ? "in a moment" : "just now";
   return ahead > 0 ? `in ${span(ahead)}` : `${span(ahead)} ago`;

@@ -13,10 +13,21 @@ export class Trial {
   /** @param {() => {scenario: string|null, overrides: Object, isDraft: boolean, count: number}} subject what is tried */
   constructor(subject) {
     this.subject = subject;
-    this.method = h("select", { "aria-label": "Method" }, METHODS.map((one) => h("option", {}, one)));
+    this.method = h(
+      "select",
+      { "aria-label": "Method" },
+      METHODS.map((one) => h("option", {}, one)),
+    );
     this.path = h("input.mono", { type: "text", "aria-label": "Path", value: "/", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
     this.send = h("button.button.main", { type: "submit" }, "Try it");
-    this.host = h("input.mono", { type: "text", id: "trial-host", placeholder: "the edge's own", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+    this.host = h("input.mono", {
+      type: "text",
+      id: "trial-host",
+      placeholder: "the edge's own",
+      autocomplete: "off",
+      autocapitalize: "none",
+      spellcheck: "false",
+    });
     this.headers = h("textarea.mono", { id: "trial-headers", rows: "2", placeholder: "accept-language: de", spellcheck: "false" });
     this.body = h("textarea.mono", { id: "trial-body", rows: "3", spellcheck: "false" });
     this.what = h("p.hint", {});
@@ -29,9 +40,22 @@ export class Trial {
       h("div.stack.tight", {}, h("h2.unseen", { id: "trial-title" }, "Try it"), this.what),
       h(
         "form.stack.tight",
-        { "aria-label": "A request to try", on: { submit: (event) => (event.preventDefault(), this.#run()) } },
+        {
+          "aria-label": "A request to try",
+          on: {
+            submit: (event) => {
+              event.preventDefault();
+              this.#run();
+            },
+          },
+        },
         h("div.request", {}, this.method, this.path, this.send),
-        h("details", {}, h("summary", {}, "Host, headers, body"), h("div.stack.tight.more-request", {}, field("Host", this.host), field("Headers, a line each", this.headers), field("Body", this.body))),
+        h(
+          "details",
+          {},
+          h("summary", {}, "Host, headers, body"),
+          h("div.stack.tight.more-request", {}, field("Host", this.host), field("Headers, a line each", this.headers), field("Body", this.body)),
+        ),
       ),
       this.fault,
       this.outcome,
@@ -47,7 +71,9 @@ export class Trial {
       this.what.textContent = "A plain request: the form has no override yet.";
       return;
     }
-    this.what.textContent = isDraft ? `A request with the ${overrides} of the form, as they stand there.` : `A request in the saved scenario, with its ${overrides}.`;
+    this.what.textContent = isDraft
+      ? `A request with the ${overrides} of the form, as they stand there.`
+      : `A request in the saved scenario, with its ${overrides}.`;
   }
 
   async #run() {
@@ -79,20 +105,32 @@ export class Trial {
         .filter(Boolean)
         .map(([, name, value]) => [name, value]),
     );
-    return { scenario, overrides, method: this.method.value, path: this.path.value.trim() || "/", host: this.host.value.trim() || null, headers, body: this.body.value };
+    return {
+      scenario,
+      overrides,
+      method: this.method.value,
+      path: this.path.value.trim() || "/",
+      host: this.host.value.trim() || null,
+      headers,
+      body: this.body.value,
+    };
   }
 
   #show(trial) {
     const missed = trial.expected.filter((one) => !one.reached);
     swap(
       this.outcome,
-      h(trial.status < 400 ? "strong.tag.words" : "strong.tag.words.bad", {}, String(trial.status)), h("span", {}, ` in ${duration(trial.duration_ms)}, ${plural(trial.hops.length, "hop")}`), h("span.hint.mono", {}, ` ${trial.url}`),
+      h(trial.status < 400 ? "strong.tag.words" : "strong.tag.words.bad", {}, String(trial.status)),
+      h("span", {}, ` in ${duration(trial.duration_ms)}, ${plural(trial.hops.length, "hop")}`),
+      h("span.hint.mono", {}, ` ${trial.url}`),
       missed.length > 0 && h("span.unseen", {}, `, ${plural(missed.length, "deployment")} not reached`),
     );
     swap(
       this.result,
       trial.note && h("p.notice.small", {}, h("div", {}, trial.note)),
-      missed.map((one) => h("p.notice.warn.small", {}, h("div", {}, h("strong.mono", {}, `${one.service}@${one.deployment}`), ` ${shortfall(one, trial.hops)}`))),
+      missed.map((one) =>
+        h("p.notice.warn.small", {}, h("div", {}, h("strong.mono", {}, `${one.service}@${one.deployment}`), ` ${shortfall(one, trial.hops)}`)),
+      ),
       trial.hops.length > 0 && hopTable(trial),
       response(trial),
     );
@@ -117,7 +155,21 @@ function hopTable({ hops, duration_ms: whole }) {
   return h(
     "div.scroller",
     { tabindex: "0", role: "region", "aria-label": "Hops" },
-    h("table.hops", {}, h("caption.unseen", {}, "Each hop of the request, callers before those that they called"), h("thead", {}, h("tr", {}, ["Called", "Answered by", "Status", "Time"].map((one) => h("th", { scope: "col" }, one)))), h("tbody", {}, rows)),
+    h(
+      "table.hops",
+      {},
+      h("caption.unseen", {}, "Each hop of the request, callers before those that they called"),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Called", "Answered by", "Status", "Time"].map((one) => h("th", { scope: "col" }, one)),
+        ),
+      ),
+      h("tbody", {}, rows),
+    ),
   );
 }
 
@@ -148,7 +200,12 @@ function hopRow(hop, depth, whole) {
     ),
     h("td", {}, answered.deployment ? h("span.tag.off", {}, answered.deployment) : h(answered.isNobody ? "span.fault" : "span.quiet", {}, answered.words)),
     h("td", {}, h(isBad ? "span.tag.bad" : "span.tag", {}, status)),
-    h("td.time", {}, h("span.bar", { css: { "--from": share(hop.offset_ms), "--long": share(hop.duration_ms) } }), h("span.small", {}, duration(hop.duration_ms))),
+    h(
+      "td.time",
+      {},
+      h("span.bar", { css: { "--from": share(hop.offset_ms), "--long": share(hop.duration_ms) } }),
+      h("span.small", {}, duration(hop.duration_ms)),
+    ),
   );
 }
 
@@ -168,11 +225,24 @@ function answeredBy(hop) {
 }
 
 function response({ headers, body, truncated }) {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join("\n");
+  const lines = Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("\n");
   return h(
     "div.stack.tight",
     {},
-    h("details", { open: body.length > 0 && body.length < 600 }, h("summary", {}, "Response body"), h("pre.response", { tabindex: "0", role: "region", "aria-label": "Response body" }, body || "(empty)"), truncated && h("p.hint", {}, "There is more of it; this is its beginning.")),
-    h("details", {}, h("summary", {}, "Response headers"), h("pre.response", { tabindex: "0", role: "region", "aria-label": "Response headers" }, lines || "(none)")),
+    h(
+      "details",
+      { open: body.length > 0 && body.length < 600 },
+      h("summary", {}, "Response body"),
+      h("pre.response", { tabindex: "0", role: "region", "aria-label": "Response body" }, body || "(empty)"),
+      truncated && h("p.hint", {}, "There is more of it; this is its beginning."),
+    ),
+    h(
+      "details",
+      {},
+      h("summary", {}, "Response headers"),
+      h("pre.response", { tabindex: "0", role: "region", "aria-label": "Response headers" }, lines || "(none)"),
+    ),
   );
 }
