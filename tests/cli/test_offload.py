@@ -145,7 +145,7 @@ def test_a_table_fits_its_terminal(server: Server):
 
 def test_nothing_to_list_says_what_to_do(here):
     """An answer for people; for programs an empty list."""
-    with _answering("application/json", b"[]") as url:
+    with _answering("application/json", b'{"items": [], "next": null}') as url:
         assert here("offload", "ls", "--server", url).stdout == (
             "No offloaded deployment. Register one: detour offload add SERVICE NAME --endpoint IP:PORT\n"
         )

@@ -233,6 +233,6 @@ def test_an_error_of_ours_is_one_line(monkeypatch, here):
     """It says so, and how to see more."""
     from detour.cli import status
 
-    monkeypatch.setattr(status, "request", lambda *_: {})
+    monkeypatch.setattr(status, "connected", lambda _: {}["mesh_file"])
     line = refusal(here("status"))
     assert line.startswith("this is an error in Detour itself: KeyError('mesh_file'); set DETOUR_DEBUG=1")

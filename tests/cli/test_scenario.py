@@ -4,13 +4,15 @@ import json
 import re
 import sys
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cli.running import detour, refusal, serving
-from detour.cli.scenario_text import expiry, read, written
+from detour.cli.scenario_text import Edited, expiry, read, written
+from detour.contract import ScenarioOut, ScenarioState
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_listing(run, name):
 
 def test_more_than_a_page(run, monkeypatch):
     """All are listed, however many the server gives at a time."""
-    monkeypatch.setattr("detour.cli.scenario._PAGE", "2")
+    monkeypatch.setattr("detour.client.operations.PAGE_MAX", 2)
     names = [f"page-{number}" for number in range(5)]
     for one in names:
         run("save", one, "users=pr-42", "--owner", "pager")
@@ -168,33 +170,37 @@ def test_a_text_that_is_no_scenario(text, expected):
 
 def test_the_text_of_a_scenario():
     """What is written is read as it was."""
-    scenario = {
-        "name": "a",
-        "version": 3,
-        "owner": "Äna",
-        "expires": "2026-12-01T00:00:00.123456Z",
-        "description": "two\nlines: yes",
-        "overrides": {
-            "route.users": "pr-42",
-            "route.delay": "pr-1",
-            "config.x": "on: yes # no",
-            "log.users": "debug",
-        },
+    expires = datetime(2026, 12, 1, microsecond=123456, tzinfo=UTC)
+    overrides = {
+        "route.users": "pr-42",
+        "route.delay": "pr-1",
+        "config.x": "on: yes # no",
+        "log.users": "debug",
     }
-    version, body = read(written(scenario))
-    assert version == 3
-    assert body.pop("expires") == "2026-12-01T00:00:00.123456+00:00"
-    assert body == {key: scenario[key] for key in ("owner", "description", "overrides")}
-    assert yaml.safe_load(written({**scenario, "expires": None}))["expires"] == "never"
+    scenario = ScenarioOut(
+        name="a",
+        version=3,
+        overrides=overrides,
+        baggage="",
+        links=[],
+        owner="Äna",
+        description="two\nlines: yes",
+        expires=expires,
+        state=ScenarioState.LIVE,
+        changed=expires,
+        changed_by="ana",
+    )
+    assert yaml.safe_load(written(scenario))["expires"] == "2026-12-01T00:00:00.123456Z"
+    assert read(written(scenario)) == Edited(3, "Äna", expires, "two\nlines: yes", overrides)
+    assert yaml.safe_load(written(scenario.model_copy(update={"expires": None})))["expires"] == "never"
 
 
 def test_when_something_expires():
     """A moment, with or without a zone, a day, or how long from now."""
-    assert expiry("2026-12-01T18:00:00+09:00") == "2026-12-01T18:00:00+09:00"
-    assert expiry("2026-12-01") == "2026-12-01T00:00:00+00:00"
-    assert (
-        read("version: 1\nexpires: 2026-12-01\noverrides: [users=a]")[1]["expires"] == "2026-12-01T00:00:00+00:00"
-    )
+    day = datetime(2026, 12, 1, tzinfo=UTC)
+    assert expiry("2026-12-01T18:00:00+09:00") == day + timedelta(hours=9)
+    assert expiry("2026-12-01") == day
+    assert read("version: 1\nexpires: 2026-12-01\noverrides: [users=a]").expires == day
     assert expiry("never") is expiry(None) is None
     with pytest.raises(ValueError, match="or 30d, or never"):
         expiry("tomorrow")

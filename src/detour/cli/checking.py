@@ -5,12 +5,15 @@ where no server can say, a line tells that names were not checked, and the comma
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detour.cli.client import ServerError, listens, request
+from detour.cli.connection import checked, connected, is_unchecked, listens
 from detour.overrides import PREFIX, Kind, Override
+
+if TYPE_CHECKING:
+    from detour.client import MistakeOut
 
 Force = Annotated[
     bool, typer.Option("--force", help="Also services and deployments that the mesh does not have yet.")
@@ -38,11 +41,13 @@ def expect_known(server: str, overrides: Iterable[Override], *, force: bool = Fa
         return
     try:
         found = _mistakes(server, asked)
-    except ServerError as error:
+    except RuntimeError as error:
+        if not is_unchecked(error):
+            raise
         _note(f"names were not checked: {error}")
         return
     for one in found:
-        typer.secho(f"detour: {one['detail']}", fg=typer.colors.RED, err=True)
+        typer.secho(f"detour: {one.detail}", fg=typer.colors.RED, err=True)
     if found:
         typer.echo("For what does not exist yet, give --force.", err=True)
         raise typer.Exit(1)
@@ -57,16 +62,16 @@ def advice(server: str, service: str) -> str:
         return ""
     if not found:
         return ""
-    nearest = str(found[0]["suggestion"]).partition("=")[0].removeprefix(f"{Kind.DELAY}.")
+    nearest = found[0].suggestion.partition("=")[0].removeprefix(f"{Kind.DELAY}.")
     instead = f"; did you mean {nearest}?" if nearest else "."
     return f"The mesh has no service {service}{instead} This sidecar goes on, but nobody calls it by that name"
 
 
-def _mistakes(server: str, asked: dict[str, str]) -> list[dict[str, Any]]:
-    body = {"overrides": asked}
-    answer = request(server, "POST", "/v1/overrides/check", body, timeout_seconds=_TIMEOUT_SECONDS)
-    found: list[dict[str, Any]] = answer["mistakes"]
-    return found
+def _mistakes(server: str, asked: dict[str, str]) -> list["MistakeOut"]:
+    from detour.client import CheckIn  # noqa: PLC0415  which other commands need not wait for
+
+    with connected(server, timeout_seconds=_TIMEOUT_SECONDS, is_patient=False) as client:
+        return client.check_overrides(checked(CheckIn, overrides=asked)).mistakes
 
 
 def _note(words: str) -> None:

@@ -4,42 +4,45 @@ Invariant: a key press waits a moment at most, and what goes wrong completes not
 """
 
 import os
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from detour.cli.client import DEFAULT_SERVER, ENVIRONMENT, request
+from detour.cli.connection import connected
+from detour.client.server_address import server_of_environment
+
+if TYPE_CHECKING:
+    from detour.client import Client
 
 _TIMEOUT_SECONDS: Final = 1
 
 
 def services(incomplete: str) -> list[str]:
     """Complete the name of a service."""
-    return _starting(incomplete, (one["name"] for one in _asked("/v1/services")))
+    return _starting(incomplete, _asked(_services))
 
 
 def deployments(context: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an offloaded deployment, of the service that stands in front."""
     service = context.params.get("service")
-    found = _asked("/v1/deployments")
-    return _starting(incomplete, (one["name"] for one in found if service in {None, "", one["service"]}))
+    return _starting(incomplete, _asked(lambda client: _deployments(client, service or "")))
 
 
 def scenarios(incomplete: str) -> list[str]:
     """Complete the name of a scenario."""
-    return _starting(incomplete, (one["name"] for one in _asked("/v1/scenarios?limit=1000")))
+    return _starting(incomplete, _asked(lambda client: (one.name for one in client.list_scenarios())))
 
 
 def overrides(incomplete: str) -> list[str]:
     """Complete an override: the service, then its deployments."""
     service, equals, _ = incomplete.partition("=")
     if split := _split_by_bash():
-        return _starting(incomplete, (one["name"] for one in _asked("/v1/deployments") if one["service"] == split))
+        return _starting(incomplete, _asked(lambda client: _deployments(client, split)))
     if not equals:
-        return _starting(incomplete, (f"{one['name']}=" for one in _asked("/v1/services")))
-    found = (f"{service}={one['name']}" for one in _asked("/v1/deployments") if one["service"] == service)
-    return _starting(incomplete, found)
+        return _starting(incomplete, (f"{one}=" for one in _asked(_services)))
+    found = _asked(lambda client: _deployments(client, service))
+    return _starting(incomplete, (f"{service}={one}" for one in found))
 
 
 def _split_by_bash() -> str:
@@ -49,10 +52,19 @@ def _split_by_bash() -> str:
     return before[-2] if before[-1:] == ["="] and len(before) > 1 else ""
 
 
-def _asked(path: str) -> list[dict[str, Any]]:
-    server = os.environ.get(ENVIRONMENT) or DEFAULT_SERVER
+def _services(client: "Client") -> Iterator[str]:
+    return (one.name for one in client.list_services())
+
+
+def _deployments(client: "Client", service: str) -> Iterator[str]:
+    """Return the names of a service's deployments, or of all deployments."""
+    return (one.name for one in client.list_deployments() if service in {"", one.service})
+
+
+def _asked(names: "Callable[[Client], Iterable[str]]") -> list[str]:
     try:
-        return list(request(server, "GET", path, timeout_seconds=_TIMEOUT_SECONDS))
+        with connected(server_of_environment(), timeout_seconds=_TIMEOUT_SECONDS, is_patient=False) as client:
+            return list(names(client))
     except Exception:  # noqa: BLE001  the person is in the middle of a line
         return []
 

@@ -1,6 +1,5 @@
 """`detour curl`: an ordinary curl with the header added, and a word on what became of it."""
 
-import os
 import re
 import shutil
 import signal
@@ -12,10 +11,11 @@ import typer
 
 from detour.cli import completion, curl_run, outcome
 from detour.cli.checking import expect_known
-from detour.cli.client import DEFAULT_SERVER, ENVIRONMENT, ServerError
+from detour.cli.connection import is_unchecked
 from detour.cli.effect import report
 from detour.cli.header import token_line
 from detour.cli.scenario import baggage_of
+from detour.client.server_address import server_of_environment
 from detour.envoy.vocabulary import SCENARIO_HEADER
 from detour.overrides import Overrides, append_to_baggage, parse_baggage, parse_words
 
@@ -59,8 +59,8 @@ def curl(arguments: Arguments) -> None:
         raise RuntimeError("curl is missing: install it (apt-get install curl), or use detour header")
     rest, baggage = _without_baggage(rest)
     overrides = parse_words(words)
-    token = ["-H", token_line(_server(), _TOKEN_TTL)] if chosen.is_signed else []
-    expect_known(_server(), overrides, force=chosen.is_forced)
+    token = ["-H", token_line(server_of_environment(), _TOKEN_TTL)] if chosen.is_signed else []
+    expect_known(server_of_environment(), overrides, force=chosen.is_forced)
     scenario = chosen.scenarios[0] if len(chosen.scenarios) == 1 else ""
     if scenario:
         _expect_live(scenario)
@@ -95,8 +95,10 @@ def _expect_live(name: str) -> None:
         RuntimeError: The server says that it cannot be entered.
     """
     try:
-        baggage_of(_server(), name)
-    except ServerError as error:
+        baggage_of(server_of_environment(), name)
+    except RuntimeError as error:
+        if not is_unchecked(error):
+            raise
         typer.secho(f"detour: the scenario was not checked: {error}", fg=typer.colors.YELLOW, err=True)
 
 
@@ -118,15 +120,11 @@ def _options(arguments: list[str]) -> tuple[_Chosen, list[str]]:
     return chosen, arguments
 
 
-def _server() -> str:
-    return os.environ.get(ENVIRONMENT) or DEFAULT_SERVER
-
-
 def _resolved(names: Iterable[str]) -> Overrides:
     """Return the overrides of scenarios; of two that say something of one thing the later one counts."""
     overrides = Overrides()
     for name in names:
-        overrides = parse_baggage([baggage_of(_server(), name)]).overrides.over(overrides)
+        overrides = parse_baggage([baggage_of(server_of_environment(), name)]).overrides.over(overrides)
     return overrides
 
 

@@ -6,7 +6,8 @@ import typer
 
 from detour.cli import completion
 from detour.cli.checking import Force, expect_known
-from detour.cli.client import DEFAULT_SERVER, Server, request
+from detour.cli.connection import Server, checked, connected
+from detour.client.server_address import DEFAULT_SERVER
 from detour.overrides import append_to_baggage, parse_words
 
 Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True, autocompletion=completion.overrides)]
@@ -59,7 +60,10 @@ def token_line(server: str, ttl: str = "15m") -> str:
         ttl: How long it is good for.
 
     Raises:
-        RuntimeError: There is no server at that address, or it refused; the message is for people.
+        ClientError: The server does not answer, or refuses; the message is for people.
     """
-    issued = request(server, "POST", "/v1/override-tokens", {"ttl": ttl})
-    return f"{issued['header']}: {issued['token']}"
+    from detour.client import OverrideTokenIn  # noqa: PLC0415  which other commands need not wait for
+
+    with connected(server) as client:
+        issued = client.issue_override_token(checked(OverrideTokenIn, ttl=ttl))
+    return f"{issued.header}: {issued.token}"

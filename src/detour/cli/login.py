@@ -1,14 +1,18 @@
 """`detour login` and `detour logout`: who one is to a server."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detour.cli import credentials, signals
-from detour.cli.client import DEFAULT_SERVER, Server, request
-from detour.cli.credentials import Credentials
-from detour.cli.issuer import sign_in
+from detour.cli import signals
+from detour.cli.connection import Server, connected
+from detour.client import credentials
+from detour.client.credentials import Credentials
+from detour.client.server_address import DEFAULT_SERVER
+
+if TYPE_CHECKING:
+    from detour.client import Confirm
 
 WithToken = Annotated[
     bool,
@@ -21,14 +25,17 @@ def login(*, with_token: WithToken = False, server: Server = DEFAULT_SERVER) -> 
 
     A server on one's own machine needs none of this. Programs put an API token into DETOUR_TOKEN instead.
     """
-    way = request(server, "GET", "/v1/sign-in", signs=False)
-    if with_token or not way["issuer"]:
-        if not (with_token or way["is_needed"]):
+    from detour.client import sign_in  # noqa: PLC0415  which other commands need not wait for
+
+    with connected(server, is_signed_in=False) as client:
+        way = client.get_sign_in()
+    if with_token or not way.issuer:
+        if not (with_token or way.is_needed):
             typer.echo(f"{server} needs no sign-in from this machine")
             return
         found = Credentials(_asked_token())
     else:
-        found = sign_in(way)
+        found = sign_in(way, _show)
     _keep(server, found)
 
 
@@ -39,9 +46,14 @@ def logout(server: Server = DEFAULT_SERVER) -> None:
 
 def _keep(server: str, found: Credentials) -> None:
     """Keep credentials, if the server takes them."""
-    me = request(server, "GET", "/v1/me", signs=False, authorization=f"Bearer {found.token}")
+    with connected(server, token=found.token) as client:
+        me = client.get_identity()
     path = credentials.keep(server, found)
-    typer.echo(f"Signed in to {server} as {me['name']}, {me['role']}; kept in {path}")
+    typer.echo(f"Signed in to {server} as {me.name}, {me.role}; kept in {path}")
+
+
+def _show(confirm: "Confirm") -> None:
+    typer.echo(f"Open {confirm.url} and confirm the code {confirm.code}", err=True)
 
 
 def _asked_token() -> str:

@@ -1,17 +1,19 @@
 """`detour offload`: offloaded deployments of a running server."""
 
-import json
 from collections.abc import Sequence
-from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from detour.cli import completion
-from detour.cli.client import DEFAULT_SERVER, AsJson, NotFoundError, Server, lines, request, user
+from detour.cli.connection import AsJson, Server, checked, connected, print_json, user
 from detour.cli.progress import wait_until_ready
 from detour.cli.terminal import print_table, until
+from detour.client.server_address import DEFAULT_SERVER
 from detour.mesh import parse_duration
+
+if TYPE_CHECKING:
+    from detour.client import Client, DeploymentDetailOut, DeploymentOut
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -96,27 +98,31 @@ def create(
     The copy becomes the offloaded deployment NAME of SERVICE: detour offload create users pr-42 --image IMAGE. If
     it does not become Ready, the reason is shown and it is removed. Create it again to roll it to another image.
     """
+    from detour.client import CopyIn  # noqa: PLC0415  which other commands need not wait for
+
     patience = parse_duration(timeout)
-    body = {
-        "service": service,
-        "name": name,
-        "image": image,
-        "env": dict(map(_variable, env)),
-        "replicas": replicas,
-        "ttl": ttl,
-        "command": command,
-        "pull_secret": pull_secret,
-        "container": container,
-        "commit": commit,
-        "owner": owner or user(server),
-        "keep": keep,
-    }
-    made = request(server, "POST", "/v1/copies", body)
-    if wait:
-        wait_until_ready(server, service, name, patience, keep=keep)
-        made = request(server, "GET", path_of(service, name))
+    with connected(server) as client:
+        wanted = checked(
+            CopyIn,
+            service=service,
+            name=name,
+            image=image,
+            env=dict(map(_variable, env)),
+            replicas=replicas,
+            ttl=ttl,
+            command=command,
+            pull_secret=pull_secret,
+            container=container,
+            commit=commit,
+            owner=owner or user(client),
+            keep=keep,
+        )
+        made = client.create_copy(wanted)
+        if wait:
+            wait_until_ready(client, service, name, patience, keep=keep)
+            made = client.get_deployment(service, name)
     if as_json:
-        typer.echo(json.dumps(made, indent=2))
+        print_json(made)
         return
     typer.echo(f"{service}@{name} {'is Ready' if wait else 'is being made'}. Send a request there with the header")
     typer.echo(f"  baggage: override.route.{service}={name}")
@@ -137,10 +143,20 @@ def add(
 
     They become the offloaded deployment NAME of SERVICE: detour offload add users pr-42 --endpoint 127.0.0.1:9000
     """
-    body = {"service": service, "name": name, "endpoints": endpoint, "owner": owner or user(server), "ttl": ttl}
-    made = request(server, "POST", "/v1/deployments", body)
+    from detour.client import DeploymentIn  # noqa: PLC0415  which other commands need not wait for
+
+    with connected(server) as client:
+        wanted = checked(
+            DeploymentIn,
+            service=service,
+            name=name,
+            endpoints=endpoint,
+            owner=owner or user(client),
+            ttl=ttl,
+        )
+        made = client.register_deployment(wanted)
     if as_json:
-        typer.echo(json.dumps(made, indent=2))
+        print_json(made)
         return
     typer.echo(f"{service}@{name} is registered. Send a request there with the header")
     typer.echo(f"  baggage: override.route.{service}={name}")
@@ -149,9 +165,10 @@ def add(
 @app.command("ls")
 def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """List the offloaded deployments."""
-    deployments = request(server, "GET", "/v1/deployments")
+    with connected(server) as client:
+        deployments = list(client.list_deployments())
     if as_json:
-        typer.echo(json.dumps(deployments, indent=2))
+        print_json(deployments)
     elif not deployments:
         typer.echo("No offloaded deployment. Register one: detour offload add SERVICE NAME --endpoint IP:PORT")
     else:
@@ -161,14 +178,14 @@ def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show(service: Service, name: Name, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
-    """Show one offloaded deployment, and how it is."""
-    found = request(server, "GET", path_of(service, name))
+    """Show one offloaded deployment, and its progress."""
+    with connected(server) as client:
+        found = client.get_deployment(service, name)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
-    progress = found["progress"] or {}
-    print_table(("", ""), [(name, value) for name, value in _details(found, progress) if value])
-    for line in progress.get("events", ()):
+    print_table(("", ""), [(name, value) for name, value in _details(found) if value])
+    for line in found.progress.events if found.progress else ():
         typer.echo(f"  {line}")
 
 
@@ -177,9 +194,9 @@ def logs(
     service: Service, name: Name, *, follow: Follow = False, tail: Tail = 100, server: Server = DEFAULT_SERVER
 ) -> None:
     """Print what its newest pod has written."""
-    query = urlencode({"tail": tail, "follow": str(follow).lower()})
-    for line in lines(server, f"{path_of(service, name)}/log?{query}"):
-        typer.echo(line)
+    with connected(server) as client:
+        for line in client.get_deployment_log(service, name, tail=tail, follow=follow):
+            typer.echo(line)
 
 
 @app.command("extend")
@@ -193,9 +210,12 @@ def extend(
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Let it live so much longer, from this moment on."""
-    body = {"ttl": ttl, "owner": None if force else owner or user(server)}
-    extended = request(server, "PATCH", path_of(service, name), body)
-    typer.echo(f"{service}@{name} lives on; it expires {until(extended['expires'])}")
+    from detour.client import ExtensionIn  # noqa: PLC0415  which other commands need not wait for
+
+    with connected(server) as client:
+        wanted = checked(ExtensionIn, ttl=ttl, owner=None if force else owner or user(client))
+        extended = client.extend_deployment(service, name, wanted)
+    typer.echo(f"{service}@{name} lives on; it expires {until(extended.expires)}")
 
 
 @app.command("rm")
@@ -217,32 +237,31 @@ def rm(
         raise ValueError("Missing argument 'NAME' (see detour offload rm --help)")
     if everything == bool(service):
         raise ValueError("give either SERVICE and NAME, or --all for all deployments of an owner")
-    owner = owner or user(server)
-    chosen = _owned_by(server, owner) if everything else [(service, name)]
-    for one in chosen:
-        asker = "" if force else "?" + urlencode({"owner": owner})
-        try:
-            request(server, "DELETE", path_of(*one) + asker)
-        except NotFoundError as error:
-            if not missing_ok:
-                raise
-            typer.echo(str(error).partition(";")[0])
-        else:
-            typer.echo(f"{'@'.join(one)} is gone")
+    with connected(server) as client:
+        owner = owner or user(client)
+        chosen = _owned_by(client, owner) if everything else [(service, name)]
+        for one in chosen:
+            _remove(client, *one, owner=None if force else owner, missing_ok=missing_ok)
     if not chosen:
         typer.echo(f"{owner} has no deployment that could be removed")
 
 
-def path_of(service: str, name: str) -> str:
-    """Return the path of an offloaded deployment in the API."""
-    return f"/v1/deployments/{quote(service, safe='')}/{quote(name, safe='')}"
+def _remove(client: "Client", service: str, name: str, *, owner: str | None, missing_ok: bool) -> None:
+    from detour.client import NotFoundError  # noqa: PLC0415  which other commands need not wait for
+
+    try:
+        client.remove_deployment(service, name, owner=owner)
+    except NotFoundError as error:
+        if not missing_ok:
+            raise
+        typer.echo(str(error).partition(";")[0])
+    else:
+        typer.echo(f"{service}@{name} is gone")
 
 
-def _owned_by(server: str, owner: str) -> list[tuple[str, str]]:
-    found = request(server, "GET", "/v1/deployments")
-    return [
-        (one["service"], one["name"]) for one in found if one["owner"] == owner and one["source"] != "mesh file"
-    ]
+def _owned_by(client: "Client", owner: str) -> list[tuple[str, str]]:
+    found = client.list_deployments()
+    return [(one.service, one.name) for one in found if one.owner == owner and one.source != "mesh file"]
 
 
 def _variable(text: str) -> tuple[str, str]:
@@ -252,17 +271,18 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _row(one: dict[str, Any]) -> Sequence[str]:
-    endpoints = ", ".join(one["endpoints"]) or "none ready"
-    return one["service"], one["name"], endpoints, one["owner"], until(one["expires"]), one["source"]
+def _row(one: "DeploymentOut") -> Sequence[str]:
+    endpoints = ", ".join(one.endpoints) or "none ready"
+    return one.service, one.name, endpoints, one.owner, until(one.expires), one.source
 
 
-def _details(found: dict[str, Any], progress: dict[str, Any]) -> list[tuple[str, str]]:
+def _details(found: "DeploymentDetailOut") -> list[tuple[str, str]]:
+    progress = found.progress
     return [
-        ("deployment", f"{found['service']}@{found['name']}"),
-        ("endpoints", ", ".join(found["endpoints"]) or "none ready"),
-        ("state", " - ".join(filter(None, (progress.get("state", ""), progress.get("step", ""))))),
-        ("owner", found["owner"]),
-        ("expires", until(found["expires"])),
-        ("from", found["source"]),
+        ("deployment", f"{found.service}@{found.name}"),
+        ("endpoints", ", ".join(found.endpoints) or "none ready"),
+        ("state", " - ".join(filter(None, (progress.state.value, progress.step))) if progress else ""),
+        ("owner", found.owner),
+        ("expires", until(found.expires)),
+        ("from", found.source),
     ]

@@ -2,17 +2,17 @@
 
 import time
 from datetime import timedelta
-from typing import Any, Final
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from detour.cli.client import request
+if TYPE_CHECKING:
+    from detour.client import Client, ProgressOut
 
 _ASK_SECONDS: Final = 0.25
 
 
-def wait_until_ready(server: str, service: str, name: str, patience: timedelta, *, keep: bool) -> None:
+def wait_until_ready(client: "Client", service: str, name: str, patience: timedelta, *, keep: bool) -> None:
     """Show how a deployment comes on until it is Ready.
 
     If it fails, or does not become Ready in time, the reason is printed and the change is taken back, unless it is
@@ -20,38 +20,42 @@ def wait_until_ready(server: str, service: str, name: str, patience: timedelta, 
 
     Raises:
         typer.Exit: It did not become Ready (status 1).
-        RuntimeError: The server can't be asked.
+        ClientError: The server does not answer, or refuses.
     """
-    path = f"/v1/deployments/{quote(service, safe='')}/{quote(name, safe='')}"
-    deadline, told = time.monotonic() + patience.total_seconds(), ""
+    from detour.client import ProgressState  # noqa: PLC0415  which other commands need not wait for
+
+    deadline, shown = time.monotonic() + patience.total_seconds(), ""
     while True:
-        progress = request(server, "GET", path)["progress"] or {"state": "waiting", "step": "waiting for it"}
-        if progress["state"] == "ready":
+        progress = client.get_deployment(service, name).progress
+        if progress and progress.state is ProgressState.READY:
             return
+        step = progress.step if progress else "waiting for it"
         is_late = time.monotonic() > deadline
-        if progress["state"] == "failed" or is_late:
+        if is_late or (progress and progress.state is ProgressState.FAILED):
             why = f"not Ready within {patience}: " if is_late else ""
-            _tell(f"{service}@{name}", f"{why}{progress['step']}", progress)
-            _take_back(server, path, keep=keep)
+            _explain(f"{service}@{name}", f"{why}{step}", progress)
+            _take_back(client, service, name, keep=keep)
             raise typer.Exit(1)
-        if progress["step"] != told:
-            told = progress["step"]
-            typer.echo(f"{service}@{name}: {told}", err=True)
+        if step != shown:
+            shown = step
+            typer.echo(f"{service}@{name}: {step}", err=True)
         time.sleep(_ASK_SECONDS)
 
 
-def _tell(what: str, why: str, progress: dict[str, Any]) -> None:
+def _explain(what: str, why: str, progress: "ProgressOut | None") -> None:
     typer.secho(f"{what} has failed. {why}", fg=typer.colors.RED, err=True)
-    for title, lines in (("Kubernetes says:", progress.get("events")), ("Its last lines:", progress.get("log"))):
+    if progress is None:
+        return
+    for title, lines in (("Kubernetes says:", progress.events), ("Its last lines:", progress.log)):
         if lines:
             typer.echo(title, err=True)
-        for line in lines or ():
+        for line in lines:
             typer.echo(f"  {line}", err=True)
 
 
-def _take_back(server: str, path: str, *, keep: bool) -> None:
+def _take_back(client: "Client", service: str, name: str, *, keep: bool) -> None:
     if keep:
         typer.echo("It is left as it is (--keep).", err=True)
         return
-    done = request(server, "POST", f"{path}/undo")["what"]
+    done = client.undo_copy(service, name).what
     typer.echo(f"Nothing is left of it: {done}. To look at it longer, give --keep.", err=True)

@@ -10,24 +10,27 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from detour.cli import completion, signals
 from detour.cli.checking import Force as Unknown
 from detour.cli.checking import expect_known
-from detour.cli.client import DEFAULT_SERVER, AsJson, NotFoundError, Server, pages, request, user
+from detour.cli.connection import AsJson, Server, checked, connected, print_json, user
 from detour.cli.scenario_text import compared, expiry, overrides, read, words, written
 from detour.cli.terminal import print_table, until
+from detour.client.server_address import DEFAULT_SERVER
 from detour.envoy.vocabulary import SCENARIO_HEADER
+from detour.mesh import is_scenario_name
 from detour.overrides import parse_words
 
-app = typer.Typer(rich_markup_mode=None)
+if TYPE_CHECKING:
+    from datetime import datetime
 
-_PAGE = "1000"
-_NAME = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+    from detour.client import Client, ScenarioIn, ScenarioOut
+
+app = typer.Typer(rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True, autocompletion=completion.scenarios)]
 Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True, autocompletion=completion.overrides)]
@@ -104,18 +107,15 @@ def save(
     Saving what is there already, with the same overrides, changes nothing and succeeds.
     """
     expect_known(server, parse_words(override), force=force)
-    body = {
-        "overrides": overrides(override),
-        "owner": owner,
-        "description": description or "",
-        "expires": expiry(expires),
-    }
-    made = _created(server, name, body, force=force)
+    expect_name(name)
+    wanted = _body(overrides(override), owner, description or "", expiry(expires))
+    with connected(server) as client:
+        made = _created(client, name, wanted, force=force)
     if as_json:
-        typer.echo(json.dumps(made, indent=2))
+        print_json(made)
         return
     typer.echo(f"{name} is saved; {_lasting(made)}. Send a request in it: detour curl -s {name} -- URL")
-    for link in made["links"][:1]:
+    for link in made.links[:1]:
         typer.echo(f"Open the app in it: {link}")
     typer.echo(f"Hand it on: detour scenario share {name}")
 
@@ -125,10 +125,10 @@ def ls(
     *, owner: OwnedBy = "", everyone: Everyone = False, server: Server = DEFAULT_SERVER, as_json: AsJson = False
 ) -> None:
     """List scenarios."""
-    query = {"limit": _PAGE, **({"owner": owner} if owner else {}), **({"state": "all"} if everyone else {})}
-    found = pages(server, f"/v1/scenarios?{urlencode(query)}")
+    with connected(server) as client:
+        found = list(client.list_scenarios(state="all" if everyone else "live", owner=owner or None))
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
     elif not found:
         typer.echo("No scenario. Save one: detour scenario save NAME SERVICE=DEPLOYMENT")
     else:
@@ -139,16 +139,17 @@ def ls(
 @app.command("show")
 def show(name: Name, *, version: Version = None, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """Show a scenario, and who changed it when."""
-    found = _get(server, name, version)
+    with connected(server) as client:
+        found = _get(client, name, version)
+        versions = [] if as_json else list(client.list_scenario_versions(name))
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     print_table(("", ""), [(key, value) for key, value in _details(found) if value])
     typer.echo()
-    versions = pages(server, f"{path_of(name)}/versions?limit={_PAGE}")
     print_table(
         ("version", "changed", "by", "overrides"),
-        [(str(one["version"]), _moment(one["changed"]), one["changed_by"], _what(one)) for one in versions],
+        [(str(one.version), _moment(one.changed), one.changed_by, _what(one)) for one in versions],
     )
 
 
@@ -176,14 +177,16 @@ def edit(
         raise ValueError("give either --file, or what is to change")
     if override or unset or given:
         expect_known(server, parse_words(override or []), force=force)
-        last = _get(server, name)
-        body = _changed(last, override or [], unset, given)
-        made = _put(server, name, last["version"], body, force=force)
-    elif file:
-        made = _put(server, name, *read(_text_of(file)), force=force)
-    else:
-        made = _edited(server, name, force=force)
-    typer.echo(f"{name} is at version {made['version']}: {_what(made)}; {_lasting(made)}")
+    with connected(server) as client:
+        if override or unset or given:
+            last = _get(client, name)
+            body = _changed(last, override or [], unset, given)
+            made = client.save_scenario(name, body, version=last.version, force=force)
+        elif file:
+            made = _saved(client, name, _text_of(file), force=force)
+        else:
+            made = _edited(client, name, force=force)
+    typer.echo(f"{name} is at version {made.version}: {_what(made)}; {_lasting(made)}")
 
 
 @app.command("diff")
@@ -192,13 +195,14 @@ def diff(name: Name, older: FromVersion = None, newer: ToVersion = None, server:
 
     By default what the last one changed: detour scenario diff NAME [FROM [TO]]
     """
-    last = _get(server, name, newer)
-    first = _get(server, name, older if older is not None else max(1, last["version"] - 1))
+    with connected(server) as client:
+        last = _get(client, name, newer)
+        first = _get(client, name, older if older is not None else max(1, last.version - 1))
     changed = difflib.unified_diff(
         compared(first),
         compared(last),
-        f"{name} version {first['version']}, by {first['changed_by']}",
-        f"{name} version {last['version']}, by {last['changed_by']}",
+        f"{name} version {first.version}, by {first.changed_by}",
+        f"{name} version {last.version}, by {last.changed_by}",
         lineterm="",
     )
     typer.echo("\n".join(changed) or f"{name} is the same in both")
@@ -207,19 +211,22 @@ def diff(name: Name, older: FromVersion = None, newer: ToVersion = None, server:
 @app.command("rm")
 def rm(name: Name, *, force: Force = False, missing_ok: MissingOk = False, server: Server = DEFAULT_SERVER) -> None:
     """Remove a scenario: its links say so from then on. Its versions can still be read."""
-    try:
-        found = _get(server, name)
-    except NotFoundError as error:
-        if not missing_ok:
-            raise
-        typer.echo(str(error).partition(";")[0])
-        return
-    if found["state"] == "removed" and missing_ok:
-        typer.echo(f"{name} was removed already")
-        return
-    if found["owner"] not in ("", user(server)) and not force:
-        raise RuntimeError(f"{name} belongs to {found['owner']}; --force removes it all the same")
-    request(server, "DELETE", path_of(name), if_match=f'"{found["version"]}"')
+    from detour.client import NotFoundError  # noqa: PLC0415  which other commands need not wait for
+
+    with connected(server) as client:
+        try:
+            found = _get(client, name)
+        except NotFoundError as error:
+            if not missing_ok:
+                raise
+            typer.echo(str(error).partition(";")[0])
+            return
+        if found.state == "removed" and missing_ok:
+            typer.echo(f"{name} was removed already")
+            return
+        if found.owner not in ("", user(client)) and not force:
+            raise RuntimeError(f"{name} belongs to {found.owner}; --force removes it all the same")
+        client.remove_scenario(name, found.version)
     typer.echo(f"{name} is gone")
 
 
@@ -227,20 +234,22 @@ def rm(name: Name, *, force: Force = False, missing_ok: MissingOk = False, serve
 def share(name: Name, *, qr: Qr = False, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """Print what puts a request into a scenario."""
     baggage_of(server, name)  # refuses what is over
-    found = _get(server, name)
+    with connected(server) as client:
+        found = _get(client, name)
     if as_json:
-        typer.echo(json.dumps({key: found[key] for key in ("name", "version", "links", "baggage")}, indent=2))
+        shown = found.model_dump(include={"name", "version", "links", "baggage"}, mode="json")
+        typer.echo(json.dumps({key: shown[key] for key in ("name", "version", "links", "baggage")}, indent=2))
         return
-    if qr and found["links"]:
-        _draw(found["links"][0])
+    if qr and found.links:
+        _draw(found.links[0])
     line = f"{SCENARIO_HEADER}: {name}"
-    for link in found["links"]:
+    for link in found.links:
         typer.echo(f"link    {link}")
     typer.echo(f"header  {line}")
     typer.echo(f"curl    curl -H {shlex.quote(line)} URL")
     typer.echo(f"detour  detour curl -s {name} -- URL")
-    typer.echo(f"inside  baggage: {found['baggage']}")
-    if not found["links"]:
+    typer.echo(f"inside  baggage: {found.baggage}")
+    if not found.links:
         typer.echo(
             "For links, say in the mesh file where people reach the edge: edge: {url: https://...}", err=True
         )
@@ -252,75 +261,92 @@ def _draw(link: str) -> None:
     segno.make(link, micro=False).terminal(compact=True, border=2)
 
 
-def path_of(name: str) -> str:
-    """Return the path of a scenario in the API.
+def expect_name(name: str) -> None:
+    """Refuse a name that no scenario can have.
 
     Raises:
         ValueError: No scenario can have that name.
     """
-    if not _NAME.fullmatch(name):
+    if not is_scenario_name(name):
         better = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-") or "checkout"
         known = "at most 63 small letters, digits and dashes, the first and the last no dash"
         raise ValueError(f"no scenario can be called {name!r}: expected {known}, such as {better}")
-    return f"/v1/scenarios/{quote(name, safe='')}"
 
 
 def baggage_of(server: str, name: str) -> str:
     """Return the header that puts a request into a scenario.
 
     Raises:
-        RuntimeError: There is none of that name, or its time is over.
+        ClientError: There is none of that name, or its time is over.
     """
-    return str(request(server, "GET", f"{path_of(name)}/resolve")["value"])
+    expect_name(name)
+    with connected(server) as client:
+        return client.resolve_scenario(name).value
 
 
-def _get(server: str, name: str, version: int | None = None) -> Any:
-    return request(server, "GET", path_of(name) + (f"/versions/{version}" if version is not None else ""))
+def _get(client: "Client", name: str, version: int | None = None) -> "ScenarioOut":
+    expect_name(name)
+    return client.get_scenario(name) if version is None else client.get_scenario_version(name, version)
 
 
-def _put(server: str, name: str, version: int, body: dict[str, Any], *, force: bool) -> Any:
-    return request(server, "PUT", _path_to_put(name, force=force), body, if_match=f'"{version}"')
+def _body(
+    overrides: dict[str, str], owner: str | None, description: str, expires: "datetime | None"
+) -> "ScenarioIn":
+    from detour.client import ScenarioIn  # noqa: PLC0415  which other commands need not wait for
+
+    return checked(ScenarioIn, overrides=overrides, owner=owner, description=description, expires=expires)
 
 
-def _path_to_put(name: str, *, force: bool) -> str:
-    return f"{path_of(name)}?force=true" if force else path_of(name)
-
-
-def _created(server: str, name: str, body: dict[str, Any], *, force: bool) -> Any:
+def _created(client: "Client", name: str, wanted: "ScenarioIn", *, force: bool) -> "ScenarioOut":
     """Save a scenario that is new, or return the one that says the same already.
 
     Raises:
-        RuntimeError: Another one has the name.
+        ClientError: Another one has the name.
     """
+    from detour.client import ClientError  # noqa: PLC0415  which other commands need not wait for
+
     try:
-        return request(server, "PUT", _path_to_put(name, force=force), body, if_none_match="*")
-    except RuntimeError as error:
+        return client.save_scenario(name, wanted, force=force)
+    except ClientError as error:
         try:
-            last = _get(server, name)
-        except RuntimeError:
+            last = _get(client, name)
+        except ClientError:
             raise error from None
-        wanted = {key: body[key] for key in ("overrides", "owner", "description") if body[key]}
-        if last["state"] != "live" or any(last[key] != value for key, value in wanted.items()):
+        pairs = (
+            (wanted.overrides, last.overrides),
+            (wanted.owner, last.owner),
+            (wanted.description, last.description),
+        )
+        if last.state != "live" or any(given and given != kept for given, kept in pairs):
             raise
         return last
 
 
-def _changed(last: dict[str, Any], given: list[str], unset: list[str], more: dict[str, str]) -> dict[str, Any]:
-    """Return what the API is to keep."""
-    kept = dict(last["overrides"])
+def _changed(last: "ScenarioOut", given: list[str], unset: list[str], more: dict[str, str]) -> "ScenarioIn":
+    """Return the next version."""
+    kept = dict(last.overrides)
     for key in unset:
         if (known := next((one for one in (key, f"route.{key}") if one in kept), None)) is None:
             raise ValueError(f"--unset {key}: it has no such override; it has {', '.join(kept)}")
         del kept[known]
-    body = {key: more.get(key, last[key]) for key in ("owner", "description", "expires")}
-    if "expires" in more:
-        body["expires"] = expiry(more["expires"])
-    return {**body, "overrides": {**kept, **overrides(given)}}
+    return _body(
+        {**kept, **overrides(given)},
+        more.get("owner", last.owner),
+        more.get("description", last.description),
+        expiry(more["expires"]) if "expires" in more else last.expires,
+    )
 
 
-def _edited(server: str, name: str, *, force: bool) -> Any:
+def _saved(client: "Client", name: str, text: str, *, force: bool) -> "ScenarioOut":
+    """Save the text of a scenario as its next version."""
+    edited = read(text)
+    body = _body(edited.overrides, edited.owner, edited.description, edited.expires)
+    return client.save_scenario(name, body, version=edited.version, force=force)
+
+
+def _edited(client: "Client", name: str, *, force: bool) -> "ScenarioOut":
     """Let a person edit a scenario; what can't be saved stays in a file, which the error names."""
-    last = _get(server, name)
+    last = _get(client, name)
     text = written(last)
     folder = Path(tempfile.mkdtemp(prefix="detour-"))
     path = folder / f"{name}.yaml"
@@ -331,7 +357,7 @@ def _edited(server: str, name: str, *, force: bool) -> Any:
         if path.read_text(encoding="utf-8") == text:
             is_done = True
             return last
-        made = _put(server, name, *read(_text_of(path)), force=force)
+        made = _saved(client, name, _text_of(path), force=force)
         is_done = True
     except (ValueError, RuntimeError) as error:
         raise RuntimeError(f"{error}. Your text is kept: detour scenario edit {name} --file {path}") from error
@@ -363,31 +389,31 @@ def _text_of(path: Path) -> str:
         raise OSError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _what(one: dict[str, Any]) -> str:
-    return "(removed)" if one["state"] == "removed" else " ".join(words(one["overrides"]))
+def _what(one: "ScenarioOut") -> str:
+    return "(removed)" if one.state == "removed" else " ".join(words(one.overrides))
 
 
-def _row(one: dict[str, Any]) -> Sequence[str]:
-    expires = "removed" if one["state"] == "removed" else until(one["expires"])
-    description = " ".join(one["description"].split())
-    return one["name"], " ".join(words(one["overrides"])), one["owner"], expires, str(one["version"]), description
+def _row(one: "ScenarioOut") -> Sequence[str]:
+    expires = "removed" if one.state == "removed" else until(one.expires)
+    description = " ".join(one.description.split())
+    return one.name, " ".join(words(one.overrides)), one.owner, expires, str(one.version), description
 
 
-def _details(one: dict[str, Any]) -> list[tuple[str, str]]:
+def _details(one: "ScenarioOut") -> list[tuple[str, str]]:
     return [
-        ("scenario", one["name"]),
-        ("description", one["description"]),
-        ("overrides", "\n".join(words(one["overrides"]))),
-        ("owner", one["owner"]),
-        ("expires", "removed" if one["state"] == "removed" else until(one["expires"])),
-        ("version", f"{one['version']}, by {one['changed_by']} at {_moment(one['changed'])}"),
-        ("header", f"baggage: {one['baggage']}"),
+        ("scenario", one.name),
+        ("description", one.description),
+        ("overrides", "\n".join(words(one.overrides))),
+        ("owner", one.owner),
+        ("expires", "removed" if one.state == "removed" else until(one.expires)),
+        ("version", f"{one.version}, by {one.changed_by} at {_moment(one.changed)}"),
+        ("header", f"baggage: {one.baggage}"),
     ]
 
 
-def _lasting(one: dict[str, Any]) -> str:
-    return f"it expires {until(one['expires'])}" if one["expires"] else "it never expires"
+def _lasting(one: "ScenarioOut") -> str:
+    return f"it expires {until(one.expires)}" if one.expires else "it never expires"
 
 
-def _moment(text: str) -> str:
-    return text[:16].replace("T", " ")
+def _moment(at: "datetime") -> str:
+    return f"{at:%Y-%m-%d %H:%M}"

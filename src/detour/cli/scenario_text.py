@@ -1,11 +1,15 @@
 """A scenario as text that people edit: YAML, with the version that it was made from."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from detour.mesh import parse_duration
 from detour.overrides import PREFIX, Override, parse_words, read_entry, word_of
+
+if TYPE_CHECKING:
+    from detour.client import ScenarioOut
 
 NEVER: Final = "never"
 
@@ -16,21 +20,33 @@ _HINT: Final = """\
 """
 
 
-def written(scenario: Mapping[str, Any]) -> str:
-    """Write a scenario, as the API gives it."""
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A scenario as a person wrote it, and the version that they changed."""
+
+    version: int
+    owner: str
+    expires: datetime | None
+    description: str
+    overrides: dict[str, str]
+
+
+def written(scenario: "ScenarioOut") -> str:
+    """Write a scenario as text."""
     shown = {
-        "version": scenario["version"],
-        "owner": scenario["owner"],
-        "expires": scenario["expires"] or NEVER,
-        "description": scenario["description"],
-        "overrides": words(scenario["overrides"]),
+        "version": scenario.version,
+        "owner": scenario.owner,
+        # As the API writes it, not as YAML does: people paste it.
+        "expires": scenario.model_dump(include={"expires"}, mode="json")["expires"] or NEVER,
+        "description": scenario.description,
+        "overrides": words(scenario.overrides),
     }
-    return _HINT.format(name=scenario["name"]) + _yaml(shown)
+    return _HINT.format(name=scenario.name) + _yaml(shown)
 
 
-def compared(scenario: Mapping[str, Any]) -> list[str]:
-    """Write what of a scenario is of interest beside another version, as lines."""
-    return written(scenario).removeprefix(_HINT.format(name=scenario["name"])).splitlines()[1:]
+def compared(scenario: "ScenarioOut") -> list[str]:
+    """Write the lines of a scenario that are compared with another version."""
+    return written(scenario).removeprefix(_HINT.format(name=scenario.name)).splitlines()[1:]
 
 
 def _yaml(shown: Mapping[str, Any]) -> str:
@@ -39,8 +55,8 @@ def _yaml(shown: Mapping[str, Any]) -> str:
     return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
 
 
-def read(text: str) -> tuple[int, dict[str, Any]]:
-    """Read what a person wrote; return the version that it was made from, and what the API takes.
+def read(text: str) -> Edited:
+    """Read what a person wrote.
 
     Raises:
         ValueError: It is no scenario; the message says where and what was expected.
@@ -60,12 +76,13 @@ def read(text: str) -> tuple[int, dict[str, Any]]:
     version = found.get("version")
     if not isinstance(version, int) or isinstance(version, bool):
         raise ValueError("version: expected the one that you change, such as 3")  # noqa: TRY004  the same
-    return version, {
-        "owner": _text(found, "owner"),
-        "expires": expiry(found.get("expires")),
-        "description": _text(found, "description"),
-        "overrides": overrides(_list(found)),
-    }
+    return Edited(
+        version,
+        owner=_text(found, "owner"),
+        expires=expiry(found.get("expires")),
+        description=_text(found, "description"),
+        overrides=overrides(_list(found)),
+    )
 
 
 def overrides(given: list[str]) -> dict[str, str]:
@@ -84,7 +101,7 @@ def words(found: Mapping[str, str]) -> list[str]:
     return [word_of(one) if isinstance(one, Override) else f"{key}={value}" for key, value, one in read]
 
 
-def expiry(given: object) -> str | None:
+def expiry(given: object) -> datetime | None:
     """Read when something expires: `30d` from now, `never`, or a moment, in UTC unless it says otherwise.
 
     Raises:
@@ -100,19 +117,19 @@ def expiry(given: object) -> str | None:
     raise ValueError(_expected(given))
 
 
-def _moment(text: str) -> str:
+def _moment(text: str) -> datetime:
     try:
         return _with_zone(datetime.fromisoformat(text))
     except ValueError:
         pass
     try:
-        return (datetime.now(UTC) + parse_duration(text)).isoformat(timespec="seconds")
+        return (datetime.now(UTC) + parse_duration(text)).replace(microsecond=0)
     except ValueError:
         raise ValueError(_expected(text)) from None
 
 
-def _with_zone(moment: datetime) -> str:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+def _with_zone(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _expected(given: object) -> str:

@@ -4,7 +4,8 @@ from functools import partial
 
 from detour.cli import envoys
 from detour.cli.checking import advice
-from detour.cli.client import DEFAULT_SERVER, Server
+from detour.cli.connection import Server
+from detour.client.server_address import DEFAULT_SERVER
 from detour.envoy import Sidecar
 
 _HERE = ("127.0.0.1", "localhost", "[::1]")

@@ -1,13 +1,16 @@
 """`detour status`: what is connected, what each Envoy has acknowledged, and what it refused."""
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from detour.cli.client import DEFAULT_SERVER, AsJson, Server, request
+from detour.cli.connection import AsJson, Server, connected, print_json
 from detour.cli.overrides import sentence
 from detour.cli.terminal import Cell, print_table
+from detour.client.server_address import DEFAULT_SERVER
+
+if TYPE_CHECKING:
+    from detour.contract import DepartureOut, EnvoyOut, OpeningOut
 
 _CLUSTERS = "Cluster"
 _GONE_SHOWN = 10
@@ -18,67 +21,68 @@ def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
 
     For each Envoy: what it holds, how much it was sent, and every resource that it rejected, with its reason.
     """
-    found = request(server, "GET", "/v1/status")
+    with connected(server) as client:
+        found = client.get_status()
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
-    mesh_file, cluster = found["mesh_file"], found["cluster"]
-    sources = [mesh_file["path"]] if mesh_file else []
-    sources += [f"namespace {cluster['namespaces']}"] if cluster else []
-    deployments = _counted(found["deployments"], "offloaded deployment")
-    typer.echo(f"{' and '.join(sources)}: {_counted(found['services'], 'service')}, {deployments}")
-    if found["overrides"]["state"] == "off":
-        _alarm("Overrides are switched off", sentence(found["overrides"]))
-    if mesh_file and mesh_file["problem"]:
-        _alarm("The mesh file has mistakes; the last good mesh is in force:", mesh_file["problem"])
-    for problem in cluster["problems"] if cluster else ():
+    mesh_file, cluster = found.mesh_file, found.cluster
+    sources = [mesh_file.path] if mesh_file else []
+    sources += [f"namespace {cluster.namespaces}"] if cluster else []
+    deployments = _counted(found.deployments, "offloaded deployment")
+    typer.echo(f"{' and '.join(sources)}: {_counted(found.services, 'service')}, {deployments}")
+    if found.overrides.state == "off":
+        _alarm("Overrides are switched off", sentence(found.overrides))
+    if mesh_file and mesh_file.problem:
+        _alarm("The mesh file has mistakes; the last good mesh is in force:", mesh_file.problem)
+    for problem in cluster.problems if cluster else ():
         _alarm("In the cluster:", problem)
-    for failure in found["failures"]:
+    for failure in found.failures:
         _alarm("A failure:", failure)
-    _print_envoys(found["envoys"])
-    if gone := found["gone"]:
-        names = ", ".join(f"{one['node']} ({one['since'][11:19]})" for one in gone[-_GONE_SHOWN:])
+    _print_envoys(found.envoys)
+    if gone := found.gone:
+        names = ", ".join(f"{one.node} ({one.since:%H:%M:%S})" for one in gone[-_GONE_SHOWN:])
         _alarm(f"{_counted(len(gone), 'Envoy')} went, and has ended or goes on without this server:", names)
-    for one in found["openings"]:
-        sent = _counted(one["requests"], "request")
-        _alarm(f"{one['instance']} was without a control plane:", f"{sent} went past the mesh {_between(one)}")
-    for one in found["departures"]:
-        if one["suspected"]:
-            _alarm(f"{one['caller']} calls {one['host']}", _past_the_mesh(one))
+    for one in found.openings:
+        sent = _counted(one.requests, "request")
+        _alarm(f"{one.instance} was without a control plane:", f"{sent} went past the mesh {_between(one)}")
+    for departure in found.departures:
+        if departure.suspected:
+            _alarm(f"{departure.caller} calls {departure.host}", _past_the_mesh(departure))
 
 
-def _between(opening: dict[str, Any]) -> str:
-    return f"between {opening['began'][11:19]} and {opening['ended'][11:19]} UTC"
+def _between(opening: "OpeningOut") -> str:
+    return f"between {opening.began:%H:%M:%S} and {opening.ended:%H:%M:%S} UTC"
 
 
-def _print_envoys(envoys: list[dict[str, Any]]) -> None:
+def _print_envoys(envoys: list["EnvoyOut"]) -> None:
     if not envoys:
         typer.echo("No Envoy is connected. Start one: detour sidecar --service NAME --app-port PORT")
         return
     print_table(("envoy", "service", "holds", "sent", "state"), [_row(envoy) for envoy in envoys])
     for envoy in envoys:
-        for one in envoy["rejections"]:
-            reason = " ".join(one["message"].split())
-            _alarm(f"{envoy['node']} rejected {one['type']} {', '.join(one['names'])}:", reason)
+        for one in envoy.rejections:
+            reason = " ".join(one.message.split())
+            _alarm(f"{envoy.node} rejected {one.type} {', '.join(one.names)}:", reason)
 
 
-def _past_the_mesh(departure: dict[str, Any]) -> str:
-    sent, service = _counted(departure["requests"], "request"), departure["suspected"]
+def _past_the_mesh(departure: "DepartureOut") -> str:
+    sent, service = _counted(departure.requests, "request"), departure.suspected
     return (
         f"({sent} with overrides of {service} within an hour), a host outside the mesh, where overrides have no"
         f" effect. If it is the service {service}, call it http://{service}/"
     )
 
 
-def _row(envoy: dict[str, Any]) -> tuple[Cell, ...]:
-    clusters = ", ".join(sorted(envoy["acknowledged"].get(_CLUSTERS, {}))) or "nothing yet"
-    return envoy["node"], envoy["service"], clusters, f"{envoy['sent_bytes']:,} B", _state(envoy)
+def _row(envoy: "EnvoyOut") -> tuple[Cell, ...]:
+    clusters = ", ".join(sorted(envoy.acknowledged.get(_CLUSTERS, {}))) or "nothing yet"
+    return envoy.node, envoy.service, clusters, f"{envoy.sent_bytes:,} B", _state(envoy)
 
 
-def _state(envoy: dict[str, Any]) -> Cell:
-    if envoy["rejections"]:
-        return f"{len(envoy['rejections'])} rejected", "red"
-    return (f"{envoy['pending']} pending", "yellow") if envoy["pending"] else ("up to date", "green")
+def _state(envoy: "EnvoyOut") -> Cell:
+    if envoy.rejections:
+        return f"{len(envoy.rejections)} rejected", "red"
+    return (f"{envoy.pending} pending", "yellow") if envoy.pending else ("up to date", "green")
 
 
 def _alarm(what: str, why: str) -> None:

@@ -35,11 +35,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     console.print(table)
 
 
-def until(moment: str | None) -> str:
-    """Say how long it is until something expires, given in ISO 8601."""
+def until(moment: datetime | None) -> str:
+    """Say how long it is until something expires."""
     if moment is None:
         return "never"
-    left = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    left = (moment - datetime.now(UTC)).total_seconds()
     return f"in {_span(left)}" if left > 0 else "has expired"
 
 

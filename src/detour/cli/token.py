@@ -1,12 +1,12 @@
 """`detour token`: API tokens, for programs."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from detour.cli.client import DEFAULT_SERVER, AsJson, Server, request
+from detour.cli.connection import AsJson, Server, checked, connected, print_json
 from detour.cli.terminal import print_table, until
+from detour.client.server_address import DEFAULT_SERVER
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -15,17 +15,17 @@ Id = Annotated[str, typer.Argument(metavar="ID", hidden=True)]
 WithRole = Annotated[str, typer.Option("--role", help="viewer, developer or admin.", metavar="ROLE")]
 Owner = Annotated[
     str | None,
-    typer.Option(help="As whom it acts.  [default: you]", metavar="NAME", show_default=False),
+    typer.Option(help="The user it acts as.  [default: you]", metavar="NAME", show_default=False),
 ]
 Ttl = Annotated[
     str | None,
-    typer.Option(help="How long it counts: 90d.  [default: for ever]", metavar="TIME", show_default=False),
+    typer.Option(help="How long it is valid: 90d.  [default: for ever]", metavar="TIME", show_default=False),
 ]
 
 
 @app.callback(invoke_without_command=True)
 def token(context: typer.Context) -> None:
-    """Make and remove API tokens, with which programs use the API."""
+    """Create and remove API tokens, which programs send to the API."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -40,30 +40,35 @@ def create(
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token, and print it: only now, since the server keeps but its hash.
+    """Create a token and print it. It is shown only once: the server keeps its hash.
 
     For example: detour token create ci --role developer --ttl 90d
     """
-    made = request(server, "POST", "/v1/tokens", {"name": name, "role": role, "owner": owner, "ttl": ttl})
+    from detour.client import TokenIn  # noqa: PLC0415  which other commands need not wait for
+
+    wanted = checked(TokenIn.model_validate, {"name": name, "role": role, "owner": owner, "ttl": ttl})
+    with connected(server) as client:
+        made = client.create_token(wanted)
     if as_json:
-        typer.echo(json.dumps(made, indent=2))
+        print_json(made)
         return
-    lasting = f"until {made['expires'][:10]}" if made["expires"] else "until it is removed"
-    typer.echo(f"Token {made['id']} acts as {made['owner']}, {made['role']}, {lasting}:", err=True)
-    typer.echo(made["token"])
+    lasting = f"until {made.expires:%Y-%m-%d}" if made.expires else "until it is removed"
+    typer.echo(f"Token {made.id} acts as {made.owner}, {made.role}, {lasting}:", err=True)
+    typer.echo(made.token)
 
 
 @app.command("ls")
 def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
-    """List one's tokens; for an admin, everybody's."""
-    found = request(server, "GET", "/v1/tokens")
+    """List your tokens; for an admin, all tokens."""
+    with connected(server) as client:
+        found = list(client.list_tokens())
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
     elif not found:
         typer.echo("No token. Make one: detour token create NAME")
     else:
         rows = [
-            (one["id"], one["name"], one["owner"], one["role"], one["created"][:10], until(one["expires"]))
+            (one.id, one.name, one.owner, one.role.value, f"{one.created:%Y-%m-%d}", until(one.expires))
             for one in found
         ]
         print_table(("token", "name", "owner", "role", "created", "expires"), rows)
@@ -71,6 +76,7 @@ def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
 
 @app.command("rm")
 def rm(id: Id, server: Server = DEFAULT_SERVER) -> None:  # noqa: A002  what it is called in the table
-    """Remove a token: who brings it is refused from then on."""
-    request(server, "DELETE", f"/v1/tokens/{id}")
+    """Remove a token; the server refuses it from then on."""
+    with connected(server) as client:
+        client.remove_token(id)
     typer.echo(f"Token {id} is gone")

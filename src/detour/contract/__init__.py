@@ -32,6 +32,7 @@ from detour.contract.identities import (
     TokenListOut,
     TokenOut,
 )
+from detour.contract.mistakes import explained
 from detour.contract.overrides import CheckIn, CheckOut, MistakeOut, SwitchIn, SwitchOut, SwitchState, collected
 from detour.contract.pages import Page
 from detour.contract.problems import PROBLEM_MEDIA_TYPE, Problem
@@ -111,4 +112,5 @@ __all__ = [
     "Ttl",
     "UndoneOut",
     "collected",
+    "explained",
 ]

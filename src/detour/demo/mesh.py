@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
-import httpx
 import yaml
 
+from detour.client import AsyncClient, ClientError
+from detour.client.retrying import Retries
 from detour.demo.layout import Layout
 from detour.demo.machine import folder
 from detour.demo.processes import Process, Running, stop_all
@@ -194,8 +195,9 @@ async def accepts(port: int) -> bool:
 async def _is_healthy(layout: Layout) -> bool:
     if not await accepts(layout.api):
         return False
-    async with httpx.AsyncClient(base_url=layout.api_url, trust_env=False) as http:
+    async with AsyncClient(layout.api_url, retries=Retries(most=0)) as server:
         try:
-            return (await http.get("/healthz")).is_success
-        except httpx.TransportError:
+            await server.get_health()
+        except ClientError:
             return False
+    return True

@@ -10,7 +10,7 @@ from types import FrameType
 
 import httpx
 
-from detour.demo.deployments import Deployments
+from detour.client import AsyncClient
 from detour.demo.layout import Layout, choose
 from detour.demo.machine import left_out
 from detour.demo.mesh import Mesh, stages
@@ -64,13 +64,10 @@ async def _show(
 
 
 async def _tell(narrator: Narrator, layout: Layout, registrations: Sequence[Registration]) -> list[str]:
-    async with _client(layout.edge_url) as edge, _client(layout.api_url) as api:
-        return await Teller(narrator, layout, edge, Deployments(api)).tell(registrations)
-
-
-def _client(base_url: str) -> httpx.AsyncClient:
     # Proxies of the environment are for the world outside.
-    return httpx.AsyncClient(base_url=base_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+    outside = httpx.AsyncClient(base_url=layout.edge_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+    async with outside as edge, AsyncClient(layout.api_url, timeout_seconds=_TIMEOUT_SECONDS) as server:
+        return await Teller(narrator, layout, edge, server).tell(registrations)
 
 
 def _cancel_on_signal() -> None:

@@ -10,8 +10,8 @@ from time import perf_counter
 
 import httpx
 
+from detour.client import AsyncClient, DeploymentIn
 from detour.demo.call_tree import Call, hops
-from detour.demo.deployments import Deployments
 from detour.demo.http_calls import call
 from detour.demo.layout import Layout
 from detour.demo.narration import Narrator
@@ -21,6 +21,7 @@ from detour.demo.topology import ENTRANCE, Registration
 from detour.demo.verdict import EDGE, Judge
 from detour.overrides import append_to_baggage, parse_words
 
+_OWNER = "detour demo"
 _PATH = "/rides"
 _SERVED_AGAIN_SECONDS = 2
 _POLL_SECONDS = 0.005
@@ -31,15 +32,14 @@ class Teller:
 
     Args:
         edge: A client whose base URL is the edge's.
+        server: A client of the server's API.
     """
 
-    def __init__(
-        self, narrator: Narrator, layout: Layout, edge: httpx.AsyncClient, deployments: Deployments
-    ) -> None:
+    def __init__(self, narrator: Narrator, layout: Layout, edge: httpx.AsyncClient, server: AsyncClient) -> None:
         self._narrator = narrator
         self._layout = layout
         self._edge = edge
-        self._deployments = deployments
+        self._server = server
         self._judge = Judge(layout.topology)
         self._hops = 0
         self._wrong: list[str] = []
@@ -48,7 +48,7 @@ class Teller:
         """Tell the whole story, and return the wrong hops in words.
 
         Raises:
-            RuntimeError: The server refused a registration or a removal.
+            ClientError: The server refused a registration or a removal, or did not answer.
             TimeoutError: The mesh is so slow that nothing could be judged.
         """
         for registration in registrations:
@@ -78,7 +78,7 @@ class Teller:
         stream = await remove_under_load(
             plain=partial(self._send, ()),
             overridden=partial(self._send, LIVE_REMOVAL.words),
-            remove=partial(self._deployments.remove, registration),
+            remove=partial(self._server.remove_deployment, registration.service, registration.deployment),
         )
         self._narrator.stream(stream, registration.service)
         wrong = judge(self._judge, stream, LIVE_REMOVAL.before, LIVE_REMOVAL.after)
@@ -101,7 +101,13 @@ class Teller:
         self._judged(trees, wrong, "registered again, it serves again at once")
 
     async def _register(self, registration: Registration) -> None:
-        await self._deployments.register(registration, map(self._layout.endpoint, registration.instances))
+        deployment = DeploymentIn(
+            service=registration.service,
+            name=registration.deployment,
+            endpoints=[self._layout.endpoint(one) for one in registration.instances],
+            owner=_OWNER,
+        )
+        await self._server.register_deployment(deployment)
 
     async def _send(self, words: Sequence[str]) -> Call:
         header = _header(words)

@@ -6,7 +6,7 @@ told to the log, with its stack, and the client learns only that.
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -18,7 +18,7 @@ from starlette.routing import Match
 
 from detour.access import ForbiddenError, NoTokenError, UnknownCallerError
 from detour.access.issuer import IssuerError
-from detour.contract import PROBLEM_MEDIA_TYPE, Problem
+from detour.contract import PROBLEM_MEDIA_TYPE, Problem, explained
 from detour.mesh import ForbiddenEndpointError
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.ownership import OwnedByAnotherError
@@ -29,8 +29,6 @@ NO_DATABASE: Final = HTTPStatus.NOT_IMPLEMENTED
 """What is answered to who asks for something that only a database keeps."""
 
 _NAME_SHOWN = 60
-_TOLD_MAX = 10
-"""Of more mistakes in one request only so many are told."""
 
 _CLUSTERS_OWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
@@ -177,32 +175,6 @@ def _methods(request: Request) -> list[str]:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  handlers are registered by type
-    mistakes = error.errors()
-    told = [_told(mistake) for mistake in mistakes[:_TOLD_MAX]]
-    if len(mistakes) > _TOLD_MAX:
-        told.append(f"and {len(mistakes) - _TOLD_MAX} more")
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(told))
-
-
-def _told(mistake: Mapping[str, Any]) -> str:
-    where = _path(mistake["loc"][1:])
-    match mistake["type"]:
-        case "json_invalid":
-            return f"the body is not JSON: {mistake['ctx']['error']} at character {mistake['loc'][-1]}"
-        case "extra_forbidden":
-            return f"{where}: there is no such field"
-        case "missing":
-            return f"{where}: is missing"
-        case "value_error":
-            # What is wrong with one of several fields says itself which.
-            text = str(mistake["ctx"]["error"])
-            return text if text.startswith("overrides.") else f"{where}: {text}"
-        case "model_attributes_type":
-            return f"{where}: send a JSON object, with the header content-type: application/json"
-    return f"{where}: {mistake['msg']}"
-
-
-def _path(place: Iterable[str | int]) -> str:
-    """Write a place as people do: `endpoints[0]`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return text.removeprefix(".") or "the body"
+    # A place begins with what it is in: the body, the query, the path or a header.
+    found = [{**mistake, "loc": mistake["loc"][1:]} for mistake in error.errors()]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, explained(found))

@@ -1,0 +1,146 @@
+"""The server, as commands use it: the options that name it, and a client that is connected to it."""
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Final, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+import typer
+
+from detour.client.credentials import of as credentials_of
+from detour.client.server_address import SERVER_VARIABLE
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from detour.client import Client
+
+Server = Annotated[
+    str, typer.Option("--server", envvar=SERVER_VARIABLE, help="Where the server's API is.", metavar="URL")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+Parameters = ParamSpec("Parameters")
+Made = TypeVar("Made")
+
+_TIMEOUT_SECONDS: Final = 20.0
+
+
+@contextmanager
+def connected(
+    server: str,
+    *,
+    is_signed_in: bool = True,
+    token: str | None = None,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
+    is_patient: bool = True,
+) -> Iterator["Client"]:
+    """Give a client of a server, as the person who runs the command.
+
+    Args:
+        server: Its URL.
+        is_signed_in: Whether to send the token of this person, if there is one.
+        token: A token to send instead.
+        timeout_seconds: How long to wait for each part of an answer.
+        is_patient: Whether to try again where no server answers.
+
+    Raises:
+        ValueError: `server` is not a URL.
+        ClientError: A request failed; the message is for people.
+    """
+    from detour.client import Client, UnreachableError, UntrustedServerError  # noqa: PLC0415  half a second
+    from detour.client.authorization import kept_token  # noqa: PLC0415
+    from detour.client.retrying import Retries  # noqa: PLC0415
+
+    try:
+        client = Client(
+            server,
+            token=token or (kept_token(server) if is_signed_in else None),
+            user=local_user(),
+            timeout_seconds=timeout_seconds,
+            retries=Retries() if is_patient else Retries(most=0),
+        )
+    except ValueError as error:
+        raise ValueError(f"--server {error}") from error
+    with client:
+        try:
+            yield client
+        except UntrustedServerError:
+            raise
+        except UnreachableError as error:
+            hint = "start one with detour serve --mesh FILE, or give --server"
+            raise UnreachableError(f"{error}: {hint}") from error
+
+
+def checked(make: Callable[Parameters, Made], *arguments: Parameters.args, **named: Parameters.kwargs) -> Made:
+    """Return a model of what a person typed.
+
+    Raises:
+        ValueError: The API does not accept it; the message is one line.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415  which other commands need not wait for
+
+    from detour.contract import explained  # noqa: PLC0415
+
+    try:
+        return make(*arguments, **named)
+    except ValidationError as error:
+        raise ValueError(explained(error.errors())) from error
+
+
+def is_unchecked(error: Exception) -> bool:
+    """Say whether no server could check something, as opposed to one that refused it."""
+    from detour import client  # noqa: PLC0415
+
+    # A server that does not know the caller, or is older than the operation, has checked nothing.
+    unchecked = (
+        client.UnreachableError,
+        client.UnexpectedAnswerError,
+        client.NotSignedInError,
+        client.MethodNotAllowedError,
+    )
+    is_older = isinstance(error, client.NotFoundError) and str(error).startswith("there is no POST ")
+    return isinstance(error, unchecked) or is_older
+
+
+def listens(server: str, timeout_seconds: float) -> bool:
+    """Say whether something listens at a server's address; unlike a request this loads no library."""
+    try:
+        at = urlsplit(server)
+        port = at.port or (443 if at.scheme == "https" else 80)
+        socket.create_connection((at.hostname or "", port), timeout_seconds).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def print_json(found: "BaseModel | Sequence[BaseModel]") -> None:
+    """Print what the server returned, for programs."""
+    typer.echo(json.dumps(_plain(found), indent=2))
+
+
+def _plain(found: "BaseModel | Sequence[BaseModel]") -> Any:
+    if isinstance(found, Sequence):
+        return [one.model_dump(mode="json") for one in found]
+    return found.model_dump(mode="json")
+
+
+def user(client: "Client") -> str:
+    """Return the name of the caller, who owns what they create.
+
+    Raises:
+        ClientError: They have signed in, and the server does not answer, or refuses.
+    """
+    return client.get_identity().name if credentials_of(client.server) else local_user()
+
+
+def local_user() -> str:
+    """Return the name of the person on this machine."""
+    try:
+        return os.environ.get("DETOUR_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return "nobody"

@@ -1,0 +1,50 @@
+"""What both clients are made of: the settings of a connection to a server."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from detour.client.authorization import USER_HEADER, TokenSource, auth_of
+from detour.client.server_address import DEFAULT_SERVER
+
+TIMEOUT_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to reach a server.
+
+    Args:
+        server: Its URL.
+        token: What is sent as `Authorization: Bearer`, or what returns it.
+        user: Who the caller is, for a server of one's own machine, which believes it.
+        timeout_seconds: How long to wait for a connection, and for each part of an answer.
+
+    Raises:
+        ValueError: `server` is not a URL.
+    """
+
+    server: str
+    token: str | TokenSource | None
+    user: str
+    timeout_seconds: float
+
+    def __post_init__(self) -> None:
+        try:
+            url = httpx.URL(self.server)
+        except httpx.InvalidURL:
+            url = httpx.URL()
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ValueError(f"{self.server!r} is not a URL such as {DEFAULT_SERVER}")
+
+    def arguments(self) -> dict[str, Any]:
+        """Return them as the arguments of httpx's clients."""
+        return {
+            "base_url": self.server,
+            "headers": {USER_HEADER: self.user} if self.user else {},
+            "timeout": self.timeout_seconds,
+            "auth": auth_of(self.token),
+            # The environment's proxy is a sidecar, for requests of applications in the mesh.
+            "trust_env": False,
+        }

@@ -1,0 +1,214 @@
+"""Signing in with an OpenID Connect issuer, without a browser on this machine (RFC 6749, RFC 8628).
+
+The exchange with the issuer is written once, as a generator of steps (`device_flow`); `sign_in` and `sign_in_async`
+carry the steps out.
+"""
+
+import asyncio
+import json
+import time
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from detour.client import credentials
+from detour.client.credentials import Credentials
+from detour.client.errors import SignInError
+from detour.contract import SignInOut
+
+_DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
+_INTERVAL_SECONDS: Final = 5
+"""The pause between two questions where the issuer does not say (RFC 8628, section 3.2)."""
+_LIFE_SECONDS: Final = 600
+_EARLY_SECONDS: Final = 30
+"""How long before its end a token is exchanged for another one."""
+_TIMEOUT_SECONDS: Final = 20
+_JSON: Final = {"accept": "application/json"}
+
+Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A step: send a form to an endpoint of the issuer, and go on with its answer."""
+
+    endpoint: str
+    form: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A step: wait."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A step: have a person open a page, on any machine, and confirm a code there."""
+
+    url: str
+    code: str
+
+
+Flow = Generator[Ask | Wait | Confirm, Answer, Credentials]
+
+
+def device_flow(way: SignInOut) -> Flow:
+    """Yield the steps of a sign-in by a code that a person confirms; return the credentials (RFC 8628).
+
+    Args:
+        way: What the server says of its issuer.
+
+    Raises:
+        SignInError: The issuer signed nobody in.
+    """
+    if not (way.device_authorization_endpoint and way.token_endpoint and way.client_id):
+        raise SignInError(
+            f"{way.issuer} has no sign-in for command lines (RFC 8628): make an API token where you are signed in"
+            " already, and give it to detour login --with-token"
+        )
+    form = {"client_id": way.client_id, "scope": f"{way.scopes} offline_access"}
+    begun = yield Ask(way.device_authorization_endpoint, form)
+    if "device_code" not in begun:
+        raise SignInError(f"{way.issuer} lets nobody sign in: {_reason(begun)}")
+    yield Confirm(begun.get("verification_uri_complete") or begun["verification_uri"], begun["user_code"])
+    asked = Ask(
+        way.token_endpoint,
+        {"grant_type": _DEVICE_GRANT, "device_code": begun["device_code"], "client_id": way.client_id},
+    )
+    pause, left = begun.get("interval", _INTERVAL_SECONDS), begun.get("expires_in", _LIFE_SECONDS)
+    while left > 0:
+        yield Wait(pause)
+        left -= pause
+        said = yield asked
+        match said.get("error"):
+            case None:
+                return _credentials(said, way.token_endpoint, way.client_id)
+            case "slow_down":  # RFC 8628, section 3.5
+                pause += _INTERVAL_SECONDS
+            case "authorization_pending":
+                continue
+            case _:
+                raise SignInError(f"{way.issuer} did not sign you in: {_reason(said)}")
+    raise SignInError("the code was not confirmed in time: sign in again with detour login")
+
+
+def sign_in(way: SignInOut, confirm: Callable[[Confirm], None]) -> Credentials:
+    """Sign in with an issuer.
+
+    Args:
+        way: What the server says of its issuer: `Client.get_sign_in`.
+        confirm: Shows a person the page and the code.
+
+    Raises:
+        SignInError: The issuer signed nobody in.
+    """
+    flow, answer = device_flow(way), None
+    with httpx.Client(timeout=_TIMEOUT_SECONDS) as issuer:
+        try:
+            while True:
+                match flow.send(answer) if answer is not None else next(flow):
+                    case Ask() as asked:
+                        answer = _ask(issuer, asked)
+                    case Wait(seconds):
+                        time.sleep(seconds)
+                        answer = {}
+                    case Confirm() as shown:
+                        confirm(shown)
+                        answer = {}
+        except StopIteration as done:
+            return _result(done)
+
+
+async def sign_in_async(way: SignInOut, confirm: Callable[[Confirm], None]) -> Credentials:
+    """Sign in with an issuer, as `sign_in` does."""
+    flow, answer = device_flow(way), None
+    async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as issuer:
+        try:
+            while True:
+                match flow.send(answer) if answer is not None else next(flow):
+                    case Ask() as asked:
+                        answer = await _ask_async(issuer, asked)
+                    case Wait(seconds):
+                        await asyncio.sleep(seconds)
+                        answer = {}
+                    case Confirm() as shown:
+                        confirm(shown)
+                        answer = {}
+        except StopIteration as done:
+            return _result(done)
+
+
+def refreshed(server: str, found: Credentials) -> Credentials:
+    """Return credentials for a server that are still valid: where they are not, the issuer exchanges them.
+
+    New ones are kept for the server.
+
+    Raises:
+        SignInError: The issuer gives none.
+    """
+    is_over = found.expires is not None and found.expires - _EARLY_SECONDS <= time.time()
+    if not is_over or not found.refresh_token:
+        return found
+    form = {"grant_type": "refresh_token", "refresh_token": found.refresh_token, "client_id": found.client_id}
+    with httpx.Client(timeout=_TIMEOUT_SECONDS) as issuer:
+        said = _ask(issuer, Ask(found.token_endpoint, form))
+    if "error" in said:
+        raise SignInError(f"the sign-in to {server} is over ({_reason(said)}): sign in again with detour login")
+    new = _credentials(said, found.token_endpoint, found.client_id)
+    new = replace(new, refresh_token=new.refresh_token or found.refresh_token)
+    credentials.keep(server, new)
+    return new
+
+
+def _result(done: StopIteration) -> Credentials:
+    found: Credentials = done.value
+    return found
+
+
+def _ask(issuer: httpx.Client, asked: Ask) -> Answer:
+    try:
+        return _read(issuer.post(asked.endpoint, data=asked.form, headers=_JSON))
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as error:
+        raise _no_issuer(asked, error) from error
+
+
+async def _ask_async(issuer: httpx.AsyncClient, asked: Ask) -> Answer:
+    try:
+        return _read(await issuer.post(asked.endpoint, data=asked.form, headers=_JSON))
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as error:
+        raise _no_issuer(asked, error) from error
+
+
+def _read(response: httpx.Response) -> Answer:
+    return dict(response.json())
+
+
+def _no_issuer(asked: Ask, error: Exception) -> SignInError:
+    return SignInError(f"{urlsplit(asked.endpoint).netloc} does not answer as an issuer: {error}")
+
+
+def _credentials(said: Answer, token_endpoint: str, client_id: str) -> Credentials:
+    """Take the ID token: it is always one that the server can check, for this client."""
+    if "id_token" not in said:
+        raise SignInError("the issuer gave no ID token: is it an OpenID Connect issuer?")
+    token = str(said["id_token"])
+    return Credentials(token, _expiry(token), said.get("refresh_token", ""), token_endpoint, client_id)
+
+
+def _expiry(token: str) -> float | None:
+    """Return when a token says that it expires (RFC 7519, section 4.1.4); the server checks the rest of it."""
+    try:
+        payload = token.split(".")[1]
+        return float(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
+    except (LookupError, ValueError, TypeError):
+        return None
+
+
+def _reason(said: Answer) -> str:
+    return str(said.get("error_description") or said.get("error") or "it gave no reason")
