@@ -120,14 +120,15 @@ def _outbound(name: str, callers: Callers, settings: Settings) -> route_pb2.Rout
         routes=[
             *plain_routes(_if_known(), callers, absent(":authority", "@")),
             _refuse_deployment_in_host(),
-            *(_connect(_OVERRIDDEN_TUNNEL, header) for header in with_overrides(callers)),
-            _tunnel_out(),
-            _connect(),
             *(
                 [ignoring(route(_if_known()))]
                 if settings.overrides_off
                 else override_routes(by_authority, callers, service="")
             ),
+            # Last, for a request pays for each route before its own. No other matches a CONNECT: it has no path.
+            *(_connect(_OVERRIDDEN_TUNNEL, header) for header in with_overrides(callers)),
+            _tunnel_out(),
+            _connect(),
         ],
     )
     table = route_pb2.RouteConfiguration(
