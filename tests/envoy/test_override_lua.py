@@ -415,6 +415,16 @@ def test_plain_baggage_is_read_as_any_other(readers: list[tuple[Lua, Lua]], bagg
         assert chosen == usual.cluster(authority=authority, baggage=baggage)
 
 
+def test_the_reader_of_plain_baggage_remembers_few_hosts(readers: list[tuple[Lua, Lua]]) -> None:
+    """However many come by, and of whatever length; each has its own service, the first time and later."""
+    baggage = "override.route.users1=pr-1,override.route.users=pr-42"
+    hosts = [*(f"users{index}:8080" for index in range(1100)), "users", "x" * 70_000, *["users", "USERS1:8080"] * 2]
+    for usual, plain in readers:
+        for host in hosts:
+            chosen = plain.cluster(authority=host, baggage=baggage)
+            assert chosen == usual.cluster(authority=host, baggage=baggage)
+
+
 def test_an_edge_knows_its_service() -> None:
     """There the authority is a public host name."""
     lua = Lua(override_source(service="web"))

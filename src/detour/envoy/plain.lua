@@ -5,11 +5,27 @@
 local ROUTE = ",override.route."
 local FALLS_BACK = ",override.missing=baseline"
 
+-- The services of a mesh are few, but a client may make up any number of hosts, of any length.
+local HOSTS_MAX = 1000
+local HOST_MAX = 255
+local keys, hosts = {}, 0
+
+-- Returns how members begin that choose a deployment of the service that a host names.
+local function key_of(host)
+  local key = keys[host]
+  if key then return key end
+  key = ROUTE .. service_of(host) .. "="
+  if #host > HOST_MAX then return key end
+  if hosts == HOSTS_MAX then keys, hosts = {}, 0 end
+  keys[host], hosts = key, hosts + 1
+  return key
+end
+
 -- Envoy's cluster specifier: returns the name of the cluster that the request goes to, as override.lua does.
 function envoy_on_route(handle)
   local headers = handle:headers()
   local authority, members = headers:get(":authority") or "", "," .. (headers:get("baggage") or "")
-  local key = ROUTE .. service_of(authority) .. "="
+  local key = key_of(authority)
   local deployment, _, finish = nil, string.find(members, key, 1, true)
   -- The last counts.
   while finish do
