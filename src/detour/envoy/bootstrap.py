@@ -35,7 +35,7 @@ from detour.envoy.proxied import behind
 from detour.envoy.replies import inbound_replies, outbound_replies
 from detour.envoy.reports import hop_log, load_reports
 from detour.envoy.scenario_name import scenario_name
-from detour.envoy.transparency import CONNECT_SECONDS, DOWNSTREAM, LIMITS, RUNTIME
+from detour.envoy.transparency import CONNECT_SECONDS, DOWNSTREAM, LASTING, LIMITS, RUNTIME
 from detour.envoy.transparent import original_destination_cluster, transparent_listener
 from detour.envoy.tunnel import tunnel_listener
 from detour.envoy.vocabulary import (
@@ -188,7 +188,7 @@ def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
 def outbound_manager(stat_prefix: str = "outbound") -> Json:
     """Return the connection manager of requests from the application, once there is a route table."""
     routes = {"rds": {"route_config_name": OUTBOUND_ROUTES, "config_source": _SIDECAR_BEGINNING}}
-    return _outbound(stat_prefix, routes, for_tunnels=_for_tunnels())
+    return _outbound(stat_prefix, routes, for_tunnels=_for_tunnels(), **LASTING)
 
 
 def _for_tunnels() -> list[Json]:

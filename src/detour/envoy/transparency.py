@@ -99,6 +99,10 @@ def _not(word: str) -> str:
 
 COMMON_DOWNSTREAM: Final[Json] = {"max_headers_count": _HEADERS_MAX}
 
+LASTING: Final[Json] = {"common_http_protocol_options": {**COMMON_DOWNSTREAM, "idle_timeout": "0s"}}
+"""Options in whose place there may be those of a listener for clients of the same machine, whose kernel says when
+they end: idle connections stay. A timer would be set and taken back for each request."""
+
 DOWNSTREAM: Final[Json] = {
     "upgrade_configs": [{"upgrade_type": name} for name in UPGRADES],
     "max_request_headers_kb": _HEADERS_KB_MAX,
