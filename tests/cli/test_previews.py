@@ -54,6 +54,8 @@ def test_a_link_from_save_to_removal(mesh):
     server, edge = mesh
     assert server.detour("scenario", "save", "redesign", "web=pr-1").returncode == 0
     preview, query = shared(server, "redesign")
+    said = server.detour("scenario", "share", "redesign").stderr
+    assert "?...=redesign holds on 127.0.0.1 alone" in said
     port = edge.rpartition(":")[2]
     assert (preview, query) == (f"http://redesign.preview.example.test:{port}/", f"{edge}/?detour=redesign")
 

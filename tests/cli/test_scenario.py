@@ -151,6 +151,8 @@ def test_an_editor_that_fails(run, name, monkeypatch, tmp_path, *, editor, told)
     ("text", "expected"),
     [
         ("version: 1\noverrides: [", "line 2: that is no YAML"),
+        ("version: !!bool x", "that is no YAML: a value is not what it looks like"),
+        ("- " * 3000 + "a", "that is no YAML"),
         ("hello", "expected version, owner"),
         ("versoin: 1", "versoin: there is no such key"),
         ("overrides: [users=pr-42]", "version: expected"),

@@ -140,6 +140,16 @@ def test_links_into_a_scenario() -> None:
     assert Settings(edge_previews=previews).links("checkout") == ()
 
 
+def test_a_link_holds_on_one_host_where_the_cookie_does() -> None:
+    """Unless the edge serves no other, or no link can be made."""
+    url, hosts = "https://a.test:8443", {"a.test": "web", "b.test": "web"}
+    assert Settings(edge_url=url, edge_hosts=hosts).only_host_of_links == "a.test"
+    assert Settings(edge_url="http://[::1]:80", edge_hosts={"*": "web"}).only_host_of_links == "::1"
+    assert Settings(edge_url=url, edge_hosts=hosts, edge_cookie_domain="test").only_host_of_links == ""
+    assert Settings(edge_url=url, edge_hosts={"a.test": "web"}).only_host_of_links == ""
+    assert Settings(edge_hosts=hosts).only_host_of_links == ""
+
+
 @pytest.mark.parametrize(
     ("service", "is_unread"),
     [

@@ -249,6 +249,12 @@ def share(name: Name, *, qr: Qr = False, server: Server = DEFAULT_SERVER, as_jso
     typer.echo(f"curl    curl -H {shlex.quote(line)} URL")
     typer.echo(f"detour  detour curl -s {name} -- URL")
     typer.echo(f"inside  baggage: {found.baggage}")
+    if found.only_host:
+        typer.echo(
+            f"The link with ?...={name} holds on {found.only_host} alone: what its pages call on other hosts is not"
+            " in the scenario. For those, the mesh file has edge.previews and edge.cookie_domain (docs/scenarios.md)",
+            err=True,
+        )
     if not found.links:
         typer.echo(
             "For links, say in the mesh file where people reach the edge: edge: {url: https://...}", err=True

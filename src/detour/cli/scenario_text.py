@@ -69,6 +69,9 @@ def read(text: str) -> Edited:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise ValueError(f"{line}that is no YAML: {getattr(error, 'problem', None) or error}") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # PyYAML's own, for a value that is not of its kind, such as `!!bool x`.
+        raise ValueError(f"that is no YAML: a value is not what it looks like ({error})") from error
     if not isinstance(found, dict):
         raise ValueError(f"expected {', '.join(_KEYS)}, each as in owner: ana")  # noqa: TRY004  a person's text
     if unknown := [str(key) for key in found if key not in _KEYS]:

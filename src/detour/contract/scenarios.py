@@ -65,6 +65,9 @@ class ScenarioOut(BaseModel):
     overrides: dict[str, str]
     baggage: Annotated[str, Field(description="the header that puts a request into it")]
     links: Annotated[list[str], Field(description="links that open the app in it; none without `edge.url`")]
+    only_host: Annotated[
+        str, Field(description="the one host on which the link with `?detour=` holds; empty if there are others")
+    ] = ""
     owner: str
     description: str
     expires: datetime | None

@@ -14,6 +14,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from detour.mesh.naming import Naming
 from detour.mesh.override_tokens import PublicKey
@@ -222,6 +223,12 @@ class Settings:
         _, colon, port = authority.partition(":")
         previews = (f"{scheme}://{scenario}.{domain}{colon}{port}/" for domain in sorted(self.edge_previews))
         return (*previews, f"{self.edge_url}/?{self.edge_parameter}={scenario}")
+
+    @property
+    def only_host_of_links(self) -> str:
+        """The one host that the link with the query parameter holds on; empty where it holds on all others too."""
+        host = urlsplit(self.edge_url).hostname or ""
+        return "" if self.edge_cookie_domain or set(self.edge_hosts) <= {host} else host
 
 
 @dataclass(frozen=True, slots=True)

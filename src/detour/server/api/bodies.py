@@ -79,6 +79,7 @@ def scenario_out(scenario: Scenario, settings: Settings) -> ScenarioOut:
         overrides={one.key.removeprefix(PREFIX): one.value for one in scenario.overrides},
         baggage=append_to_baggage(None, scenario.overrides),
         links=list(settings.links(scenario.name)),
+        only_host=settings.only_host_of_links,
         owner=scenario.owner,
         description=scenario.description,
         expires=scenario.expires,

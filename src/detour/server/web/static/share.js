@@ -13,7 +13,7 @@ export class Share {
 
   /** Show how to enter a scenario. */
   show(scenario) {
-    const key = JSON.stringify([scenario.name, scenario.state, scenario.links, scenario.baggage]);
+    const key = JSON.stringify([scenario.name, scenario.state, scenario.links, scenario.only_host, scenario.baggage]);
     if (key === this.#shown) return;
     this.#shown = key;
     if (scenario.state !== "live") {
@@ -38,7 +38,7 @@ export class Share {
     );
   }
 
-  #links({ name, links }) {
+  #links({ name, links, only_host: host }) {
     const code = h("figure.qr", {}, h("div.qr-place", {}));
     this.#drawCode(code, name, links[0]);
     const send =
@@ -50,6 +50,7 @@ export class Share {
         "div.stack.tight",
         {},
         links.map((link, index) => lineToCopy(index ? "Another link" : "Link", link, true)),
+        host && h("p.hint", {}, `The link with ?…=${name} holds on ${host} alone, not on other hosts that its pages call.`),
         send && h("div.actions", {}, send),
       ),
       code,
