@@ -1,5 +1,6 @@
 """Overrides switched off: real sidecars and edges ignore them, and say so; nobody else notices."""
 
+from base64 import b64decode
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -7,7 +8,7 @@ import httpx
 import pytest
 
 from detour.mesh import Carrier, Scenarios, ScenariosApplied, Settings, SettingsApplied
-from detour.overrides import parse_words, write_opentracing
+from detour.overrides import parse_opentracing, parse_words, write_opentracing
 from parts import Client, MeshUnderTest, edge_of
 
 WHY = 'overrides are switched off by anna since 14:03 UTC: 50% of "users" fail'
@@ -74,11 +75,20 @@ async def test_requests_without_overrides_do_not_notice(mesh: MeshUnderTest, cal
 
 
 async def test_sidecars_ignore_the_opentracing_header_too(mesh: MeshUnderTest, caller: Client) -> None:
-    """Where the mesh honours it."""
+    """Where the mesh honours it; it reaches the instance without them, and else as it was."""
     switch(mesh, WHY, carriers=(Carrier.BAGGAGE, Carrier.OPENTRACING))
-    headers = {"x-ot-span-context": write_opentracing(None, parse_words(["users=pr-42"]))}
-    answer = await caller.until("http://users/", is_ignored, headers=headers)
-    assert answer.json()["instance"] == "users-1"
+    for words in (
+        ["users=pr-42"],
+        ["users=pr-42", "config.a=b"],
+        ["users=pr-42", "config.a=bc"],
+        ["log.users=debug"],
+    ):
+        header = write_opentracing(None, parse_words(words))
+        answer = await caller.until("http://users/", is_ignored, headers={"x-ot-span-context": header})
+        assert answer.json()["instance"] == "users-1"
+        passed = sent(answer, "x-ot-span-context")
+        assert not parse_opentracing(passed).overrides
+        assert b64decode(passed) == b64decode(header).replace(b"\x09overrides", b"\x09-ignored-")
 
 
 @pytest.mark.parametrize("trusts", [False, True])
