@@ -112,6 +112,17 @@ async def opens_tunnels(caller: Client, there: str) -> None:
     writer.close()
 
 
+async def through_a_tunnel(caller: Client, there: str, baggage: str) -> bytes:
+    """Send a request through a CONNECT tunnel; return the response."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", caller.port)
+    writer.write(f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\n\r\n".encode())
+    assert b"200" in await reader.readuntil(b"\r\n\r\n")
+    writer.write(f"GET / HTTP/1.1\r\nHost: {there}\r\nbaggage: {baggage}\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
 async def opens_grpc(caller: Client, there: str) -> None:
     """Call a method with the sidecar as the channel's address, and through CONNECT."""
     options = [("grpc.default_authority", there)]
@@ -131,8 +142,34 @@ async def test_it_is_closed_to_overrides_and_says_why(caller: Client, users: End
         answer = await caller.get(there, headers=headers)
         assert answer.status_code == 503
         assert answer.text.startswith(CLOSED)
+    answer = await through_a_tunnel(caller, f"localhost:{users.port}", OVERRIDE["baggage"])
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert CLOSED.encode() in answer
+    assert b"users-1" in await through_a_tunnel(caller, f"localhost:{users.port}", "a=1")
     tracing = {"x-ot-span-context": base64.b64encode(b"\x12\x02\x08\x01").decode()}
     assert (await caller.get(there, headers=tracing)).json()["instance"] == "users-1"
+
+
+async def test_tunnels_pass_what_is_no_http(caller: Client) -> None:
+    """Byte for byte, also where the server speaks first."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        writer.write((await reader.readline()).upper())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "localhost", 0) as server:
+        there = f"localhost:{server.sockets[0].getsockname()[1]}"
+        for first in (b"", b"\x16\x03\x01hello\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", caller.port)
+            writer.write(f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\n\r\n".encode())
+            assert b"200" in await reader.readuntil(b"\r\n\r\n")
+            writer.write(first)
+            assert await reader.readline() == b"220 ready\r\n"
+            if not first:
+                writer.write(b"hello\n")
+            assert (await reader.readline()).endswith(b"HELLO\n")
+            writer.close()
 
 
 async def test_it_still_refuses_its_own_names(caller: Client) -> None:
@@ -202,6 +239,8 @@ async def test_a_running_sidecar_goes_on_without_its_control_plane(tmp_path: Pat
         await opens_grpc(caller, f"localhost:{greeter.port}")
         status, words = await answers(caller, f"http://{there}/", **OVERRIDE)
         assert (status, "the control plane did not say" in words) == (503, True)
+        answer = await through_a_tunnel(caller, there, OVERRIDE["baggage"])
+        assert answer.startswith(b"HTTP/1.1 503")
 
 
 async def test_first_calls_go_on_if_the_control_plane_answers_while_dns_does_not(

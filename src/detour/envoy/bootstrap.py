@@ -38,6 +38,7 @@ from detour.envoy.scenario_name import scenario_name
 from detour.envoy.transparency import CONNECT_SECONDS, DOWNSTREAM, LASTING, LIMITS, RUNTIME
 from detour.envoy.transparent import original_destination_cluster, transparent_listener
 from detour.envoy.tunnel import tunnel_listener
+from detour.envoy.tunnel_out import note_host, tunnel_out_listener
 from detour.envoy.vocabulary import (
     ADD_SCENARIO,
     EDGE_ROUTES,
@@ -158,7 +159,7 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
         clusters=[
             *([_application(sidecar.app_port)] if sidecar.app_port is not None else ()),
             original_destination_cluster() if is_transparent else outside_cluster(),
-            *fail_open_clusters(),
+            *fail_open_clusters(by_dns=not is_transparent),
         ],
         # The internal ones first: they ask for the route table before others ask for a manager that needs it.
         listeners=[*_internal_listeners(sidecar), *_sidecar_listeners(sidecar)],
@@ -179,6 +180,7 @@ def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
         yield transparent_listener(sidecar.transparent_port, http)
     else:
         yield _listener("outbound", "127.0.0.1", sidecar.outbound_port, http)
+        yield tunnel_out_listener(http)
     if sidecar.app_port is not None:
         yield _listener("inbound", sidecar.inbound_address, sidecar.inbound_port, _inbound(sidecar.app_port))
     if sidecar.probe_port is not None:
@@ -192,8 +194,8 @@ def outbound_manager(stat_prefix: str = "outbound") -> Json:
 
 
 def _for_tunnels() -> list[Json]:
-    """Return the filters that only the routes of CONNECT switch on."""
-    return [*tunnel_filters(), {**forward_proxy(), "disabled": True}]
+    """Return the filters of CONNECT requests; only their routes switch those on that take time."""
+    return [*tunnel_filters(), {**forward_proxy(), "disabled": True}, note_host()]
 
 
 def _internal_listeners(sidecar: Sidecar) -> Iterator[Json]:

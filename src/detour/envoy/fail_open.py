@@ -26,7 +26,8 @@ from detour.envoy.lua import (
     way_out_source,
 )
 from detour.envoy.outside import forward_proxy, itself, outside_cluster
-from detour.envoy.transparency import COMMON_DOWNSTREAM, CONNECT_SECONDS, LIMITS
+from detour.envoy.transparency import COMMON_DOWNSTREAM, LIMITS
+from detour.envoy.tunnel_out import bytes_cluster
 from detour.envoy.vocabulary import (
     ASK_FILTER,
     CLOCK_FILTER,
@@ -39,12 +40,13 @@ from detour.envoy.vocabulary import (
     ON_DEMAND_FILTER,
     OUT,
     OUTBOUND_MANAGER,
-    OUTSIDE_DNS,
     PLAIN,
     RESOLVER_LISTENER,
     TIMEOUT_FILTER,
+    TUNNEL_BYTES_CLUSTER,
     TUNNEL_LISTENER,
     TUNNEL_OUT_CLUSTER,
+    TUNNEL_OUT_LISTENER,
     TYPE,
     UNKNOWN_CLUSTER,
     UNKNOWN_LISTENER,
@@ -173,33 +175,27 @@ def internal_listener(name: str, manager: Json) -> Json:
 
 def resolver_listener() -> Json:
     """Return the listener that answers 204 to a request whose host DNS knows, and connects to nobody."""
-    routes = _routes(RESOLVER_LISTENER, [_everything([{"match": {"prefix": "/"}, **_to(TUNNEL_OUT_CLUSTER)}])])
+    routes = _routes(RESOLVER_LISTENER, [_everything([{"match": {"prefix": "/"}, **_to(TUNNEL_BYTES_CLUSTER)}])])
     filters = [forward_proxy(), _lua(LUA_FILTER, resolved_source())]
     return internal_listener(RESOLVER_LISTENER, connection_manager(RESOLVER_LISTENER, filters, **routes))
 
 
-def fail_open_clusters() -> Sequence[Json]:
-    """Return the clusters that all this needs."""
+def fail_open_clusters(*, by_dns: bool) -> Sequence[Json]:
+    """Return the clusters that all this needs.
+
+    Args:
+        by_dns: As above. Elsewhere a client that sends CONNECT means another proxy than this sidecar, and what it
+            sends through the tunnel is left alone.
+    """
+    tunnels = _internal(TUNNEL_OUT_CLUSTER, TUNNEL_OUT_LISTENER)
     return (
         _internal(UNKNOWN_CLUSTER, UNKNOWN_LISTENER),
         _internal(NO_ANSWER_CLUSTER, NO_ANSWER_LISTENER),
         _internal(_MESH_CLUSTER, TUNNEL_LISTENER),
         _internal(_RESOLVER_CLUSTER, RESOLVER_LISTENER),
-        _tunnel_out(),
+        tunnels if by_dns else {**bytes_cluster(), "name": TUNNEL_OUT_CLUSTER},
+        bytes_cluster(),
     )
-
-
-def _tunnel_out() -> Json:
-    kind = TYPE + "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
-    config = {"@type": kind, "dns_cache_config": OUTSIDE_DNS, "allow_insecure_cluster_options": True}
-    return {
-        "name": TUNNEL_OUT_CLUSTER,
-        "alt_stat_name": "outside",
-        "lb_policy": "CLUSTER_PROVIDED",
-        "connect_timeout": f"{CONNECT_SECONDS}s",
-        "cluster_type": {"name": "envoy.clusters.dynamic_forward_proxy", "typed_config": config},
-        "circuit_breakers": LIMITS,
-    }
 
 
 def _internal(name: str, listener: str) -> Json:

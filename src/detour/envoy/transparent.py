@@ -25,6 +25,9 @@ _NETWORK_FILTERS: Final = TYPE + "envoy.extensions.filters.network."
 SERVER_FIRST_PORTS: Final = (21, 22, 25, 110, 143, 587, 3306, 5900)
 """Ports of well-known protocols in which the server speaks first: FTP, SSH, mail, MySQL and VNC. Nobody waits."""
 
+HTTP: Final[Json] = {"application_protocols": ["http/1.0", "http/1.1", "h2c"]}
+"""The connections that it takes for HTTP."""
+
 INSPECTION_TIMEOUT: Final = "1s"
 """How long a connection may be silent before it counts as no HTTP.
 
@@ -46,14 +49,14 @@ def transparent_listener(port: int, http: Json) -> Json:
         # In a pod without IPv6 there is no ::1 to bind.
         "freebind": True,
         "enable_reuse_port": False,
-        "listener_filters": [_original_destination(), _http_inspector()],
+        "listener_filters": [_original_destination(), {**http_inspector(), "filter_disabled": _server_first()}],
         "listener_filters_timeout": INSPECTION_TIMEOUT,
         "continue_on_listener_filters_timeout": True,
         "filter_chains": [
             {"name": "itself", "filter_chain_match": {"prefix_ranges": list(_LOOPBACK)}, "filters": [_itself()]},
             {
                 "name": "http",
-                "filter_chain_match": {"application_protocols": ["http/1.0", "http/1.1", "h2c"]},
+                "filter_chain_match": HTTP,
                 "filters": [_note_destination(), http],
             },
         ],
@@ -83,14 +86,16 @@ def _original_destination() -> Json:
     return {"name": "envoy.filters.listener.original_dst", "typed_config": config}
 
 
-def _http_inspector() -> Json:
+def http_inspector() -> Json:
+    """Return the listener filter that finds out whether a connection is HTTP."""
     config = {"@type": _LISTENER_FILTERS + "http_inspector.v3.HttpInspector"}
+    return {"name": "envoy.filters.listener.http_inspector", "typed_config": config}
+
+
+def _server_first() -> Json:
+    """Match connections to ports on which the server speaks first, and all those within this Envoy."""
     ports = [{"destination_port_range": {"start": port, "end": port + 1}} for port in SERVER_FIRST_PORTS]
-    return {
-        "name": "envoy.filters.listener.http_inspector",
-        "typed_config": config,
-        "filter_disabled": {"or_match": {"rules": ports}},
-    }
+    return {"or_match": {"rules": ports}}
 
 
 def _note_destination() -> Json:

@@ -101,16 +101,26 @@ NO_ANSWER_HEADER: Final = "x-detour-no-answer"
 RESOLVER_LISTENER: Final = "resolver"
 """The internal listener that says whether DNS knows a host."""
 
-OUTBOUND_MANAGER: Final = "outbound/1"
+OUTBOUND_MANAGER: Final = "outbound/2"
 """The connection manager of outbound listeners (ECDS), which the control plane sends. The number is that of what it
-relies on in the bootstrap: the route table, which another listener asks for in the same words, and the clusters
-below. Change it with these; a sidecar that gets no manager works, a little slower."""
+relies on in the bootstrap, and the bootstrap in it: the route table, which another listener asks for in the same
+words, the clusters below, and what CONNECT notes of its host. Change it with these; a sidecar that gets no manager
+works, a little slower."""
+
+OUTBOUND_MANAGERS: Final = (OUTBOUND_MANAGER, "outbound/1")
+"""All that sidecars may ask for; to older ones the one manager is as good."""
 
 # Clusters of a sidecar's own. Nothing that a request says makes a cluster's name that begins with "@"
 # (`detour.xds.names`): no Host leads to one of these, and a service may have any name.
 UNKNOWN_CLUSTER: Final = "@unknown"
 TUNNEL_OUT_CLUSTER: Final = "@tunnel-out"
 """Connects to the host and port that a CONNECT names, wherever DNS says that it is."""
+
+TUNNEL_OUT_LISTENER: Final = "tunnel-out"
+"""The internal listener that it leads to."""
+
+TUNNEL_BYTES_CLUSTER: Final = "@tunnel-bytes"
+"""The cluster of a tunnel that is no HTTP: to the host that it names."""
 
 OUTSIDE_DNS: Final = {
     "name": "outside",

@@ -17,6 +17,7 @@ from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2 as _lua_pb2  # noqa: F401
 from envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2 as _on_demand_pb2  # noqa: F401
 from envoy.extensions.filters.http.router.v3 import router_pb2 as _router_pb2  # noqa: F401
+from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2 as _state_pb2  # noqa: F401
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as _manager_pb2,  # noqa: F401
 )
@@ -25,13 +26,13 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.json_format import ParseDict
 
 from detour.envoy.bootstrap import outbound_manager as manager
-from detour.envoy.vocabulary import OUTBOUND_MANAGER
+from detour.envoy.vocabulary import OUTBOUND_MANAGERS
 
 
 @cache
 def outbound_manager(name: str) -> extension_pb2.TypedExtensionConfig | None:
     """Return the connection manager; None under any other name."""
-    if name != OUTBOUND_MANAGER:
+    if name not in OUTBOUND_MANAGERS:
         return None
     config = ParseDict(manager()["typed_config"], Any())
     return extension_pb2.TypedExtensionConfig(name=name, typed_config=config)

@@ -26,7 +26,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Re
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 from envoy.service.discovery.v3.discovery_pb2 import Resource
 
-from detour.envoy.vocabulary import OUTBOUND_MANAGER
+from detour.envoy.vocabulary import OUTBOUND_MANAGERS
 from detour.xds.catalog import (
     CLUSTER,
     EDGES,
@@ -56,7 +56,7 @@ _MESSAGE_MAX: Final = 2000
 _SIDECAR_TYPES: Final = (CLUSTER, ENDPOINTS, ROUTES, FILTERS)
 """The order for sidecars: their connection manager needs a route table from its first request on."""
 
-_MANAGER: Final = Key(FILTERS, OUTBOUND_MANAGER)
+_MANAGERS: Final = tuple(Key(FILTERS, name) for name in OUTBOUND_MANAGERS)
 _EVERYTHING: Final = Key(CLUSTER, WILDCARD)
 
 
@@ -238,7 +238,7 @@ class Session:
             routes.check([OUTBOUND.name])
 
     def _resource(self, key: Key) -> Resource | None:
-        if key == _MANAGER and not self._is_edge and not self._subscriptions[ROUTES].sent.get(OUTBOUND.name):
+        if key in _MANAGERS and not self._is_edge and not self._subscriptions[ROUTES].sent.get(OUTBOUND.name):
             # None yet: without a route table it would answer 404. It follows the table.
             return None
         if key != OUTBOUND:
@@ -428,7 +428,7 @@ class Session:
             subscription.sent[key.name] = draft.versions[key.name] = version
             if key == OUTBOUND and FILTERS in self._subscriptions:
                 managers = self._subscriptions[FILTERS]
-                managers.check(name for name in managers.sent if name == _MANAGER.name)
+                managers.check(name for name in managers.sent if name in OUTBOUND_MANAGERS)
         if resource:
             draft.response.resources.append(resource)
             draft.size += size
