@@ -252,7 +252,7 @@ def share(name: Name, *, qr: Qr = False, server: Server = DEFAULT_SERVER, as_jso
     if found.only_host:
         typer.echo(
             f"The link with ?...={name} holds on {found.only_host} alone: what its pages call on other hosts is not"
-            " in the scenario. For those, the mesh file has edge.previews and edge.cookie_domain (docs/scenarios.md)",
+            " in the scenario. The mesh file has edge.previews and edge.cookie_domain (docs/scenarios.md)",
             err=True,
         )
     if not found.links:
