@@ -6,9 +6,11 @@ import os
 import subprocess
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+import postgresql
 from detour.mesh import OffloadedDeployment, Protocol, Service
 from parts import grpc_instance, http_instance, running_mesh
 from propagation.brokers import Broker
@@ -29,7 +31,12 @@ def built() -> None:
 def run(broker: Broker, folder: Path, *tests: str) -> None:
     """Run tests by Node's own runner, with a broker where there is one; else those that need it are left out."""
     with ExitStack() as running:
-        found = {} if broker.why_not() else running.enter_context(broker.running(folder))
+        found = {} if broker.why_not() else dict(running.enter_context(broker.running(folder)))
+        if not postgresql.why_not():
+            # Not below pytest's own folder: where tests run as root it is closed to PostgreSQL's user.
+            own = running.enter_context(TemporaryDirectory(prefix="detour-postgresql-"))
+            database = running.enter_context(postgresql.running(Path(own)))
+            found["POSTGRES_URL"] = f"{database}/postgres"
         command = ["node", "--no-warnings", "--test", *tests]
         environment = {**os.environ, **found}
         ran = subprocess.run(
@@ -39,7 +46,7 @@ def run(broker: Broker, folder: Path, *tests: str) -> None:
 
 
 def test_its_own_tests_pass(tmp_path: Path) -> None:
-    """RabbitMQ is real; SQS is a stand-in here."""
+    """RabbitMQ and PostgreSQL are real; SQS is a stand-in here."""
     subprocess.run(["npx", "tsc"], cwd=SDK, check=True, timeout=120)
     run(RABBITMQ, tmp_path, "dist/test/")
 

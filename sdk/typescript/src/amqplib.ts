@@ -9,6 +9,7 @@
  * Methods are replaced on the channel, so they stand in front of the instrumentation whichever came first.
  */
 
+import { bound } from "./emitters";
 import { type Headers, carried, underCarried } from "./request";
 
 interface Options {
@@ -37,7 +38,8 @@ export function followOverrides<C extends object>(channel: C): C {
   const { publish, consume } = one;
   one.publish = function (exchange, key, content, options, ...rest) {
     const headers = { ...options?.headers, ...carried() };
-    return publish.call(this, exchange, key, content, { ...options, headers }, ...rest);
+    const confirmed = rest.map((one) => (typeof one === "function" ? bound(one as Consumer) : one));
+    return publish.call(this, exchange, key, content, { ...options, headers }, ...confirmed);
   };
   one.consume = function (queue, onMessage, ...rest) {
     return consume.call(this, queue, handled(onMessage), ...rest);

@@ -20,6 +20,16 @@ export function tellOver(overrides: Overrides): void {
   tellOnce(`${carrier} outlived its request by more than ${afterResponse() / 1000} s: ${text}`, carrier);
 }
 
+/** Says once of each place that it calls without overrides because several requests use what has called it. */
+export function tellShared(name: string): void {
+  const place = placeInStack() || nameOfCarrier();
+  tellOnce(
+    `${place} calls without overrides: it is called back by a ${name} that several requests use, and may be any ` +
+      "one's. Await a promise there, or give it AsyncResource.bind(callback); if it is nobody's, open that within detached()",
+    `${place} calls back`,
+  );
+}
+
 function nameOfCarrier(): string {
   const place = placeInStack();
   const resource = nameOfResource();

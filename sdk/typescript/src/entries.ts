@@ -12,10 +12,11 @@ import type { EventEmitter } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
+import { keepUnder } from "./emitters";
 import { OPENTRACING } from "./opentracing";
 import { BAGGAGE, entered } from "./propagator";
 import { withoutRequest } from "./request";
-import { Scope, scopeOf, withScope } from "./scopes";
+import { Scope, withScope } from "./scopes";
 
 type Emit = (this: unknown, event: string | symbol, ...args: unknown[]) => boolean;
 
@@ -106,15 +107,6 @@ function contextOf(headers: http.IncomingHttpHeaders, scope: Scope): Context {
 function mayCarry(headers: http.IncomingHttpHeaders): boolean {
   const baggage = headers[BAGGAGE] as string | undefined;
   return (baggage !== undefined && MAY_CARRY.test(baggage)) || headers[OPENTRACING] !== undefined;
-}
-
-/** Has everything that an emitter says be heard in its request's scope: the socket's may be another one's. */
-function keepUnder(emitter: EventEmitter, under: Context, scope: Scope): void {
-  const { emit } = emitter;
-  emitter.emit = function (this: EventEmitter, ...args: Parameters<typeof emit>) {
-    const isInside = scopeOf(context.active()) === scope;
-    return isInside ? emit.apply(this, args) : context.with(under, () => emit.apply(this, args));
-  };
 }
 
 function isEmitter(value: unknown): value is EventEmitter {

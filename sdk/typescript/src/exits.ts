@@ -5,13 +5,16 @@
  * Where an instrumentation, or the service itself, has written overrides into the baggage, they stay.
  */
 
+import { context } from "@opentelemetry/api";
 import dc from "node:diagnostics_channel";
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
 import { syncBuiltinESMExports } from "node:module";
+import { keepHere, keepUnder } from "./emitters";
 import { BAGGAGE, leaving } from "./propagator";
 import { followInFetch, proxied, proxiedSession, tellOfBypass } from "./proxies";
+import { scopeOf } from "./scopes";
 
 /** Has the clients of this process carry overrides. */
 export function followInClients(): void {
@@ -55,6 +58,7 @@ function followBehindReferences(): void {
 function carrying(call: http.ClientRequest): http.ClientRequest {
   if (made.has(call)) return call;
   made.add(call);
+  keepCall(call);
   const { _header } = call as unknown as { _header: string | null };
   if (_header) intoText(call as unknown as Written, _header);
   else if (call.getHeader) {
@@ -62,6 +66,19 @@ function carrying(call: http.ClientRequest): http.ClientRequest {
     if (header) call.setHeader(BAGGAGE, header);
   }
   return call;
+}
+
+/** A call and its answer are heard as the request that makes it, though the connection may be another one's. */
+function keepCall(call: http.ClientRequest): void {
+  const under = context.active();
+  const scope = scopeOf(under);
+  if (!scope || !call.emit) return;
+  keepUnder(call, under, scope);
+  const { emit } = call;
+  call.emit = function (this: http.ClientRequest, event: string | symbol, ...args: unknown[]) {
+    if (event === "response") keepUnder(args[0] as http.IncomingMessage, under, scope);
+    return emit.call(this, event, ...args);
+  };
 }
 
 /** A call whose headers are text already: they wait in one place, or with `Expect` as the first of what is to go out. */
@@ -100,10 +117,12 @@ function followInHttp2(): void {
 
 type Outgoing = http2.OutgoingHttpHeaders | readonly string[] | undefined;
 
-function followSessions(prototype: { request(headers?: Outgoing, ...rest: unknown[]): unknown }): void {
+function followSessions(prototype: { request(headers?: Outgoing, ...rest: unknown[]): http2.ClientHttp2Stream }): void {
   const { request } = prototype;
   prototype.request = function (headers, ...rest) {
-    return request.call(this, isArray(headers) ? headersInList(headers) : headersInObject(headers), ...rest);
+    const stream = request.call(this, isArray(headers) ? headersInList(headers) : headersInObject(headers), ...rest);
+    keepHere(stream);
+    return stream;
   };
 }
 

@@ -5,6 +5,7 @@
  * are written where the call begins. Servers stand on `node:http2`, see `entries.ts`.
  */
 
+import { bound } from "./emitters";
 import { BAGGAGE, leaving } from "./propagator";
 
 /** As much of a call's metadata as is needed. */
@@ -14,8 +15,11 @@ interface Metadata {
   clone(): Metadata;
 }
 
+/** What hears of a call's answers. */
+type Listener = Record<string, unknown>;
+
 interface Call {
-  start(metadata: Metadata, listener: unknown): unknown;
+  start(metadata: Metadata, listener: Listener): unknown;
 }
 
 /** As much of the library as is needed. */
@@ -31,7 +35,7 @@ export function followInAll({ Channel }: Library): void {
     const call = createCall.apply(this, args);
     const { start } = call;
     call.start = function (this: Call, metadata, listener) {
-      return start.call(this, carrying(metadata), listener);
+      return start.call(this, carrying(metadata), listening(listener));
     };
     return call;
   };
@@ -44,4 +48,12 @@ function carrying(metadata: Metadata): Metadata {
   const own = metadata.clone();
   own.set(BAGGAGE, header);
   return own;
+}
+
+/** What comes in is heard as the request that calls, and not as the one that opened the connection. */
+function listening(listener: Listener): Listener {
+  const names = ["onReceiveMetadata", "onReceiveMessage", "onReceiveStatus"];
+  const own = names.filter((name) => typeof listener[name] === "function");
+  const hearing = (name: string) => bound((listener[name] as (...args: unknown[]) => unknown).bind(listener));
+  return Object.assign(Object.create(listener), Object.fromEntries(own.map((name) => [name, hearing(name)])));
 }

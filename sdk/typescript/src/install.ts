@@ -3,12 +3,14 @@
 import { type TextMapPropagator, propagation } from "@opentelemetry/api";
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from "@opentelemetry/core";
 import { ensureContextManager } from "./contexts";
+import { followInWaiting } from "./emitters";
 import { followInServers } from "./entries";
 import { followInClients } from "./exits";
 import { mend } from "./mends";
 import { OverridesPropagator } from "./propagator";
 import { registered } from "./registered";
 import { setServiceName } from "./service";
+import { followInConnections } from "./sharing";
 
 /** How a service is set up. */
 export interface InstallOptions {
@@ -45,6 +47,8 @@ function follow(): void {
   followed = true;
   followInServers();
   followInClients();
+  followInConnections();
+  followInWaiting();
   mend();
 }
 

@@ -6,6 +6,7 @@
  */
 
 import * as amqplib from "./amqplib";
+import { CALLING_BACK, followInCallbacks, followInDispatching } from "./callbacks";
 import * as grpc from "./grpc";
 import * as kafkajs from "./kafkajs";
 import { onLoad } from "./loading";
@@ -28,14 +29,6 @@ const INSTRUMENTED: Readonly<Record<string, string>> = {
   "@aws-sdk/client-sns": "@opentelemetry/instrumentation-aws-sdk",
   bullmq: "bullmq-otel",
   "socket.io": "@opentelemetry/instrumentation-socket.io",
-};
-
-/** Libraries that call back from a connection that another request may have opened, and what keeps requests apart. */
-const CALLING_BACK: Readonly<Record<string, string>> = {
-  memcached: "@opentelemetry/instrumentation-memcached",
-  mysql: "@opentelemetry/instrumentation-mysql",
-  mysql2: "@opentelemetry/instrumentation-mysql2",
-  pg: "@opentelemetry/instrumentation-pg",
 };
 
 /** Libraries whose messages carry nothing, whatever is installed. */
@@ -67,6 +60,9 @@ export function mend(): void {
   onLoad((name, path, module) => {
     const [file, follow] = MENDS[name] ?? [];
     if (file?.test(path)) attempt(name, () => follow?.(module as never));
+    for (const [where, methods] of CALLING_BACK[name] ?? []) {
+      if (where.test(path)) attempt(name, () => followInCallbacks(module, methods));
+    }
     if (loaded.has(name)) return;
     loaded.add(name);
     const text = lossOf(name);
@@ -90,18 +86,17 @@ function lossOf(name: string): string {
     return `overrides are lost in ${name}: npm install ${instrumentation}, and register it with OpenTelemetry`;
   if (BY_HAND.has(name))
     return `overrides are lost in messages of ${name}: send carried() with them, and handle them in underCarried()`;
-  const keeping = CALLING_BACK[name];
-  if (keeping && !loaded.has(keeping))
-    return `callbacks of ${name} may run under another request's overrides: await promises, or npm install ${keeping}`;
   return "";
 }
 
 interface Undici {
   readonly Agent: { readonly prototype: Parameters<typeof followIn>[0] };
+  readonly Client: { readonly prototype: object };
 }
 
 /** Dispatchers of the service's own go through the sidecar, as that of `fetch` does. */
-function followInUndici({ Agent }: Undici): void {
+function followInUndici({ Agent, Client }: Undici): void {
+  followInDispatching(Client.prototype);
   followIn(Agent.prototype);
   followInDispatcher();
 }

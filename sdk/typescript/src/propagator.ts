@@ -17,10 +17,12 @@ import {
   defaultTextMapSetter,
 } from "@opentelemetry/api";
 import { appendToBaggage, parseBaggage } from "./baggage";
+import { tellShared } from "./carriers";
 import { OPENTRACING, carrierOf, parseOpentracing, withCarrier, writeOpentracing } from "./opentracing";
 import { NOTHING, PREFIX, type Parsed, type Problem, isEmpty, over } from "./overrides";
 import { type Headers, goingOn, parsedIn, withOverrides, withUnread, without, withoutAny } from "./request";
 import { Scope, scopeOf, withScope } from "./scopes";
+import { sharedIn } from "./sharing";
 import { tell, tellOnce } from "./telling";
 
 export const BAGGAGE = "baggage";
@@ -78,7 +80,11 @@ function scoped(context: Context, carrier: unknown, getter: TextMapGetter): Cont
  */
 export function leaving(before: unknown): string | undefined {
   const own = goingOn();
-  if (isEmpty(own)) return undefined;
+  if (isEmpty(own)) {
+    const shared = sharedIn(contexts.active());
+    if (shared) tellShared(shared);
+    return undefined;
+  }
   const written = lines(before).join(",");
   if (written.includes(PREFIX)) return undefined;
   return attempt("written", undefined, () => appendToBaggage(written, own, drop));

@@ -55,6 +55,25 @@ describe("amqplib", { skip: !url && "AMQP_URL names no RabbitMQ", timeout: 30_00
     assert.deepEqual(await consumed(4), { a: "a", b: "b", c: "c", none: undefined });
   });
 
+  test("a confirmation calls back as who published, and one that is got as who asked", async () => {
+    const callbacks = require("amqplib/callback_api") as { connect(url: string, then: (error: Error, of: any) => void): void };
+    const other = await new Promise<any>((resolve) => callbacks.connect(url, (_, made) => resolve(made)));
+    const own = await new Promise<any>((resolve) => other.createConfirmChannel((_: Error, made: unknown) => resolve(made)));
+    const confirmed = await new Promise<string>((resolve) =>
+      own.assertQueue("", { exclusive: true }, (_: Error, made: { queue: string }) => resolve(made.queue)));
+    for (const words of [["users=a"], ["users=b"], []]) {
+      const seen = await using(words, () =>
+        Promise.all([
+          new Promise((resolve) => own.sendToQueue(confirmed, Buffer.from("x"), {}, () => resolve(route()))),
+          new Promise((resolve) => own.get(confirmed, {}, () => resolve(route()))),
+        ]),
+      );
+      const expected = words[0]?.slice("users=".length);
+      assert.deepEqual(seen, [expected, expected]);
+    }
+    await new Promise((resolve) => other.close(resolve));
+  });
+
   test("what requests publish with the same options is not mixed up", async () => {
     const options = { persistent: true, headers: { kind: "ride" } };
     using("users=pr-42", () => channel.sendToQueue(queue, Buffer.from("with"), options));

@@ -33,7 +33,7 @@ def install(service_name: str = "") -> None:
     `opentelemetry-instrument`, which calls it. Calling it again does no more.
 
     OpenTelemetry's instrumentation of a library is switched on when the service imports the library, unless it is
-    on, or named in `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`. One that is not installed is told.
+    on, or named in `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`. Libraries that overrides get lost in are reported.
 
     Args:
         service_name: What the mesh calls this service, for `override.log.<service>` and `override.db.<service>`;
@@ -60,7 +60,7 @@ def _install_once() -> None:
 
 def _imported(library: Library, module: Any) -> None:
     for name in library.instrumentations:
-        _attempt(library, partial(instrument, library, name))
+        _attempt(library, partial(instrument, name))
     if library.mend:
         _attempt(library, partial(_mend, library, module))
 
@@ -84,22 +84,14 @@ def _attempt(library: Library, step: Callable[[], None]) -> None:
         _logger.exception("overrides may be lost in %s", library.name)
 
 
-def instrument(library: Library, name: str) -> None:
+def instrument(name: str) -> None:
     """Switch on one of OpenTelemetry's instrumentations, unless it is on."""
     found = None if _is_disabled(name) else _instrumentors().get(name)
     if found is None:
-        if library.needed:
-            _report_lost(library, name)
         return
     instrumentor = found.load()()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
-
-
-@cache
-def _report_lost(library: Library, name: str) -> None:
-    what_to_do = f"take {name} out of {_DISABLED}" if _is_disabled(name) else f"pip install {library.package}"
-    _logger.warning("overrides are lost in %s: %s", library.name, what_to_do)
 
 
 def is_on(name: str) -> bool:

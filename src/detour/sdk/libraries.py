@@ -16,23 +16,16 @@ class Library:
     """A library that a service may use.
 
     Args:
-        name: What people call it; where it has instrumentation, the end of `opentelemetry-instrumentation-...` too.
+        name: What people call it.
         module: Importing this means that the service uses it.
         instrumentations: The names of OpenTelemetry's entry points (group `opentelemetry_instrumentor`).
         mend: The module of `detour.sdk.mends` that mends what they lose.
-        needed: Whether overrides are lost without the instrumentations.
     """
 
     name: str
     module: str
     instrumentations: tuple[str, ...] = ()
     mend: str = ""
-    needed: bool = False
-
-    @property
-    def package(self) -> str:
-        """The package that brings the instrumentation."""
-        return f"opentelemetry-instrumentation-{self.name}"
 
 
 LIBRARIES: Final = (

@@ -3,14 +3,11 @@
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 from wrapt import wrap_function_wrapper
 
 from detour.sdk.installation import instrument
-from detour.sdk.libraries import Library
-
-_DJANGO: Final = Library("django", "django")
 
 
 def mend(module: ModuleType) -> None:
@@ -27,4 +24,4 @@ def _load_middleware(
 
 @cache
 def _instrument() -> None:
-    instrument(_DJANGO, "django")
+    instrument("django")

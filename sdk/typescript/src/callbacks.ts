@@ -1,0 +1,112 @@
+/**
+ * Clients that call back from a connection of everybody's: each callback runs as the request that gave it.
+ *
+ * What they are given to call back, and what they return to be listened to, is kept in the request's scope. Promises
+ * need nothing.
+ */
+
+import { EventEmitter } from "node:events";
+import { bound, keepHere } from "./emitters";
+
+type Method = (this: object, ...args: unknown[]) => unknown;
+type Methods = Record<string, Method | undefined>;
+
+/** As much of what is given to a client as is needed: a query may be an object that has the callback, or is heard. */
+interface Given {
+  callback?: unknown;
+  userCallback?: unknown;
+  submit?: unknown;
+}
+
+const PG = ["connect", "end", "query"];
+const MYSQL = ["beginTransaction", "changeUser", "commit", "connect", "end", "ping", "query", "rollback", "statistics"];
+const MYSQL_POOL = ["acquireConnection", "end", "execute", "getConnection", "query"];
+
+/** The files of a package, by the ends of their paths, and those methods of what they export that take callbacks. */
+export const CALLING_BACK: Readonly<Record<string, readonly (readonly [file: RegExp, methods: readonly string[]])[]>> = {
+  amqplib: [
+    [/lib[\\/]channel\.js$/, ["_rpc"]],
+    [/lib[\\/]callback_model\.js$/, ["createChannel", "createConfirmChannel", "get", "waitForConfirms"]],
+  ],
+  mysql: [
+    [/lib[\\/]Connection\.js$/, MYSQL],
+    [/lib[\\/]Pool(?:Namespace)?\.js$/, MYSQL_POOL],
+  ],
+  mysql2: [
+    [/lib[\\/](?:base[\\/])?connection\.js$/, [...MYSQL, "execute", "prepare"]],
+    [/lib[\\/](?:base[\\/])?pool(?:_namespace)?\.js$/, MYSQL_POOL],
+  ],
+  pg: [[/lib[\\/](?:native[\\/])?client\.js$/, PG]],
+  "pg-cursor": [[/pg-cursor[\\/]index\.js$/, ["close", "read"]]],
+  "pg-pool": [[/pg-pool[\\/]index\.js$/, PG]],
+  postgres: [[/cjs[\\/]src[\\/]query\.js$/, ["cursor", "forEach"]]],
+  redis: [[/redis[\\/]index\.js$/, ["internal_send_command"]]],
+  tedious: [[/lib[\\/]connection\.js$/, ["connect", "makeRequest"]]],
+};
+
+/** Has the classes that a module exports, or is, call back as the request that calls. */
+export function followInCallbacks(module: unknown, names: readonly string[]): void {
+  const exported = module as { prototype?: unknown };
+  for (const one of [exported, ...Object.values(exported ?? {})]) {
+    const prototype = (one as { prototype?: Methods } | undefined)?.prototype;
+    if (typeof one === "function" && prototype) names.forEach((name) => follow(prototype, name));
+  }
+}
+
+const following = new WeakSet<object>();
+
+function follow(prototype: Methods, name: string): void {
+  if (!Object.hasOwn(prototype, name)) return;
+  const own = prototype[name];
+  if (typeof own !== "function" || following.has(own)) return;
+  const method: Method = function (...args) {
+    const result = own.apply(this, args.map(kept));
+    if (result instanceof EventEmitter && result !== this && !args.includes(result)) keepHere(result);
+    return result;
+  };
+  following.add(method);
+  prototype[name] = method;
+}
+
+/** Returns what is to be given in its place. */
+function kept(given: unknown): unknown {
+  if (typeof given === "function") return bound(given as Method);
+  if (typeof given !== "object" || given === null) return given;
+  const one = given as Given;
+  for (const key of ["callback", "userCallback"] as const) {
+    if (typeof one[key] === "function") one[key] = bound(one[key] as Method);
+  }
+  if (given instanceof EventEmitter && !following.has(given)) {
+    following.add(given);
+    keepHere(given);
+  }
+  return given;
+}
+
+/** Has undici's handlers of a call's answer run as the request that dispatches it. */
+export function followInDispatching(client: object): void {
+  let holder = client as Methods;
+  while (holder && !Object.hasOwn(holder, "dispatch")) holder = Object.getPrototypeOf(holder) as Methods;
+  const own = holder?.dispatch;
+  if (typeof own !== "function" || following.has(own)) return;
+  const dispatch: Method = function (sent, handler, ...rest) {
+    return own.call(this, sent, handling(handler), ...rest);
+  };
+  following.add(dispatch);
+  holder.dispatch = dispatch;
+}
+
+/** One that is dispatched on, from a pool to a client, is kept once. */
+function handling(handler: unknown): unknown {
+  if (typeof handler !== "object" || handler === null || following.has(handler)) return handler;
+  const run = bound((call: () => unknown) => call());
+  const keeping = new Proxy(handler, {
+    get(target, name) {
+      const found: unknown = Reflect.get(target, name);
+      if (typeof found !== "function") return found;
+      return (...args: unknown[]) => run(() => (found as Method).apply(target, args));
+    },
+  });
+  following.add(keeping);
+  return keeping;
+}
