@@ -1,7 +1,7 @@
 # Detour. Every target makes its own set-up; `make` alone prints this menu.
 
 .DEFAULT_GOAL := menu
-.PHONY: menu demo demo-once test test-propagation test-kubernetes test-all lint format bench lock clean setup
+.PHONY: menu demo demo-once test test-propagation test-kubernetes test-all test-lowest lint unused format bench lock clean setup
 
 PYTHON_IN := .venv/bin/python
 AT_ONCE := -n 3 --dist worksteal  # on two cores: many a test waits
@@ -46,6 +46,14 @@ lint: setup ## format, style, types and layers; the web page's JavaScript too, w
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 	@setup/javascript.sh check
+
+unused: setup ## dead code, and dependencies that are missing or not needed
+	@.venv/bin/vulture
+	@.venv/bin/deptry src
+	@setup/javascript.sh unused
+
+test-lowest: setup ## a part of the tests, with the lowest versions of dependencies that are allowed
+	@tests/lowest.sh
 
 format: setup ## put the code into shape
 	@.venv/bin/ruff format

@@ -5,7 +5,6 @@ them: the headers of its answers, or where it writes those elsewhere already, it
 """
 
 import re
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -117,8 +116,3 @@ def _answers(file: Path) -> Iterator[Headers]:
                 found[name.lower()] = value.strip()
     if found is not None:
         yield found
-
-
-def end_as(status: int) -> int:
-    """Return the exit status for curl's own: that of shells where a signal ended it."""
-    return 128 + signal.Signals(-status) if status < 0 else status

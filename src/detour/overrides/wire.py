@@ -11,6 +11,7 @@ FIXED64: Final = 1
 LENGTH: Final = 2
 FIXED32: Final = 5
 
+_FIXED_BYTES: Final = {FIXED64: 8, FIXED32: 4}
 _VARINT_BYTES_MAX = 5
 """Tags and lengths fit in 32 bits; so does every integer of the messages that are read."""
 
@@ -86,18 +87,14 @@ def _bytes(text: str) -> bytes:
 
 
 def _extent(message: bytes, at: int, wire_type: int) -> tuple[int, int]:
-    match wire_type:
-        case 0:
-            return at, _varint_end(message, at)
-        case 1:
-            return at, at + 8
-        case 2:
-            length, start = _varint(message, at)
-            return start, start + length
-        case 5:
-            return at, at + 4
-        case _:
-            raise WireError(f"wire type {wire_type} is not in use")
+    if wire_type == VARINT:
+        return at, _varint_end(message, at)
+    if wire_type == LENGTH:
+        length, start = _varint(message, at)
+        return start, start + length
+    if wire_type in _FIXED_BYTES:
+        return at, at + _FIXED_BYTES[wire_type]
+    raise WireError(f"wire type {wire_type} is not in use")
 
 
 def _varint_end(message: bytes, at: int) -> int:
