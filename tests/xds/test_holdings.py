@@ -6,7 +6,7 @@ from conversation import Conversation, ask, names
 from detour.mesh import Endpoint, Mesh, Service, Settings
 from detour.xds.cache import Cache, Entry
 from detour.xds.catalog import CLUSTER, EDGES, ENDPOINTS, SETTINGS, Catalog, Key
-from detour.xds.holdings import Limits
+from detour.xds.holdings import Limits, Shared
 from detour.xds.in_flight import InFlight, Sent
 from detour.xds.session import Session
 
@@ -109,3 +109,26 @@ def test_a_resource_that_was_let_go_is_the_same_again() -> None:
         catalog.resource(Key(CLUSTER, f"users@{number}"))
     assert catalog._cache.get((catalog._id, key)) is None
     assert catalog.resource(key).version == before
+
+
+def test_streams_share_what_a_server_keeps() -> None:
+    """Each has some names of its own; what is past that is left to others once a stream ends."""
+    catalog, shared = Catalog(Mesh.of([USERS])), Shared(max_bytes=2 * 420)
+    limits = Limits(own_bytes=420)
+    first, second = (Session(catalog, limits=limits, shared=shared) for _ in range(2))
+
+    def kept(session: Session, *names: str) -> int:
+        session.receive(ask(ENDPOINTS, *names))
+        sent = 0
+        while session.is_due:
+            response = session.respond()
+            sent += len(response.resources) if response else 0
+        assert sent == len(names)
+        return len(names) - session.unkept
+
+    assert kept(first, "users", "users:1", "users:2", "users:3") == 3
+    assert kept(second, "users") == 1
+    first.end()
+    assert shared.used_bytes == 0
+    third = Session(catalog, limits=limits, shared=shared)
+    assert kept(third, "users", "users:1", "users:2") == 3

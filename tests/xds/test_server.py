@@ -209,3 +209,13 @@ async def test_a_client_that_does_not_read(mesh: MeshUnderTest, channel: grpc.ai
         await asyncio.sleep(0)
     responses = await client.rest()
     assert sum(len(one.resources) for one in responses) < 10 * len(names)
+
+
+async def test_a_stream_that_has_ended_costs_others_nothing(mesh: MeshUnderTest) -> None:
+    """What streams share is given back, however the stream ended."""
+    async with channel_to(mesh.port) as channel:
+        await RawClient(channel).ask(CLUSTER, *(f"users@{number}" for number in range(400)))
+        assert mesh.ads._names.used_bytes > 0
+    async with asyncio.timeout(20):
+        while mesh.ads._names.used_bytes:
+            await asyncio.sleep(0.01)

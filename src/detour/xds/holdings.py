@@ -25,11 +25,26 @@ class Limits:
             hosts outside.
         unbacked_bytes: How long their names may be together: those that are too long to mean anything count too.
         kept_bytes: What the names that are kept up to date may cost: some 40,000 of them.
+        own_bytes: What of that is the stream's in any case: some 200 names. The rest is of what all streams share.
     """
 
     unbacked: int = 2000
     unbacked_bytes: int = 1_000_000
     kept_bytes: int = 20_000_000
+    own_bytes: int = 100_000
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the names of all streams of a server may cost, beyond what each has of its own.
+
+    Args:
+        max_bytes: How much; some million names.
+        used_bytes: How much of it is taken.
+    """
+
+    max_bytes: int = 500_000_000
+    used_bytes: int = 0
 
 
 class Holdings:
@@ -38,10 +53,12 @@ class Holdings:
     Args:
         limits: What they may cost.
         is_backed: Whether a cluster's name stands for something in the mesh.
+        shared: What all streams may cost together.
     """
 
-    def __init__(self, limits: Limits, is_backed: Callable[[str], bool]) -> None:
+    def __init__(self, limits: Limits, is_backed: Callable[[str], bool], shared: Shared) -> None:
         self._limits = limits
+        self._shared = shared
         self._is_backed = is_backed
         self._unbacked: dict[str, None] = {}
         self._unbacked_bytes = 0
@@ -51,16 +68,23 @@ class Holdings:
 
     def fits(self, key: Key) -> bool:
         """Say whether there is room for one more name."""
-        return self._kept_bytes + _cost(key) <= self._limits.kept_bytes
+        kept = self._kept_bytes + _cost(key)
+        more = self._beyond_own(kept) - self._beyond_own(self._kept_bytes)
+        is_shared = not more or self._shared.used_bytes + more <= self._shared.max_bytes
+        return kept <= self._limits.kept_bytes and is_shared
 
     def keep(self, key: Key) -> None:
         """Take a name on."""
-        self._kept_bytes += _cost(key)
+        self._count(_cost(key))
+
+    def end(self) -> None:
+        """Give back what is shared with other streams."""
+        self._count(-self._kept_bytes)
 
     def let_go(self, key: Key, *, was_kept: bool) -> None:
         """Count a name no longer."""
         if was_kept:
-            self._kept_bytes -= _cost(key)
+            self._count(-_cost(key))
         if key.type_url == CLUSTER:
             self._drop(key.name)
             self._withdrawn.pop(key.name, None)
@@ -86,6 +110,14 @@ class Holdings:
     def oldest_withdrawn(self) -> str | None:
         """Return the name that has been on record for longest, of those that the Envoy lost."""
         return next(iter(self._withdrawn), None)
+
+    def _count(self, more: int) -> None:
+        before = self._beyond_own(self._kept_bytes)
+        self._kept_bytes += more
+        self._shared.used_bytes += self._beyond_own(self._kept_bytes) - before
+
+    def _beyond_own(self, kept_bytes: int) -> int:
+        return max(0, kept_bytes - self._limits.own_bytes)
 
     def _oldest(self) -> Iterator[str]:
         while len(self._unbacked) > self._limits.unbacked or self._unbacked_bytes > self._limits.unbacked_bytes:

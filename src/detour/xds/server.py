@@ -24,6 +24,7 @@ from detour.mesh import Endpoint, Mesh
 from detour.xds.admission import Admission
 from detour.xds.cache import Cache
 from detour.xds.catalog import EDGES, ROUTES, SETTINGS, Catalog, Key
+from detour.xds.holdings import Shared
 from detour.xds.methods import Elsewhere, Messages, UnusableError, refuse, stream_stream, write
 from detour.xds.routes import has_timeouts
 from detour.xds.session import Session
@@ -193,6 +194,7 @@ class AdsServer:
         self._namespace_of = namespace_of
         self._connected = connected or (lambda: None)
         self._cache = Cache()
+        self._names = Shared()
         self._home = Catalog(mesh, cache=self._cache)
         self._catalogs = {"": self._home}
         self.connections: set[Connection] = set()
@@ -328,6 +330,7 @@ class AdsServer:
 
     def _forget(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        connection.session.end()
         if connection.node and all(one.node != connection.node for one in self.connections):
             self.gone[connection.node] = Gone(connection.node, connection.service, datetime.now(UTC))
             if len(self.gone) > _GONE_MAX:
@@ -347,7 +350,7 @@ class AdsServer:
         is_edge = metadata.get("role") == _EDGE
         namespace = "" if is_edge else verified or metadata.get("namespace", "")
         connection = Connection(
-            Session(self._catalog_of(namespace), is_edge=is_edge),
+            Session(self._catalog_of(namespace), is_edge=is_edge, shared=self._names),
             node=request.node.id,
             service=request.node.cluster,
             namespace=namespace,

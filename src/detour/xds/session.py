@@ -39,7 +39,7 @@ from detour.xds.catalog import (
     Key,
     same_but_for_hosts,
 )
-from detour.xds.holdings import Holdings, Limits, is_keepable
+from detour.xds.holdings import Holdings, Limits, Shared, is_keepable
 from detour.xds.in_flight import InFlight, Sent
 from detour.xds.known_hosts import KnownHosts
 from detour.xds.subscription import WILDCARD, Subscription
@@ -95,14 +95,22 @@ class Session:
         catalog: Where resources come from.
         is_edge: Whether the Envoy is an edge.
         limits: What the Envoy may have the server keep.
+        shared: What all Envoys together may; by default there is no other.
     """
 
-    def __init__(self, catalog: Catalog, *, is_edge: bool = False, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        is_edge: bool = False,
+        limits: Limits | None = None,
+        shared: Shared | None = None,
+    ) -> None:
         self._catalog = catalog
         self._is_edge = is_edge
         self._mesh = catalog.mesh
         self._subscriptions: defaultdict[str, Subscription] = defaultdict(Subscription)
-        self._holdings = Holdings(limits or Limits(), catalog.is_backed)
+        self._holdings = Holdings(limits or Limits(), catalog.is_backed, shared or Shared())
         self._subjects: defaultdict[str, set[Key]] = defaultdict(set)
         self._rejections: dict[Key, Rejection] = {}
         self._in_flight = InFlight()
@@ -132,6 +140,10 @@ class Session:
             for name in sorted(subscription.covered):
                 subscription.ask(name)
         self._proceed()
+
+    def end(self) -> None:
+        """Leave to other streams what this one shares with them."""
+        self._holdings.end()
 
     def changed(self, subjects: Iterable[str]) -> None:
         """Take note that the catalog changed in these subjects."""
