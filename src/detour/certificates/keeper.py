@@ -20,6 +20,7 @@ from detour.certificates.authority import Subject, Terms
 from detour.certificates.contents import Change, Data, authorities_of, leaf_change
 from detour.certificates.identity import TRUST_DOMAIN, detour_server, sidecar
 from detour.certificates.succession import Authorities
+from detour.kubernetes.failures import API_FAILURES
 
 AUTHORITY_SECRET: Final = "detour-ca"  # noqa: S105  a name
 SERVER_SECRET: Final = "detour-server-tls"  # noqa: S105  a name
@@ -188,7 +189,7 @@ class Keeper:
     async def _tried(self, where: str, work: Awaitable[_Result], before: Problems) -> _Result | None:
         try:
             return await work
-        except secrets.API_FAILURES as error:
+        except API_FAILURES as error:
             if not _is_ending(error):
                 self._problems[where] = problem = _explained(error)
                 level = logging.DEBUG if before.get(where) == problem else logging.ERROR

@@ -19,6 +19,7 @@ from lightkube import AsyncClient
 
 from detour.certificates import secrets
 from detour.certificates.contents import BUNDLE, CERTIFICATE, KEY, Data
+from detour.kubernetes.failures import API_FAILURES
 
 _PERIOD_SECONDS: Final = 15.0
 _FIRST_PERIOD_SECONDS: Final = 0.5
@@ -158,7 +159,7 @@ async def _read(client: AsyncClient, namespace: str, name: str) -> Material | st
         return material_of(held.data)
     except UnfitMaterialError as error:
         return f"Secret {name} of namespace {namespace} cannot be used: {error}"
-    except secrets.API_FAILURES as error:
+    except API_FAILURES as error:
         return f"Secret {name} of namespace {namespace} cannot be read: {error or type(error).__name__}"
 
 

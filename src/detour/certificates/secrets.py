@@ -12,8 +12,7 @@ from http import HTTPStatus
 from typing import Final
 
 import httpx2
-import msgspec
-from lightkube import ApiError, AsyncClient, ConfigError
+from lightkube import ApiError, AsyncClient
 from lightkube.models.core_v1 import Secret as SecretModel
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfiguration
@@ -21,9 +20,6 @@ from lightkube.resources.core_v1 import Secret
 from lightkube.types import PatchType
 
 from detour.certificates.contents import Change, Data
-
-API_FAILURES: Final = (httpx2.HTTPError, msgspec.MsgspecError, ConfigError, KeyError, ValueError, TimeoutError)
-"""What calls of lightkube raise when the API server refuses, is away, or answers with something else."""
 
 _LABELS: Final = {"app.kubernetes.io/managed-by": "detour", "app.kubernetes.io/part-of": "detour"}
 _TYPE: Final = "kubernetes.io/tls"

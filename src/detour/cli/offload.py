@@ -7,6 +7,7 @@ import typer
 
 from detour.cli import completion
 from detour.cli.connection import AsJson, Server, checked, connected, print_json, user
+from detour.cli.groups import Force, MissingOk, group
 from detour.cli.progress import wait_until_ready
 from detour.cli.terminal import print_table, until
 from detour.client.server_address import DEFAULT_SERVER
@@ -15,7 +16,7 @@ from detour.mesh import parse_duration
 if TYPE_CHECKING:
     from detour.client import Client, DeploymentDetailOut, DeploymentOut
 
-app = typer.Typer(rich_markup_mode=None)
+app = group("Create, list and remove offloaded deployments.")
 
 Service = Annotated[str, typer.Argument(metavar="SERVICE", hidden=True, autocompletion=completion.services)]
 Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True, autocompletion=completion.deployments)]
@@ -62,15 +63,6 @@ Timeout = Annotated[str, typer.Option(help="The longest to wait.", metavar="TIME
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written later.")]
 Tail = Annotated[int, typer.Option(help="How many of the last lines.", metavar="N")]
 Everything = Annotated[bool, typer.Option("--all", help="All deployments of an owner: you, or give --owner.")]
-Force = Annotated[bool, typer.Option("--force", help="Also if it is somebody else's.")]
-MissingOk = Annotated[bool, typer.Option("--missing-ok", help="Succeed also if there is none (any more).")]
-
-
-@app.callback(invoke_without_command=True)
-def offload(context: typer.Context) -> None:
-    """Make, list and remove offloaded deployments."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 @app.command("create")

@@ -18,6 +18,7 @@ from detour.cli import completion, signals
 from detour.cli.checking import Force as Unknown
 from detour.cli.checking import expect_known
 from detour.cli.connection import AsJson, Server, checked, connected, print_json, user
+from detour.cli.groups import Force, MissingOk, group
 from detour.cli.scenario_text import compared, expiry, overrides, read, words, written
 from detour.cli.terminal import print_table, until
 from detour.client.server_address import DEFAULT_SERVER
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from detour.client import Client, ScenarioIn, ScenarioOut
 
-app = typer.Typer(rich_markup_mode=None)
+app = group("Save, share and change scenarios: named sets of overrides.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True, autocompletion=completion.scenarios)]
 Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True, autocompletion=completion.overrides)]
@@ -77,15 +78,6 @@ Version = Annotated[
     typer.Option("--version", help="An older version.  [default: the last]", metavar="N", show_default=False),
 ]
 Qr = Annotated[bool, typer.Option("--qr", help="Draw the first link as a QR code, for a phone.")]
-Force = Annotated[bool, typer.Option("--force", help="Also if it is somebody else's.")]
-MissingOk = Annotated[bool, typer.Option("--missing-ok", help="Succeed also if there is none (any more).")]
-
-
-@app.callback(invoke_without_command=True)
-def scenario(context: typer.Context) -> None:
-    """Save, share and change scenarios: named sets of overrides."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 @app.command("save")

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from detour.cli.connection import AsJson, Server, checked, connected, print_json
+from detour.cli.groups import group
 from detour.cli.terminal import print_table, until
 from detour.client.server_address import DEFAULT_SERVER
 
-app = typer.Typer(rich_markup_mode=None)
+app = group("Create and remove API tokens, which programs send to the API.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
 Id = Annotated[str, typer.Argument(metavar="ID", hidden=True)]
@@ -21,13 +22,6 @@ Ttl = Annotated[
     str | None,
     typer.Option(help="How long it is valid: 90d.  [default: for ever]", metavar="TIME", show_default=False),
 ]
-
-
-@app.callback(invoke_without_command=True)
-def token(context: typer.Context) -> None:
-    """Create and remove API tokens, which programs send to the API."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 @app.command("create")

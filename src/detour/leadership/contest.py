@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from lightkube import AsyncClient
 
+from detour.kubernetes.failures import API_FAILURES
 from detour.leadership import lease
 from detour.leadership.candidate import Candidate, Look, Record, Timing, Wait, Write
 from detour.leadership.guard import Guarded
@@ -91,7 +92,7 @@ class _Contest:
             async with asyncio.timeout(_RELEASE_SECONDS):
                 while action := self._candidate.release():
                     await self._give_back(action)
-        except lease.API_FAILURES as error:
+        except API_FAILURES as error:
             _log.info("%s could not be given back: %s", self._name, error or type(error).__name__)
 
     async def _give_back(self, action: Look | Write) -> None:
@@ -140,7 +141,7 @@ class _Contest:
             self._told = ""
         except lease.LeaseChangedError:
             self._candidate.refused(_now())
-        except lease.API_FAILURES as error:
+        except API_FAILURES as error:
             self._candidate.failed(sent)
             self._tell(str(error) or type(error).__name__)
 

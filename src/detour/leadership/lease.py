@@ -6,20 +6,16 @@ Invariant: thin. A write names the version that was read, and is a patch, so lab
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
-import httpx2
 import msgspec
-from lightkube import ApiError, AsyncClient, ConfigError
+from lightkube import ApiError, AsyncClient
 from lightkube.models.coordination_v1 import LeaseSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.types import PatchType
 
 from detour.leadership.candidate import Record
-
-API_FAILURES: Final = (httpx2.HTTPError, msgspec.MsgspecError, ConfigError, KeyError, ValueError, TimeoutError)
-"""What calls of lightkube raise when the API server refuses, is away, or answers with something else."""
 
 
 class LeaseChangedError(Exception):

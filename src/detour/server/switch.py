@@ -19,8 +19,8 @@ from lightkube.resources.coordination_v1 import Lease
 from lightkube.types import PatchType
 
 from detour.database import Change, ChangeLog
+from detour.kubernetes.failures import API_FAILURES
 from detour.leadership import LeaseName
-from detour.leadership.lease import API_FAILURES
 from detour.server.records import Records
 
 KIND: Final = "overrides"

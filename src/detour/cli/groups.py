@@ -1,0 +1,22 @@
+"""Commands that have subcommands, and the options that several of them share."""
+
+from typing import Annotated
+
+import typer
+
+Force = Annotated[bool, typer.Option("--force", help="Also if it belongs to somebody else.")]
+MissingOk = Annotated[bool, typer.Option("--missing-ok", help="Succeed also if it does not exist.")]
+
+
+def group(text: str) -> typer.Typer:
+    """Return a command that has subcommands; without one it shows its help.
+
+    Args:
+        text: What the help says it does.
+    """
+    return typer.Typer(rich_markup_mode=None, help=text, callback=_show_help, invoke_without_command=True)
+
+
+def _show_help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
