@@ -20,7 +20,7 @@ __all__ = ["database_url", "new_url", "postgresql_server"]
 
 async def test_a_token_is_issued(http, plane):
     """To who asks, for so long, with the header to put it into; edges have its key."""
-    plane.publish()
+    plane.in_force.refresh()
     answer = await http.post("/v1/override-tokens", json={"ttl": "90s"}, headers={"x-detour-user": "ana"})
     assert answer.status_code == 201
     assert answer.json()["header"] == "x-detour-token"

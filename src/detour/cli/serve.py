@@ -107,7 +107,7 @@ def serve(
             tls=tls,
             settings=settings,
         )
-    served = " and ".join(filter(None, (str(mesh or ""), f"namespace {cluster.what}" if cluster else "")))
+    served = " and ".join(filter(None, (str(mesh or ""), f"namespace {cluster.location}" if cluster else "")))
 
     is_ready = False
 

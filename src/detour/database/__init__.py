@@ -1,6 +1,7 @@
-"""The database of a server: what people make and every server of a team must know."""
+"""The database of a server: what people make, shared by all servers of a team."""
 
 from detour.database.connection import Database
 from detour.database.log import Change, ChangeLog
+from detour.database.storage import Storage, StorageError
 
-__all__ = ["Change", "ChangeLog", "Database"]
+__all__ = ["Change", "ChangeLog", "Database", "Storage", "StorageError"]

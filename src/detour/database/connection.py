@@ -1,19 +1,19 @@
 """One database, SQLite or PostgreSQL, brought up to date when it is opened.
 
-Invariant: what a `change` has left is on disk, and each is in the log. Nobody who reads waits for one who writes.
+Invariant: a change that was committed is on disk, and in the log. Readers never wait for writers.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from detour.database.migrations import NewerSchemaError, upgrade
+from detour.database.storage import Storage, StorageError
 
 _SQLITE: Final = "sqlite"
 _POSTGRESQL: Final = "postgresql"
@@ -21,7 +21,7 @@ _BUSY_SECONDS: Final = 10
 _WRITES: Final = "detour_writes"
 
 
-class Database:
+class Database(Storage):
     """A database, made or migrated if need be.
 
     Methods block; any thread may call them.
@@ -30,33 +30,27 @@ class Database:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `postgresql://user:password@host/database`.
 
     Raises:
-        OSError: It can't be opened, or was written by a newer version. The message names it, without a password.
-        ValueError: That is no such URL.
+        StorageError: It can't be opened, or was written by a newer version.
+        ValueError: The URL is none of these.
     """
 
     def __init__(self, url: str) -> None:
         parsed = _parsed(url)
-        self.name: Final = parsed.render_as_string(hide_password=True)
-        """What people call it; a password is not shown."""
+        super().__init__(
+            parsed.render_as_string(hide_password=True), "the database cannot be used", SQLAlchemyError
+        )
         self._engine = _engine(parsed)
         # SQLite has one writer: threads wait for each other here, in turn, rather than for its lock, by chance.
         self._writing = threading.Lock()
-        try:
-            with self.writing() as connection:
-                upgrade(connection)
-        except NewerSchemaError as error:
-            self.close()
-            raise OSError(f"{self.name}: {error}") from error
-        except BaseException:
-            self.close()
-            raise
+        with self._opening(), self.writing() as connection:
+            self._upgrade(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Hold a transaction that sees one state of everything.
 
         Raises:
-            OSError: The database does not answer, or refuses.
+            StorageError: The database does not answer, or refuses.
         """
         with self._explained(), self._engine.connect() as connection, connection.begin():
             yield connection
@@ -66,7 +60,7 @@ class Database:
         """Hold a transaction that changes something: all of it, or nothing if an error leaves it.
 
         Raises:
-            OSError: The database does not answer, or refuses.
+            StorageError: The database does not answer, or refuses.
         """
         with (
             self._writing,
@@ -77,28 +71,18 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._engine.dispose()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _upgrade(self, connection: Connection) -> None:
         try:
-            yield
-        except SQLAlchemyError as error:
-            # SQLAlchemy adds the statement and its values, which are nobody's business.
-            reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
-            raise OSError(f"{self.name}: the database cannot be used: {reason}") from error
+            upgrade(connection)
+        except NewerSchemaError as error:
+            raise self._newer(error.found, error.known, "database") from error
+
+    def _reason(self, error: Exception) -> str:
+        # SQLAlchemy adds the statement and its values, which may be secret.
+        return str(error.orig if isinstance(error, DBAPIError) else error)
 
 
 def _parsed(url: str) -> URL:
@@ -109,7 +93,7 @@ def _parsed(url: str) -> URL:
     kind = parsed.get_backend_name() if parsed else ""
     if parsed is None or kind not in (_SQLITE, _POSTGRESQL):
         raise ValueError(
-            "that is no database: expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+            "this is not the URL of a database: expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
             f"{f', got {kind}' if kind else ''}"
         )
     return parsed.set(drivername="postgresql+psycopg") if kind == _POSTGRESQL else parsed
@@ -125,7 +109,7 @@ def _engine(url: URL) -> Engine:
         # A connection that the other side has closed is noticed before it is used.
         return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _BUSY_SECONDS})
     except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise OSError("PostgreSQL needs psycopg: pip install 'detour-mesh[server]'") from error
+        raise StorageError("PostgreSQL needs psycopg: pip install 'detour-mesh[server]'") from error
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

@@ -12,9 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Self
 
+from detour.database import Storage
 from detour.mesh import Endpoint, OffloadedDeployment
 from detour.offload.ownership import expect_owner
 
@@ -35,26 +34,24 @@ _MIGRATIONS = (
 _Row = tuple[str, str, str, str, str | None]
 
 
-class Registry:
+class Registry(Storage):
     """Deployments registered at run time, in an SQLite file that is made if it is not there.
 
     Methods are short and block; any thread may call them.
 
     Raises:
-        OSError: From any method: the file cannot be opened, read or written, is damaged or not a registry, or
+        StorageError: From any method: the file cannot be opened, read or written, is damaged or not a registry, or
             was written by a newer version. The message is one line that names the file.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        advice = "mend it, or move it away to begin with an empty one"
+        super().__init__(str(path), "cannot be used as the registry of deployments", sqlite3.Error, advice)
         self._lock = Lock()
         with self._explained():
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
+        with self._opening():
             self._open()
-        except BaseException:
-            self._connection.close()
-            raise
 
     def add(self, deployment: OffloadedDeployment) -> None:
         """Register a deployment, or renew the owner's own with other endpoints and another expiry.
@@ -94,25 +91,13 @@ class Registry:
             return _deployments(database.execute(query, (_moment(now),)))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _open(self) -> None:
-        with self._explained():
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
         with self._transaction() as database:
             self._check(database)
             self._migrate(database)
@@ -120,15 +105,12 @@ class Registry:
     def _check(self, database: sqlite3.Connection) -> None:
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise sqlite3.DatabaseError(" ".join(verdict.split()))
+            raise sqlite3.DatabaseError(verdict)
 
     def _migrate(self, database: sqlite3.Connection) -> None:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > len(_MIGRATIONS):
-            raise OSError(
-                f"{self._path}: was written by a newer Detour, with schema {version} where this one knows "
-                f"{len(_MIGRATIONS)}: upgrade Detour, or use another file"
-            )
+            raise self._newer(version, len(_MIGRATIONS), "file")
         for statement in _MIGRATIONS[version:]:
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
@@ -139,16 +121,6 @@ class Registry:
         with self._lock, self._explained(), self._connection as database:
             database.execute("BEGIN IMMEDIATE")
             yield database
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise OSError(
-                f"{self._path}: cannot be used as the registry of deployments: {error}; "
-                "mend it, or move it away to begin with an empty one"
-            ) from error
 
 
 def _row(deployment: OffloadedDeployment) -> _Row:

@@ -5,14 +5,18 @@ Invariant: what has been answered is on disk, and in memory. Reading the last ve
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from detour.scenarios import Draft, Filter, NoScenarioError, Scenario, ScenarioStore
+from detour.mesh import Scenarios
+from detour.overrides import Overrides
+from detour.scenarios import Draft, Filter, NoScenarioError, Scenario, ScenarioStore, State
 from detour.server.records import Records
 
 _PAGE: Final = 500
+_ENDED_SHOWN: Final = timedelta(days=30)
+"""How long the links of a scenario that has ended say what became of it."""
 
 
 class ScenarioBook:
@@ -35,6 +39,20 @@ class ScenarioBook:
     def scenarios(self) -> Mapping[str, Scenario]:
         """The last version of every scenario, also of those that have expired or were removed."""
         return MappingProxyType(self._scenarios)
+
+    def of_edges(self, now: datetime) -> Scenarios:
+        """Return what edges know of scenarios; those that ended long ago are like any that never was."""
+        live: dict[str, Overrides] = {}
+        ended: dict[str, str] = {}
+        for name, one in self._scenarios.items():
+            match one.state(now):
+                case State.LIVE:
+                    live[name] = one.overrides
+                case State.EXPIRED if one.expires and one.expires > now - _ENDED_SHOWN:
+                    ended[name] = f"expired on {one.expires:%d %B %Y at %H:%M} UTC"
+                case State.REMOVED if one.changed > now - _ENDED_SHOWN:
+                    ended[name] = f"was removed on {one.changed:%d %B %Y at %H:%M} UTC by {one.changed_by}"
+        return Scenarios(MappingProxyType(live), MappingProxyType(ended))
 
     def get(self, name: str) -> Scenario:
         """Return the last version of a scenario, in whatever state.

@@ -14,7 +14,7 @@ from lightkube import AsyncClient
 from lightkube.config.kubeconfig import SingleConfig
 
 from detour.discovery.kubernetes import Discovery
-from detour.mesh import Event, Mesh, Naming, OffloadedDeployment, apply
+from detour.mesh import Event, Mesh, Naming, OffloadedDeployment
 from detour.offload.kubernetes.cluster import ClusterDeployments
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
@@ -58,8 +58,7 @@ class Cluster(Source):
     """
 
     def __init__(self, config: SingleConfig, namespaces: Namespaces) -> None:
-        super().__init__("cluster", Mesh())
-        self.what = str(namespaces)
+        super().__init__("cluster", Mesh(), is_writable=True, has_own_status=True, location=str(namespaces))
         self.naming = Naming(home=namespaces.home)
         self.client = AsyncClient(config, namespace=namespaces.home, trust_env=False)
         self.is_synced = asyncio.Event()
@@ -72,13 +71,12 @@ class Cluster(Source):
         """What cannot be read, or cannot be part of the mesh."""
         return self._discovery.problems
 
-    async def follow(self, changed: Callable[[], None]) -> None:
+    async def follow(self) -> None:
         """Keep up with the cluster until cancelled."""
         news = asyncio.Event()
 
         def take(events: tuple[Event, ...]) -> None:
-            self.mesh = apply(self.mesh, *events)
-            changed()
+            self._change(*events)
             self.is_synced.set()
             news.set()
 

@@ -8,10 +8,9 @@ import asyncio
 import difflib
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
+from datetime import datetime
 from typing import Protocol
 
 from detour.database import Change
@@ -21,19 +20,15 @@ from detour.mesh import (
     Mesh,
     Naming,
     OffloadedDeployment,
-    Scenarios,
-    difference,
-    merge,
-    touched,
 )
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
 from detour.offload.ownership import expect_owner
-from detour.overrides import Overrides
-from detour.scenarios import State
 from detour.server.book import ScenarioBook
 from detour.server.events import Event, Events
+from detour.server.expiry_clock import ExpiryClock
 from detour.server.keyring import KeyRing
+from detour.server.mesh_in_force import Additions, MeshChange, MeshInForce
 from detour.server.sources import Source
 from detour.server.switch import KIND, OverrideSwitch, UnkeptSwitch
 from detour.server.trial import HeadersFor, by_baggage
@@ -47,15 +42,8 @@ _log = logging.getLogger(__name__)
 _NAMED_MAX = 10
 """Of many services, so many are named to somebody who asked for one that does not exist."""
 
-_EXPIRY_CHECK_SECONDS = 1.0
-"""How late an expired deployment may be taken out of the mesh."""
-
-
 _CALLS_TOLD_SECONDS = 1.0
 """How often those who listen may be told that other calls are seen."""
-
-_ENDED_TOLD = timedelta(days=30)
-"""How long the links of a scenario that has ended say what became of it."""
 
 
 class UnknownServiceError(LookupError):
@@ -149,58 +137,58 @@ class ControlPlane:
         switch: OverrideSwitch | None = None,
         rules: EndpointRules | None = None,
     ) -> None:
-        self.sources = tuple(sources)
         self.copies = copies
         self.book = book
         self.keyring = keyring
         self.switch = switch or UnkeptSwitch()
         self.events = Events()
         """What changes, for those who listen."""
-        self._problems: Sequence[str] = ()
         self._keeper = keeper
-        self._naming = naming or Naming()
         self._allowed = rules or EndpointRules()
         self.listening: dict[Endpoint, str] = {}
         """What of the server's own listens where."""
-        self.refused: dict[str, str] = {}
-        """Registered deployments with endpoints that may not be, and why."""
         self.is_ready = False
         """Whether Envoys are served."""
-        self.reports = Reports(lambda: self.events.tell(Event("envoys")))
-        """What Envoys say that they did."""
         self.headers_for: HeadersFor = keyring.headers_for if keyring else by_baggage
         """What makes an edge believe the overrides of a request that somebody tries."""
-        self.ads = AdsServer(
-            self._in_force(), namespace_of, lambda: self.events.tell(Event("envoys")), self.reports
+        additions = Additions(
+            naming or Naming(),
+            lambda: self.switch.state.sentence,
+            book.of_edges if book else lambda _now: None,
+            keyring.signer.public if keyring else lambda _now: None,
         )
+        self.in_force = MeshInForce(sources, additions, self._allowed)
+        """The mesh in force, and who is to know of its changes."""
+        self.reports = Reports(lambda: self.events.tell(Event("envoys")), lambda: self.mesh)
+        """What Envoys report."""
+        self.ads = AdsServer(self.mesh, namespace_of, lambda: self.events.tell(Event("envoys")), self.reports)
+        self.in_force.subscribe(self._serve)
+        self.in_force.subscribe(self.events.take_mesh)
+        sources_ = self.in_force.sources
+        self._clock = ExpiryClock(self.in_force.refresh, *(source.remove_expired for source in sources_))
         if book:
             book.records.listen(self._tell)
 
     @property
     def mesh(self) -> Mesh:
         """The mesh in force."""
-        return self.ads.mesh
+        return self.in_force.mesh
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """Where the mesh comes from."""
+        return self.in_force.sources
 
     @property
     def failures(self) -> list[str]:
         """What does not work at the moment, beside a mesh file and a cluster: a line each."""
         built = self.ads.failures.items()
-        told_elsewhere = ("mesh file", "cluster")
         return [
-            *(
-                problem
-                for source in self.sources
-                if source.name not in told_elsewhere
-                for problem in source.problems
-            ),
+            *(problem for one in self.sources if not one.has_own_status for problem in one.problems),
             *(self.book.records.problems if self.book else ()),
             *(self.keyring.problems if self.keyring else ()),
             *([self.switch.problem] if self.switch.problem else ()),
-            *(
-                problem
-                for name, problem in self.refused.items()
-                if tuple(name.split("@", 1)) in self.mesh.deployments
-            ),
+            *self.in_force.refused,
             *(f"{key.name} could not be built, and stays as it was: {message}" for key, message in built),
         ]
 
@@ -211,7 +199,8 @@ class ControlPlane:
 
     def source_of(self, deployment: OffloadedDeployment) -> str:
         """Say which source a deployment comes from."""
-        return next((one.name for one in self.sources if deployment.key in one.mesh.deployments), "")
+        found = self.in_force.source_of(*deployment.key)
+        return found.name if found else ""
 
     def expect_service(self, name: str) -> None:
         """Check that the mesh has a service.
@@ -252,7 +241,6 @@ class ControlPlane:
         self.expect_readable(deployment.service)
         self._expect_kept(deployment.service, deployment.name)
         await self._keeper.add(deployment)
-        self.publish()
         await self._note(by, "registered", deployment.service, deployment.name)
 
     async def create(self, copies: Copies, wanted: Wanted, by: str = "") -> None:
@@ -275,7 +263,6 @@ class ControlPlane:
         self.expect_readable(wanted.service)
         self._expect_kept(wanted.service, wanted.name)
         await copies.create(wanted)
-        self.publish()
         await self._note(by, "created", wanted.service, wanted.name)
 
     async def undo(self, copies: Copies, service: str, name: str, by: str = "") -> str:
@@ -304,7 +291,6 @@ class ControlPlane:
         self._expect_kept(service, name)
         self._expect_owner(service, name, owner)
         found = await self._keeper.extend(service, name, expires)
-        self.publish()
         if found:
             await self._note(by, "extended", service, name)
         return found
@@ -326,7 +312,6 @@ class ControlPlane:
         self._expect_kept(service, name)
         self._expect_owner(service, name, owner)
         removed = await self._keeper.remove(service, name)
-        self.publish()
         if removed:
             await self._note(by, "removed", service, name)
         return removed
@@ -335,8 +320,8 @@ class ControlPlane:
         """Keep up with all sources, and with time, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for source in self.sources:
-                tasks.create_task(source.follow(self.publish))
-            tasks.create_task(self._expire())
+                tasks.create_task(source.follow())
+            tasks.create_task(self._clock.run())
             tasks.create_task(self.switch.follow(self._switched))
             tasks.create_task(self._watch_calls())
             if self.book:
@@ -344,17 +329,9 @@ class ControlPlane:
             if self.keyring:
                 tasks.create_task(self.keyring.follow())
 
-    def publish(self) -> None:
-        """Serve the mesh as the sources have it, and tell of it, and of what is wrong with it from here on."""
-        problems = tuple(problem for source in self.sources for problem in source.problems)
-        if problems != self._problems:
-            self._problems = problems
-            self.events.tell(Event("mesh"))
-        mesh = self._in_force()
-        if events := difference(self.mesh, mesh):
-            self.ads.update(mesh, subjects(events))
-            for service in sorted(touched(events)):
-                self.events.tell(Event("mesh", service))
+    def _serve(self, change: MeshChange) -> None:
+        if change.events:
+            self.ads.update(change.mesh, subjects(change.events))
 
     async def switch_overrides(self, *, is_off: bool, reason: str, by: str) -> None:
         """Have the whole mesh ignore overrides, or honour them again.
@@ -366,13 +343,8 @@ class ControlPlane:
         self._switched()
 
     def _switched(self) -> None:
-        self.publish()
+        self.in_force.refresh()
         self.events.tell(Event(KIND))
-
-    async def _expire(self) -> None:
-        while True:
-            await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
-            self.publish()
 
     def calls(self) -> list[Seen]:
         """Return who called what lately, and have Envoys say more of it soon."""
@@ -404,53 +376,9 @@ class ControlPlane:
             ) from error
 
     def _tell(self, changes: Sequence[Change]) -> None:
-        self.publish()
+        self.in_force.refresh()
         for one in changes:
             self.events.tell(Event(one.kind, one.subject))
-
-    def _in_force(self) -> Mesh:
-        merged = merge(*(self._allowed_of(source) for source in self.sources))
-        off = self.switch.state.sentence
-        settings = replace(merged.settings, naming=self._naming, overrides_off=off)
-        keys = self.keyring.signer.public(datetime.now(UTC)) if self.keyring else None
-        return Mesh(merged.services, _unexpired(merged.deployments), settings, self._scenarios(), keys)
-
-    def _allowed_of(self, source: Source) -> Mesh:
-        """Return what a source says, less registered endpoints that may not be: rules may be newer than they."""
-        if source.place:
-            return source.mesh
-        allowed = {key: self._with_allowed(one) for key, one in source.mesh.deployments.items()}
-        return replace(source.mesh, deployments=MappingProxyType(allowed))
-
-    def _with_allowed(self, deployment: OffloadedDeployment) -> OffloadedDeployment:
-        # Those that a cluster's pods have, by port, are the pods' own.
-        refusals = {} if deployment.ports else {one: self._allowed.refusal(one) for one in deployment.endpoints}
-        if not any(refusals.values()):
-            self.refused.pop(str(deployment), None)
-            return deployment
-        endpoint, why = next((one, why) for one, why in refusals.items() if why)
-        problem = f"{deployment} is not served at {endpoint}: {why}"
-        if self.refused.get(str(deployment)) != problem:
-            self.refused[str(deployment)] = problem
-            _log.warning("%s", problem)
-        return replace(deployment, endpoints=tuple(one for one, why in refusals.items() if not why))
-
-    def _scenarios(self) -> Scenarios | None:
-        """Return what edges know of scenarios; those that ended long ago are like any that never was."""
-        if self.book is None:
-            return None
-        now = datetime.now(UTC)
-        live: dict[str, Overrides] = {}
-        ended: dict[str, str] = {}
-        for name, one in self.book.scenarios.items():
-            match one.state(now):
-                case State.LIVE:
-                    live[name] = one.overrides
-                case State.EXPIRED if one.expires and one.expires > now - _ENDED_TOLD:
-                    ended[name] = f"expired on {one.expires:%d %B %Y at %H:%M} UTC"
-                case State.REMOVED if one.changed > now - _ENDED_TOLD:
-                    ended[name] = f"was removed on {one.changed:%d %B %Y at %H:%M} UTC by {one.changed_by}"
-        return Scenarios(MappingProxyType(live), MappingProxyType(ended))
 
     def _expect_owner(self, service: str, name: str, owner: str | None) -> None:
         if (found := self.mesh.deployment(service, name)) and owner is not None:
@@ -458,8 +386,8 @@ class ControlPlane:
 
     def _expect_kept(self, service: str, name: str) -> None:
         for source in self.sources:
-            if source.place and (service, name) in source.mesh.deployments:
-                where = f"the {source.name}: change it there, in {source.place}"
+            if not source.is_writable and (service, name) in source.mesh.deployments:
+                where = f"the {source.name}: change it there, in {source.location}"
                 raise DeploymentConflictError(f"{service}@{name} is in {where}")
 
 
@@ -470,12 +398,3 @@ def _hint(name: str, known: Collection[str]) -> str:
         return "it has none yet"
     shown, others = sorted(known)[:_NAMED_MAX], len(known) - _NAMED_MAX
     return f"it has {', '.join(shown)}" + (f" and {others} more" if others > 0 else "")
-
-
-def _unexpired(
-    deployments: Mapping[tuple[str, str], OffloadedDeployment],
-) -> Mapping[tuple[str, str], OffloadedDeployment]:
-    now = datetime.now(UTC)
-    return MappingProxyType(
-        {key: one for key, one in deployments.items() if one.expires is None or one.expires > now}
-    )

@@ -10,6 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from detour.mesh import touched
+from detour.server.mesh_in_force import MeshChange
+
 _WAITING_MAX: Final = 64
 
 
@@ -41,6 +44,13 @@ class Events:
         """Tell everybody of an event."""
         for one in self._listening:
             one.take(event)
+
+    def take_mesh(self, change: MeshChange) -> None:
+        """Tell everybody which services of the mesh have changed, and of new problems."""
+        if change.has_new_problems:
+            self.tell(Event("mesh"))
+        for service in sorted(touched(change.events)):
+            self.tell(Event("mesh", service))
 
     def close(self) -> None:
         """Have everybody stop to listen."""

@@ -1,24 +1,28 @@
 """Where the mesh comes from: a mesh file, the deployments registered at run time, and a cluster.
 
-Invariant: a source's mesh is always its last good one; what is wrong with it is told beside it.
+Invariant: a source's mesh is always its last good one; its problems are listed beside it.
 """
 
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
+from detour.database import StorageError
 from detour.discovery.mesh_file import Changed, MeshFileError, Rejected, watch
-from detour.mesh import DeploymentApplied, DeploymentRemoved, Event, Mesh, OffloadedDeployment, apply, touched
+from detour.mesh import DeploymentApplied, DeploymentRemoved, Event, Mesh, OffloadedDeployment, touched, update
 from detour.offload.registry import Registry
 
-_EXPIRY_CHECK_SECONDS = 1.0
-"""How late an expired deployment may be taken away."""
+_NAMED_MAX: Final = 10
+"""Maximum number of services that a log line lists."""
 
 _log = logging.getLogger(__name__)
+
+Listener = Callable[["Source", Sequence[Event]], None]
 
 
 class Source(ABC):
@@ -26,16 +30,21 @@ class Source(ABC):
 
     Args:
         name: What people call it.
-        mesh: What it says.
-        place: Where people change it by hand; empty if they don't.
+        mesh: Its mesh to begin with.
+        is_writable: Whether what the API registers is kept there.
+        has_own_status: Whether `GET /v1/status` has a field of its own for it, with its problems.
+        location: Where exactly it reads.
     """
 
-    def __init__(self, name: str, mesh: Mesh, place: str = "") -> None:
-        self.name = name
+    def __init__(
+        self, name: str, mesh: Mesh, *, is_writable: bool, has_own_status: bool, location: str = ""
+    ) -> None:
+        self.name: Final = name
         self.mesh = mesh
-        self.place = place
-        self.what = place
-        """What exactly is read."""
+        self.is_writable: Final = is_writable
+        self.has_own_status: Final = has_own_status
+        self.location: Final = location
+        self._listener: Listener = lambda _source, _events: None
 
     @property
     @abstractmethod
@@ -43,12 +52,20 @@ class Source(ABC):
         """What is wrong with it, a line each."""
 
     @abstractmethod
-    async def follow(self, changed: Callable[[], None]) -> None:
-        """Keep up with it until cancelled.
+    async def follow(self) -> None:
+        """Keep up with it until cancelled."""
 
-        Args:
-            changed: To be called after `mesh` has changed, and when time has passed.
-        """
+    def listen(self, listener: Listener) -> None:
+        """Have a function called with each change, and without events when only `problems` may have changed."""
+        self._listener = listener
+
+    def remove_expired(self) -> None:
+        """Remove what has expired from where it is kept, soon; called about once a second."""
+        return
+
+    def _change(self, *events: Event) -> None:
+        self.mesh, effective = update(self.mesh, events)
+        self._listener(self, effective)
 
 
 class MeshFile(Source):
@@ -56,12 +73,12 @@ class MeshFile(Source):
 
     Args:
         path: The file.
-        mesh: What it said when it was read.
+        mesh: Its content when it was read.
     """
 
     def __init__(self, path: Path, mesh: Mesh) -> None:
-        super().__init__("mesh file", mesh, str(path))
-        self.path = path
+        super().__init__("mesh file", mesh, is_writable=False, has_own_status=True, location=str(path))
+        self.path: Final = path
         self.problem: MeshFileError | OSError | None = None
 
     @property
@@ -69,24 +86,25 @@ class MeshFile(Source):
         """What is wrong with the file since the last good one."""
         return [str(self.problem)] if self.problem else []
 
-    async def follow(self, changed: Callable[[], None]) -> None:
+    async def follow(self) -> None:
         """Keep up with the file until cancelled, or until the system refuses to watch it."""
         try:
             async for news in watch(self.path, self.mesh):
                 self._take(news)
-                changed()
         except OSError as error:
             self.problem = error
             _log.error("%s is no longer watched: %s; restart the server to read it again", self.path, error)
+            self._change()
 
     def _take(self, news: Changed | Rejected) -> None:
         if isinstance(news, Rejected):
             self.problem = news.error
             _log.error("%s\nthe mesh stays as it was before that change", news.error)
+            self._change()
             return
-        self.mesh, self.problem = apply(self.mesh, *news.events), None
-        services = ", ".join(sorted(touched(news.events))) or "no service"
-        _log.info("%s was read again; it changes %s", self.path, services)
+        self.problem = None
+        self._change(*news.events)
+        _log.info("%s was read again; it changes %s", self.path, _listed(touched(news.events)))
 
 
 class Registered(Source):
@@ -96,11 +114,13 @@ class Registered(Source):
     """
 
     def __init__(self, registry: Registry) -> None:
-        super().__init__("registered", Mesh.of(deployments=registry.all()))
+        mesh = Mesh.of(deployments=registry.all())
+        super().__init__("registered", mesh, is_writable=True, has_own_status=False)
         self._registry = registry
-        self._problem: OSError | None = None
+        self._problem: StorageError | None = None
         # Changes take effect in the order in which they are on disk.
         self._changing = asyncio.Lock()
+        self._is_time = asyncio.Event()
 
     @property
     def problems(self) -> Sequence[str]:
@@ -112,17 +132,17 @@ class Registered(Source):
 
         Raises:
             OwnedByAnotherError: Somebody else has registered the name.
-            OSError: It could not be put on disk, and does not count.
+            StorageError: It could not be put on disk, and does not count.
         """
         async with self._changing:
             await asyncio.to_thread(self._registry.add, deployment)
-            self._apply(DeploymentApplied(deployment))
+            self._change(DeploymentApplied(deployment))
 
     async def extend(self, service: str, name: str, expires: datetime) -> bool:
-        """Let a deployment live until another moment; False if nobody registered it.
+        """Change when a deployment expires; False if it is not registered.
 
         Raises:
-            OSError: It could not be put on disk, and does not count.
+            StorageError: It could not be put on disk, and does not count.
         """
         found = self.mesh.deployment(service, name)
         if found:
@@ -130,38 +150,44 @@ class Registered(Source):
         return found is not None
 
     async def remove(self, service: str, name: str) -> bool:
-        """Take a deployment away; False if nobody registered it.
+        """Remove a deployment; False if it is not registered.
 
         Raises:
-            OSError: The disk could not be written; the deployment stays.
+            StorageError: The disk could not be written; the deployment stays.
         """
         async with self._changing:
             found = await asyncio.to_thread(self._registry.remove, service, name)
-            self._apply(DeploymentRemoved(service, name))
+            self._change(DeploymentRemoved(service, name))
         return found
 
-    async def follow(self, changed: Callable[[], None]) -> None:
-        """Take deployments away whose time is over, until cancelled."""
+    def remove_expired(self) -> None:
+        """Have `follow` remove from disk what has expired."""
+        self._is_time.set()
+
+    async def follow(self) -> None:
+        """Remove expired deployments from disk whenever it is time, until cancelled."""
         while True:
-            await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
+            await self._is_time.wait()
+            self._is_time.clear()
             async with self._changing:
                 expired = await self._remove_expired()
-                self._apply(*(DeploymentRemoved(*deployment.key) for deployment in expired))
-            changed()
+                self._change(*(DeploymentRemoved(*deployment.key) for deployment in expired))
             for deployment in expired:
-                _log.info("%s of %s has expired", deployment, deployment.owner or "nobody")
-
-    def _apply(self, *events: Event) -> None:
-        self.mesh = apply(self.mesh, *events)
+                _log.info("%s of %s has expired", deployment, deployment.owner or "no owner")
 
     async def _remove_expired(self) -> tuple[OffloadedDeployment, ...]:
-        """Remove from disk what has expired; what can't be removed is no longer served all the same."""
+        """Remove from disk what has expired; if the disk refuses, it is no longer served all the same."""
         try:
             expired = await asyncio.to_thread(self._registry.remove_expired, datetime.now(UTC))
-        except OSError as error:
+        except StorageError as error:
             if self._problem is None:
                 _log.error("expired deployments stay on disk: %s", error)
             self._problem = error
             return ()
         self._problem = None
         return expired
+
+
+def _listed(services: Collection[str]) -> str:
+    shown, others = sorted(services)[:_NAMED_MAX], len(services) - _NAMED_MAX
+    return (", ".join(shown) or "no service") + (f" and {others} more" if others > 0 else "")

@@ -86,10 +86,12 @@ class Reports:
 
     Args:
         opened: Called when a sidecar reports that it did.
+        mesh: Returns the mesh in force; by default the one that ADS serves.
     """
 
-    def __init__(self, opened: Callable[[], None] | None = None) -> None:
+    def __init__(self, opened: Callable[[], None] | None = None, mesh: Callable[[], Mesh] | None = None) -> None:
         self._opened = opened or (lambda: None)
+        self._mesh_in_force = mesh or self._mesh_served
         self.openings = Openings()
         self.calls = Calls()
         self.trials = Trials()
@@ -178,6 +180,9 @@ class Reports:
 
     @property
     def _mesh(self) -> Mesh:
+        return self._mesh_in_force()
+
+    def _mesh_served(self) -> Mesh:
         return self._ads.mesh if self._ads else Mesh()
 
     async def _introduced(self, node: Node, context: grpc.aio.ServicerContext) -> Reporter:

@@ -74,6 +74,28 @@ def has_timeouts(mesh: Mesh) -> bool:
     return any(service.timeout is not None for service in mesh.services.values())
 
 
+class ServicesWithTimeouts:
+    """Counts the services with a timeout, change by change: looking through a large mesh each time costs too much.
+
+    Args:
+        mesh: The mesh to begin with.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._names = {name for name, service in mesh.services.items() if service.timeout is not None}
+
+    def take(self, mesh: Mesh, names: Iterable[str]) -> bool:
+        """Take over what services of these names are now; return whether `has_timeouts` is another than before."""
+        had_some = bool(self._names)
+        for name in names:
+            service = mesh.services.get(name)
+            if service and service.timeout is not None:
+                self._names.add(name)
+            else:
+                self._names.discard(name)
+        return had_some != bool(self._names)
+
+
 def _table(name: str, mesh: Mesh, caller: str) -> route_pb2.RouteConfiguration | None:
     callers = Callers(mesh.settings.carriers, mesh.settings.naming, caller)
     if name == OUTBOUND_ROUTES:

@@ -26,7 +26,7 @@ from detour.xds.cache import Cache
 from detour.xds.catalog import EDGES, ROUTES, SETTINGS, Catalog, Key
 from detour.xds.holdings import Shared
 from detour.xds.methods import Elsewhere, Messages, UnusableError, refuse, stream_stream, write
-from detour.xds.routes import has_timeouts
+from detour.xds.routes import ServicesWithTimeouts
 from detour.xds.session import Session
 
 _ADMITTED_PER_SECOND: Final = 200
@@ -197,6 +197,7 @@ class AdsServer:
         self._names = Shared()
         self._home = Catalog(mesh, cache=self._cache)
         self._catalogs = {"": self._home}
+        self._timed = ServicesWithTimeouts(mesh)
         self.connections: set[Connection] = set()
         self.gone: dict[str, Gone] = {}
         """By node, the Envoys that were connected and have not come back, the first to go first."""
@@ -262,7 +263,7 @@ class AdsServer:
             subjects: The services in which it differs from the one before, and "" if its settings do.
         """
         subjects = frozenset(subjects)
-        if has_timeouts(mesh) != has_timeouts(self.mesh):
+        if self._timed.take(mesh, subjects):
             subjects |= {SETTINGS, EDGES}
         for catalog in self._catalogs.values():
             catalog.replace(mesh, subjects)

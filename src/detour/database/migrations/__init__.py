@@ -21,7 +21,17 @@ _migrating = threading.Lock()
 
 
 class NewerSchemaError(Exception):
-    """The database has been migrated by a newer version, whose tables this one does not know."""
+    """A newer version has migrated the database, to tables that this one does not know.
+
+    Args:
+        found: The database's schema.
+        known: The newest schema that this version knows.
+    """
+
+    def __init__(self, found: str, known: str | None) -> None:
+        super().__init__(found, known)
+        self.found = found
+        self.known = known
 
 
 def upgrade(connection: Connection) -> None:
@@ -38,10 +48,7 @@ def upgrade(connection: Connection) -> None:
     if found == script.get_current_head():
         return
     if found is not None and found not in {one.revision for one in script.walk_revisions()}:
-        raise NewerSchemaError(
-            f"was written by a newer Detour, with schema {found} where this one knows {script.get_current_head()}:"
-            " upgrade Detour, or use another database"
-        )
+        raise NewerSchemaError(found, script.get_current_head())
     with _migrating:
         command.upgrade(config, "head")
 

@@ -150,7 +150,7 @@ def _mesh_file(plane: ControlPlane) -> MeshFileOut | None:
 
 def _cluster(plane: ControlPlane) -> ClusterOut | None:
     found = next((source for source in plane.sources if source.name == "cluster"), None)
-    return ClusterOut(namespaces=found.what, problems=list(found.problems)) if found else None
+    return ClusterOut(namespaces=found.location, problems=list(found.problems)) if found else None
 
 
 def _envoy(connection: Connection) -> EnvoyOut:

@@ -1,0 +1,189 @@
+"""The mesh in force: sources, laid over each other, and what of that has changed, for all who subscribe.
+
+Invariant: the mesh in force is that of its sources, the first one on top, without deployments that have expired or
+endpoints that are not allowed. What a change costs depends on the change, not on the mesh.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from detour.mesh import (
+    DeploymentApplied,
+    DeploymentRemoved,
+    EndpointRules,
+    Event,
+    KeysApplied,
+    Mesh,
+    Naming,
+    OffloadedDeployment,
+    PublicKey,
+    Scenarios,
+    ScenariosApplied,
+    Settings,
+    SettingsApplied,
+    difference,
+    merge,
+    merged_events,
+    update,
+)
+from detour.server.sources import Source
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MeshChange:
+    """One change of the mesh in force.
+
+    Args:
+        mesh: The mesh as it is now.
+        events: What has changed, as `detour.mesh.difference` would say it; nothing if only problems have.
+        has_new_problems: Whether the problems of a source have changed.
+    """
+
+    mesh: Mesh
+    events: tuple[Event, ...] = ()
+    has_new_problems: bool = False
+
+
+Subscriber = Callable[[MeshChange], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What the mesh in force has and no source gives.
+
+    Args:
+        naming: Which service a host name means.
+        overrides_off: Why overrides are ignored; empty if they are honored.
+        scenarios: The scenarios at a moment; None without a database.
+        keys: The keys of override tokens at a moment; None without a database.
+    """
+
+    naming: Naming = field(default_factory=Naming)
+    overrides_off: Callable[[], str] = lambda: ""
+    scenarios: Callable[[datetime], Scenarios | None] = lambda _now: None
+    keys: Callable[[datetime], tuple[PublicKey, ...] | None] = lambda _now: None
+
+
+class MeshInForce:
+    """Owns the mesh in force.
+
+    Args:
+        sources: Where it comes from; of two that have something by one name the earlier counts.
+        additions: What it has beside that.
+        rules: Where registered endpoints may be.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], additions: Additions | None = None, rules: EndpointRules | None = None
+    ) -> None:
+        self.sources: Final = tuple(sources)
+        self._additions = additions or Additions()
+        self._rules = rules or EndpointRules()
+        self._subscribers: list[Subscriber] = []
+        self._problems = {source.name: tuple(source.problems) for source in self.sources}
+        self._expires: dict[tuple[str, str], datetime] = {}
+        self._refused: dict[tuple[str, str], str] = {}
+        self._mesh = Mesh()
+        merged = merge(*(source.mesh for source in self.sources))
+        self._mesh = update(self._mesh, self._effective(difference(self._mesh, merged))).mesh
+        self.refresh()
+        for source in self.sources:
+            source.listen(self._take)
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh in force."""
+        return self._mesh
+
+    @property
+    def refused(self) -> Sequence[str]:
+        """Which registered endpoints are not served, and why: a line for each deployment."""
+        return tuple(self._refused.values())
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have a function called after each change; subscribers are called in the order of their subscription."""
+        self._subscribers.append(subscriber)
+
+    def source_of(self, service: str, name: str) -> Source | None:
+        """Return the source that a deployment comes from; None if no source has it."""
+        return next((one for one in self.sources if (service, name) in one.mesh.deployments), None)
+
+    def refresh(self) -> None:
+        """Take over what no source gives, and what time has changed."""
+        now = datetime.now(UTC)
+        expired = [DeploymentRemoved(*key) for key, moment in self._expires.items() if moment <= now]
+        settings = self.sources[0].mesh.settings if self.sources else self._mesh.settings
+        self._change(
+            (
+                SettingsApplied(self._with_additions(settings)),
+                ScenariosApplied(self._additions.scenarios(now)),
+                KeysApplied(self._additions.keys(now)),
+                *self._effective(expired),
+            )
+        )
+
+    def _take(self, source: Source, events: Sequence[Event]) -> None:
+        """Take over what a source has changed, and its problems."""
+        before, self._problems[source.name] = self._problems[source.name], tuple(source.problems)
+        self._change(self._effective(events), has_new_problems=before != self._problems[source.name])
+
+    def _change(self, events: Iterable[Event], *, has_new_problems: bool = False) -> None:
+        self._mesh, effective = update(self._mesh, events)
+        if effective or has_new_problems:
+            change = MeshChange(self._mesh, effective, has_new_problems)
+            for subscriber in self._subscribers:
+                subscriber(change)
+
+    def _effective(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Translate events of one source into those of the mesh in force."""
+        now = datetime.now(UTC)
+        for event in merged_events([source.mesh for source in self.sources], events):
+            match event:
+                case DeploymentApplied(deployment):
+                    yield self._deployment(deployment, now)
+                case DeploymentRemoved(service, name):
+                    self._forget((service, name))
+                    yield event
+                case SettingsApplied(settings):
+                    yield SettingsApplied(self._with_additions(settings))
+                case _:
+                    yield event
+
+    def _deployment(self, deployment: OffloadedDeployment, now: datetime) -> DeploymentApplied | DeploymentRemoved:
+        if deployment.expires and deployment.expires <= now:
+            self._forget(deployment.key)
+            return DeploymentRemoved(*deployment.key)
+        if deployment.expires:
+            self._expires[deployment.key] = deployment.expires
+        else:
+            self._expires.pop(deployment.key, None)
+        return DeploymentApplied(self._with_allowed_endpoints(deployment))
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        self._expires.pop(key, None)
+        self._refused.pop(key, None)
+
+    def _with_allowed_endpoints(self, deployment: OffloadedDeployment) -> OffloadedDeployment:
+        """Leave out registered endpoints that may not be served: the rules may be newer than the registration."""
+        source = self.source_of(*deployment.key)
+        # Endpoints by port are those of a cluster's pods, which nobody registered.
+        is_registered = source is not None and source.is_writable and not deployment.ports
+        refusals = {one: self._rules.refusal(one) for one in deployment.endpoints} if is_registered else {}
+        if not any(refusals.values()):
+            self._refused.pop(deployment.key, None)
+            return deployment
+        endpoint, why = next((one, why) for one, why in refusals.items() if why)
+        problem = f"{deployment} is not served at {endpoint}: {why}"
+        if self._refused.get(deployment.key) != problem:
+            self._refused[deployment.key] = problem
+            _log.warning("%s", problem)
+        return replace(deployment, endpoints=tuple(one for one, why in refusals.items() if not why))
+
+    def _with_additions(self, settings: Settings) -> Settings:
+        off = self._additions.overrides_off()
+        return replace(settings, naming=self._additions.naming, overrides_off=off)
