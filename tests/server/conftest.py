@@ -10,16 +10,20 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from detour.access import Identity, Role, Via
 from detour.database import Database
 from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server import ControlPlane
 from detour.server.api import api
-from detour.server.book import ScenarioBook
+from detour.server.followed_database import FollowedDatabase
 from detour.server.keyring import KeyRing
-from detour.server.records import Records
+from detour.server.scenario_book import ScenarioBook
 from detour.server.sources import MeshFile, Registered
 from detour.server.switch import LoggedSwitch
+
+ADMIN = Identity("ops", Role.ADMIN, Via.LOCAL)
+"""The caller of operations that are called in the test's own process."""
 
 MESH = """\
 services:
@@ -74,7 +78,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def control_plane(mesh_file: Path, registry: Registry, database: Database | None = None) -> ControlPlane:
     """Return a control plane as the server makes it of a file, a registry and a database."""
     registered = Registered(registry)
-    records = Records(database) if database else None
+    records = FollowedDatabase(database) if database else None
     keyring, book = (KeyRing(records), ScenarioBook(records)) if records else (None, None)
     sources = [MeshFile(mesh_file, read(mesh_file)), registered]
     switch = LoggedSwitch(records) if records else None
@@ -97,7 +101,7 @@ async def following(plane: ControlPlane) -> AsyncIterator[None]:
 async def plane(mesh_file: Path, registry: Registry, database: Database) -> AsyncIterator[ControlPlane]:
     """Return a control plane whose tasks do not run."""
     made = control_plane(mesh_file, registry, database)
-    await made.book.records.write(lambda: None)  # takes over that there is a key
+    await made.book.database.write(lambda: None)  # takes over that there is a key
     yield made
     await made.ads.stop()
 

@@ -11,7 +11,7 @@ from detour.mesh import OffloadedDeployment
 from detour.server import ControlPlane, UnknownServiceError
 from detour.server.api import api
 from detour.server.sources import MeshFile, Registered
-from server.conftest import WITH_DATABASE, control_plane
+from server.conftest import ADMIN, WITH_DATABASE, control_plane
 
 PR_42 = {"service": "users", "name": "pr-42", "endpoints": ["127.0.0.1:9101", "[::1]:9102"], "owner": "ana"}
 
@@ -116,7 +116,7 @@ async def test_of_many_services_some_are_named(registry, mesh_file):
     mesh_file.write_text("services:\n" + "".join(f"  service-{n}: {{endpoints: []}}\n" for n in range(1000)))
     plane = ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered := Registered(registry)], registered)
     with pytest.raises(UnknownServiceError, match=r"it has service-0, .* and 990 more$"):
-        await plane.register(OffloadedDeployment("zebra", "pr-42"))
+        await plane.deployments.register(ADMIN, OffloadedDeployment("zebra", "pr-42"))
     await plane.ads.stop()
 
 

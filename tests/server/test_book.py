@@ -6,8 +6,8 @@ from databases import database_url, new_url, postgresql_server
 from detour.database import Database
 from detour.overrides import parse_words
 from detour.scenarios import Draft
-from detour.server.book import ScenarioBook
-from detour.server.records import Records
+from detour.server.followed_database import FollowedDatabase
+from detour.server.scenario_book import ScenarioBook
 
 __all__ = ["database_url", "new_url", "postgresql_server"]
 
@@ -18,7 +18,7 @@ def draft(word: str) -> Draft:
 
 
 def _book(database: Database) -> ScenarioBook:
-    return ScenarioBook(Records(database))
+    return ScenarioBook(FollowedDatabase(database))
 
 
 async def test_servers_see_each_others_changes(database_url):
@@ -33,9 +33,9 @@ async def test_servers_see_each_others_changes(database_url):
             if len(heard) == 4:
                 caught_up.set()
 
-        second.records.listen(listen)
+        second.database.listen(listen)
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(second.records.follow())
+            following = tasks.create_task(second.database.follow())
             await first.create("a", draft("users=pr-1"), "ana")
             await first.change("a", draft("users=pr-2"), "ana", 1)
             await first.create("b", draft("users=pr-3"), "ana")
@@ -45,7 +45,7 @@ async def test_servers_see_each_others_changes(database_url):
         assert heard == [1, 2, 3, 4]
         third = await asyncio.to_thread(_book, second_database)
         assert first.scenarios == second.scenarios == third.scenarios
-        assert (second.get("a").version, second.get("b").is_removed, third.records.revision) == (2, True, 4)
+        assert (second.get("a").version, second.get("b").is_removed, third.database.revision) == (2, True, 4)
 
 
 async def test_a_database_that_comes_back(tmp_path, caplog):
@@ -56,13 +56,13 @@ async def test_a_database_that_comes_back(tmp_path, caplog):
         database.close()
         kept = path.read_bytes()
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(book.records.follow())
+            following = tasks.create_task(book.database.follow())
             path.write_bytes(b"no database any more" * 1000)
-            while not book.records.problems:
+            while not book.database.problems:
                 await asyncio.sleep(0.01)
-            assert "file is not a database" in book.records.problems[0]
+            assert "file is not a database" in book.database.problems[0]
             path.write_bytes(kept)
-            while book.records.problems:
+            while book.database.problems:
                 await asyncio.sleep(0.01)
             following.cancel()
     assert len(caplog.records) == 1
@@ -71,7 +71,7 @@ async def test_a_database_that_comes_back(tmp_path, caplog):
 async def test_somebody_begins_to_keep_a_part_meanwhile(tmp_path):
     """Whoever comes while changes are taken over hears of the next ones, and disturbs nothing."""
     with Database(f"sqlite:///{tmp_path}/scenarios.db") as database:
-        records = await asyncio.to_thread(Records, database)
+        records = await asyncio.to_thread(FollowedDatabase, database)
         heard: list[str] = []
         records.keep("first", lambda _: records.keep("second", heard.extend))
         for kind in ("first", "second"):

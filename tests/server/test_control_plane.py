@@ -16,6 +16,7 @@ from detour.server import ControlPlane, DeploymentConflictError, UnknownServiceE
 from detour.server.sources import MeshFile, Registered
 from detour.xds.catalog import CLUSTER
 from raw_client import RawClient, channel_to
+from server.conftest import ADMIN
 
 HERE, THERE = (Endpoint("127.0.0.1", 9101),), (Endpoint("127.0.0.1", 9102),)
 FILED = "services:\n  users:\n    endpoints: []\n    deployments: {pr-42: {endpoints: ['127.0.0.1:9102']}}\n"
@@ -52,8 +53,8 @@ def endpoints(plane: ControlPlane, name: str = "pr-42") -> tuple[Endpoint, ...] 
 async def test_a_deployment_expires(plane, registry):
     """It goes from the mesh and from the disk; one with time left stays."""
     soon, late = datetime.now(UTC) + timedelta(milliseconds=50), datetime.now(UTC) + timedelta(hours=1)
-    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana", soon))
-    await plane.register(OffloadedDeployment("users", "pr-7", HERE, "ana", late))
+    await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana", soon))
+    await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-7", HERE, "ana", late))
     async with at_work(plane):
         await eventually(lambda: endpoints(plane) is None and len(registry.all()) == 1)
     assert endpoints(plane, "pr-7") == HERE
@@ -72,7 +73,7 @@ async def test_a_deployment_of_the_file_expires(plane, mesh_file):
 async def test_a_full_disk_takes_nothing_down(plane, registry, state):
     """What has expired is served no longer all the same, the failure is told, and goes when the disk is mended."""
     soon = datetime.now(UTC) + timedelta(milliseconds=50)
-    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana", soon))
+    await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana", soon))
     with sqlite3.connect(state) as other:
         other.execute("ALTER TABLE deployments RENAME TO lost")
     async with at_work(plane):
@@ -87,12 +88,12 @@ async def test_a_full_disk_takes_nothing_down(plane, registry, state):
 
 async def test_the_file_wins_and_gives_back(plane, mesh_file):
     """A deployment that the file names is the file's; when it no longer does, the registered one is back."""
-    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana"))
+    await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana"))
     async with at_work(plane):
         mesh_file.write_text(FILED)
         await eventually(lambda: endpoints(plane) == THERE)
         with pytest.raises(DeploymentConflictError, match="is in the mesh file"):
-            await plane.remove("users", "pr-42")
+            await plane.deployments.remove(ADMIN, "users", "pr-42")
         mesh_file.write_text(BARE)
         await eventually(lambda: endpoints(plane) == HERE)
 
@@ -100,7 +101,9 @@ async def test_the_file_wins_and_gives_back(plane, mesh_file):
 async def test_a_restart_keeps_registrations(plane, registry, mesh_file):
     """Another control plane with the same state serves them from its first moment, the expired ones not."""
     now = datetime.now(UTC)
-    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana", now + timedelta(hours=1)))
+    await plane.deployments.register(
+        ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana", now + timedelta(hours=1))
+    )
     registry.add(OffloadedDeployment("users", "old", HERE, "ana", now - timedelta(seconds=1)))
     after = ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered := Registered(registry)], registered)
     assert endpoints(after) == HERE
@@ -116,7 +119,7 @@ async def test_endpoints_that_were_registered_before_they_were_forbidden(registr
     assert endpoints(plane, "old") == endpoints(plane, "new") == HERE
     (problem,) = plane.failures
     assert problem.startswith("users@old is not served at 169.254.169.254:80: 169.254.0.0/16 is link-local")
-    await plane.remove("users", "old")
+    await plane.deployments.remove(ADMIN, "users", "old")
     assert plane.failures == []
     await plane.ads.stop()
 
@@ -127,16 +130,16 @@ async def test_nobody_registers_where_the_server_or_an_envoy_listens(plane):
     plane.listening[Endpoint("0.0.0.0", 4321)] = "Detour's API"
     here = OffloadedDeployment("users", "x", (Endpoint("127.0.0.1", 4321),))
     with pytest.raises(ForbiddenEndpointError, match=r"4321 is refused: that is Detour's API"):
-        await plane.register(here)
+        await plane.deployments.register(ADMIN, here)
     there = OffloadedDeployment("users", "x", (Endpoint("127.0.0.1", 5432),))
     async with channel_to(port) as channel:
         client = RawClient(channel, ports=[5432])
         await client.ask(CLUSTER, "users")
         with pytest.raises(ForbiddenEndpointError, match="that is a port of the Envoy raw"):
-            await plane.register(there)
+            await plane.deployments.register(ADMIN, there)
         client.abort()
         await eventually(lambda: not plane.ads.connections)
-    await plane.register(there)
+    await plane.deployments.register(ADMIN, there)
 
 
 async def test_a_broken_file_keeps_the_mesh(plane, mesh_file):
@@ -173,12 +176,12 @@ async def test_a_folder_that_goes_away_is_told(plane, mesh_file):
 
 async def test_a_removed_service_keeps_its_registrations(plane, mesh_file):
     """A service that comes back finds its deployments again; meanwhile none can be added."""
-    await plane.register(OffloadedDeployment("users", "pr-42", HERE, "ana"))
+    await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana"))
     async with at_work(plane):
         mesh_file.write_text("services: {web: {endpoints: []}}\n")
         await eventually(lambda: "users" not in plane.mesh.services)
         with pytest.raises(UnknownServiceError, match="no service users"):
-            await plane.register(OffloadedDeployment("users", "pr-7", HERE, "ana"))
+            await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-7", HERE, "ana"))
         mesh_file.write_text(BARE)
         await eventually(lambda: "users" in plane.mesh.services)
     assert endpoints(plane) == HERE
@@ -189,7 +192,7 @@ async def test_of_two_who_come_at_once_one_owns(plane):
 
     async def attempt(owner: str) -> bool:
         try:
-            await plane.register(OffloadedDeployment("users", "pr-42", HERE, owner))
+            await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-42", HERE, owner))
         except OwnedByAnotherError:
             return False
         return True
@@ -202,8 +205,10 @@ async def test_of_two_who_come_at_once_one_owns(plane):
 async def test_many_at_once(plane, registry: Registry):
     """Registering and removing many at once leaves mesh and disk alike."""
     names = [f"pr-{number}" for number in range(50)]
-    await asyncio.gather(*(plane.register(OffloadedDeployment("users", name, HERE)) for name in names))
-    removed = await asyncio.gather(*(plane.remove("users", name) for name in names[::2]))
+    await asyncio.gather(
+        *(plane.deployments.register(ADMIN, OffloadedDeployment("users", name, HERE)) for name in names)
+    )
+    removed = await asyncio.gather(*(plane.deployments.remove(ADMIN, "users", name) for name in names[::2]))
     assert all(removed)
     served = {name for service, name in plane.mesh.deployments if (service, name) != ("users", "filed")}
     assert served == {one.name for one in registry.all()} == set(names[1::2])

@@ -21,7 +21,7 @@ PR_42 = {"service": "users", "name": "pr-42", "endpoints": ["127.0.0.1:9009"]}
 @pytest.fixture
 def guarded(plane) -> FastAPI:
     """Return the API of a server that has API tokens."""
-    return api(plane, Identities(TokenBook(plane.book.records)))
+    return api(plane, Identities(TokenBook(plane.book.database)))
 
 
 def client(app: FastAPI, token: str = "", peer: tuple[str, int] = ELSEWHERE, **headers: str) -> httpx.AsyncClient:

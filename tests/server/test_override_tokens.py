@@ -11,8 +11,8 @@ from databases import database_url, new_url, postgresql_server
 from detour.access.keys import Times
 from detour.database import Database
 from detour.server.api import api
+from detour.server.followed_database import FollowedDatabase
 from detour.server.keyring import KeyRing
-from detour.server.records import Records
 from server.conftest import control_plane
 
 __all__ = ["database_url", "new_url", "postgresql_server"]
@@ -52,7 +52,7 @@ async def test_servers_have_the_same_keys(database_url):
     """Also those that another makes later, without asking for anything."""
     times = Times(period=timedelta(seconds=1), ahead=timedelta(seconds=0.5))
     with Database(database_url) as first_database, Database(database_url) as second_database:
-        records = [Records(first_database), Records(second_database)]
+        records = [FollowedDatabase(first_database), FollowedDatabase(second_database)]
         first = await asyncio.to_thread(KeyRing, records[0], times)
         second = await asyncio.to_thread(KeyRing, records[1])
         now = datetime.now(UTC)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from detour.access import Role
-from detour.server.records import Records
+from detour.server.followed_database import FollowedDatabase
 from detour.server.switch import LoggedSwitch, Switched, SwitchFile
 from server.test_identities import client, guarded, token_for
 
@@ -51,11 +51,11 @@ async def test_a_reason_is_one_line(guarded):
 
 async def test_a_database_keeps_it_for_every_server(database):
     """One that is started later, and one that runs already and follows the log."""
-    here, there = Records(database), Records(database)
+    here, there = FollowedDatabase(database), FollowedDatabase(database)
     mine, others = LoggedSwitch(here), LoggedSwitch(there)
     following = asyncio.create_task(there.follow())
     await mine.switch(is_off=True, reason="", by="anna")
-    assert LoggedSwitch(Records(database)).state.is_off
+    assert LoggedSwitch(FollowedDatabase(database)).state.is_off
     async with asyncio.timeout(5):
         while not others.state.is_off:
             await asyncio.sleep(0.02)

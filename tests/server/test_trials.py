@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from detour.mesh import Endpoint
 from detour.server import ControlPlane
-from detour.server.trial import by_baggage
+from detour.server.trials import by_baggage
 from parts import MeshUnderTest, application, http_instance
 from server.conftest import following
 
@@ -155,7 +155,7 @@ async def test_an_edge_that_does_not_trust(running: Running) -> None:
 
 async def test_an_edge_that_knows_no_keys(running: Running) -> None:
     """The first hop is known by its answer; it is said what can't be."""
-    running.plane.headers_for = by_baggage
+    running.plane.trials.headers_for = by_baggage
     await running.edge(trusts=False)
     tried = await running.attempt(overrides={"route.users": "pr-42"})
     assert "does not trust" in tried["note"]
@@ -189,7 +189,7 @@ async def test_in_a_scenario(running: Running, *, trusts: bool) -> None:
 async def test_what_makes_an_edge_believe(running: Running) -> None:
     """Is the control plane's to say, and gets the mark with the overrides."""
     await running.edge()
-    running.plane.headers_for = lambda overrides: {**by_baggage(overrides), "x-token": str(len(overrides))}
+    running.plane.trials.headers_for = lambda overrides: {**by_baggage(overrides), "x-token": str(len(overrides))}
     tried = await running.attempt(overrides={"route.users": "pr-42"})
     assert running.last[-1].headers["x-token"] == "2"
     assert len(tried["hops"]) == 2

@@ -57,7 +57,7 @@ async def plane_of(mesh_file: Path) -> AsyncIterator[ControlPlane]:
 
 def page_of(plane: ControlPlane, issuer: Issuer | None = None) -> FastAPI:
     """Return the API of a control plane, with its page."""
-    return api(plane, Identities(TokenBook(plane.book.records), issuer))
+    return api(plane, Identities(TokenBook(plane.book.database), issuer))
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def test_calls_are_drawn_while_they_happen(staging, opening):
     """To a service, to what runs beside it, and which of them failed; in the picture and in words."""
-    signed = staging.plane.headers_for(Overrides.collect([Override(Kind.ROUTE, "search", "pr-9")]))
+    signed = staging.plane.trials.headers_for(Overrides.collect([Override(Kind.ROUTE, "search", "pr-9")]))
     async with opening(staging) as page:
         await expect(page.get_by_role("button", name="search 1 instance pr-9")).to_be_visible()
         for path, headers in (("/search/a", {}), ("/search/broken", {}), ("/search/a", signed)):

@@ -4,7 +4,8 @@ Invariant: the mesh that is served is always the last good one; a broken mesh fi
 `status` says and nothing that runs.
 """
 
-from detour.server.control_plane import ControlPlane, DeploymentConflictError, UnknownServiceError
+from detour.server.control_plane import ControlPlane
+from detour.server.deployments import DeploymentConflictError, UnknownServiceError
 from detour.server.serving import Addresses, Ending, serve
 
 __all__ = ["Addresses", "ControlPlane", "DeploymentConflictError", "Ending", "UnknownServiceError", "serve"]

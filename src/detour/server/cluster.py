@@ -18,7 +18,7 @@ from detour.mesh import Event, Mesh, Naming, OffloadedDeployment
 from detour.offload.kubernetes.cluster import ClusterDeployments
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
-from detour.server.sources import Source
+from detour.server.sources import Source, StatusField
 
 _IN_FORCE_SECONDS: Final = 10
 """How long a change may take to come back from the API server before it is answered all the same."""
@@ -58,7 +58,9 @@ class Cluster(Source):
     """
 
     def __init__(self, config: SingleConfig, namespaces: Namespaces) -> None:
-        super().__init__("cluster", Mesh(), is_writable=True, has_own_status=True, location=str(namespaces))
+        super().__init__(
+            "cluster", Mesh(), is_writable=True, status_field=StatusField.CLUSTER, location=str(namespaces)
+        )
         self.naming = Naming(home=namespaces.home)
         self.client = AsyncClient(config, namespace=namespaces.home, trust_env=False)
         self.is_synced = asyncio.Event()

@@ -4,9 +4,8 @@ Invariant: without an issuer, programs of the server's own machine need nothing:
 files as well. Everybody else brings an API token, or one of the issuer's.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Final
 
 from detour.access import (
@@ -15,67 +14,53 @@ from detour.access import (
     ForbiddenError,
     Identity,
     Issuer,
-    NoTokenError,
     Role,
     TokenStore,
     UnknownCallerError,
     Via,
 )
 from detour.access.tokens import id_of
-from detour.server.records import Records
+from detour.server.followed_database import FollowedDatabase
+from detour.server.in_memory import InMemory
 
 
-class TokenBook:
-    """The API tokens of a database, in memory.
+class TokenBook(InMemory[ApiToken]):
+    """The API tokens of a database, in memory, oldest first.
 
     Blocks when it is made: it reads all of them.
 
     Raises:
-        OSError: When it is made, and from every method that writes: the database does not answer, or refuses.
+        StorageError: When it is made, and from every method that writes: the database does not answer, or refuses.
     """
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
-        self._store = TokenStore(records.database)
-        self._tokens: Mapping[str, ApiToken] = {}
-        self._reload()
-        records.keep(TokenStore.KIND, self._reload)
-
-    @property
-    def tokens(self) -> Mapping[str, ApiToken]:
-        """All of them by id, oldest first."""
-        return MappingProxyType(self._tokens)
+    def __init__(self, database: FollowedDatabase) -> None:
+        self._store = TokenStore(database.database)
+        super().__init__(database, TokenStore.KIND, self._all)
 
     def identity(self, token: str) -> Identity:
-        """Return who brings a token.
+        """Return the user whom a token acts as.
 
         Raises:
-            UnknownCallerError: It does not count.
+            UnknownCallerError: It is invalid or has expired.
         """
-        found = self._tokens.get(id_of(token) or "")
+        found = self.rows.get(id_of(token) or "")
         if found is None or not found.admits(token, datetime.now(UTC)):
-            raise UnknownCallerError("that API token does not count, or not any more: get another (detour login)")
+            raise UnknownCallerError(
+                "this API token is invalid or expired: create one with detour token create, or sign in with"
+                " detour login"
+            )
         return found.identity
 
     async def create(self, name: str, owner: Identity, expires: datetime | None, by: str) -> tuple[ApiToken, str]:
         """Make a token, as `TokenStore.create` does."""
-        return await self._records.write(lambda: self._store.create(name, owner, expires, by))
+        return await self.write(lambda: self._store.create(name, owner, expires, by))
 
-    async def remove(self, id_: str, by: Identity) -> None:
-        """Let a token be none any more.
+    async def remove(self, id_: str, by: str) -> None:
+        """Make a token invalid, as `TokenStore.remove` does."""
+        await self.write(lambda: self._store.remove(id_, by))
 
-        Raises:
-            NoTokenError: There is no such token.
-            ForbiddenError: It is somebody else's.
-        """
-        found = self._tokens.get(id_)
-        if found is None:
-            raise NoTokenError(f"there is no token {id_}")
-        by.expect_owner(f"token {id_}", found.owner)
-        await self._records.write(lambda: self._store.remove(id_, by.name))
-
-    def _reload(self, _ids: Collection[str] = ()) -> None:
-        self._tokens = {one.id: one for one in self._store.all()}
+    def _all(self) -> Mapping[str, ApiToken]:
+        return {one.id: one for one in self._store.all()}
 
 
 class Identities:
@@ -119,7 +104,7 @@ class Identities:
         return self.tokens.identity(token)
 
     def _way_in(self) -> str:
-        if self.issuer or (self.tokens and self.tokens.tokens):
+        if self.issuer or (self.tokens and self.tokens.rows):
             return "sign in: detour login, or send Authorization: Bearer and a token"
         return (
             "this server answers its own machine only: reach it from there, through kubectl port-forward or ssh -L;"

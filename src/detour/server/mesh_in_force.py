@@ -30,6 +30,7 @@ from detour.mesh import (
     update,
 )
 from detour.server.sources import Source
+from detour.standing_problem import StandingProblem
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class MeshInForce:
         self._subscribers: list[Subscriber] = []
         self._problems = {source.name: tuple(source.problems) for source in self.sources}
         self._expires: dict[tuple[str, str], datetime] = {}
-        self._refused: dict[tuple[str, str], str] = {}
+        self._refused: dict[tuple[str, str], StandingProblem] = {}
         self._mesh = Mesh()
         merged = merge(*(source.mesh for source in self.sources))
         self._mesh = update(self._mesh, self._effective(difference(self._mesh, merged))).mesh
@@ -103,7 +104,7 @@ class MeshInForce:
     @property
     def refused(self) -> Sequence[str]:
         """Which registered endpoints are not served, and why: a line for each deployment."""
-        return tuple(self._refused.values())
+        return tuple(one.text for one in self._refused.values())
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have a function called after each change; subscribers are called in the order of their subscription."""
@@ -178,10 +179,8 @@ class MeshInForce:
             self._refused.pop(deployment.key, None)
             return deployment
         endpoint, why = next((one, why) for one, why in refusals.items() if why)
-        problem = f"{deployment} is not served at {endpoint}: {why}"
-        if self._refused.get(deployment.key) != problem:
-            self._refused[deployment.key] = problem
-            _log.warning("%s", problem)
+        problem = self._refused.setdefault(deployment.key, StandingProblem(_log, logging.WARNING))
+        problem.begin(f"{deployment} is not served at {endpoint}: {why}")
         return replace(deployment, endpoints=tuple(one for one, why in refusals.items() if not why))
 
     def _with_additions(self, settings: Settings) -> Settings:

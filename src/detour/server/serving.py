@@ -28,11 +28,11 @@ from detour.mesh import LOOPBACK, PRIVATE, Endpoint, EndpointRules
 from detour.mesh.endpoint_rules import Network
 from detour.offload.registry import Registry
 from detour.server.api import api
-from detour.server.book import ScenarioBook
 from detour.server.control_plane import ControlPlane
+from detour.server.followed_database import FollowedDatabase
 from detour.server.identities import Identities, TokenBook
 from detour.server.keyring import KeyRing
-from detour.server.records import Records
+from detour.server.scenario_book import ScenarioBook
 from detour.server.sources import MeshFile, Registered, Source
 from detour.server.switch import LoggedSwitch, OverrideSwitch, SwitchFile
 from detour.server.webhook import webhook as webhook_app
@@ -81,7 +81,7 @@ class Ending:
 
 
 class _Http(uvicorn.Server):
-    """Uvicorn without signal handlers: this process has other things to end as well."""
+    """Uvicorn without signal handlers: other parts of this process have to end in good order, too."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -131,11 +131,17 @@ async def serve(
         webhook = held.enter_context(_bind(addresses.webhook, "the webhook")) if addresses.webhook else None
         # gRPC tells of a busy port in lines of its own, and not the reason.
         _bind(addresses.xds, "xDS").close()
-        records = await asyncio.to_thread(_records, database, held) if database else None
+        kept = await asyncio.to_thread(_open, database, held) if database else None
         trusted = await held.enter_async_context(Issuer(issuer)) if issuer else None
-        identities = Identities(await asyncio.to_thread(TokenBook, records) if records else None, trusted)
+        identities = Identities(await asyncio.to_thread(TokenBook, kept) if kept else None, trusted)
         rules = EndpointRules(_networks(addresses) if networks is None else tuple(networks))
-        plane = await _plane(mesh_file, state, records, rules, cluster=cluster, installed=installed, held=held)
+        common = await _common(mesh_file, kept, rules)
+        if cluster is None:
+            plane = await _standalone(common, state, held)
+        else:
+            plane = await (
+                _in_cluster(common, cluster, installed) if installed else _beside_cluster(common, cluster)
+            )
         http = _Http(_config(api(plane, identities), drain_seconds=ending.drain_seconds))
         running: list[asyncio.Task[None]] = []
         admission: list[_Http] = []
@@ -145,7 +151,7 @@ async def serve(
             credentials = None
             if cluster:
                 await cluster.is_synced.wait()
-                await plane.switch.is_known.wait()
+                await plane.switch_is_known()
             if cluster and installed and installed.has_certificates:
                 tls = await installed.serving()
                 running.append(tasks.create_task(installed.follow_certificate()))
@@ -194,7 +200,7 @@ def _own(bound: Addresses) -> Iterator[tuple[Endpoint, str]]:
         (bound.api, "Detour's API"),
         (bound.webhook, "Detour's webhook"),
     ):
-        # A host name stands for an address that nobody knows here; the ports by default are refused anyway.
+        # The address of a host name is unknown here; the default ports are refused anyway.
         with suppress(ValueError):
             yield Endpoint.parse(address), what
 
@@ -208,50 +214,95 @@ def _networks(addresses: Addresses) -> tuple[Network, ...]:
     return PRIVATE
 
 
-async def _plane(
-    mesh_file: Path | None,
-    state: Path | None,
-    records: Records | None,
-    rules: EndpointRules,
-    *,
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What servers of every mode are made of.
+
+    Args:
+        files: The mesh file as a source, if there is one.
+        database: The database, if there is one; the scenarios and the keys are in it.
+        rules: Where registered endpoints may be.
+    """
+
+    files: Sequence[Source]
+    database: FollowedDatabase | None
+    book: ScenarioBook | None
+    keyring: KeyRing | None
+    rules: EndpointRules
+
+
+async def _common(mesh_file: Path | None, database: FollowedDatabase | None, rules: EndpointRules) -> _Common:
+    files = [MeshFile(mesh_file, await asyncio.to_thread(read, mesh_file))] if mesh_file else []
+    if database is None:
+        return _Common(files, None, None, None, rules)
+    book = await asyncio.to_thread(ScenarioBook, database)
+    return _Common(files, database, book, await asyncio.to_thread(KeyRing, database), rules)
+
+
+async def _connected(
+    common: _Common,
     cluster: "Cluster | None",
     installed: "Installed | None",
+    state: Path | None,
     held: AsyncExitStack,
 ) -> ControlPlane:
-    sources: list[Source] = []
-    if mesh_file:
-        sources.append(MeshFile(mesh_file, await asyncio.to_thread(read, mesh_file)))
-    book = await asyncio.to_thread(ScenarioBook, records) if records else None
-    keyring = await asyncio.to_thread(KeyRing, records) if records else None
-    if cluster:
-        namespace_of = installed.namespace_of if installed and installed.replica.tls else None
-        return ControlPlane(
-            [*sources, cluster],
-            cluster,
-            copies=cluster,
-            naming=cluster.naming,
-            namespace_of=namespace_of,
-            book=book,
-            keyring=keyring,
-            rules=rules,
-            switch=await _cluster_switch(records, installed),
-        )
+    if cluster is None:
+        return await _standalone(common, state, held)
+    return await (_in_cluster(common, cluster, installed) if installed else _beside_cluster(common, cluster))
+
+
+async def _standalone(common: _Common, state: Path | None, held: AsyncExitStack) -> ControlPlane:
+    """Connect a server without a cluster: registered deployments and the switch are kept beside each other."""
     if state is None:
         raise ValueError("there is no cluster, and no state for deployments registered at run time")
     registered = Registered(held.enter_context(Registry(state)))
     beside = state.with_name(f"{state.name}.overrides")
-    switch = await asyncio.to_thread(lambda: LoggedSwitch(records) if records else SwitchFile(beside))
-    return ControlPlane([*sources, registered], registered, book=book, keyring=keyring, rules=rules, switch=switch)
+    return ControlPlane(
+        [*common.files, registered],
+        registered,
+        book=common.book,
+        keyring=common.keyring,
+        rules=common.rules,
+        switch=await _logged_switch(common) or await asyncio.to_thread(SwitchFile, beside),
+    )
 
 
-async def _cluster_switch(records: Records | None, installed: "Installed | None") -> OverrideSwitch | None:
-    if records:
-        return await asyncio.to_thread(LoggedSwitch, records)
-    return installed.switch() if installed else None
+async def _beside_cluster(common: _Common, cluster: "Cluster") -> ControlPlane:
+    """Connect a server that uses a cluster and is not installed there: callers are believed, nothing is shared."""
+    return ControlPlane(
+        [*common.files, cluster],
+        cluster,
+        copies=cluster,
+        naming=cluster.naming,
+        book=common.book,
+        keyring=common.keyring,
+        rules=common.rules,
+        switch=await _logged_switch(common),
+    )
 
 
-def _records(database: str, held: AsyncExitStack) -> Records:
-    return Records(held.enter_context(Database(database)))
+async def _in_cluster(common: _Common, cluster: "Cluster", installed: "Installed") -> ControlPlane:
+    """Connect a replica in a cluster: certificates say who a caller is, and replicas share the switch."""
+    return ControlPlane(
+        [*common.files, cluster],
+        cluster,
+        copies=cluster,
+        naming=cluster.naming,
+        namespace_of=installed.namespace_of if installed.replica.tls else None,
+        book=common.book,
+        keyring=common.keyring,
+        rules=common.rules,
+        switch=await _logged_switch(common) or installed.switch(),
+    )
+
+
+async def _logged_switch(common: _Common) -> OverrideSwitch | None:
+    """Return the switch that a database keeps; None without one."""
+    return await asyncio.to_thread(LoggedSwitch, common.database) if common.database else None
+
+
+def _open(url: str, held: AsyncExitStack) -> FollowedDatabase:
+    return FollowedDatabase(held.enter_context(Database(url)))
 
 
 def _config(

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from detour.database import StorageError
 from detour.discovery.mesh_file import Changed, MeshFileError, Rejected, watch
 from detour.mesh import DeploymentApplied, DeploymentRemoved, Event, Mesh, OffloadedDeployment, touched, update
 from detour.offload.registry import Registry
+from detour.standing_problem import StandingProblem
 
 _NAMED_MAX: Final = 10
 """Maximum number of services that a log line lists."""
@@ -25,6 +27,13 @@ _log = logging.getLogger(__name__)
 Listener = Callable[["Source", Sequence[Event]], None]
 
 
+class StatusField(StrEnum):
+    """A field of `GET /v1/status` that is about one source."""
+
+    MESH_FILE = "mesh_file"
+    CLUSTER = "cluster"
+
+
 class Source(ABC):
     """A part of the mesh in force.
 
@@ -32,17 +41,17 @@ class Source(ABC):
         name: What people call it.
         mesh: Its mesh to begin with.
         is_writable: Whether what the API registers is kept there.
-        has_own_status: Whether `GET /v1/status` has a field of its own for it, with its problems.
+        status_field: Its own field of `GET /v1/status`, which lists its problems; None if it has none.
         location: Where exactly it reads.
     """
 
     def __init__(
-        self, name: str, mesh: Mesh, *, is_writable: bool, has_own_status: bool, location: str = ""
+        self, name: str, mesh: Mesh, *, is_writable: bool, status_field: StatusField | None, location: str = ""
     ) -> None:
         self.name: Final = name
         self.mesh = mesh
         self.is_writable: Final = is_writable
-        self.has_own_status: Final = has_own_status
+        self.status_field: Final = status_field
         self.location: Final = location
         self._listener: Listener = lambda _source, _events: None
 
@@ -77,7 +86,9 @@ class MeshFile(Source):
     """
 
     def __init__(self, path: Path, mesh: Mesh) -> None:
-        super().__init__("mesh file", mesh, is_writable=False, has_own_status=True, location=str(path))
+        super().__init__(
+            "mesh file", mesh, is_writable=False, status_field=StatusField.MESH_FILE, location=str(path)
+        )
         self.path: Final = path
         self.problem: MeshFileError | OSError | None = None
 
@@ -115,9 +126,9 @@ class Registered(Source):
 
     def __init__(self, registry: Registry) -> None:
         mesh = Mesh.of(deployments=registry.all())
-        super().__init__("registered", mesh, is_writable=True, has_own_status=False)
+        super().__init__("registered", mesh, is_writable=True, status_field=None)
         self._registry = registry
-        self._problem: StorageError | None = None
+        self._problem = StandingProblem(_log)
         # Changes take effect in the order in which they are on disk.
         self._changing = asyncio.Lock()
         self._is_time = asyncio.Event()
@@ -125,7 +136,7 @@ class Registered(Source):
     @property
     def problems(self) -> Sequence[str]:
         """What the disk refuses."""
-        return [f"expired deployments stay on disk: {self._problem}"] if self._problem else []
+        return self._problem.lines
 
     async def add(self, deployment: OffloadedDeployment) -> None:
         """Keep a deployment, or replace the owner's own.
@@ -180,11 +191,9 @@ class Registered(Source):
         try:
             expired = await asyncio.to_thread(self._registry.remove_expired, datetime.now(UTC))
         except StorageError as error:
-            if self._problem is None:
-                _log.error("expired deployments stay on disk: %s", error)
-            self._problem = error
+            self._problem.begin(f"expired deployments stay on disk: {error}")
             return ()
-        self._problem = None
+        self._problem.end()
         return expired
 
 

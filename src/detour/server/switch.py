@@ -18,10 +18,13 @@ from lightkube import AsyncClient
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.types import PatchType
 
-from detour.database import Change, ChangeLog
+from detour.access import Identity, Role
+from detour.database import Change, ChangeLog, StorageError
 from detour.kubernetes.failures import API_FAILURES
 from detour.leadership import LeaseName
-from detour.server.records import Records
+from detour.server.events import Event, Events
+from detour.server.followed_database import FollowedDatabase
+from detour.server.mesh_in_force import MeshInForce
 
 KIND: Final = "overrides"
 """Of entries in the log of changes, and of events."""
@@ -100,7 +103,7 @@ class OverrideSwitch(ABC):
         """Switch overrides off, or on.
 
         Raises:
-            OSError: It could not be kept, and does not count.
+            StorageError: It could not be kept, and does not count.
         """
         wanted = Switched(is_off, reason, by, datetime.now(UTC))
         await self._keep(wanted)
@@ -112,7 +115,7 @@ class OverrideSwitch(ABC):
         """Keep it.
 
         Raises:
-            OSError: It could not be kept.
+            StorageError: It could not be kept.
         """
 
     async def follow(self, changed: Callable[[], None]) -> None:
@@ -136,18 +139,23 @@ class SwitchFile(OverrideSwitch):
         path: Of the file.
 
     Raises:
-        OSError: When it is made: the file is there, and can't be read.
+        StorageError: When it is made: the file is there, and can't be read.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
             super().__init__(Switched.parsed(path.read_text(encoding="utf-8")) if path.exists() else None)
-        except ValueError as error:
-            raise OSError(f"{path}: {error}; mend it, or remove it to have overrides count") from error
+        except (ValueError, OSError) as error:
+            raise StorageError(f"{path}: {error}; mend it, or remove it to have overrides count") from error
 
     async def _keep(self, wanted: Switched) -> None:
-        await asyncio.to_thread(self._write, wanted.written())
+        try:
+            await asyncio.to_thread(self._write, wanted.written())
+        except OSError as error:
+            raise StorageError(
+                f"{self._path} cannot be written, and overrides stay as they were: {error.strerror}"
+            ) from error
 
     def _write(self, text: str) -> None:
         """Write so that whoever is killed meanwhile leaves the old content or the new."""
@@ -165,17 +173,17 @@ class LoggedSwitch(OverrideSwitch):
     Blocks when it is made.
 
     Raises:
-        OSError: When it is made: the database does not answer, or refuses.
+        StorageError: When it is made: the database does not answer, or refuses.
     """
 
-    def __init__(self, records: Records) -> None:
-        self._log = ChangeLog(records.database)
-        self._records = records
+    def __init__(self, database: FollowedDatabase) -> None:
+        self._log = ChangeLog(database.database)
+        self._database = database
         super().__init__(_of_change(self._log.last(KIND)))
-        records.keep(KIND, self._reload)
+        database.keep(KIND, self._reload)
 
     async def _keep(self, wanted: Switched) -> None:
-        await self._records.note(wanted.by, OFF if wanted.is_off else ON, KIND, wanted.reason or "the whole mesh")
+        await self._database.note(wanted.by, OFF if wanted.is_off else ON, KIND, wanted.reason or "the whole mesh")
 
     def _reload(self, _: Collection[str]) -> None:
         self.state = _of_change(self._log.last(KIND))
@@ -201,7 +209,9 @@ class ClusterSwitch(OverrideSwitch):
         try:
             await self._client.patch(Lease, name, patch, namespace=namespace, patch_type=PatchType.MERGE)
         except API_FAILURES as error:
-            raise OSError(f"{self._name} can't be written, and overrides stay as they were: {error}") from error
+            raise StorageError(
+                f"{self._name} can't be written, and overrides stay as they were: {error}"
+            ) from error
 
     async def follow(self, changed: Callable[[], None]) -> None:
         """Keep up with what other replicas switch, until cancelled."""
@@ -223,6 +233,46 @@ class ClusterSwitch(OverrideSwitch):
         if found != self.state:
             self.state = found
             changed()
+
+
+class SwitchOperations:
+    """The operations on the switch.
+
+    Args:
+        switch: The switch.
+        in_force: The mesh in force, whose settings it changes.
+        events: What listeners are told.
+    """
+
+    def __init__(self, switch: OverrideSwitch, in_force: MeshInForce, events: Events) -> None:
+        self._switch = switch
+        self._in_force = in_force
+        self._events = events
+
+    @property
+    def state(self) -> Switched:
+        """How it stands."""
+        return self._switch.state
+
+    async def switch(self, caller: Identity, *, is_off: bool, reason: str) -> None:
+        """Have the whole mesh ignore overrides, or honor them again.
+
+        Raises:
+            ForbiddenError: The caller is not an admin.
+            StorageError: It could not be kept, and does not count.
+        """
+        caller.expect(Role.ADMIN)
+        await self._switch.switch(is_off=is_off, reason=reason, by=caller.name)
+        self.take()
+
+    async def follow(self) -> None:
+        """Keep up with what other servers switch, until cancelled."""
+        await self._switch.follow(self.take)
+
+    def take(self) -> None:
+        """Take over how it stands now."""
+        self._in_force.refresh()
+        self._events.tell(Event(KIND))
 
 
 def _is_missing(error: Exception) -> bool:

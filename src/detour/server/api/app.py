@@ -37,7 +37,7 @@ from detour.server.api.switch import add_switch
 from detour.server.api.traffic import add_traffic
 from detour.server.control_plane import ControlPlane
 from detour.server.identities import Identities
-from detour.server.sources import MeshFile
+from detour.server.sources import Source, StatusField
 from detour.server.web import add_page
 from detour.traffic.departures import Departure
 from detour.traffic.openings import Opening
@@ -142,15 +142,17 @@ def _departure(one: Departure) -> DepartureOut:
 
 
 def _mesh_file(plane: ControlPlane) -> MeshFileOut | None:
-    found = next((source for source in plane.sources if isinstance(source, MeshFile)), None)
-    return (
-        MeshFileOut(path=str(found.path), problem=str(found.problem) if found.problem else None) if found else None
-    )
+    found = _source(plane, StatusField.MESH_FILE)
+    return MeshFileOut(path=found.location, problem="\n".join(found.problems) or None) if found else None
 
 
 def _cluster(plane: ControlPlane) -> ClusterOut | None:
-    found = next((source for source in plane.sources if source.name == "cluster"), None)
+    found = _source(plane, StatusField.CLUSTER)
     return ClusterOut(namespaces=found.location, problems=list(found.problems)) if found else None
+
+
+def _source(plane: ControlPlane, field: StatusField) -> Source | None:
+    return next((one for one in plane.sources if one.status_field is field), None)
 
 
 def _envoy(connection: Connection) -> EnvoyOut:

@@ -18,9 +18,10 @@ from detour.contract import ChangeListOut, ChangeOut
 from detour.server.api.callers import identify
 from detour.server.api.operations import Tag
 from detour.server.api.pages import PAGE, Limit, Number, before, page
-from detour.server.api.problems import NO_DATABASE, documented, expect_kept
+from detour.server.api.problems import NO_DATABASE, documented
 from detour.server.control_plane import ControlPlane
 from detour.server.events import Event, Events
+from detour.server.followed_database import expect_database
 
 _PAUSE_SECONDS: Final = 15.0
 """After so much silence a comment is sent, so that nothing in between takes the stream for dead."""
@@ -51,7 +52,7 @@ def add_changes(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def list_changes(cursor: Number = None, limit: Limit = PAGE) -> ChangeListOut:
         """List who changed what, newest first."""
-        found = await expect_kept(plane.book).records.changes(before(cursor), limit + 1)
+        found = await expect_database(plane.book).database.changes(before(cursor), limit + 1)
         shown, following = page(found, limit, lambda one: one.revision)
         items = [ChangeOut.model_validate(one, from_attributes=True) for one in shown]
         return ChangeListOut(items=items, next=following)

@@ -7,7 +7,6 @@ from fastapi import FastAPI, HTTPException, Query
 
 from detour.contract import CheckIn, CheckOut, MistakeOut, collected
 from detour.mesh import checking
-from detour.overrides import Overrides
 from detour.server.api.operations import Tag
 from detour.server.api.problems import documented
 from detour.server.control_plane import ControlPlane
@@ -38,19 +37,3 @@ def add_checking(app: FastAPI, plane: ControlPlane) -> None:
                 for one, text in zip(found, checking.explained(found), strict=True)
             ]
         )
-
-
-def expect_known(plane: ControlPlane, overrides: Overrides, before: Overrides | None = None) -> None:
-    """Refuse overrides that cannot take effect, but for those that were there before.
-
-    Raises:
-        HTTPException: One of them names what the mesh does not have; its detail says what is nearest.
-    """
-    kept = frozenset(before or ())
-    new = Overrides.collect(one for one in overrides if one not in kept)
-    # A mesh that is still being read has no names yet.
-    found = checking.mistakes(new, plane.mesh) if plane.is_ready else []
-    if found:
-        detail = "; ".join(checking.explained(found))
-        end = "" if detail.endswith("?") else "."
-        raise HTTPException(HTTPStatus.CONFLICT, f"{detail}{end} For what does not exist yet, add ?force=true")

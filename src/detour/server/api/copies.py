@@ -5,22 +5,19 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi import FastAPI, Query, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from detour.contract import CopyIn, DeploymentDetailOut, DeploymentOut, ProgressOut, ProgressState, UndoneOut
-from detour.mesh import OffloadedDeployment
 from detour.server.api.bodies import deployment_out, wanted_of
 from detour.server.api.callers import Caller
-from detour.server.api.deployments import CLUSTERS, nobody
+from detour.server.api.deployments import CLUSTERS, deployment_not_found
 from detour.server.api.operations import DeploymentName, ServiceName, Tag
 from detour.server.api.problems import documented
-from detour.server.control_plane import ControlPlane, Copies
+from detour.server.control_plane import ControlPlane
+from detour.server.deployments import DeploymentOperations
 
 _LOG_LINES: Final = 20
-_NO_CLUSTER: Final = (
-    "this server has no Kubernetes cluster: start instances yourself, and register them with offload add"
-)
 
 Tail = Annotated[int, Query(ge=0, le=100_000, description="how many of the lines that are there already")]
 Follow = Annotated[bool, Query(description="keep sending lines as they are written")]
@@ -28,11 +25,6 @@ Follow = Annotated[bool, Query(description="keep sending lines as they are writt
 
 def add_copies(app: FastAPI, plane: ControlPlane) -> None:
     """Add them to an API."""
-
-    def copies() -> Copies:
-        if plane.copies is None:
-            raise HTTPException(HTTPStatus.CONFLICT, _NO_CLUSTER)
-        return plane.copies
 
     @app.post(
         "/v1/copies",
@@ -45,11 +37,8 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
 
         The copy serves requests once it is Ready: `GET /v1/deployments/{service}/{name}` shows its progress.
         """
-        wanted = wanted_of(body, caller.speaking_for(body.owner) or "")
-        await plane.create(copies(), wanted, caller.name)
-        made = OffloadedDeployment(body.service, body.name, owner=wanted.owner, expires=wanted.expires)
-        made = plane.mesh.deployment(*made.key) or made
-        return deployment_out(made, plane.source_of(made))
+        made = await plane.deployments.create(caller, wanted_of(body, body.owner or ""))
+        return deployment_out(made, plane.deployments.source_name(made))
 
     @app.get(
         "/v1/deployments/{service}/{name}",
@@ -59,11 +48,12 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def get_deployment(service: ServiceName, name: DeploymentName) -> DeploymentDetailOut | Response:
         """Return an offloaded deployment, and the progress of its copy."""
-        found = plane.mesh.deployment(service, name)
+        found = plane.deployments.find(service, name)
         if found is None:
-            return nobody(service, name)
-        progress = await _progress(plane.copies, service, name) if plane.copies else None
-        return DeploymentDetailOut(**deployment_out(found, plane.source_of(found)).model_dump(), progress=progress)
+            return deployment_not_found(service, name)
+        progress = await _progress(plane.deployments, service, name)
+        shown = deployment_out(found, plane.deployments.source_name(found))
+        return DeploymentDetailOut(**shown.model_dump(), progress=progress)
 
     @app.post(
         "/v1/deployments/{service}/{name}/undo",
@@ -72,9 +62,7 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def undo_copy(service: ServiceName, name: DeploymentName, caller: Caller) -> UndoneOut:
         """Take back the last change of a copy: restore the copy that worked before it, or remove the copy."""
-        if found := plane.mesh.deployment(service, name):
-            caller.expect_owner(f"{service}@{name}", found.owner)
-        return UndoneOut(what=await plane.undo(copies(), service, name, caller.name))
+        return UndoneOut(what=await plane.deployments.undo(caller, service, name))
 
     @app.get(
         "/v1/deployments/{service}/{name}/log",
@@ -86,7 +74,7 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
         service: ServiceName, name: DeploymentName, tail: Tail = 100, *, follow: Follow = False
     ) -> Response:
         """Return the log of the newest pod of a copy."""
-        lines = copies().log(service, name, tail=tail, follow=follow)
+        lines = plane.deployments.log(service, name, tail=tail, follow=follow)
         first = await anext(lines, "")  # what is refused is refused before the answer begins
         return StreamingResponse(_lines(first, lines, plane.events.closed), media_type="text/plain")
 
@@ -107,11 +95,11 @@ async def _lines(first: str, lines: AsyncIterator[str], closed: asyncio.Event) -
         ending.cancel()
 
 
-async def _progress(copies: Copies, service: str, name: str) -> ProgressOut | None:
-    found = await copies.progress(service, name)
+async def _progress(deployments: DeploymentOperations, service: str, name: str) -> ProgressOut | None:
+    found = await deployments.progress(service, name)
     if found is None:
         return None
-    log = await copies.log_of(service, *found.failing, _LOG_LINES) if found.failing else []
+    log = await deployments.log_of(service, *found.failing, _LOG_LINES) if found.failing else []
     return ProgressOut(
         state=ProgressState(found.state),
         ready=found.ready,

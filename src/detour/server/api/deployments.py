@@ -1,6 +1,5 @@
 """Services, and their offloaded deployments."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -42,7 +41,7 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
         """List the offloaded deployments, sorted by service and name: `users@pr-42`."""
         every = sorted(plane.mesh.deployments.values(), key=_label)
         shown, following = page_of_all(every, cursor, limit, _label)
-        items = [deployment_out(one, plane.source_of(one)) for one in shown]
+        items = [deployment_out(one, plane.deployments.source_name(one)) for one in shown]
         return DeploymentListOut(items=items, next=following)
 
     @app.post(
@@ -58,9 +57,8 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def register_deployment(body: DeploymentIn, caller: Caller) -> DeploymentOut:
         """Register an offloaded deployment, or replace one of one's own."""
-        deployment = deployment_of(body, caller.speaking_for(body.owner) or "")
-        await plane.register(deployment, caller.name)
-        return deployment_out(deployment, plane.source_of(deployment))
+        made = await plane.deployments.register(caller, deployment_of(body, body.owner or ""))
+        return deployment_out(made, plane.deployments.source_name(made))
 
     @app.delete(
         "/v1/deployments/{service}/{name}",
@@ -73,8 +71,8 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
         service: ServiceName, name: DeploymentName, caller: Caller, owner: Asker = None
     ) -> Response:
         """Remove an offloaded deployment that was registered or copied; those of the mesh file stay."""
-        removed = await plane.remove(service, name, owner=caller.speaking_for(owner), by=caller.name)
-        return Response(status_code=HTTPStatus.NO_CONTENT) if removed else nobody(service, name)
+        removed = await plane.deployments.remove(caller, service, name, owner)
+        return Response(status_code=HTTPStatus.NO_CONTENT) if removed else deployment_not_found(service, name)
 
     @app.patch(
         "/v1/deployments/{service}/{name}",
@@ -87,18 +85,17 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
     ) -> DeploymentOut | Response:
         """Set how long an offloaded deployment lives, from now on."""
         expires = datetime.now(UTC) + parse_duration(body.ttl)
-        found = plane.mesh.deployment(service, name)
-        owner = caller.speaking_for(body.owner)
-        if found is None or not await plane.extend(service, name, expires, owner=owner, by=caller.name):
-            return nobody(service, name)
-        return deployment_out(replace(found, expires=expires), plane.source_of(found))
+        extended = await plane.deployments.extend(caller, service, name, expires, body.owner)
+        if extended is None:
+            return deployment_not_found(service, name)
+        return deployment_out(extended, plane.deployments.source_name(extended))
 
 
 def _label(deployment: OffloadedDeployment) -> str:
     return f"{deployment.service}@{deployment.name}"
 
 
-def nobody(service: str, name: str) -> JSONResponse:
+def deployment_not_found(service: str, name: str) -> JSONResponse:
     """Answer that there is no such deployment."""
     hint = "GET /v1/deployments (detour offload ls) lists what there is"
     return problem(HTTPStatus.NOT_FOUND, f"there is no {service}@{name}; {hint}")

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import FastAPI, Path, Request, Response
 
 from detour import access
-from detour.access import ApiToken, Identity, Via
+from detour.access import ApiToken
 from detour.contract import (
     IdentityOut,
     NewTokenOut,
@@ -21,8 +21,9 @@ from detour.contract import (
 from detour.mesh import parse_duration
 from detour.server.api.callers import Caller, asker_of
 from detour.server.api.operations import Tag
-from detour.server.api.problems import NO_DATABASE, documented, expect_kept
+from detour.server.api.problems import NO_DATABASE, documented
 from detour.server.identities import Identities
+from detour.server.tokens import TokenOperations
 
 _MAKING: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, NO_DATABASE)
 
@@ -60,22 +61,18 @@ def _add_signing_in(app: FastAPI, identities: Identities) -> None:
 
 
 def _add_tokens(app: FastAPI, identities: Identities) -> None:
+    operations = TokenOperations(identities.tokens)
+
     @app.get("/v1/tokens", tags=[Tag.IDENTITIES], responses=documented(NO_DATABASE))
     async def list_tokens(caller: Caller) -> TokenListOut:
         """List the caller's API tokens; for admins, all tokens."""
-        tokens = expect_kept(identities.tokens).tokens.values()
-        return TokenListOut(items=[_out(one) for one in tokens if caller.may_act_for(one.owner)])
+        return TokenListOut(items=[_out(one) for one in operations.list(caller)])
 
     @app.post("/v1/tokens", tags=[Tag.IDENTITIES], status_code=HTTPStatus.CREATED, responses=documented(*_MAKING))
     async def create_token(body: TokenIn, caller: Caller) -> NewTokenOut:
         """Create an API token, which acts as its owner."""
-        owner, role = body.owner or caller.name, access.Role(body.role)
-        caller.expect(role)
-        caller.expect_owner("that name", owner)
         expires = datetime.now(UTC) + parse_duration(body.ttl) if body.ttl else None
-        made, token = await expect_kept(identities.tokens).create(
-            body.name, Identity(owner, role, Via.TOKEN), expires, caller.name
-        )
+        made, token = await operations.create(caller, body.name, access.Role(body.role), body.owner, expires)
         return NewTokenOut(**_out(made).model_dump(), token=token)
 
     @app.delete(
@@ -87,7 +84,7 @@ def _add_tokens(app: FastAPI, identities: Identities) -> None:
     )
     async def remove_token(id: _TokenId, caller: Caller) -> Response:  # noqa: A002  the path's name
         """Remove an API token; the server refuses it from then on."""
-        await expect_kept(identities.tokens).remove(id, caller)
+        await operations.remove(caller, id)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

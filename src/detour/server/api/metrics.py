@@ -88,7 +88,7 @@ class _State(Collector):
         yield _gauge("detour_services", "Services of the mesh.", {(): len(plane.mesh.services)})
         is_off = int(plane.switch.state.is_off)
         yield _gauge("detour_overrides_off", "Whether the whole mesh ignores overrides.", {(): is_off})
-        sources = Counter((plane.source_of(one),) for one in plane.mesh.deployments.values())
+        sources = Counter((plane.deployments.source_name(one),) for one in plane.mesh.deployments.values())
         yield _gauge("detour_deployments", "Offloaded deployments of the mesh.", sources, "source")
         roles = Counter((one.role,) for one in plane.ads.connections)
         yield _gauge("detour_envoys", "Envoys that are connected.", roles, "role")
@@ -116,9 +116,9 @@ class _State(Collector):
         )
         if plane.book:
             now = datetime.now(UTC)
-            states = Counter((one.state(now).value,) for one in plane.book.scenarios.values())
+            states = Counter((one.state(now).value,) for one in plane.book.rows.values())
             yield _gauge("detour_scenarios", "Scenarios by state.", states, "state")
-            yield _gauge("detour_changes", "Changes in the log.", {(): plane.book.records.revision})
+            yield _gauge("detour_changes", "Changes in the log.", {(): plane.book.database.revision})
 
 
 def _gauge(name: str, what: str, values: Mapping[tuple[Any, ...], int], *labels: str) -> Metric:

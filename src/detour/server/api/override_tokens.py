@@ -8,7 +8,7 @@ from detour.contract import OverrideTokenIn, OverrideTokenOut
 from detour.mesh import parse_duration
 from detour.server.api.callers import Caller
 from detour.server.api.operations import Tag
-from detour.server.api.problems import NO_DATABASE, documented, expect_kept
+from detour.server.api.problems import NO_DATABASE, documented
 from detour.server.control_plane import ControlPlane
 
 
@@ -26,5 +26,5 @@ def add_override_tokens(app: FastAPI, plane: ControlPlane) -> None:
 
         It cannot be revoked. The edge removes it from requests.
         """
-        made = expect_kept(plane.keyring).signer.token(caller.name, parse_duration(body.ttl))
+        made = plane.override_tokens.issue(caller, parse_duration(body.ttl))
         return OverrideTokenOut(token=made.text, expires=made.expires)

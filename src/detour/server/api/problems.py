@@ -1,14 +1,15 @@
 """Errors of the API as problem details (RFC 9457).
 
-Invariant: what a client can mend is told to the client, with what to do; what went wrong in the server itself is
-told to the log, with its stack, and the client learns only that.
+Invariant: the answer says what a client can correct, and how. An unexpected error is logged with its traceback and
+answered without its text.
 """
 
 import logging
 import re
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,33 +20,51 @@ from starlette.routing import Match
 from detour.access import ForbiddenError, NoTokenError, UnknownCallerError
 from detour.access.issuer import IssuerError
 from detour.contract import PROBLEM_MEDIA_TYPE, Problem, explained
+from detour.database import StorageError
 from detour.mesh import ForbiddenEndpointError
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.ownership import OwnedByAnotherError
 from detour.scenarios import NoScenarioError, OutdatedError, ScenarioExistsError
-from detour.server.control_plane import DeploymentConflictError, UnknownServiceError, UnreadServiceError
+from detour.server.deployments import (
+    DeploymentConflictError,
+    NoClusterError,
+    UnknownServiceError,
+    UnreadServiceError,
+)
+from detour.server.followed_database import NoDatabaseError
+from detour.server.scenarios import NoVersionError, ScenarioEndedError, UnknownNamesError
 
 NO_DATABASE: Final = HTTPStatus.NOT_IMPLEMENTED
-"""What is answered to who asks for something that only a database keeps."""
+"""The answer where only a database keeps what is asked for, and the server has none."""
 
 _NAME_SHOWN = 60
 
 _CLUSTERS_OWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
+_STATUSES: Final[Mapping[type[Exception], HTTPStatus]] = {
+    CannotCopyError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DeploymentConflictError: HTTPStatus.CONFLICT,
+    ForbiddenEndpointError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    NoClusterError: HTTPStatus.CONFLICT,
+    NoDatabaseError: NO_DATABASE,
+    NoTokenError: HTTPStatus.NOT_FOUND,
+    NoVersionError: HTTPStatus.PRECONDITION_REQUIRED,
+    OwnedByAnotherError: HTTPStatus.CONFLICT,
+    ScenarioEndedError: HTTPStatus.GONE,
+    ScenarioExistsError: HTTPStatus.PRECONDITION_FAILED,
+    UnknownNamesError: HTTPStatus.CONFLICT,
+    UnknownServiceError: HTTPStatus.NOT_FOUND,
+    UnreadServiceError: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""Errors of operations whose own message is all that a client needs."""
+
+_FRAMEWORKS_OWN: Final = frozenset(
+    {"Not Found", "Method Not Allowed", "There was an error parsing the body", "Bad Request"}
+)
+"""Details that FastAPI and Starlette write; all others are those of handlers, and are passed on."""
+
 _log = logging.getLogger(__name__)
-
-Kept = TypeVar("Kept")
-
-
-def expect_kept(found: Kept | None) -> Kept:
-    """Return what a server keeps in its database.
-
-    Raises:
-        HTTPException: It has no database.
-    """
-    if found is None:
-        raise HTTPException(NO_DATABASE, "this server has no database: start it with detour serve --database URL")
-    return found
 
 
 def documented(*codes: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -59,21 +78,14 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unexpected)
-    app.add_exception_handler(OSError, _not_kept)
-    app.add_exception_handler(UnknownServiceError, _missing)
+    app.add_exception_handler(StorageError, _not_stored)
     app.add_exception_handler(ClusterError, _cluster_refused)
-    app.add_exception_handler(CannotCopyError, _impossible)
-    app.add_exception_handler(ForbiddenEndpointError, _impossible)
-    app.add_exception_handler(UnreadServiceError, _impossible)
     app.add_exception_handler(NoScenarioError, _no_scenario)
     app.add_exception_handler(OutdatedError, _outdated)
-    app.add_exception_handler(ScenarioExistsError, _exists)
-    app.add_exception_handler(UnknownCallerError, _unknown)
-    app.add_exception_handler(ForbiddenError, _forbidden)
+    app.add_exception_handler(UnknownCallerError, _unknown_caller)
     app.add_exception_handler(IssuerError, _no_issuer)
-    app.add_exception_handler(NoTokenError, _missing)
-    for kind in (DeploymentConflictError, OwnedByAnotherError):
-        app.add_exception_handler(kind, _conflict)
+    for kind, code in _STATUSES.items():
+        app.add_exception_handler(kind, partial(_expected, code))
 
 
 def problem(code: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -82,12 +94,8 @@ def problem(code: HTTPStatus, detail: str, headers: Mapping[str, str] | None = N
     return JSONResponse(content, status_code=code, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 
 
-async def _missing(_request: Request, error: Exception) -> JSONResponse:
-    return problem(HTTPStatus.NOT_FOUND, str(error))
-
-
-async def _conflict(_request: Request, error: Exception) -> JSONResponse:
-    return problem(HTTPStatus.CONFLICT, str(error))
+async def _expected(code: HTTPStatus, _request: Request, error: Exception) -> JSONResponse:
+    return problem(code, str(error))
 
 
 async def _no_scenario(_request: Request, error: Exception) -> JSONResponse:
@@ -99,26 +107,14 @@ async def _outdated(_request: Request, error: Exception) -> JSONResponse:
     return problem(HTTPStatus.PRECONDITION_FAILED, str(error), {"ETag": f'"{error.current.version}"'})
 
 
-async def _exists(_request: Request, error: Exception) -> JSONResponse:
-    return problem(HTTPStatus.PRECONDITION_FAILED, str(error))
-
-
-async def _unknown(_request: Request, error: Exception) -> JSONResponse:
+async def _unknown_caller(_request: Request, error: Exception) -> JSONResponse:
     """Say what to bring (RFC 9110, section 11.6.1)."""
     return problem(HTTPStatus.UNAUTHORIZED, str(error), {"WWW-Authenticate": 'Bearer realm="detour"'})
-
-
-async def _forbidden(_request: Request, error: Exception) -> JSONResponse:
-    return problem(HTTPStatus.FORBIDDEN, str(error))
 
 
 async def _no_issuer(_request: Request, error: Exception) -> JSONResponse:
     _log.error("%s", error)
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-
-
-async def _impossible(_request: Request, error: Exception) -> JSONResponse:
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
 
 async def _cluster_refused(_request: Request, error: Exception) -> JSONResponse:
@@ -127,7 +123,7 @@ async def _cluster_refused(_request: Request, error: Exception) -> JSONResponse:
     return problem(HTTPStatus(code) if code in _CLUSTERS_OWN else HTTPStatus.BAD_GATEWAY, str(error))
 
 
-async def _not_kept(_request: Request, error: Exception) -> JSONResponse:
+async def _not_stored(_request: Request, error: Exception) -> JSONResponse:
     _log.error("%s", error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 
@@ -139,18 +135,20 @@ async def _unexpected(request: Request, _error: Exception) -> JSONResponse:
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """Tell what FastAPI and Starlette refuse before any handler is reached."""
+    """Answer what FastAPI and Starlette refuse before any handler is reached, and what a handler refuses itself."""
     assert isinstance(error, HTTPException)  # noqa: S101  handlers are registered by type
-    asked = f"{request.method} {request.url.path}"
-    match code := HTTPStatus(error.status_code):
-        case HTTPStatus.NOT_FOUND:
-            return problem(code, _nowhere(request) or f"there is no {asked}; GET /docs shows what there is")
-        case HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = ", ".join(_methods(request))
-            return problem(code, f"there is no {asked}; allowed there: {allowed}", {"Allow": allowed})
-        case HTTPStatus.BAD_REQUEST:
-            return problem(code, "the body cannot be read: send JSON, in UTF-8")
-    return problem(code, error.detail, error.headers)
+    code, detail, headers = HTTPStatus(error.status_code), error.detail, error.headers
+    if detail in _FRAMEWORKS_OWN:
+        asked = f"{request.method} {request.url.path}"
+        match code:
+            case HTTPStatus.NOT_FOUND:
+                detail = _nowhere(request) or f"there is no {asked}; GET /docs shows what there is"
+            case HTTPStatus.METHOD_NOT_ALLOWED:
+                allowed = ", ".join(_methods(request))
+                detail, headers = f"there is no {asked}; allowed there: {allowed}", {"Allow": allowed}
+            case HTTPStatus.BAD_REQUEST:
+                detail = "the body cannot be read: send JSON, in UTF-8"
+    return problem(code, detail, headers)
 
 
 def _nowhere(request: Request) -> str:

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Header, HTTPException, Response
 
 from detour.server.api.operations import Tag
 from detour.server.api.problems import NO_DATABASE, documented
-from detour.server.api.scenarios import Name, expect_live
+from detour.server.api.scenarios import Name
 from detour.server.control_plane import ControlPlane
 
 _IMAGE: Final = "image/svg+xml"
@@ -47,7 +47,7 @@ def add_qr(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def get_scenario_qr(name: Name, accept: _Accept = _IMAGE) -> Response:
         """Return the first of a scenario's links as a QR code: a picture, black on white, or text for terminals."""
-        links = plane.mesh.settings.links(expect_live(plane, name).name)
+        links = plane.mesh.settings.links(plane.scenarios.live(name).name)
         if not links:
             raise HTTPException(
                 HTTPStatus.CONFLICT,

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
@@ -9,15 +10,14 @@ from fastapi import FastAPI, Header, HTTPException, Path, Query, Response
 
 from detour.contract import ResolvedOut, ScenarioIn, ScenarioListOut, ScenarioName, ScenarioOut, patterns
 from detour.overrides import append_to_baggage
-from detour.scenarios import Filter, NoScenarioError, Scenario, State
+from detour.scenarios import Filter, Scenario, State
 from detour.server.api import pages
 from detour.server.api.bodies import draft_of, scenario_out
 from detour.server.api.callers import Caller
-from detour.server.api.checking import Force, expect_known
+from detour.server.api.checking import Force
 from detour.server.api.operations import Tag
 from detour.server.api.pages import PAGE, Limit, Number, before, page
-from detour.server.api.problems import NO_DATABASE, documented, expect_kept
-from detour.server.book import ScenarioBook
+from detour.server.api.problems import NO_DATABASE, documented
 from detour.server.control_plane import ControlPlane
 
 _TAG = re.compile(r'"([1-9][0-9]{0,8})"')
@@ -52,23 +52,6 @@ _StateWanted = Annotated[
 _OwnerWanted = Annotated[str, Query(description="only scenarios of this owner", max_length=100)]
 
 
-def expect_live(plane: ControlPlane, name: str) -> Scenario:
-    """Return a scenario that can be entered.
-
-    Raises:
-        HTTPException: Its time is over; what became of it is the problem's detail.
-        NoScenarioError: There is none of that name.
-    """
-    found = expect_kept(plane.book).get(name)
-    match found.state(datetime.now(UTC)):
-        case State.REMOVED:
-            raise HTTPException(HTTPStatus.GONE, f"scenario {name} was removed, by {found.changed_by}")
-        case State.EXPIRED:
-            when = f"scenario {name} expired at {found.expires:%Y-%m-%d %H:%M} UTC"
-            raise HTTPException(HTTPStatus.GONE, f"{when}; to go on with it, change its expiry")
-    return found
-
-
 def add_scenarios(app: FastAPI, plane: ControlPlane) -> None:
     """Add them to an API."""
     _add_reading(app, plane)
@@ -90,7 +73,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
     ) -> ScenarioListOut:
         """List scenarios, by name."""
         wanted = Filter(datetime.now(UTC), None if state == "all" else State(state), owner)
-        found = await expect_kept(plane.book).all(wanted, cursor or "", limit + 1)
+        found = await plane.scenarios.list(wanted, cursor or "", limit + 1)
         shown, following = page(found, limit, lambda one: one.name)
         return ScenarioListOut(items=[_out(plane, one) for one in shown], next=following)
 
@@ -104,7 +87,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         name: Name, response: Response, if_none_match: _IfNoneMatch = None
     ) -> ScenarioOut | Response:
         """Return a scenario, also if it has expired or was removed: see `state`."""
-        found = expect_kept(plane.book).get(name)
+        found = plane.scenarios.get(name)
         response.headers["ETag"] = _tag(found)
         if _tag(found) in _ANY_TAG.findall(if_none_match or ""):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": _tag(found)})
@@ -113,14 +96,14 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
     @app.get("/v1/scenarios/{name}/versions", tags=[Tag.SCENARIOS], responses=documented(*_NO_SCENARIO))
     async def list_scenario_versions(name: Name, cursor: Number = None, limit: Limit = PAGE) -> ScenarioListOut:
         """List the versions of a scenario, newest first."""
-        found = await expect_kept(plane.book).versions(name, before(cursor), limit + 1)
+        found = await plane.scenarios.versions(name, before(cursor), limit + 1)
         shown, following = page(found, limit, lambda one: one.version)
         return ScenarioListOut(items=[_out(plane, one) for one in shown], next=following)
 
     @app.get("/v1/scenarios/{name}/versions/{version}", tags=[Tag.SCENARIOS], responses=documented(*_NO_SCENARIO))
     async def get_scenario_version(name: Name, version: _Version) -> ScenarioOut:
         """Return a version of a scenario."""
-        return _out(plane, await expect_kept(plane.book).version(name, version))
+        return _out(plane, await plane.scenarios.version(name, version))
 
     @app.get(
         "/v1/scenarios/{name}/resolve",
@@ -129,7 +112,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def resolve_scenario(name: Name) -> ResolvedOut:
         """Return the header that puts a request into a scenario."""
-        found = expect_live(plane, name)
+        found = plane.scenarios.live(name)
         return ResolvedOut(name=name, version=found.version, value=append_to_baggage(None, found.overrides))
 
 
@@ -158,21 +141,12 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
         The caller owns a new scenario by default; the owner of an existing one stays. New overrides must name
         services and deployments of the mesh, unless `force` is set.
         """
-        book = expect_kept(plane.book)
-        is_new = (if_none_match or "").strip() == "*"
-        last = _last(book, name)
-        # One whose name is taken is refused for that.
-        if not force and not (is_new and last and last.state(datetime.now(UTC)) is State.LIVE):
-            expect_known(plane, draft_of(body, "").overrides, last.overrides if last else None)
-        if is_new:
-            made = await book.create(name, draft_of(body, caller.name), caller.name)
+        if (if_none_match or "").strip() == "*":
+            made = await plane.scenarios.create(caller, name, draft_of(body, caller.name), force=force)
             response.status_code = HTTPStatus.CREATED
         else:
-            version = _expected(if_match)
-            owner = book.get(name).owner
-            if body.owner not in {None, owner}:
-                caller.expect_owner(f"scenario {name}", owner)
-            made = await book.change(name, draft_of(body, owner), caller.name, version)
+            draft, version = partial(draft_of, body), _version_of(if_match)
+            made = await plane.scenarios.change(caller, name, draft, version, force=force)
         response.headers["ETag"] = _tag(made)
         return _out(plane, made)
 
@@ -185,17 +159,8 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
     )
     async def remove_scenario(name: Name, caller: Caller, if_match: _IfMatch = None) -> Response:
         """Remove a scenario; its versions can still be read."""
-        version = _expected(if_match)
-        caller.expect_owner(f"scenario {name}", expect_kept(plane.book).get(name).owner)
-        await expect_kept(plane.book).remove(name, caller.name, version)
+        await plane.scenarios.remove(caller, name, _version_of(if_match))
         return Response(status_code=HTTPStatus.NO_CONTENT)
-
-
-def _last(book: ScenarioBook, name: str) -> Scenario | None:
-    try:
-        return book.get(name)
-    except NoScenarioError:
-        return None
 
 
 def _out(plane: ControlPlane, scenario: Scenario) -> ScenarioOut:
@@ -206,15 +171,9 @@ def _tag(scenario: Scenario) -> str:
     return f'"{scenario.version}"'
 
 
-def _expected(if_match: str | None) -> int:
-    """Return the version that a change was made from."""
-    if if_match is None:
-        raise HTTPException(
-            HTTPStatus.PRECONDITION_REQUIRED,
-            'say which version you change: send the ETag that you read, as in If-Match: "3"; a new scenario takes'
-            " If-None-Match: *",
-        )
-    match = _TAG.fullmatch(if_match.strip())
-    if match is None:
+def _version_of(if_match: str | None) -> int | None:
+    """Return the version that a change was made from; None if the request does not say."""
+    match = _TAG.fullmatch((if_match or "").strip())
+    if if_match is not None and match is None:
         raise HTTPException(HTTPStatus.PRECONDITION_FAILED, f'no version is called {if_match}; they are like "3"')
-    return int(match[1])
+    return int(match[1]) if match else None

@@ -4,7 +4,6 @@ from http import HTTPStatus
 
 from fastapi import FastAPI
 
-from detour.access import Role
 from detour.contract import SwitchIn, SwitchOut, SwitchState
 from detour.server.api.bodies import switch_out
 from detour.server.api.callers import Caller
@@ -31,6 +30,5 @@ def add_switch(app: FastAPI, plane: ControlPlane) -> None:
 
         While they are off, responses to requests with overrides say `x-detour-overrides: ignored: ...`.
         """
-        caller.expect(Role.ADMIN)
-        await plane.switch_overrides(is_off=body.state is SwitchState.OFF, reason=body.reason, by=caller.name)
+        await plane.switch.switch(caller, is_off=body.state is SwitchState.OFF, reason=body.reason)
         return switch_out(plane.switch.state)

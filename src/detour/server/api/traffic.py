@@ -1,23 +1,20 @@
 """What goes on in the mesh: who calls whom, and trying a request to see where it goes."""
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import FastAPI, HTTPException
 
 from detour.contract import CallListOut, ExpectedOut, HopOut, TrialIn, TrialOut, collected
-from detour.mesh.checking import explained, mistakes
 from detour.overrides import Kind, Overrides, append_to_baggage
-from detour.scenarios import State
 from detour.server.api.bodies import call_out
+from detour.server.api.callers import Caller
 from detour.server.api.operations import Tag
-from detour.server.api.problems import NO_DATABASE, documented, expect_kept
+from detour.server.api.problems import NO_DATABASE, documented
 from detour.server.control_plane import ControlPlane
-from detour.server.edge import SilentEdgeError, Wish
-from detour.server.trial import NoEdgeError, Outcome, attempt, marked
+from detour.server.edge_client import SilentEdgeError, TrialRequest
+from detour.server.trials import NoEdgeError, Outcome, marked
 from detour.traffic.hops import parents
-from detour.traffic.reporter import EDGE
 from detour.traffic.trials import TooManyTrialsError
 
 _LONGEST_ID: Final = "0" * 24
@@ -33,7 +30,7 @@ def add_traffic(app: FastAPI, plane: ControlPlane) -> None:
         Calls without requests for ten minutes are left out, and so are calls that leave the mesh or reached no
         instance.
         """
-        return CallListOut(items=[call_out(one) for one in plane.calls()])
+        return CallListOut(items=[call_out(one) for one in plane.calls.recent()])
 
     @app.post(
         "/v1/trials",
@@ -49,13 +46,11 @@ def add_traffic(app: FastAPI, plane: ControlPlane) -> None:
             HTTPStatus.GATEWAY_TIMEOUT,
         ),
     )
-    async def try_request(body: TrialIn) -> TrialOut:
+    async def try_request(body: TrialIn, caller: Caller) -> TrialOut:
         """Send a request through the edge that the mesh file names, and return each of its hops."""
-        wish = _wish_of(body, _overrides_of(plane, body.scenario))
+        request = _request_of(body, plane.scenarios.overrides_of(body.scenario))
         try:
-            outcome = await attempt(
-                wish, plane.mesh, plane.reports.trials, lambda: _has_edge(plane), plane.headers_for
-            )
+            outcome = await plane.trials.attempt(caller, request)
         except NoEdgeError as error:
             raise HTTPException(HTTPStatus.CONFLICT, str(error)) from error
         except TooManyTrialsError as error:
@@ -64,21 +59,7 @@ def add_traffic(app: FastAPI, plane: ControlPlane) -> None:
             raise HTTPException(HTTPStatus.BAD_GATEWAY, str(error)) from error
         except TimeoutError as error:
             raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, str(error)) from error
-        tried = _out(outcome, wish)
-        unknown = explained(mistakes(wish.overrides.over(wish.of_scenario), plane.mesh))
-        return tried.model_copy(update={"note": " ".join(filter(None, (*unknown, tried.note)))})
-
-
-def _overrides_of(plane: ControlPlane, scenario: str | None) -> Overrides:
-    """Return what a scenario adds to a request; of one that is over the edge says so itself."""
-    if scenario is None:
-        return Overrides()
-    found = expect_kept(plane.book).get(scenario)
-    return found.overrides if found.state(datetime.now(UTC)) is State.LIVE else Overrides()
-
-
-def _has_edge(plane: ControlPlane) -> bool:
-    return any(one.role == EDGE for one in plane.ads.connections)
+        return _out(outcome, request)
 
 
 def _hops(outcome: Outcome) -> list[HopOut]:
@@ -105,7 +86,7 @@ def _hops(outcome: Outcome) -> list[HopOut]:
     ]
 
 
-def _wish_of(body: TrialIn, of_scenario: Overrides) -> Wish:
+def _request_of(body: TrialIn, of_scenario: Overrides) -> TrialRequest:
     """Return the request to send, with what the scenario says.
 
     Raises:
@@ -116,7 +97,7 @@ def _wish_of(body: TrialIn, of_scenario: Overrides) -> Wish:
         append_to_baggage(None, marked(overrides, _LONGEST_ID))
     except ValueError as error:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
-    return Wish(
+    return TrialRequest(
         overrides=overrides,
         scenario=body.scenario,
         of_scenario=of_scenario,
@@ -128,8 +109,8 @@ def _wish_of(body: TrialIn, of_scenario: Overrides) -> Wish:
     )
 
 
-def _out(outcome: Outcome, wish: Wish) -> TrialOut:
-    routes = wish.overrides.over(wish.of_scenario).of(Kind.ROUTE)
+def _out(outcome: Outcome, request: TrialRequest) -> TrialOut:
+    routes = request.overrides.over(request.of_scenario).of(Kind.ROUTE)
     answer = outcome.answer
     return TrialOut(
         id=outcome.id,

@@ -1,6 +1,6 @@
 """The scenarios that a server knows: those of its database, in memory.
 
-Invariant: what has been answered is on disk, and in memory. Reading the last version never waits for the database.
+Invariant: reading the last version of a scenario never waits for the database.
 """
 
 import asyncio
@@ -12,39 +12,33 @@ from typing import Final
 from detour.mesh import Scenarios
 from detour.overrides import Overrides
 from detour.scenarios import Draft, Filter, NoScenarioError, Scenario, ScenarioStore, State
-from detour.server.records import Records
+from detour.server.followed_database import FollowedDatabase
+from detour.server.in_memory import InMemory
 
 _PAGE: Final = 500
 _ENDED_SHOWN: Final = timedelta(days=30)
 """How long the links of a scenario that has ended say what became of it."""
 
 
-class ScenarioBook:
-    """The scenarios of a database.
+class ScenarioBook(InMemory[Scenario]):
+    """The last version of every scenario of a database, also of those that have expired or were removed.
 
     Blocks when it is made: it reads all of them.
 
     Raises:
-        OSError: When it is made, and from every method that writes or reads old versions: the database does not
-            answer, or refuses.
+        StorageError: When it is made, and from every method that writes or reads old versions: the database does
+            not answer, or refuses.
     """
 
-    def __init__(self, records: Records) -> None:
-        self.records: Final = records
-        self._store = ScenarioStore(records.database)
-        self._scenarios = dict(self._all())
-        records.keep(ScenarioStore.KIND, self._reload)
-
-    @property
-    def scenarios(self) -> Mapping[str, Scenario]:
-        """The last version of every scenario, also of those that have expired or were removed."""
-        return MappingProxyType(self._scenarios)
+    def __init__(self, database: FollowedDatabase) -> None:
+        self._store = ScenarioStore(database.database)
+        super().__init__(database, ScenarioStore.KIND, self._all, reread=self._some)
 
     def of_edges(self, now: datetime) -> Scenarios:
         """Return what edges know of scenarios; those that ended long ago are like any that never was."""
         live: dict[str, Overrides] = {}
         ended: dict[str, str] = {}
-        for name, one in self._scenarios.items():
+        for name, one in self.rows.items():
             match one.state(now):
                 case State.LIVE:
                     live[name] = one.overrides
@@ -60,24 +54,24 @@ class ScenarioBook:
         Raises:
             NoScenarioError: There never was one of that name.
         """
-        found = self._scenarios.get(name)
+        found = self.rows.get(name)
         if found is None:
             raise NoScenarioError(f"there is no scenario {name}")
         return found
 
     async def create(self, name: str, draft: Draft, by: str) -> Scenario:
         """Make a scenario, as `ScenarioStore.create` does."""
-        made, _ = await self.records.write(lambda: self._store.create(name, draft, by))
+        made, _ = await self.write(lambda: self._store.create(name, draft, by))
         return made
 
     async def change(self, name: str, draft: Draft, by: str, version: int) -> Scenario:
         """Make the next version of a scenario, as `ScenarioStore.change` does."""
-        made, _ = await self.records.write(lambda: self._store.change(name, draft, by, version))
+        made, _ = await self.write(lambda: self._store.change(name, draft, by, version))
         return made
 
     async def remove(self, name: str, by: str, version: int) -> None:
         """Remove a scenario, as `ScenarioStore.remove` does."""
-        await self.records.write(lambda: self._store.remove(name, by, version))
+        await self.write(lambda: self._store.remove(name, by, version))
 
     async def version(self, name: str, version: int) -> Scenario:
         """Return a version of a scenario, as `ScenarioStore.version` does."""
@@ -91,13 +85,12 @@ class ScenarioBook:
         """Return scenarios by name, as `ScenarioStore.all` does."""
         return await asyncio.to_thread(self._store.all, wanted, after, limit)
 
-    def _reload(self, names: Collection[str]) -> None:
-        for name in names:
-            self._scenarios[name] = self._store.get(name)
+    def _some(self, names: Collection[str]) -> Mapping[str, Scenario]:
+        return {name: self._store.get(name) for name in names}
 
-    def _all(self) -> Sequence[tuple[str, Scenario]]:
-        wanted, found, after = Filter(datetime.now(UTC), state=None), list[tuple[str, Scenario]](), ""
+    def _all(self) -> Mapping[str, Scenario]:
+        wanted, found, after = Filter(datetime.now(UTC), state=None), dict[str, Scenario](), ""
         while page := self._store.all(wanted, after, _PAGE):
-            found += [(one.name, one) for one in page]
+            found |= {one.name: one for one in page}
             after = page[-1].name
         return found

@@ -1,4 +1,4 @@
-"""The edge, as the server itself calls it.
+"""The server's own client of the edge.
 
 Invariant: a request goes to the address that the mesh file names and nowhere else, whatever was asked for; it takes
 a bounded time, and a bounded part of its answer is kept.
@@ -48,12 +48,12 @@ _AUTHORITY = re.compile(r"(?P<host>[a-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCI
 
 
 class SilentEdgeError(RuntimeError):
-    """Where an edge should be, none answers."""
+    """No edge answers at its address."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A request that somebody tries.
+class TrialRequest:
+    """A request to try.
 
     Args:
         overrides: What it carries.
@@ -91,11 +91,11 @@ class Answer:
     headers: Mapping[str, str]
 
 
-async def send(wish: Wish, settings: Settings, carried: Mapping[str, str]) -> Answer:
+async def send(request: TrialRequest, settings: Settings, carried: Mapping[str, str]) -> Answer:
     """Send a request to the edge, and keep the beginning of its answer.
 
     Args:
-        wish: The request.
+        request: The request.
         settings: Where the edge is, and what it serves.
         carried: More headers.
 
@@ -104,31 +104,31 @@ async def send(wish: Wish, settings: Settings, carried: Mapping[str, str]) -> An
         TimeoutError: The answer did not come in time.
     """
     own = {
-        **{name.lower(): value for name, value in wish.headers.items() if name.lower() not in _OWN_HEADERS},
+        **{name.lower(): value for name, value in request.headers.items() if name.lower() not in _OWN_HEADERS},
         "accept-encoding": "identity",
-        **({"host": wish.host} if wish.host and _serves(settings, wish.host) else {}),
-        **({SCENARIO_HEADER: wish.scenario} if wish.scenario else {}),
+        **({"host": request.host} if request.host and _serves(settings, request.host) else {}),
+        **({SCENARIO_HEADER: request.scenario} if request.scenario else {}),
         **carried,
     }
-    url = httpx.URL(settings.edge_url).copy_with(raw_path=wish.path.encode("ascii"))
+    url = httpx.URL(settings.edge_url).copy_with(raw_path=request.path.encode("ascii"))
     authority = own.get("host", url.netloc.decode("ascii"))
     began = time.perf_counter()
     try:
         async with (
             asyncio.timeout(_TIMEOUT_SECONDS),
             httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=_TIMEOUT_SECONDS) as client,
-            client.stream(wish.method, url, headers=own, content=wish.body.encode() or None) as response,
+            client.stream(request.method, url, headers=own, content=request.body.encode() or None) as response,
         ):
             body = await _beginning(response)
     except TimeoutError as error:
-        raise TimeoutError(f"no answer to {wish.method} {url} within {_TIMEOUT_SECONDS:g} s") from error
+        raise TimeoutError(f"no answer to {request.method} {url} within {_TIMEOUT_SECONDS:g} s") from error
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         raise SilentEdgeError(
             f"no edge answers at {settings.edge_url}, which the mesh file has as edge.url: {reason}"
         ) from error
     return Answer(
-        url=f"{url.scheme}://{authority}{wish.path}",
+        url=f"{url.scheme}://{authority}{request.path}",
         host=authority.rpartition(":")[0] if _HAS_PORT.search(authority) else authority,
         status=response.status_code,
         seconds=time.perf_counter() - began,

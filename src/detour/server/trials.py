@@ -6,13 +6,15 @@ Invariant: what can't be seen is said to be so. A deployment counts as reached o
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from detour.access import Identity, Role
 from detour.envoy.vocabulary import SERVED_BY_HEADER, TRIAL
 from detour.mesh import Mesh, Settings
+from detour.mesh.checking import explained, mistakes
 from detour.overrides import Kind, Override, Overrides, append_to_baggage
-from detour.server.edge import Answer, Wish, send, service_behind
+from detour.server.edge_client import Answer, TrialRequest, send, service_behind
 from detour.traffic.hops import Hop
 from detour.traffic.reporter import EDGE
 from detour.traffic.trials import Trial, Trials
@@ -28,7 +30,7 @@ HeadersFor = Callable[[Overrides], Mapping[str, str]]
 
 
 class NoEdgeError(RuntimeError):
-    """Nobody said where an edge is."""
+    """The mesh file does not say where an edge is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +72,23 @@ def marked(overrides: Overrides, trial: str) -> Overrides:
 
 
 async def attempt(
-    wish: Wish, mesh: Mesh, trials: Trials, has_edge: Callable[[], bool], headers_for: HeadersFor = by_baggage
+    request: TrialRequest,
+    mesh: Mesh,
+    trials: Trials,
+    has_edge: Callable[[], bool],
+    headers_for: HeadersFor = by_baggage,
 ) -> Outcome:
     """Send a request, and wait for its hops.
 
     Args:
-        wish: The request.
+        request: The request.
         mesh: Where it is sent.
         trials: Where its hops arrive.
         has_edge: Whether an edge is connected to this server.
         headers_for: What makes an edge believe its overrides.
 
     Raises:
-        NoEdgeError: Nobody said where an edge is.
+        NoEdgeError: The mesh file does not say where an edge is.
         SilentEdgeError: There is none.
         TimeoutError: The answer did not come in time.
         TooManyTrialsError: Too many are under way.
@@ -90,19 +96,21 @@ async def attempt(
     """
     if not mesh.settings.edge_url:
         raise NoEdgeError(
-            "nobody said where an edge is: put its address into the mesh file, as edge: {url: http://127.0.0.1:8000}"
+            "no edge is known: put its address into the mesh file, as edge: {url: http://127.0.0.1:8000}"
         )
     news = asyncio.Event()
     with trials.begun(news.set) as trial:
-        carried = headers_for(marked(wish.overrides, trial.id))
+        carried = headers_for(marked(request.overrides, trial.id))
         began = time.time()
-        answer = await send(wish, mesh.settings, carried)
+        answer = await send(request, mesh.settings, carried)
         await _heard(trial, news)
     hops = sorted(trial.hops, key=lambda one: (one.start, -one.seconds))
     if trial.has_edge:
         return Outcome(trial.id, answer, hops, saw_hops=True, note=_dropped(trial))
-    hops = [_first_hop(wish, mesh.settings, answer, began), *hops]
-    return Outcome(trial.id, answer, hops, saw_hops=False, note=_unseen(mesh.settings, wish, has_edge=has_edge()))
+    hops = [_first_hop(request, mesh.settings, answer, began), *hops]
+    return Outcome(
+        trial.id, answer, hops, saw_hops=False, note=_unseen(mesh.settings, request, has_edge=has_edge())
+    )
 
 
 async def _heard(trial: Trial, news: asyncio.Event) -> None:
@@ -118,7 +126,7 @@ async def _heard(trial: Trial, news: asyncio.Event) -> None:
             return
 
 
-def _first_hop(wish: Wish, settings: Settings, answer: Answer, began: float) -> Hop:
+def _first_hop(request: TrialRequest, settings: Settings, answer: Answer, began: float) -> Hop:
     """Return what the answer tells of the edge's own hop."""
     service = service_behind(settings, answer.host.lower()) or answer.host
     served_by = answer.headers.get(SERVED_BY_HEADER)
@@ -130,8 +138,8 @@ def _first_hop(wish: Wish, settings: Settings, answer: Answer, began: float) -> 
         service=service,
         deployment=deployment or None,
         served_by=served_by,
-        method=wish.method,
-        path=wish.path,
+        method=request.method,
+        path=request.path,
         status=answer.status,
         grpc_status=None,
         why="",
@@ -141,17 +149,48 @@ def _first_hop(wish: Wish, settings: Settings, answer: Answer, began: float) -> 
     )
 
 
+class TrialOperations:
+    """The operation that tries a request.
+
+    Args:
+        mesh: Returns the mesh in force.
+        trials: Where hops arrive.
+        has_edge: Says whether an edge is connected to this server.
+        headers_for: What makes an edge trust a request's overrides.
+    """
+
+    def __init__(
+        self, mesh: Callable[[], Mesh], trials: Trials, has_edge: Callable[[], bool], headers_for: HeadersFor
+    ) -> None:
+        self._mesh = mesh
+        self._trials = trials
+        self._has_edge = has_edge
+        self.headers_for = headers_for
+
+    async def attempt(self, caller: Identity, request: TrialRequest) -> Outcome:
+        """Send a request through the edge, and wait for its hops.
+
+        Raises:
+            ForbiddenError: The caller is only a viewer.
+            Exception: As `attempt`.
+        """
+        caller.expect(Role.DEVELOPER)
+        outcome = await attempt(request, self._mesh(), self._trials, self._has_edge, self.headers_for)
+        mistaken = explained(mistakes(request.overrides.over(request.of_scenario), self._mesh()))
+        return replace(outcome, note=" ".join(filter(None, (*mistaken, outcome.note))))
+
+
 def _dropped(trial: Trial) -> str:
     return f"there were {trial.dropped} hops more, which are not shown" if trial.dropped else ""
 
 
-def _unseen(settings: Settings, wish: Wish, *, has_edge: bool) -> str:
+def _unseen(settings: Settings, request: TrialRequest, *, has_edge: bool) -> str:
     if not has_edge:
         return (
             "No edge is connected to this server, so the hops behind the edge can't be seen: start it with"
             " --control-plane and this server's address."
         )
-    lost = " and the overrides that you chose, which had no effect" if len(wish.overrides) else ""
+    lost = " and the overrides that you chose, which had no effect" if len(request.overrides) else ""
     return (
         f"The edge at {settings.edge_url} does not trust what comes from outside. It took away the mark by which"
         f" hops are found{lost}; only its own hop is known, from its answer."

@@ -1,7 +1,7 @@
 """A server's database, followed: what this server writes, and what others write.
 
-Invariant: whoever keeps some of it in memory is told of each change, in their one order, before its writer is
-answered. While the database does not answer, what was last read still holds, and `problems` says so.
+Invariant: those who keep rows in memory receive each change, in the order of the log, before its writer gets an
+answer. While the database does not answer, what was last read still holds, and `problems` says so.
 """
 
 import asyncio
@@ -9,7 +9,8 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeVar
 
-from detour.database import Change, ChangeLog, Database
+from detour.database import Change, ChangeLog, Database, StorageError
+from detour.standing_problem import StandingProblem
 
 _POLL_SECONDS: Final = 0.25
 """How late other servers' changes may be seen: a changed scenario holds for its open links within a second."""
@@ -18,24 +19,43 @@ _PAGE: Final = 500
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Kept = TypeVar("Kept")
 Listener = Callable[[Sequence[Change]], None]
 Reload = Callable[[Collection[str]], None]
 
 
-class Records:
+class NoDatabaseError(RuntimeError):
+    """The server has no database, and only a database keeps what is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("this server has no database: start it with detour serve --database URL")
+
+
+def expect_database(found: Kept | None) -> Kept:
+    """Return what a server keeps in its database.
+
+    Raises:
+        NoDatabaseError: It has none.
+    """
+    if found is None:
+        raise NoDatabaseError
+    return found
+
+
+class FollowedDatabase:
     """A database, and the last change of it that this server knows.
 
     Blocks when it is made.
 
     Raises:
-        OSError: When it is made, and from every method that reads or writes: the database does not answer, or
+        StorageError: When it is made, and from every method that reads or writes: the database does not answer, or
             refuses.
     """
 
     def __init__(self, database: Database) -> None:
         self.database: Final = database
         self._changes = ChangeLog(database)
-        self._problem: OSError | None = None
+        self._problem = StandingProblem(_log)
         self._revision = self._changes.revision()
         self._catching_up = asyncio.Lock()
         self._reloads: dict[str, Reload] = {}
@@ -49,7 +69,7 @@ class Records:
     @property
     def problems(self) -> Sequence[str]:
         """What is wrong with the database, a line each."""
-        return [f"scenarios stay as they were: {self._problem}"] if self._problem else []
+        return self._problem.lines
 
     def keep(self, kind: str, reload: Reload) -> None:
         """Have a function called, in a thread, with the subjects of one kind that have changed."""
@@ -60,13 +80,13 @@ class Records:
         self._listeners.append(listener)
 
     async def write(self, write: Callable[[], Result]) -> Result:
-        """Do what writes, in a thread; return what it returns, once all who keep some of it know."""
+        """Call a function that writes, in a thread; return its result once all who keep rows in memory have it."""
         written = await _in_thread(write)
         await self._catch_up()
         return written
 
     async def note(self, who: str, action: str, kind: str, subject: str) -> None:
-        """Put a change that is kept elsewhere into the log."""
+        """Write a change into the log that is kept elsewhere."""
         await self.write(lambda: self._changes.add(who, action, kind, subject))
 
     async def changes(self, before: int | None, limit: int) -> Sequence[Change]:
@@ -80,18 +100,16 @@ class Records:
             try:
                 if await _in_thread(self._changes.revision) > self._revision:
                     await self._catch_up()
-            except OSError as error:
-                if self._problem is None:
-                    _log.error("%s; scenarios stay as they were", error)
-                self._problem = error
+            except StorageError as error:
+                self._problem.begin(f"scenarios stay as they were: {error}")
             else:
-                self._problem = None
+                self._problem.end()
 
     async def _catch_up(self) -> None:
         """Take over all that was written, by this server or another, in its order."""
         async with self._catching_up:
             while news := await _in_thread(self._changes.since, self._revision, _PAGE):
-                # Who begins to keep some of it meanwhile reads it by himself, and is not waited for.
+                # Whoever begins to keep rows meanwhile has just read them.
                 for kind, reload in tuple(self._reloads.items()):
                     if subjects := {one.subject for one in news if one.kind == kind}:
                         await _in_thread(reload, subjects)
@@ -101,7 +119,7 @@ class Records:
 
 
 async def _in_thread(function: Callable[..., Result], *arguments: object) -> Result:
-    """Call a function in a thread; who is cancelled waits for its end, since the database may be closed next."""
+    """Call a function in a thread; a cancelled caller waits for its end, since the database may be closed next."""
     calling = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
         return await asyncio.shield(calling)
