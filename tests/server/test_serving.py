@@ -24,7 +24,7 @@ async def ask(port: int, request: bytes) -> tuple[bytes, bytes]:
 
 async def test_the_stack_of_a_fault_is_in_the_log(plane, caplog):
     """The client gets problem details without it."""
-    plane.ads._home._mesh = None
+    plane.in_force._mesh = None
     with _bind("127.0.0.1:0", "the API") as listening:
         http = _Http(_config(api(plane)))
         serving = asyncio.create_task(http.serve([listening]))

@@ -162,8 +162,7 @@ async def serve(
                     tasks.create_task(admission[0].serve([webhook]))
             xds_port = await plane.ads.start(addresses.xds, credentials)
             plane.is_ready = True
-            bound = _bound(addresses, xds_port, listening, webhook)
-            plane.listening.update(_own(bound))
+            plane.listening.update(_own(bound := _bound(addresses, xds_port, listening, webhook)))
             ready(bound)
 
         try:
