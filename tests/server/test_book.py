@@ -44,7 +44,7 @@ async def test_servers_see_each_others_changes(database_url):
             following.cancel()
         assert heard == [1, 2, 3, 4]
         third = await asyncio.to_thread(_book, second_database)
-        assert first.scenarios == second.scenarios == third.scenarios
+        assert first.rows == second.rows == third.rows
         assert (second.get("a").version, second.get("b").is_removed, third.database.revision) == (2, True, 4)
 
 
