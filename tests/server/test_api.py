@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from fastapi import HTTPException
 
 from detour.discovery.mesh_file import read
 from detour.mesh import OffloadedDeployment
@@ -234,7 +235,7 @@ async def test_a_broken_registry_is_told(http, state):
     assert len((await http.get("/v1/deployments")).json()["items"]) == 1
 
 
-@pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyError])
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyError, OSError, TimeoutError])
 async def test_the_servers_own_faults_stay_in_its_log(app, http, error):
     """A client is not told that it sent something wrong, nor anything of the inside."""
 
@@ -278,3 +279,15 @@ async def test_every_operation_is_documented(app):
             assert "500" in errors
             for one in errors.values():
                 assert list(one["content"]) == ["application/problem+json"]
+
+
+@pytest.mark.parametrize("code", [400, 404, 405, 409, 451])
+async def test_what_a_handler_says_reaches_the_client(app, http, code):
+    """A 4xx keeps its detail, also of a status for which the framework has words of its own."""
+
+    @app.get("/refusing")
+    async def refuse() -> None:
+        raise HTTPException(code, "there is no tea: fetch some")
+
+    answer = await http.get("/refusing")
+    assert (answer.status_code, answer.json()["detail"]) == (code, "there is no tea: fetch some")

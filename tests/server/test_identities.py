@@ -134,7 +134,7 @@ async def test_tokens_are_made_and_removed(guarded):
     async with client(guarded, await token_for(guarded, "bo")) as http:
         (own,) = (await http.get("/v1/tokens")).json()["items"]
         assert own["owner"] == "bo"
-        of_ada = next(one for one in guarded.state.identities.tokens.tokens.values() if one.owner == "ada")
+        of_ada = next(one for one in guarded.state.identities.tokens.rows.values() if one.owner == "ada")
         assert (await http.delete(f"/v1/tokens/{of_ada.id}")).status_code == 403
 
 
@@ -146,8 +146,8 @@ async def test_a_stream_ends_with_its_token(guarded, plane, monkeypatch):
     listening = asyncio.create_task(client(guarded, token).get("/v1/events"))
     while not len(plane.events):
         await asyncio.sleep(0.01)
-    (id_,) = identities.tokens
-    await identities.remove(id_, Identity("root", Role.ADMIN, Via.LOCAL))
+    (id_,) = identities.rows
+    await identities.remove(id_, "root")
     async with asyncio.timeout(20):
         assert (await listening).text.startswith(": connected")
 
