@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from detour import mesh
@@ -147,31 +147,47 @@ _Short = BeforeValidator(lambda value: {"attempts": value} if isinstance(value, 
 _Some = AfterValidator(_some)
 _Distinct = AfterValidator(_distinct)
 
-ServiceName = Annotated[str, _from_text(_service_name)]
-DeploymentName = Annotated[str, _from_text(_deployment_name)]
-Host = Annotated[str, _from_text(_host)]
-Flag = Annotated[bool, PlainValidator(_flag)]
-EdgeUrl = Annotated[str, _from_text(_edge_url)]
-Domain = Annotated[str, _from_text(_domain)]
-Parameter = Annotated[str, _from_text(_parameter)]
-TrustedProxies = Annotated[mesh.TrustedProxies, PlainValidator(_trusted_proxies)]
-Timeout = Annotated[timedelta, _from_text(parse_duration)]
-Moment = Annotated[datetime, _from_text(_moment)]
-Attempts = Annotated[int, _from_text(_attempts)]
-Endpoints = Annotated[tuple[Annotated[Endpoint, _from_text(_endpoint)], ...], _Distinct]
+
+def _text(pattern: str, **more: Any) -> WithJsonSchema:
+    """Describe a text for editors. Names and owners such as 42 are text here, and numbers to them."""
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$", **more})
+
+
+_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_LOWER_NAME = "[a-z0-9][a-z0-9._-]{0,62}"
+
+ServiceName = Annotated[str, _from_text(_service_name), _text(_LOWER_NAME)]
+DeploymentName = Annotated[str, _from_text(_deployment_name), _text(_NAME)]
+Host = Annotated[str, _from_text(_host), _text(r"\*|(?:\*\.)?[a-z0-9._-]+")]
+Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"enum": [True, False, "true", "false"]})]
+EdgeUrl = Annotated[str, _from_text(_edge_url), _text(_EDGE_URL.pattern)]
+Domain = Annotated[str, _from_text(_domain), _text("[a-z0-9._-]+")]
+Parameter = Annotated[str, _from_text(_parameter), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+TrustedProxies = Annotated[
+    mesh.TrustedProxies,
+    PlainValidator(_trusted_proxies),
+    WithJsonSchema({"type": ["array", "integer", "string"], "items": {"type": "string"}}),
+]
+Timeout = Annotated[timedelta, _from_text(parse_duration), _text("[0-9]{1,12}(?:ms|s|m|h|d)")]
+Moment = Annotated[datetime, _from_text(_moment), WithJsonSchema({"type": "string"})]
+Attempts = Annotated[int, _from_text(_attempts), WithJsonSchema({"enum": [*range(1, 11), *map(str, range(1, 11))]})]
+Owner = Annotated[str, WithJsonSchema({"type": ["string", "number", "boolean"]})]
+Endpoints = Annotated[tuple[Annotated[Endpoint, _from_text(_endpoint), _text(r".+:[0-9]{1,5}")], ...], _Distinct]
 
 
 class Keys(BaseModel):
     """A mapping in a mesh file, with no other keys than its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Retries(Keys):
     """`retries: {attempts: 2, on: [5xx]}`, or `retries: 2` for short."""
 
     attempts: Attempts
+    """How often a failed request is sent again, from 1 to 10."""
     on: Annotated[tuple[RetryCondition, ...], _Some, _Distinct] | None = None
+    """Which failures are retried, by Envoy's names; by default the safe ones."""
 
     def value(self) -> mesh.RetryPolicy:
         """Give the policy that stands here."""
@@ -182,8 +198,11 @@ class Deployment(Keys):
     """An offloaded deployment of the service that it stands under."""
 
     endpoints: Endpoints
-    owner: str = ""
+    """Where its instances listen, such as 127.0.0.1:9102; an empty list while there is none."""
+    owner: Owner = ""
+    """Who answers for it."""
     expires: Moment | None = None
+    """When it ends: date, time and zone, such as 2030-01-01T00:00:00Z."""
 
     def value(self, service: str, name: str) -> mesh.OffloadedDeployment:
         """Give the deployment that stands here under its service's name and its own."""
@@ -194,10 +213,15 @@ class Service(Keys):
     """A service with its baseline instances."""
 
     endpoints: Endpoints
+    """Where its baseline instances listen, such as 127.0.0.1:9001."""
     protocol: Protocol = Protocol.HTTP1
+    """What its instances speak: http2 for gRPC; tcp is passed on unread."""
     timeout: Timeout | None = None
+    """How long a response may take to begin, such as 5s."""
     retries: Annotated[Retries, _Short] | None = None
+    """Which failed requests are sent again, and how often: a number, or attempts and on."""
     deployments: Annotated[dict[DeploymentName, Deployment], _Blank] = {}
+    """Its offloaded deployments, by name."""
 
     def value(self, name: str) -> mesh.Service:
         """Give the service that stands here under its name."""
@@ -209,12 +233,19 @@ class Edge(Keys):
     """What an edge serves."""
 
     hosts: Annotated[dict[Host, ServiceName], _Blank] = {}
+    """Which service answers for which host; "*" is any other."""
     previews: Annotated[dict[Domain, ServiceName], _Blank] = {}
+    """Domains below which each scenario has a host of its own."""
     url: EdgeUrl = ""
+    """Where people reach the edge, for the links of scenarios."""
     badge: Flag = False
+    """Whether pages in a scenario name it, in a corner."""
     parameter: Parameter = "detour"
+    """The query parameter of links into scenarios."""
     cookie_domain: Domain = ""
+    """The domain on whose hosts a scenario that was entered by a link holds."""
     trusted_proxies: TrustedProxies = mesh.TrustedProxies()
+    """The networks of the proxies in front of the edge, or how many proxies there are."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -234,8 +265,11 @@ class File(Keys):
     """A whole mesh file."""
 
     services: Annotated[dict[ServiceName, Service], _Blank]
+    """The services of the mesh, by name."""
     carriers: Annotated[tuple[Carrier, ...], _Some, _Distinct, AfterValidator(_with_baggage)] = (Carrier.BAGGAGE,)
+    """The headers that carry overrides."""
     edge: Annotated[Edge, _Blank] = Edge()
+    """Which hosts an edge serves, and how people reach it."""
 
     def value(self) -> mesh.Mesh:
         """Give the mesh that the file describes."""
