@@ -258,7 +258,8 @@ function envoy_on_request(handle)
   if link and link.scenario == "" then return leave(handle, headers, context, link) end
   if link then return enter(handle, headers, context, link) end
   local there = cookie(headers:get("cookie") or "")
-  if there then return headers:replace(HEADER, name(there)) end
+  -- Another value is the application's own.
+  if there and is_name(there) then return headers:replace(HEADER, there) end
   local found = page_scenario(headers, context:get("previews"))
   if not found then return end
   -- A frame has parts of its own, which do not name the page around it.

@@ -15,6 +15,7 @@ from typing import Final
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
 from envoy.config.route.v3 import route_pb2
 from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
+from envoy.type.matcher.v3 import http_inputs_pb2
 from google.protobuf.message import Message
 from xds.core.v3 import extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
@@ -118,16 +119,19 @@ class _Hosts:
             made.routes.extend(self._outside.routes(service))
             return made
         named = made.matcher.matcher_list.matchers.add()
-        named.predicate.single_predicate.input.CopyFrom(_NAMED)
-        named.predicate.single_predicate.value_match.safe_regex.regex = ".*"
-        named.predicate.single_predicate.value_match.safe_regex.google_re2.SetInParent()
+        named.predicate.CopyFrom(_matching(_NAMED, ".*"))
         by_name = named.on_match.matcher.matcher_tree
         by_name.input.CopyFrom(_NAMED)
         for name, inside in self._insides(service):
             by_name.exact_match_map.map[name].CopyFrom(_leading_to(inside))
         parameter = self._links.parameter
         by_name.exact_match_map.map[NO_COOKIES].CopyFrom(_leading_to(no_cookie_pages(parameter)))
-        named.on_match.matcher.on_no_match.CopyFrom(_leading_to(unknown_pages(parameter)))
+        unknown = named.on_match.matcher.on_no_match.matcher
+        asking = unknown.matcher_list.matchers.add()
+        # By the header whatever is named means a scenario; a cookie of such a value is an application's own.
+        asking.predicate.or_matcher.predicate.extend([_matching(_NAMED, _SCENARIO_NAME), _matching(_HEADER, ".*")])
+        asking.on_match.CopyFrom(_leading_to(unknown_pages(parameter)))
+        unknown.on_no_match.CopyFrom(_leading_to(self._outside.routes(service)))
         made.matcher.on_no_match.CopyFrom(_leading_to(self._outside.ways_in(service)))
         return made
 
@@ -184,8 +188,19 @@ def _leading_to(routes: Iterable[components_pb2.Route]) -> matcher_pb2.Matcher.O
     return matcher_pb2.Matcher.OnMatch(action=action)
 
 
+def _matching(what: extension_pb2.TypedExtensionConfig, pattern: str) -> matcher_pb2.Matcher.MatcherList.Predicate:
+    """Match requests of which something is there, and of such a form."""
+    made = matcher_pb2.Matcher.MatcherList.Predicate()
+    made.single_predicate.input.CopyFrom(what)
+    made.single_predicate.value_match.safe_regex.regex = pattern
+    made.single_predicate.value_match.safe_regex.google_re2.SetInParent()
+    return made
+
+
 def _extension(name: str, message: Message) -> extension_pb2.TypedExtensionConfig:
     return extension_pb2.TypedExtensionConfig(name=name, typed_config=packed(message))
 
 
+_HEADER: Final = _extension("header", http_inputs_pb2.HttpRequestHeaderMatchInput(header_name=SCENARIO_HEADER))
+_SCENARIO_NAME: Final = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _NAMED: Final = _extension("scenario", network_inputs_pb2.FilterStateInput(key=SCENARIO_STATE))

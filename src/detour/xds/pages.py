@@ -10,7 +10,7 @@ from envoy.config.core.v3 import base_pb2
 from envoy.config.core.v3 import substitution_format_string_pb2 as format_pb2
 from envoy.config.route.v3 import route_components_pb2 as components_pb2
 
-from detour.envoy.vocabulary import PAGE
+from detour.envoy.vocabulary import PAGE, SCENARIO_COOKIE
 from detour.xds.route_parts import ANY_PATH, contains, matches, setting
 
 _GRPC_NOT_FOUND: Final = "5"
@@ -95,7 +95,8 @@ def unknown_pages(parameter: str) -> list[components_pb2.Route]:
     """Return the routes of requests to a scenario that never was; the last one is for any of them."""
     words = (
         "There is none of that name, or it ended long ago. Perhaps the link was cut off? If the application itself "
-        f"has a parameter {parameter}, edge.parameter in the mesh file gives links another one."
+        f"has a parameter {parameter}, edge.parameter in the mesh file gives links another one; a cookie of the "
+        f"application's that is called {SCENARIO_COOKIE}, with such values, needs another name itself."
     )
     return _Page(404, "There is no such scenario", words).routes(parameter)
 
