@@ -101,7 +101,7 @@ NO_CLUSTER = "this server has no Kubernetes cluster: start instances yourself, a
     ("arguments", "line"),
     [
         (["create", "users", "x", "--image", "users:2"], NO_CLUSTER),
-        (["create", "users", "x", "--image", "users:2", "--env", "A"], "--env 'A' is no NAME=VALUE"),
+        (["create", "users", "x", "--image", "users:2", "--env", "A"], "--env 'A' is not NAME=VALUE"),
         (["create", "users", "x", "--image", "users:2", "--env", "A B=1"], "env.A B.[key]: "),
         (["create", "users", "x", "--image", "a b"], "image: "),
         (["create", "users", "x", "--image", "users:2", "--timeout", "soon"], "expected a whole number and a unit"),

@@ -172,7 +172,7 @@ def test_what_is_no_text_is_one_line(server: Server):
         check=False,
         timeout=60,
     )
-    assert refusal(done) == r"'config.x=caf\udce9' is no text in utf-8"
+    assert refusal(done) == r"'config.x=caf\udce9' is not text in utf-8"
     server.detour("scenario", "save", "cafe", "users=filed", "-d", "café")
     shown = server.detour("scenario", "ls", PYTHONIOENCODING="ascii")
     assert (shown.returncode, r"caf\xe9" in shown.stdout, shown.stderr) == (0, True, "")

@@ -150,11 +150,11 @@ def test_an_editor_that_fails(run, name, monkeypatch, tmp_path, *, editor, told)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("version: 1\noverrides: [", "line 2: that is no YAML"),
-        ("version: !!bool x", "that is no YAML: a value is not what it looks like"),
-        ("- " * 3000 + "a", "that is no YAML"),
+        ("version: 1\noverrides: [", "line 2: this is not YAML"),
+        ("version: !!bool x", "this is not YAML: a value is not what it looks like"),
+        ("- " * 3000 + "a", "this is not YAML"),
         ("hello", "expected version, owner"),
-        ("versoin: 1", "versoin: there is no such key"),
+        ("versoin: 1", "versoin: unknown key"),
         ("overrides: [users=pr-42]", "version: expected"),
         ("version: true\noverrides: [users=pr-42]", "version: expected"),
         ("version: 1\noverrides: users=pr-42", "overrides: expected a list"),

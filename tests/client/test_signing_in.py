@@ -99,7 +99,7 @@ def test_the_person_takes_their_time():
 @pytest.mark.parametrize(
     ("answers", "why"),
     [
-        ([{"error": "unauthorized_client"}], "lets nobody sign in: unauthorized_client"),
+        ([{"error": "unauthorized_client"}], "refuses sign-ins: unauthorized_client"),
         ([BEGUN, {"error": "access_denied", "error_description": "no"}], "did not sign you in: no"),
         ([BEGUN, {"access_token": "a"}], "gave no ID token"),
         ([{**BEGUN, "expires_in": 2}, {"error": "authorization_pending"}], "not confirmed in time"),

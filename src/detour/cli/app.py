@@ -1,4 +1,4 @@
-"""The commands put together, and how their errors are told."""
+"""The commands put together, and how their errors are reported."""
 
 import sys
 from typing import Annotated
@@ -82,6 +82,6 @@ def main() -> None:
         context: typer.Context | None = getattr(error, "ctx", None)
         command = context.command_path if context else "detour"
         outcome.fail(f"{error.format_message().rstrip('.')} (see {command} --help)")
-    except Exception as error:  # noqa: BLE001  nobody else is there to read a stack
+    except Exception as error:  # noqa: BLE001  a person reads it, who needs no traceback
         outcome.fail_with(error)
     sys.exit(status)

@@ -1,7 +1,7 @@
 """Checking what a person types against the mesh, before anything is sent or saved.
 
 Invariant: a name that the mesh does not have is refused with the nearest one, and status 1, unless it is forced;
-where no server can say, a line tells that names were not checked, and the command goes on.
+where no server answers, a line says that names were not checked, and the command goes on.
 """
 
 from collections.abc import Iterable
@@ -64,7 +64,7 @@ def advice(server: str, service: str) -> str:
         return ""
     nearest = found[0].suggestion.partition("=")[0].removeprefix(f"{Kind.DELAY}.")
     instead = f"; did you mean {nearest}?" if nearest else "."
-    return f"The mesh has no service {service}{instead} This sidecar goes on, but nobody calls it by that name"
+    return f"The mesh has no service {service}{instead} This sidecar goes on, but no service calls it by that name"
 
 
 def _mistakes(server: str, asked: dict[str, str]) -> list["MistakeOut"]:

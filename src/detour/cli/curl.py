@@ -1,4 +1,4 @@
-"""`detour curl`: an ordinary curl with the header added, and a word on what became of it."""
+"""`detour curl`: an ordinary curl with the header added, and a report of its effect."""
 
 import re
 import shutil
@@ -49,7 +49,7 @@ def curl(arguments: Arguments) -> None:
     requests from outside, unless they bring a token: --signed adds one, good for a minute. Scenarios, tokens and
     names are asked of the server that DETOUR_SERVER names.
 
-    What became of them is told on standard error. Where they did not take effect the exit status is 1; otherwise
+    Standard error reports their effect. Where they did not take effect the exit status is 1; otherwise
     it is curl's.
     """  # noqa: D301  a real \b, which keeps the lines that follow as they are
     chosen, arguments = _options(arguments)

@@ -1,7 +1,7 @@
-"""What became of overrides, by the headers of answers: what `detour curl` tells.
+"""The effect of overrides, by the headers of answers: what `detour curl` reports.
 
-Invariant: an override that is known not to have taken effect is never told as if it had. What an answer cannot show
-is not judged: `x-detour-served-by` names the instance behind the first hop, and none of those behind it.
+Invariant: an override that is known to have had no effect is never reported as effective. What an answer cannot
+show is not judged: `x-detour-served-by` names the instance behind the first hop, and none of those behind it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,13 +14,13 @@ from detour.overrides import Overrides
 
 
 def report(done: Done, overrides: Overrides, scenario: str, *, is_silent: bool) -> bool:
-    """Tell on standard error what became of overrides; return whether nothing speaks against their effect.
+    """Report the effect of overrides on standard error; return whether nothing speaks against it.
 
     Args:
         done: What curl did.
         overrides: What was sent as baggage.
         scenario: The scenario that was asked for; empty for none.
-        is_silent: Whether to tell only what is wrong.
+        is_silent: Whether to report only what is wrong.
     """
     if not done.answers:
         if done.status == 0 and not done.is_read:

@@ -37,10 +37,10 @@ def _socket_path(text: str) -> str:
             f"a Unix socket's path has at most {_SOCKET_PATH_MAX} bytes, and {text!r} has more"
         )
     if text and not path.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {path.parent}")
+        raise typer.BadParameter(f"the folder {path.parent} does not exist")
     # Envoy would remove whatever is there.
     if text and path.exists() and not path.is_socket():
-        raise typer.BadParameter(f"{text} is there already, and is no socket")
+        raise typer.BadParameter(f"{text} exists already and is not a socket")
     return text
 
 
@@ -156,7 +156,7 @@ def bootstrap_of(envoy: Sidecar | Edge) -> dict[str, Any]:
 def run(
     envoy: Sidecar | Edge, greeting: str, drain_seconds: float, advice: Callable[[], str] | None = None
 ) -> None:
-    """Run one Envoy until it ends or this process is told to end.
+    """Run one Envoy until it ends or this process receives a signal.
 
     Args:
         envoy: What to run.
@@ -173,7 +173,7 @@ def run(
 
 
 def _expect_free(bootstrap: dict[str, Any]) -> None:
-    """Bind every address for a moment: Envoy would tell of a busy one in many lines.
+    """Bind every address for a moment: Envoy reports a busy one in many lines.
 
     Raises:
         OSError: One can't be had.

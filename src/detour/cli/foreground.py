@@ -25,7 +25,7 @@ Greet = Callable[[], Awaitable[None]]
 
 
 async def run(envoy: Sidecar | Edge, greeting: str, drain_seconds: float, advice: Callable[[], str] | None) -> None:
-    """Run one Envoy until it ends or this process is told to end.
+    """Run one Envoy until it ends or this process receives a signal.
 
     The first SIGTERM or Ctrl-C drains it, the second one ends it at once.
 

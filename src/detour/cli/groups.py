@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-Force = Annotated[bool, typer.Option("--force", help="Also if it belongs to somebody else.")]
+Force = Annotated[bool, typer.Option("--force", help="Also if it belongs to another person.")]
 MissingOk = Annotated[bool, typer.Option("--missing-ok", help="Succeed also if it does not exist.")]
 
 

@@ -78,6 +78,6 @@ def _read(filename: str) -> str:
 
     Raises:
         OSError: The file can't be read.
-        ValueError: It is no text.
+        ValueError: It is not text.
     """
     return sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")

@@ -95,18 +95,18 @@ def uninstall(
     remove(config, objects, typer.echo)
     typer.echo("Pods keep their sidecars until they are restarted: kubectl rollout restart deployment")
     for one in offloaded:
-        typer.echo(f"{one} stays, and nobody ends it any more.")
+        typer.echo(f"{one} stays, and does not expire any more.")
 
 
 def _ask() -> None:
     """Ask whether to go on.
 
     Raises:
-        ValueError: There is nobody to ask.
+        ValueError: There is no terminal to ask at.
         RuntimeError: The answer is no.
     """
     if not sys.stdin.isatty():
-        raise ValueError("nothing was deleted, because there is nobody to ask: give --yes")
+        raise ValueError("nothing was deleted, because there is no terminal to confirm it: give --yes")
     try:
         agreed = typer.confirm("Delete them?")
     except typer.Abort:
@@ -117,4 +117,4 @@ def _ask() -> None:
 
 def _expect_namespace(name: str) -> None:
     if not options.is_dns_label(name):
-        raise ValueError(f"{name!r} is no name of a namespace: expected lower-case letters, digits and dashes")
+        raise ValueError(f"{name!r} is not the name of a namespace: expected lower-case letters, digits and dashes")

@@ -1,4 +1,4 @@
-"""`detour login` and `detour logout`: who one is to a server."""
+"""`detour login` and `detour logout`."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -40,8 +40,8 @@ def login(*, with_token: WithToken = False, server: Server = DEFAULT_SERVER) -> 
 
 
 def logout(server: Server = DEFAULT_SERVER) -> None:
-    """Forget what one has signed in with."""
-    typer.echo(f"Signed out of {server}" if credentials.forget(server) else f"Nobody was signed in to {server}")
+    """Sign out: forget the credentials for a server."""
+    typer.echo(f"Signed out of {server}" if credentials.forget(server) else f"You were not signed in to {server}")
 
 
 def _keep(server: str, found: Credentials) -> None:

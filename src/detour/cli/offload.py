@@ -259,7 +259,7 @@ def _owned_by(client: "Client", owner: str) -> list[tuple[str, str]]:
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise ValueError(f"--env {text!r} is no NAME=VALUE")
+        raise ValueError(f"--env {text!r} is not NAME=VALUE")
     return name, value
 
 

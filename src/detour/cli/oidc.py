@@ -35,19 +35,19 @@ RoleClaim = Annotated[
     str,
     _option(
         "role-claim",
-        "The claim with somebody's roles or groups, such as realm_access.roles.",
+        "The claim with a person's roles or groups, such as realm_access.roles.",
         "CLAIM",
         shows_default=True,
     ),
 ]
 NameClaim = Annotated[
-    str, _option("name-claim", "The claim with somebody's name.  [default: email, or else sub]", "CLAIM")
+    str, _option("name-claim", "The claim with a person's name.  [default: email, or else sub]", "CLAIM")
 ]
 Roles = Annotated[
     list[str],
     _option(
         "role",
-        "Who has a role: admin=platform-team, or viewer=* for whoever can sign in; repeatable.  "
+        "Who has a role: admin=platform-team, or viewer=* for everybody who can sign in; repeatable.  "
         "[default: the values viewer, developer and admin of the claim]",
         "ROLE=VALUE",
         variable="ROLES",

@@ -16,7 +16,7 @@ from typing import Final, NoReturn, TextIO, cast
 import typer
 
 DEBUG: Final = "DETOUR_DEBUG"
-"""The variable that asks for the stack of an error that nobody expected."""
+"""The variable that asks for the traceback of an unexpected error."""
 
 _OF_THE_OUTPUT: Final = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
 
@@ -42,7 +42,7 @@ def expect_text(arguments: Sequence[str]) -> None:
         return
     for argument in arguments:
         if not argument.isascii() and any("\udc80" <= character <= "\udcff" for character in argument):
-            raise ValueError(f"{argument!r} is no text in {sys.getfilesystemencoding()}")
+            raise ValueError(f"{argument!r} is not text in {sys.getfilesystemencoding()}")
 
 
 def fail_with(error: Exception) -> NoReturn:
@@ -68,7 +68,7 @@ def fail(why: str) -> NoReturn:
     try:
         typer.secho(f"detour: {why}", fg=typer.colors.RED, err=True)
     except OSError:
-        # There is nobody to tell.
+        # Standard error is closed.
         sys.stderr = _nowhere()
     sys.exit(2)
 

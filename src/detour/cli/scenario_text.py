@@ -59,7 +59,7 @@ def read(text: str) -> Edited:
     """Read what a person wrote.
 
     Raises:
-        ValueError: It is no scenario; the message says where and what was expected.
+        ValueError: It is not a scenario; the message says where and what was expected.
     """
     import yaml  # noqa: PLC0415  most commands read none
 
@@ -68,14 +68,14 @@ def read(text: str) -> Edited:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
-        raise ValueError(f"{line}that is no YAML: {getattr(error, 'problem', None) or error}") from error
+        raise ValueError(f"{line}this is not YAML: {getattr(error, 'problem', None) or error}") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         # PyYAML's own, for a value that is not of its kind, such as `!!bool x`.
-        raise ValueError(f"that is no YAML: a value is not what it looks like ({error})") from error
+        raise ValueError(f"this is not YAML: a value is not what it looks like ({error})") from error
     if not isinstance(found, dict):
         raise ValueError(f"expected {', '.join(_KEYS)}, each as in owner: ana")  # noqa: TRY004  a person's text
     if unknown := [str(key) for key in found if key not in _KEYS]:
-        raise ValueError(f"{unknown[0]}: there is no such key; there are {', '.join(_KEYS)}")
+        raise ValueError(f"{unknown[0]}: unknown key; known keys are {', '.join(_KEYS)}")
     version = found.get("version")
     if not isinstance(version, int) or isinstance(version, bool):
         raise ValueError("version: expected the one that you change, such as 3")  # noqa: TRY004  the same
@@ -92,7 +92,7 @@ def overrides(given: list[str]) -> dict[str, str]:
     """Return overrides as the API takes them.
 
     Raises:
-        ValueError: A word is no override.
+        ValueError: A word is not an override.
     """
     return {one.key.removeprefix(PREFIX): one.value for one in parse_words(given)}
 

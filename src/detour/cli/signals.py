@@ -16,7 +16,7 @@ _NUMBERS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
-    """What this process is told, while the context lasts; needs a running event loop.
+    """The signals that this process receives while the context lasts; needs a running event loop.
 
     Attributes:
         first: Set by the first signal.

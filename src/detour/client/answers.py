@@ -34,7 +34,7 @@ def arguments_of(operation: Operation[Any], waiting: httpx.Timeout | None = None
     if waiting is not None:
         arguments["timeout"] = waiting
     if operation.body is not None:
-        # Fields that nobody set are the server's to choose.
+        # The server chooses the values of fields that are not set.
         arguments["content"] = operation.body.model_dump_json(exclude_unset=True)
         headers["content-type"] = "application/json"
     return {**arguments, "headers": headers}

@@ -1,6 +1,6 @@
-"""What a person has signed in with: a file of their own, one entry for each server.
+"""The credentials of a person: a file of their own, with one entry for each server.
 
-Invariant: nobody else can read the file (mode 0600), and a token is sent to no other server than it was given for.
+Invariant: only this person can read the file (mode 0600), and a token is only sent to the server that it is for.
 """
 
 import json
@@ -20,7 +20,7 @@ class Credentials:
 
     Args:
         token: As `Authorization: Bearer`.
-        expires: When it stops counting, in seconds since 1970; never if there is no such moment.
+        expires: When it expires, in seconds since 1970; None if it never does.
         refresh_token: What gets another, at the token endpoint.
         token_endpoint: Where, if it was signed in with an issuer.
         client_id: As which client.
@@ -34,7 +34,7 @@ class Credentials:
 
 
 def of(server: str) -> Credentials | None:
-    """Return what is sent to a server; None if nobody has signed in.
+    """Return the credentials for a server; None without a sign-in.
 
     Raises:
         OSError: The file can't be read.
@@ -50,14 +50,14 @@ def of(server: str) -> Credentials | None:
 
 
 def keep(server: str, credentials: Credentials) -> Path:
-    """Keep what is sent to a server from here on; return the file."""
+    """Keep credentials for a server; return the file."""
     known = _read()
     known[_origin(server)] = asdict(credentials)
     return _write(known)
 
 
 def forget(server: str) -> bool:
-    """Send nothing to a server any more; False if nothing was."""
+    """Remove the credentials for a server; False if there were none."""
     known = _read()
     is_known = known.pop(_origin(server), None) is not None
     if is_known:

@@ -27,7 +27,7 @@ class UnexpectedAnswerError(ClientError):
 
 
 class SignInError(ClientError):
-    """The issuer signed nobody in, or a sign-in has ended."""
+    """Signing in failed, or a sign-in has ended."""
 
 
 class ProblemError(ClientError):
@@ -76,7 +76,7 @@ class GoneError(ProblemError):
 
 
 class PreconditionFailedError(ProblemError):
-    """412: somebody else has changed it since it was read."""
+    """412: another change was made since it was read."""
 
 
 class InvalidRequestError(ProblemError):

@@ -204,8 +204,8 @@ def save_scenario(
 ) -> Operation[ScenarioOut]:
     """Create a scenario, or with the `version` that was read, the version that follows it.
 
-    Raises `PreconditionFailedError` if the scenario exists already, or if somebody has changed it since. With
-    `force`, overrides may name services and deployments that the mesh does not have yet.
+    Raises `PreconditionFailedError` if the scenario exists already, or if it was changed since. With `force`,
+    overrides may name services and deployments that the mesh does not have yet.
     """
     return Operation(
         "PUT",
@@ -218,7 +218,7 @@ def save_scenario(
 
 
 def remove_scenario(name: str, version: int) -> Operation[None]:
-    """Remove a scenario, of which `version` was read; its versions can still be read."""
+    """Remove a scenario whose last known version is `version`; its versions can still be read."""
     return Operation("DELETE", _scenario(name), _nothing, headers=_at(version))
 
 

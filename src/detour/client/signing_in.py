@@ -65,7 +65,7 @@ def device_flow(way: SignInOut) -> Flow:
         way: What the server says of its issuer.
 
     Raises:
-        SignInError: The issuer signed nobody in.
+        SignInError: The issuer refused, or the code was not confirmed.
     """
     if not (way.device_authorization_endpoint and way.token_endpoint and way.client_id):
         raise SignInError(
@@ -75,7 +75,7 @@ def device_flow(way: SignInOut) -> Flow:
     form = {"client_id": way.client_id, "scope": f"{way.scopes} offline_access"}
     begun = yield Ask(way.device_authorization_endpoint, form)
     if "device_code" not in begun:
-        raise SignInError(f"{way.issuer} lets nobody sign in: {_reason(begun)}")
+        raise SignInError(f"{way.issuer} refuses sign-ins: {_reason(begun)}")
     yield Confirm(begun.get("verification_uri_complete") or begun["verification_uri"], begun["user_code"])
     asked = Ask(
         way.token_endpoint,
@@ -106,7 +106,7 @@ def sign_in(way: SignInOut, confirm: Callable[[Confirm], None]) -> Credentials:
         confirm: Shows a person the page and the code.
 
     Raises:
-        SignInError: The issuer signed nobody in.
+        SignInError: The issuer refused, or the code was not confirmed.
     """
     flow, answer = device_flow(way), None
     with httpx.Client(timeout=_TIMEOUT_SECONDS) as issuer:

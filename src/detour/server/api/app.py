@@ -1,4 +1,4 @@
-"""The API put together, and what every server tells: its health, and its state."""
+"""The API put together, and the operations of every server: its health, and its state."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -50,10 +50,10 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
     """Return the API of a control plane.
 
     Args:
-        plane: What it is the API of.
-        identities: Who may be known; by default programs of the server's own machine alone.
+        plane: The control plane.
+        identities: The callers that it accepts; by default programs of the server's own machine.
     """
-    # Its viewer comes from this server, too: nobody needs another one.
+    # The viewer of the document comes from this server too, and works without the internet.
     app = FastAPIOffline(
         docs_url=DOCS,
         redoc_url=None,

@@ -1,4 +1,4 @@
-"""Who calls the API, and that they may.
+"""Identifying the callers of the API, and checking what they may do.
 
 Invariant: no operation is open to everybody unless `OPEN` lists its path. Reading takes a viewer, all else a
 developer; what only an owner or an admin may do, operations see to themselves.
@@ -21,7 +21,7 @@ USER_HEADER: Final = "x-detour-user"
 
 DOCS: Final = "/docs"
 OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v1/sign-in", DOCS, PAGE, PAGE_FILE})
-"""Paths of operations that tell nothing that is not everybody's to know."""
+"""Paths that need no authentication."""
 
 _READING: Final = frozenset({"GET", "HEAD"})
 _FORWARDING: Final = ("forwarded", "x-forwarded-for", "via")
@@ -32,7 +32,11 @@ _BEARER: Final = HTTPBearer(
 )
 
 _User = Annotated[
-    str | None, Header(alias=USER_HEADER, description="who asks, where the server has one user and believes it")
+    str | None,
+    Header(
+        alias=USER_HEADER,
+        description="the caller's name, where the server has no sign-in and believes local callers",
+    ),
 ]
 
 
@@ -41,10 +45,10 @@ async def identify(
     user: _User = None,
     _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
 ) -> Identity | None:
-    """Find out who asks, and check that they may; None where everybody may.
+    """Identify the caller and check that they may call the operation; None where it is open.
 
     Raises:
-        UnknownCallerError: It is not known who asks.
+        UnknownCallerError: The caller cannot be identified.
         ForbiddenError: They may not.
         IssuerError: The issuer's keys can't be had.
     """
@@ -83,4 +87,4 @@ def _own_user() -> str:
 
 
 Caller = Annotated[Identity, Depends(identify)]
-"""Who asks, for owners and for the log."""
+"""The caller, for owners and for the log."""

@@ -96,6 +96,6 @@ def _label(deployment: OffloadedDeployment) -> str:
 
 
 def deployment_not_found(service: str, name: str) -> JSONResponse:
-    """Answer that there is no such deployment."""
+    """Return a 404 for a deployment that does not exist."""
     hint = "GET /v1/deployments (detour offload ls) lists what there is"
     return problem(HTTPStatus.NOT_FOUND, f"there is no {service}@{name}; {hint}")

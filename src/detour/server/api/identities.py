@@ -27,7 +27,7 @@ from detour.server.tokens import TokenOperations
 
 _MAKING: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, NO_DATABASE)
 
-_TokenId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="the token's id, which is no secret")]
+_TokenId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="the token's id, which is not secret")]
 
 
 def add_identities(app: FastAPI, identities: Identities) -> None:

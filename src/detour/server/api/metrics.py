@@ -19,7 +19,7 @@ from detour.server.api.operations import Tag
 from detour.server.control_plane import ControlPlane
 
 _NOWHERE: Final = "(none)"
-"""The path of requests that no operation answers: what clients make up is no label."""
+"""The path of requests that no operation answers: paths that clients make up do not become labels."""
 _ENDLESS: Final = frozenset({"/v1/events", "/v1/deployments/{service}/{name}/log"})
 """Answers that last as long as the client likes: their time says nothing about the server."""
 

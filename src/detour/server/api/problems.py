@@ -89,7 +89,7 @@ def add_problems(app: FastAPI) -> None:
 
 
 def problem(code: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Return a response that tells a problem."""
+    """Return a response with a problem document."""
     content = Problem(title=code.phrase, status=code.value, detail=detail).model_dump()
     return JSONResponse(content, status_code=code, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 

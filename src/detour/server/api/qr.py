@@ -1,4 +1,4 @@
-"""A scenario's link as a QR code (ISO/IEC 18004), for whoever has a phone at hand."""
+"""A scenario's link as a QR code (ISO/IEC 18004), for phones."""
 
 import io
 from http import HTTPStatus
