@@ -22,7 +22,7 @@ from functools import partial
 from statistics import median, quantiles
 from typing import Final
 
-from bench.envoys import LISTENER, plain_bootstrap
+from bench.envoys import LISTENER, Json, plain_bootstrap
 from bench.load import Load, LoadError, ensure_wrk
 from bench.machine import cores, cpu_seconds, pin
 from bench.mesh import BASELINE, OFFLOADED, Admin, BenchMesh, Caller, bench_mesh, free_ports, override
@@ -54,6 +54,9 @@ OVERRIDDEN_REQUEST: Final = {
 
 Start = Callable[[], Awaitable[Caller]]
 """Starts an Envoy."""
+
+Feature = Callable[[Json], None]
+"""Adds something to a bootstrap (`bench.features`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +232,12 @@ async def _candidates(
     return await loaded(fresh, wanted, core)
 
 
-async def plain_envoy(mesh: BenchMesh, origin_port: int) -> Caller:
+async def plain_envoy(mesh: BenchMesh, origin_port: int, features: Sequence[Feature] = ()) -> Caller:
     """Start a plain Envoy."""
     port, admin = free_ports(2)
     bootstrap = plain_bootstrap(admin, port, _SERVICE, ("127.0.0.1", origin_port))
+    for add in features:
+        add(bootstrap)
     return await mesh.caller(bootstrap, port, admin)
 
 

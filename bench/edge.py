@@ -5,11 +5,11 @@ plain edge is set to: it takes the client's address for what it is, normalises p
 Clients send what a browser sends on a page's call to its own host; both Envoys get the same requests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from bench.cpu import Candidate, Slices, Start, cores_apart, in_rounds, loaded
+from bench.cpu import Candidate, Feature, Slices, Start, cores_apart, in_rounds, loaded
 from bench.envoys import plain_bootstrap
 from bench.load import LoadError
 from bench.mesh import BASELINE, OFFLOADED, BenchMesh, Caller, bench_mesh, free_ports, until
@@ -82,11 +82,13 @@ async def _candidates(
     return await loaded(fresh, wanted, core)
 
 
-async def plain_envoy(mesh: BenchMesh, origin_port: int) -> Caller:
+async def plain_envoy(mesh: BenchMesh, origin_port: int, features: Sequence[Feature] = ()) -> Caller:
     """Start a plain Envoy, set to what a plain edge is."""
     port, admin = free_ports(2)
     guard = {"use_remote_address": True, "normalize_path": True, "generate_request_id": True}
     bootstrap = plain_bootstrap(admin, port, "*", ("127.0.0.1", origin_port), **guard)
+    for add in features:
+        add(bootstrap)
     return await mesh.caller(bootstrap, port, admin)
 
 

@@ -4,7 +4,7 @@ Each Envoy under test runs under callgrind (Valgrind), which counts while 400 re
 connection, behind 150 that warm it up. Only the thread that serves them counts: Envoy has one worker in these
 benchmarks, and it is the thread with the most instructions. What other threads do meanwhile (timers, what the
 control plane sends) depends on how long the machine takes. Requests and plain Envoys are those of `bench.cpu` and
-`bench.edge`.
+`bench.edge`. To tell Detour's own cost from that of passing HTTP as it is, further plain Envoys have that, too.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import cpu, edge
+from bench.features import keep_case, store_nothing, try_again
 from bench.mesh import BenchMesh, Caller, bench_mesh
 from bench.options import Options
 from bench.report import Row, skipped
@@ -28,6 +29,8 @@ _WARM_UP: Final = 150
 _REQUESTS: Final = 400
 _READY_SECONDS: Final = 300
 """How long an Envoy may take to start under callgrind."""
+
+_BOTH: Final = (keep_case, try_again)
 
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)$", re.MULTILINE)
 _Start = Callable[[BenchMesh], Awaitable[Caller]]
@@ -39,18 +42,24 @@ async def measure(_options: Options) -> list[Row]:
     if missing:
         return [skipped("instructions per request", f"{missing[0]} is missing: apt-get install valgrind")]
     counts = await _counted()
-    what = "instructions per request"
     return [
-        _row(f"{what} without overrides, sidecar / plain Envoy", counts, "sidecar", "plain", 1.031),
-        _row(f"{what} with an override, sidecar / plain Envoy", counts, "sidecar, override", "plain, override"),
-        _row(f"{what} without a scenario, edge / plain Envoy", counts, "edge", "plain edge"),
-        _row(f"{what} with a scenario's cookie, edge / plain Envoy", counts, "cookie", "plain edge, cookie"),
+        _row("without overrides, sidecar / plain Envoy", counts, "sidecar", "plain", 1.031),
+        _row("with an override, sidecar / plain Envoy", counts, "sidecar, override", "plain, override", 1.188),
+        _row("without a scenario, edge / plain Envoy", counts, "edge", "plain edge"),
+        _row("with a scenario's cookie, edge / plain Envoy", counts, "cookie", "plain edge, cookie", 1.36),
+        _row("keeping the case of header names, plain Envoy / without", counts, "case", "plain"),
+        _row("trying again, plain Envoy / without", counts, "again", "plain"),
+        _row("without overrides, sidecar / plain Envoy with both", counts, "sidecar", "both"),
+        _row("with an override, sidecar / plain Envoy with both", counts, "sidecar, override", "both, override"),
+        _row("without a scenario, edge / plain Envoy with both", counts, "edge", "both, edge"),
+        _row("that no cache stores, plain Envoy at the edge / one that any may", counts, "unstored", "plain edge"),
+        _row("with a scenario's cookie, edge / plain Envoy with all three", counts, "cookie", "all, cookie"),
     ]
 
 
 def _row(what: str, counts: Mapping[str, float], above: str, below: str, at_most: float | None = None) -> Row:
     more = {"instructions": counts[above], "to": counts[below]}
-    return Row(what, counts[above] / counts[below], at_most=at_most, more=more)
+    return Row(f"instructions per request {what}", counts[above] / counts[below], at_most=at_most, more=more)
 
 
 async def _counted() -> dict[str, float]:
@@ -72,6 +81,13 @@ async def _counted() -> dict[str, float]:
             "plain edge, cookie": (plain_edge, edge.WITH_COOKIE),
             "edge": (partial(edge.started, server=server), edge.BROWSER),
             "cookie": (partial(edge.started, server=server), edge.WITH_COOKIE),
+            "case": (partial(plain, features=[keep_case]), cpu.BASELINE_REQUEST),
+            "again": (partial(plain, features=[try_again]), cpu.BASELINE_REQUEST),
+            "both": (partial(plain, features=_BOTH), cpu.BASELINE_REQUEST),
+            "both, override": (partial(plain, features=_BOTH), cpu.OVERRIDDEN_REQUEST),
+            "both, edge": (partial(plain_edge, features=_BOTH), edge.BROWSER),
+            "unstored": (partial(plain_edge, features=[store_nothing]), edge.BROWSER),
+            "all, cookie": (partial(plain_edge, features=[*_BOTH, store_nothing]), edge.WITH_COOKIE),
         }
         return {name: await _count(start, headers) for name, (start, headers) in wanted.items()}
 

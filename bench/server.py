@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 import httpx
 
-_START_SECONDS: Final = 30
+_START_SECONDS: Final = 240
 _STOP_SECONDS: Final = 10
 _POLL_SECONDS: Final = 0.02
 
