@@ -14,9 +14,9 @@ import httpx
 import pytest
 import websockets
 
-from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
+from detour.envoy import Edge, Sidecar, edge_bootstrap, fail_open, sidecar_bootstrap, start_envoy
 from detour.envoy.vocabulary import NO_ANSWER_CLUSTER
-from detour.mesh import Endpoint, Mesh, Service
+from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service
 from detour.overrides import parse_words, write_opentracing
 from detour.traffic.reports import Reports
 from detour.xds.server import AdsServer
@@ -348,3 +348,36 @@ async def reported(port: int, mesh: Mesh) -> AsyncIterator[tuple[AdsServer, Repo
         yield ads, reports, opened
     finally:
         await ads.stop()
+
+
+@pytest.mark.parametrize("manager", ["outbound/1", "outbound/none"])
+async def test_sidecars_and_servers_of_different_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: str
+) -> None:
+    """An older sidecar asks for the manager by an older name, a newer one for what the server does not know."""
+    monkeypatch.setattr(fail_open, "OUTBOUND_MANAGER", manager)
+    port = free_port()
+    async with http_instance("users-1") as users, http_instance("users-pr-42") as other:
+        mesh = Mesh.of([Service("users", (users,))], [OffloadedDeployment("users", "pr-42", (other,))])
+        async with sidecar(port, tmp_path) as caller, reported(port, mesh), asyncio.timeout(30):
+            headers = {"baggage": "override.route.users=pr-42"}
+            while (answer := await answers(caller, "http://users/", **headers)) != (200, "users-pr-42"):
+                assert answer[0] == 503
+            assert await answers(caller, "http://users/") == (200, "users-1")
+            for baggage, instance in (("a=1", b"users-1"), (headers["baggage"], b"users-pr-42")):
+                assert instance in await through_a_tunnel(caller, "users:80", baggage)
+
+
+async def test_an_edge_without_a_control_plane_says_so(tmp_path: Path) -> None:
+    """It has no routes, and knows nobody to send a request to."""
+    listen, admin = free_port(), free_port()
+    edge = Edge(listen=f"127.0.0.1:{listen}", admin_port=admin, control_plane=f"127.0.0.1:{free_port()}")
+    process = start_envoy(edge_bootstrap(edge), tmp_path / "edge.log")
+    try:
+        await process.ready(20)
+        async with Client(listen, process, edge) as outside:
+            answer = await outside.get("/")
+    finally:
+        await process.stop()
+    expected = "Detour: this edge has no routes: it has not reached the control plane yet\n"
+    assert (answer.status_code, answer.text) == (503, expected)
