@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"path"
 )
 
 // What a handler starts and does not wait for runs on when its request's context has been cancelled, so the calls that
@@ -34,10 +35,27 @@ func (v visitor) checkHandler(function *ast.FuncType, body *ast.BlockStmt) {
 		case *ast.CallExpr:
 			if name := calledName(v.pass, node); name == "time.AfterFunc" || name == "context.AfterFunc" {
 				h.checkStarted(&ast.CallExpr{Fun: node.Args[1], Args: nil}, name)
+			} else if group := v.groupOf(node); group != "" {
+				h.checkStarted(&ast.CallExpr{Fun: node.Args[0], Args: nil}, group)
 			}
 		}
 		return true
 	})
+}
+
+// groupOf names the group that a call starts a goroutine in; "" if it does not.
+func (v visitor) groupOf(call *ast.CallExpr) string {
+	selector, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
+	if !ok || len(call.Args) != 1 || selector.Sel.Name != "Go" && selector.Sel.Name != "TryGo" {
+		return ""
+	}
+	kind := v.pass.TypesInfo.TypeOf(selector.X)
+	for _, group := range [][2]string{{"golang.org/x/sync/errgroup", "Group"}, {"sync", "WaitGroup"}} {
+		if isPointerTo(kind, group[0], group[1]) || isNamed(kind, group[0], group[1]) {
+			return "what " + path.Base(group[0]) + "." + group[1] + " starts"
+		}
+	}
+	return ""
 }
 
 func (v visitor) requestOf(function *ast.FuncType) types.Object {
@@ -73,7 +91,11 @@ func (h handler) hold(assignment *ast.AssignStmt) {
 	if len(assignment.Rhs) != 1 || !h.uses(assignment.Rhs[0]) {
 		return
 	}
-	if name, ok := assignment.Lhs[0].(*ast.Ident); ok && isNamed(h.pass.TypesInfo.TypeOf(name), "context", "Context") {
+	for _, given := range assignment.Lhs {
+		name, ok := given.(*ast.Ident)
+		if !ok || !isNamed(h.pass.TypesInfo.TypeOf(name), "context", "Context") {
+			continue
+		}
 		if object := h.pass.TypesInfo.ObjectOf(name); object != nil {
 			h.holders[object] = true
 		}

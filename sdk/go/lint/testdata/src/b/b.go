@@ -8,6 +8,7 @@ import (
 	"time"
 
 	detour "detour.dev/sdk/go"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 )
 
@@ -84,4 +85,18 @@ func receiving(_ http.ResponseWriter, r *http.Request) {
 
 func start(ctx context.Context) {
 	go load(ctx) // who starts it ends it
+}
+
+func groups(_ http.ResponseWriter, r *http.Request) {
+	group, ctx := errgroup.WithContext(r.Context())
+	group.Go(func() error { return load(ctx) }) // want `what errgroup.Group starts runs on when the handler has returned`
+	var all sync.WaitGroup
+	all.Go(func() { _ = load(r.Context()) }) // want `what sync.WaitGroup starts runs on`
+	all.Go(func() { _ = load(context.WithoutCancel(r.Context())) })
+}
+
+func groupsThatAreWaitedFor(_ http.ResponseWriter, r *http.Request) {
+	group, ctx := errgroup.WithContext(r.Context())
+	group.Go(func() error { return load(ctx) })
+	_ = group.Wait()
 }
