@@ -99,6 +99,7 @@ LIBRARIES: Final = (
     Library("rq", "rq", mend="rq"),
     Library("dramatiq", "dramatiq", mend="dramatiq"),
     # What runs beside a request.
+    Library("apscheduler", "apscheduler.schedulers.base", mend="apscheduler"),
     Library("threading", "threading", ("threading",), mend="threading"),
     Library("concurrent.futures", "concurrent.futures.thread", mend="executors"),
     Library("concurrent.futures", "concurrent.futures.process", mend="processes"),

@@ -29,6 +29,8 @@ _SHARED: Final = frozenset(
         "multiprocessing",
         "opentelemetry",
         "prometheus_client",
+        "psycopg_pool",
+        "pymongo",
         "redis",
         "rq",
         "sentry_sdk",

@@ -1,0 +1,21 @@
+"""APScheduler on an event loop: its timers, and the jobs that these run, are everybody's.
+
+Where it has a thread of its own, that is started without overrides (`threading`).
+"""
+
+from types import ModuleType
+from typing import Any
+
+from wrapt import wrap_function_wrapper
+
+from detour.sdk.detachment import detached
+
+
+def mend(module: ModuleType) -> None:
+    """Have jobs run without the overrides of the request that happens to start the scheduler, or to add a job."""
+    wrap_function_wrapper(module, "BaseScheduler._process_jobs", _detached)
+
+
+def _detached(wrapped: Any, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    with detached():
+        return wrapped(*args, **kwargs)
