@@ -12,6 +12,7 @@ import typer
 from detour import mesh
 from detour.cli import addresses, foreground
 from detour.envoy import Edge, Sidecar, edge_bootstrap, sidecar_bootstrap
+from detour.envoy.busy import cannot_listen
 from detour.mesh import Endpoint, is_name
 
 _SOCKET_PATH_MAX = 107
@@ -192,8 +193,7 @@ def _expect_free(bootstrap: dict[str, Any]) -> None:
             try:
                 probe.bind((address, port))
             except OSError as error:
-                reason = f"{error.strerror}; choose another with {option}"
-                raise OSError(f"cannot listen on {where}: {reason}") from error
+                raise cannot_listen(where, error, option=option) from error
 
 
 def _listening(bootstrap: dict[str, Any]) -> Iterator[tuple[str, str, int]]:

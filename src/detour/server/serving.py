@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from detour.access import Issuer, IssuerSettings
 from detour.database import Database
 from detour.discovery.mesh_file import read
+from detour.envoy.busy import cannot_listen
 from detour.envoy.listening import take_no_more
 from detour.mesh import LOOPBACK, PRIVATE, Endpoint, EndpointRules
 from detour.mesh.endpoint_rules import Network
@@ -351,9 +352,7 @@ def _bind(address: str, purpose: str) -> socket.socket:
         # Connections inherit it: an answer in two parts must not wait for the first part's acknowledgement.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
-        # Python adds the address once more.
-        reason = str(error.strerror).partition(" (while")[0]
-        raise OSError(f"cannot listen on {address} for {purpose}: {reason}") from error
+        raise cannot_listen(address, error, purpose=purpose) from error
     else:
         return listening
 

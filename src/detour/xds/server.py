@@ -20,6 +20,7 @@ import grpc
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 
+from detour.envoy.busy import cannot_listen
 from detour.mesh import Endpoint, Mesh
 from detour.xds.admission import Admission
 from detour.xds.cache import Cache
@@ -243,7 +244,7 @@ class AdsServer:
                 else self._server.add_insecure_port(address)
             )
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {address} for xDS: is the port busy?") from error
+            raise cannot_listen(address, error, purpose="xDS") from error
         await self._server.start()
         return port
 
