@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, Final
@@ -40,6 +41,10 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+# Reading an address and making an endpoint of it look at it in turn: a large mesh file has 100,000 of them.
+_ip_address = lru_cache(1000)(ip_address)
+
+
 class Protocol(StrEnum):
     """What a service's instances speak."""
 
@@ -64,7 +69,7 @@ class Endpoint:
     port: int
 
     def __post_init__(self) -> None:
-        ip_address(self.address)
+        _ip_address(self.address)
         if not 0 < self.port < 2**16:
             raise ValueError(f"port {self.port} is not between 1 and 65535")
 
@@ -79,7 +84,7 @@ class Endpoint:
         with suppress(ValueError):
             if match:
                 host = match["v6"] or match["v4"].replace("localhost", "127.0.0.1")
-                return Endpoint(str(ip_address(host)), int(match["port"]))
+                return Endpoint(str(_ip_address(host)), int(match["port"]))
         raise ValueError("expected ip:port such as 127.0.0.1:8080")
 
     def __str__(self) -> str:

@@ -5,11 +5,15 @@ boolean and a number of them. Only a blank value (or `null`, or `~`) is None.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import yaml
+from yaml.composer import Composer
 from yaml.reader import ReaderError
+from yaml.resolver import BaseResolver
 
 from detour.discovery.mesh_file.mistakes import MeshFileError, Mistake, Place
 
@@ -47,7 +51,7 @@ def read_document(text: str, file: Path) -> Document:
         MeshFileError: It is not YAML, empty, or nested absurdly deep.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
+        root = _composed(text)
         if root is None:
             raise MeshFileError(file, [Mistake(0, 'is empty: expected the key "services"')])
         values = _Values()
@@ -58,6 +62,40 @@ def read_document(text: str, file: Path) -> Document:
         raise MeshFileError(file, [_unreadable(error, text)]) from error
     except RecursionError:
         raise MeshFileError(file, [Mistake(0, "is nested too deeply to be a mesh file")]) from None
+
+
+def _fast_loader() -> type[Any] | None:
+    """Return a loader that parses in C and composes in Python; None where PyYAML comes without libyaml.
+
+    PyYAML's own composer in C ends the process at absurd depths.
+    """
+    if not yaml.__with_libyaml__:
+        return None
+    from yaml._yaml import CParser  # noqa: PLC0415  not in every PyYAML
+
+    class FastLoader(Composer, CParser, BaseResolver):
+        def __init__(self, text: str) -> None:
+            CParser.__init__(self, text)
+            Composer.__init__(self)
+            BaseResolver.__init__(self)
+
+    return FastLoader
+
+
+_FAST_LOADER: Final = _fast_loader()
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """Compose a text's only document, in a sixth of the time where libyaml can.
+
+    Raises:
+        YAMLError: There is a mistake; PyYAML's own parser explains it, in the same words everywhere.
+    """
+    if _FAST_LOADER is not None:
+        with suppress(yaml.YAMLError):
+            found: yaml.Node | None = _FAST_LOADER(text).get_single_node()
+            return found
+    return yaml.compose(text, Loader=yaml.BaseLoader)
 
 
 class _Values:
@@ -110,7 +148,7 @@ def _child(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:
 
 
 def _is_blank(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _BLANK
+    return isinstance(node, yaml.ScalarNode) and not node.style and node.value in _BLANK
 
 
 def _line(node: yaml.Node) -> int:
