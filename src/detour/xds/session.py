@@ -42,6 +42,7 @@ from detour.xds.catalog import (
 from detour.xds.holdings import Holdings, Limits, Shared, is_keepable
 from detour.xds.in_flight import InFlight, Sent
 from detour.xds.known_hosts import KnownHosts
+from detour.xds.route_gate import RouteGate
 from detour.xds.subscription import WILDCARD, Subscription
 
 RESPONSE_BYTES: Final = 1_000_000
@@ -116,9 +117,7 @@ class Session:
         self._in_flight = InFlight()
         self._updated: set[str] = set()
         """Clusters that were sent anew, and whose endpoints are not known yet to have been asked for."""
-        self._awaited: set[str] = set()
-        self._leaving: set[str] = set()
-        self._routes_wait = False
+        self._gate = RouteGate()
         self._unserved: list[Response] = []
         self._hosts = KnownHosts(catalog)
         self._names_hosts = False
@@ -224,13 +223,13 @@ class Session:
             return
         keys = [Key(request.type_url, name) for name in sent.versions]
         if request.HasField("error_detail"):
-            self._awaited.difference_update(sent.versions)
+            self._gate.settle(sent.versions)
             message = request.error_detail.message[:_MESSAGE_MAX]
             rejection = Rejection(request.type_url, tuple(sent.versions), message)
             self._rejections.update(dict.fromkeys(keys, rejection))
             return
         if request.type_url == ENDPOINTS:
-            self._awaited.difference_update(sent.versions)
+            self._gate.settle(sent.versions)
         held = {name: version for name, version in sent.versions.items() if name in subscription.sent}
         subscription.acknowledged.update(held)
         for key in keys:
@@ -264,7 +263,7 @@ class Session:
         for type_url, subscription in self._subscriptions.items():
             if subscription.takes_all:
                 self._cover(type_url)
-        self._awaited = {name for name in self._awaited if self._catalog.has_endpoints(name)}
+        self._gate.keep_waiting_for(self._catalog.has_endpoints)
         self._proceed()
 
     def _cover(self, type_url: str) -> None:
@@ -277,19 +276,18 @@ class Session:
             self._stop_covering(gone)
             return
         self._subjects[EDGES].add(_EVERYTHING)
-        self._leaving.update(gone)
-        self._leaving.difference_update(added)
+        self._gate.leave(gone)
+        self._gate.stay(added)
         new = [name for name in added if name not in subscription.sent or self._holdings.is_withdrawn(name)]
         for name in new:
             subscription.ask(name)
-        self._awaited.update(
+        self._gate.enter(
             name for name in new if name not in subscription.claims and self._catalog.has_endpoints(name)
         )
 
     def _stop_covering(self, gone: Iterable[str]) -> None:
-        for name in {*gone, *self._leaving}:
+        for name in {*gone, *self._gate.stop()}:
             self._forget(Key(CLUSTER, name))
-        self._leaving.clear()
         self._subjects[EDGES].discard(_EVERYTHING)
         if not self._subjects[EDGES]:
             del self._subjects[EDGES]
@@ -297,14 +295,10 @@ class Session:
     def _proceed(self) -> None:
         """Let routes go that have waited long enough, and then the clusters that nothing leads to any more."""
         routes = self._subscriptions.get(ROUTES)
-        if self._awaited:
-            return
-        if routes and self._routes_wait:
-            self._routes_wait = False
+        if routes and self._gate.release_routes():
             routes.check(routes.sent)
-        if self._leaving and not (routes and self._are_routes_unsettled(routes)):
-            self._subscriptions[CLUSTER].check(sorted(self._leaving))
-            self._leaving.clear()
+        if leaving := self._gate.release_clusters(lambda: not (routes and self._are_routes_unsettled(routes))):
+            self._subscriptions[CLUSTER].check(leaving)
 
     def _are_routes_unsettled(self, routes: Subscription) -> bool:
         """Say whether the Envoy may still use routes that are older than the mesh."""
@@ -326,7 +320,7 @@ class Session:
         subscription.owes = False
         for given_up in self._in_flight.add(nonce, Sent(type_url, draft.versions)):
             if given_up.type_url in {CLUSTER, ENDPOINTS}:
-                self._awaited.difference_update(given_up.versions)
+                self._gate.settle(given_up.versions)
         self._proceed()
         return draft.response
 
@@ -398,7 +392,7 @@ class Session:
         subscription.acknowledged.pop(key.name, None)
         self._rejections.pop(key, None)
         if key.type_url == CLUSTER:
-            self._awaited.discard(key.name)
+            self._gate.settle([key.name])
             self._updated.discard(key.name)
         was_kept = subscription.sent.pop(key.name, None) is not None
         self._holdings.let_go(key, was_kept=was_kept)
@@ -410,8 +404,7 @@ class Session:
             del self._subjects[subject]
 
     def _is_stale(self, key: Key) -> bool:
-        if key.type_url == ROUTES and self._awaited:
-            self._routes_wait = True
+        if key.type_url == ROUTES and self._gate.hold_routes():
             return False
         if key.type_url == CLUSTER and self._holdings.is_withdrawn(key.name):
             return key.name in self._subscriptions[CLUSTER].covered or self._catalog.is_backed(key.name)
