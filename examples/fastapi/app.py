@@ -1,0 +1,27 @@
+"""Two services with FastAPI, httpx, and the SDK: uvicorn app:shop, uvicorn app:prices."""
+
+import os
+
+import detour.sdk
+
+detour.sdk.install()
+
+import httpx
+from fastapi import FastAPI
+
+shop = FastAPI()
+prices = FastAPI()
+
+
+@shop.get("/")
+async def offer() -> dict[str, object]:
+    """Ask for the price; nothing here knows of overrides."""
+    async with httpx.AsyncClient() as client:
+        price = (await client.get("http://prices/")).json()
+    return {"shop": "shop-1", **price}
+
+
+@prices.get("/")
+async def price() -> dict[str, object]:
+    """Say a price, in the currency that a flag chooses."""
+    return {"prices": os.environ["INSTANCE"], "currency": detour.sdk.flag("currency", default="EUR")}

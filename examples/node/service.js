@@ -1,0 +1,21 @@
+// A service that says its name, and calls the next one: node --require detour-mesh/register service.js NAME PORT [SERVICE]
+// Nothing here knows of overrides: the SDK has them travel on with `fetch`, and sends calls through the sidecar.
+
+const http = require("node:http");
+
+const [, , name, port, called] = process.argv;
+
+async function answer() {
+  if (!called) return name;
+  const next = await fetch(`http://${called}/`);
+  return `${name} > ${(await next.text()).trim()}`;
+}
+
+http
+  .createServer((_request, response) => {
+    answer().then(
+      (text) => response.end(`${text}\n`),
+      (error) => response.writeHead(502).end(`${error}\n`),
+    );
+  })
+  .listen(Number(port), "127.0.0.1");
