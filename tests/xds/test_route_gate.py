@@ -1,6 +1,6 @@
 """The order of an edge's clusters and routes, as transcripts of its state machine alone."""
 
-from detour.xds.route_gate import RouteGate
+from detour.xds.edge.route_gate import RouteGate
 
 
 def always(_name: str = "") -> bool:

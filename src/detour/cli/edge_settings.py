@@ -9,7 +9,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Delt
 
 from detour.mesh import TrustedProxies
 from detour.xds.catalog import FILTERS
-from detour.xds.edge_settings import EDGE_SETTINGS, trusted_proxies
+from detour.xds.edge.settings import EDGE_SETTINGS, trusted_proxies
 
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 _PATIENCE_SECONDS = 5

@@ -16,7 +16,7 @@ function envoy_on_request(handle)
     guard(handle)
     there = headers:get("baggage")
   end
-  -- As in detour.xds.caching: a cache's conditions are those of another version.
+  -- As in detour.xds.edge.caching: a cache's conditions are those of another version.
   if headers:get(":method") == "GET" then
     headers:remove("if-none-match")
     headers:remove("if-modified-since")

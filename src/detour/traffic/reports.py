@@ -109,7 +109,7 @@ class Reports:
         for service, methods in ((_LOADS, loads), (_LOGS, logs)):
             server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, methods)])
 
-    def telling(self, connection: Connection) -> None:
+    def before_sending(self, connection: Connection) -> None:
         """Have the requests to new clusters counted from the first one on."""
         for one in self._loads:
             if one.node == connection.node:

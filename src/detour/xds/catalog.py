@@ -20,13 +20,13 @@ from detour.envoy.vocabulary import OUTBOUND_ROUTES, TYPE
 from detour.mesh import Event, KeysApplied, Mesh, ScenariosApplied, SettingsApplied, touched
 from detour.xds.cache import Cache, Entry
 from detour.xds.clusters import cluster
-from detour.xds.edge_settings import edge_settings
+from detour.xds.edge.settings import edge_settings
+from detour.xds.edge.token_check import token_check
 from detour.xds.endpoints import load_assignment
 from detour.xds.messages import packed
 from detour.xds.names import NAME_MAX, Target, parse
 from detour.xds.outbound_manager import outbound_manager
 from detour.xds.routes import route_table, with_hosts
-from detour.xds.token_check import token_check
 
 CLUSTER: Final = TYPE + "envoy.config.cluster.v3.Cluster"
 ENDPOINTS: Final = TYPE + "envoy.config.endpoint.v3.ClusterLoadAssignment"

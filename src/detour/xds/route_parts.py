@@ -137,9 +137,9 @@ def override_routes(
     if callers.use_opentracing:
         plain.append(present(Carrier.OPENTRACING, is_absent=True))
     chosen = by_lua(service) if service else components_pb2.RouteAction(cluster_specifier_plugin=PLAIN_OVERRIDES)
-    yield told(route(chosen, contains(Carrier.BAGGAGE, _MISSING), *plain), BY_ENDPOINT)
-    yield told(route(chosen, contains(Carrier.BAGGAGE, _ROUTE), *plain), BY_CLUSTER)
-    yield told(route(action, *plain), BY_CLUSTER)
+    yield with_served_by(route(chosen, contains(Carrier.BAGGAGE, _MISSING), *plain), BY_ENDPOINT)
+    yield with_served_by(route(chosen, contains(Carrier.BAGGAGE, _ROUTE), *plain), BY_CLUSTER)
+    yield with_served_by(route(action, *plain), BY_CLUSTER)
     yield override_route(callers, service=service)
 
 
@@ -153,7 +153,7 @@ def with_overrides(callers: Callers) -> Iterator[components_pb2.HeaderMatcher]:
 
 def override_route(callers: Callers, *headers: components_pb2.HeaderMatcher, service: str) -> components_pb2.Route:
     """Return a route that does whatever overrides of such requests say."""
-    made = told(route(by_lua(service), *headers), BY_ENDPOINT)
+    made = with_served_by(route(by_lua(service), *headers), BY_ENDPOINT)
     made.typed_per_filter_config[LUA_FILTER].CopyFrom(enabled(_faults_by_lua(callers, service)))
     made.typed_per_filter_config[FAULT_FILTER].CopyFrom(enabled(by_header()))
     return made
@@ -174,7 +174,7 @@ def route(action: components_pb2.RouteAction, *headers: components_pb2.HeaderMat
     return components_pb2.Route(match=components_pb2.RouteMatch(prefix=ANY_PATH, headers=headers), route=action)
 
 
-def told(made: components_pb2.Route, served_by: str) -> components_pb2.Route:
+def with_served_by(made: components_pb2.Route, served_by: str) -> components_pb2.Route:
     """Let the response say who served the request."""
     made.response_headers_to_add.append(setting(SERVED_BY_HEADER, served_by))
     return made

@@ -31,7 +31,7 @@ from detour.envoy.vocabulary import (
     WAY_OUT_FILTER,
 )
 from detour.mesh import Mesh, Settings
-from detour.xds.edge_routes import edge
+from detour.xds.edge.routes import edge
 from detour.xds.messages import packed
 from detour.xds.route_parts import (
     ANY_PATH,

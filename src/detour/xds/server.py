@@ -167,8 +167,8 @@ class Companion(Protocol):
     def join(self, ads: "AdsServer", server: grpc.aio.Server) -> None:
         """Add what it serves to the server, before that starts."""
 
-    def telling(self, connection: Connection) -> None:
-        """Know that an Envoy is about to be told of clusters or endpoints."""
+    def before_sending(self, connection: Connection) -> None:
+        """Take note that an Envoy is about to receive clusters or endpoints."""
 
     def end(self) -> None:
         """Have all streams closed in good order."""
@@ -322,7 +322,7 @@ class AdsServer:
                 await asyncio.sleep(0)
                 continue
             if self._companion and response.type_url != ROUTES:
-                self._companion.telling(connection)
+                self._companion.before_sending(connection)
             await write(context, response)
         if connection.session.unkept and not unkept:
             _log.warning(

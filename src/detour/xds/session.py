@@ -39,10 +39,10 @@ from detour.xds.catalog import (
     Key,
     same_but_for_hosts,
 )
+from detour.xds.edge.route_gate import RouteGate
 from detour.xds.holdings import Holdings, Limits, Shared, is_keepable
 from detour.xds.in_flight import InFlight, Sent
 from detour.xds.known_hosts import KnownHosts
-from detour.xds.route_gate import RouteGate
 from detour.xds.subscription import WILDCARD, Subscription
 
 RESPONSE_BYTES: Final = 1_000_000

@@ -20,9 +20,9 @@ from detour.envoy.vocabulary import (
     SCENARIO_HEADER,
 )
 from detour.mesh import Carrier, Settings
+from detour.xds.edge.scenario_routes import to
+from detour.xds.edge.signed_routes import with_removal_reason
 from detour.xds.route_parts import enabled, lua, matches, present, route, setting, switch_off
-from detour.xds.scenario_routes import to
-from detour.xds.signed_routes import telling
 
 _NAME: Final = "[A-Za-z0-9]"
 """How a scenario's name begins."""
@@ -40,7 +40,7 @@ def ignoring_code(settings: Settings) -> Any:
 
 def ignoring(made: components_pb2.Route) -> components_pb2.Route:
     """Have the overrides of a route's requests ignored, and the response say so."""
-    return telling(made)
+    return with_removal_reason(made)
 
 
 def baseline_routes(settings: Settings, service: str) -> Iterator[components_pb2.Route]:

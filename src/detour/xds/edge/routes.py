@@ -35,10 +35,11 @@ from detour.envoy.vocabulary import (
     TOKEN_HEADER,
 )
 from detour.mesh import Carrier, Mesh, Scenarios
-from detour.xds.entering_routes import Outside
-from detour.xds.links import Links
+from detour.xds.edge.entering_routes import OutsideRoutes
+from detour.xds.edge.links import Links
+from detour.xds.edge.pages import badge_style, ended_pages, no_cookie_pages, unknown_pages
+from detour.xds.edge.scenario_routes import ScenarioRoutes, to
 from detour.xds.messages import packed
-from detour.xds.pages import badge_style, ended_pages, no_cookie_pages, unknown_pages
 from detour.xds.route_parts import (
     Callers,
     answer,
@@ -49,7 +50,6 @@ from detour.xds.route_parts import (
     specifier_name,
     switch_on,
 )
-from detour.xds.scenario_routes import Inside, to
 from detour.xds.switched_off import baseline_routes, ignoring_code, scenario_route
 
 
@@ -108,22 +108,24 @@ class _Hosts:
         self._trusted = trusted
         self._scenarios = mesh.scenarios
         self._has_badge = settings.edge_badge
-        self._inside = Inside(self.choosing, trusted=trusted, has_badge=self._has_badge, parameter=links.parameter)
+        self._scenario_routes = ScenarioRoutes(
+            self.choosing, trusted=trusted, has_badge=self._has_badge, parameter=links.parameter
+        )
         self._links = links
-        self._outside = Outside(self._inside, mesh.scenarios, links)
+        self._outside_routes = OutsideRoutes(self._scenario_routes, mesh.scenarios, links)
 
     def ordinary(self, host: str, service: str) -> components_pb2.VirtualHost:
         """Return a host on which a request may bring a scenario by header, query, cookie or origin."""
         made = self._host(host)
         if self._scenarios is None:
-            made.routes.extend(self._outside.routes(service))
+            made.routes.extend(self._outside_routes.routes(service))
             return made
         named = made.matcher.matcher_list.matchers.add()
         named.predicate.CopyFrom(_matching(_NAMED, ".*"))
         by_name = named.on_match.matcher.matcher_tree
         by_name.input.CopyFrom(_NAMED)
-        for name, inside in self._insides(service):
-            by_name.exact_match_map.map[name].CopyFrom(_leading_to(inside))
+        for name, of_scenario in self._routes_of_scenarios(service):
+            by_name.exact_match_map.map[name].CopyFrom(_leading_to(of_scenario))
         parameter = self._links.parameter
         by_name.exact_match_map.map[NO_COOKIES].CopyFrom(_leading_to(no_cookie_pages(parameter)))
         unknown = named.on_match.matcher.on_no_match.matcher
@@ -131,16 +133,16 @@ class _Hosts:
         # By the header whatever is named means a scenario; a cookie of such a value is an application's own.
         asking.predicate.or_matcher.predicate.extend([_matching(_NAMED, _SCENARIO_NAME), _matching(_HEADER, ".*")])
         asking.on_match.CopyFrom(_leading_to(unknown_pages(parameter)))
-        unknown.on_no_match.CopyFrom(_leading_to(self._outside.routes(service)))
-        made.matcher.on_no_match.CopyFrom(_leading_to(self._outside.ways_in(service)))
+        unknown.on_no_match.CopyFrom(_leading_to(self._outside_routes.routes(service)))
+        made.matcher.on_no_match.CopyFrom(_leading_to(self._outside_routes.ways_in(service)))
         return made
 
     def previews(self, domain: str, service: str) -> Iterator[components_pb2.VirtualHost]:
         """Yield a host for each scenario, and one for all others below the domain."""
         leaving, parameter = self._leaving(service), self._links.parameter
-        for name, inside in self._insides(service):
+        for name, of_scenario in self._routes_of_scenarios(service):
             host = self._host(f"{name}.{domain}")
-            host.routes.extend([leaving, *inside])
+            host.routes.extend([leaving, *of_scenario])
             yield host
         others = self._host(f"*.{domain}")
         others.routes.extend([leaving, *unknown_pages(parameter)])
@@ -162,11 +164,11 @@ class _Hosts:
         removed = (TOKEN_HEADER, *ADDED_BY_ENVOY, *(() if self._trusted else FROM_OUTSIDE))
         return components_pb2.VirtualHost(name=domain, domains=[domain], request_headers_to_remove=removed)
 
-    def _insides(self, service: str) -> Iterator[tuple[str, list[components_pb2.Route]]]:
+    def _routes_of_scenarios(self, service: str) -> Iterator[tuple[str, list[components_pb2.Route]]]:
         """Yield the routes inside each scenario, and the page of each whose time is over."""
         known = self._scenarios or Scenarios()
         for name, overrides in sorted(known.live.items()):
-            routes = self._inside.routes(name, overrides, service)
+            routes = self._scenario_routes.routes(name, overrides, service)
             yield name, [*([badge_style()] if self._has_badge else ()), *routes]
         for name, what in sorted(known.ended.items()):
             yield name, ended_pages(name, what, self._links.parameter)

@@ -24,9 +24,10 @@ from detour.envoy.vocabulary import (
 )
 from detour.mesh import Carrier
 from detour.overrides import ON_CALLS, Override, Overrides, append_to_baggage
-from detour.xds.caching import unconditional, unstored
+from detour.xds.edge.caching import unconditional, unstored
+from detour.xds.edge.pages import badge_of
+from detour.xds.edge.signed_routes import verified, with_removal_reason
 from detour.xds.faults import Fault
-from detour.xds.pages import badge_of
 from detour.xds.route_parts import (
     BY_CLUSTER,
     BY_ENDPOINT,
@@ -39,17 +40,16 @@ from detour.xds.route_parts import (
     route,
     setting,
     switch_on,
-    told,
     with_overrides,
+    with_served_by,
 )
-from detour.xds.signed_routes import telling, verified
 
 _REMEMBERED_MAX: Final = 20_000
 """A change of one scenario is a table of all: what the others are is remembered, two kilobytes each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class ScenarioRoutes:
     """What holds for all scenarios at one kind of edge.
 
     Args:
@@ -114,14 +114,14 @@ class Inside:
         """Have a request's token looked at; one that is good may lead to a route that needs more filters."""
         if self.choosing:
             switch_on(made, {TOKEN_FILTER, *((FAULT_FILTER, LUA_FILTER) if is_open else ())})
-        return telling(made)
+        return with_removal_reason(made)
 
 
 @lru_cache(_REMEMBERED_MAX)
 def _remembered(
-    inside: Inside, name: str, overrides: tuple[Override, ...], service: str
+    made: ScenarioRoutes, name: str, overrides: tuple[Override, ...], service: str
 ) -> Sequence[components_pb2.Route]:
-    return tuple(inside.named(name, Overrides.collect(overrides), service))
+    return tuple(made.named(name, Overrides.collect(overrides), service))
 
 
 def to(service: str, overrides: Overrides | None = None) -> components_pb2.RouteAction:
@@ -141,7 +141,7 @@ def _leading(
         made = route(to(service, overrides), *headers, *action_headers)
         if fault is not None:
             made.typed_per_filter_config[FAULT_FILTER].CopyFrom(enabled(fault))
-        yield told(made, BY_ENDPOINT if overrides.falls_back else BY_CLUSTER)
+        yield with_served_by(made, BY_ENDPOINT if overrides.falls_back else BY_CLUSTER)
 
 
 def _faults(fault: Fault) -> Iterator[tuple[list[components_pb2.HeaderMatcher], Message | None]]:

@@ -1,4 +1,4 @@
-"""What an edge's routes have to do with tokens (RDS v3): where a good one leads, what is told where there is none.
+"""What an edge's routes have to do with tokens (RDS v3): where a valid one leads, what responses say without one.
 
 A good token is seen by what Envoy's token filter has put into the request's metadata. It does so while the request
 is under way, on the route of those that bring a token; the request then takes a route anew.
@@ -21,7 +21,7 @@ from detour.envoy.vocabulary import (
     VERIFIED,
 )
 from detour.mesh import override_tokens
-from detour.xds.caching import unconditional, unstored
+from detour.xds.edge.caching import unconditional, unstored
 from detour.xds.route_parts import (
     UNLIMITED,
     Callers,
@@ -54,10 +54,10 @@ def signed_routes(service: str, choosing: Callers) -> Iterator[components_pb2.Ro
 def guarded(made: components_pb2.Route) -> components_pb2.Route:
     """Take the overrides out of a route's requests, unless their token is good."""
     made.typed_per_filter_config[LUA_FILTER].CopyFrom(enabled(lua_pb2.LuaPerRoute(name=GUARD)))
-    return telling(made)
+    return with_removal_reason(made)
 
 
-def telling(made: components_pb2.Route) -> components_pb2.Route:
+def with_removal_reason(made: components_pb2.Route) -> components_pb2.Route:
     """Let the response say if overrides have been taken out; where none were, Envoy adds no header."""
     made.response_headers_to_add.append(setting(OVERRIDES_HEADER, f"%DYNAMIC_METADATA({METADATA}:{REMOVED})%"))
     return made

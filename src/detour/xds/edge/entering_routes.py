@@ -22,10 +22,12 @@ from detour.envoy.vocabulary import (
     TOKEN_FILTER,
 )
 from detour.mesh import Carrier, Scenarios
-from detour.xds.caching import unconditional, unstored
+from detour.xds.edge.caching import unconditional, unstored
+from detour.xds.edge.links import Links
+from detour.xds.edge.pages import unknown_pages
+from detour.xds.edge.scenario_routes import ScenarioRoutes, to
+from detour.xds.edge.signed_routes import guarded, signed_routes
 from detour.xds.faults import Fault
-from detour.xds.links import Links
-from detour.xds.pages import unknown_pages
 from detour.xds.route_parts import (
     absent,
     contains,
@@ -36,8 +38,6 @@ from detour.xds.route_parts import (
     switch_off,
     switch_on,
 )
-from detour.xds.scenario_routes import Inside, to
-from detour.xds.signed_routes import guarded, signed_routes
 
 _NAMING: Final = f"{SCENARIO_COOKIE}="
 """What stands among the cookies of a request that may name a scenario."""
@@ -45,16 +45,16 @@ _NAMING_NOTHING: Final = f"{_NAMING};"
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class OutsideRoutes:
     """What holds for all requests in no scenario at one kind of edge.
 
     Args:
-        inside: What holds for those in one.
+        scenario_routes: What holds for those in one.
         scenarios: The scenarios that there are; None if nobody keeps any.
         links: What holds for links into scenarios.
     """
 
-    inside: Inside
+    scenario_routes: ScenarioRoutes
     scenarios: Scenarios | None
     links: Links
 
@@ -109,7 +109,7 @@ class Outside:
         live = self.scenarios.live.values() if self.scenarios else ()
         if any(Fault.of(overrides, service) != Fault() for overrides in live):
             yield FAULT_FILTER
-        if self.inside.has_badge:
+        if self.scenario_routes.has_badge:
             yield SCENARIO_FILTER
 
     def _straight(self, service: str) -> components_pb2.Route:
@@ -126,17 +126,17 @@ class Outside:
 
     def _with_baggage(self, service: str) -> Iterator[components_pb2.Route]:
         """Yield the routes of requests whose baggage may hold overrides."""
-        if self.inside.trusted and self.inside.choosing:
-            yield from plain_routes(to(service), self.inside.choosing)
-            for made in override_routes(to(service), self.inside.choosing, service=service):
+        if self.scenario_routes.trusted and self.scenario_routes.choosing:
+            yield from plain_routes(to(service), self.scenario_routes.choosing)
+            for made in override_routes(to(service), self.scenario_routes.choosing, service=service):
                 yield from unconditional(unstored(made))
             return
-        if self.inside.choosing:
-            yield from signed_routes(service, self.inside.choosing)
+        if self.scenario_routes.choosing:
+            yield from signed_routes(service, self.scenario_routes.choosing)
         yield guarded(route(to(service)))
 
     def _no_baggage(self) -> Iterable[components_pb2.HeaderMatcher]:
-        carriers = self.inside.choosing.carriers if self.inside.choosing else (Carrier.BAGGAGE,)
+        carriers = self.scenario_routes.choosing.carriers if self.scenario_routes.choosing else (Carrier.BAGGAGE,)
         return (present(name, is_absent=True) for name in carriers)
 
 
