@@ -19,6 +19,7 @@ from envoy.service.secret.v3 import sds_pb2_grpc
 
 from detour.mesh import Endpoint, Service, ServiceApplied
 from detour.traffic.reports import Reports
+from detour.xds import server
 from detour.xds.catalog import CLUSTER, ENDPOINTS
 from detour.xds.in_flight import NAMES_MAX, RESPONSES_MAX
 from detour.xds.methods import DELTA_ADS_ONLY
@@ -219,3 +220,27 @@ async def test_a_stream_that_has_ended_costs_others_nothing(mesh: MeshUnderTest)
     async with asyncio.timeout(20):
         while mesh.ads._names.used_bytes:
             await asyncio.sleep(0.01)
+
+
+async def test_a_stream_that_says_nothing_ends(
+    mesh: MeshUnderTest, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Envoy speaks at once; whoever does not holds nothing of the server's for long."""
+    monkeypatch.setattr(server, "_SILENT_SECONDS", 0.1)
+    call = channel.stream_stream(METHOD)()
+    async with asyncio.timeout(20):
+        assert await call.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert not mesh.ads.connections
+
+
+async def test_streams_past_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are there go on."""
+    monkeypatch.setattr(server, "_STREAMS_MAX", 2)
+    async with running_mesh(tmp_path, [Service("users")]) as mesh, channel_to(mesh.port) as channel:
+        first, second = RawClient(channel), RawClient(channel)
+        for one in (first, second):
+            await one.ask(CLUSTER, "users")
+        refused = channel.stream_stream(METHOD)()
+        async with asyncio.timeout(20):
+            assert await refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await first.ask(CLUSTER, "users@pr-1")
