@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 JARS = ROOT / "tests/propagation/brokers/jars.sh"
 PORTS = ("9001", "9002", "9102", "9080", "8000")
-DEADLINE_SECONDS = 90
+DEADLINE_SECONDS = 60
 
 # What is not the same for all that runs on one machine, and has no place in an example.
 OPTIONS = {
