@@ -5,7 +5,7 @@ EndpointSlices say, nor is a pod that is not known yet, is not Ready, or is bein
 costs nobody else anything, and is a line in `problems`.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -51,6 +51,7 @@ class Inventory:
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
         self._services: dict[Key, Service] = {}
+        self._services_in: Counter[str] = Counter()
         self._pods: dict[Key, Pod] = {}
         self._slices: dict[Key, EndpointSlice] = {}
         self._deployments: dict[Key, Deployment] = {}
@@ -71,7 +72,7 @@ class Inventory:
     @property
     def namespaces(self) -> set[str]:
         """Where there are Services."""
-        return {key.namespace for key in self._services}
+        return set(self._services_in)
 
     def apply(self, one: Object) -> None:
         """Take an object that is new or has changed."""
@@ -80,6 +81,7 @@ class Inventory:
         match one:
             case Service():
                 self._services[key] = one
+                self._services_in[key.namespace] += 1
             case Pod():
                 self._pods[key] = one
             case EndpointSlice():
@@ -117,12 +119,19 @@ class Inventory:
         key = key_of(one)
         match one:
             case Service():
-                return self._services.pop(key, None)
+                return self._take_service(key)
             case Pod():
                 return self._pods.pop(key, None)
             case EndpointSlice():
                 return self._slices.pop(key, None)
         return self._deployments.pop(key, None)
+
+    def _take_service(self, key: Key) -> Service | None:
+        found = self._services.pop(key, None)
+        if found:
+            self._services_in[key.namespace] -= 1
+            self._services_in += Counter()  # without namespaces that have none
+        return found
 
     def _note(self, one: Object) -> None:
         """Note which Services an object concerns."""
