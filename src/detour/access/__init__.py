@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: one's own machine, API tokens, and an OpenID Connect issuer."""
+"""Who calls, and what they may do: one's own machine, API tokens, and an OpenID Connect issuer."""
 
 from detour.access.asker import Asker
 from detour.access.claims import IssuerSettings

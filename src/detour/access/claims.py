@@ -1,6 +1,6 @@
 """What a token of an OpenID Connect issuer says of somebody (OpenID Connect Core, section 5.1).
 
-Invariant: whoever has none of the roles is refused, and told which claim was looked at.
+Invariant: callers without a role are refused, with the name of the claim that was read.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from detour.access.identity import NAME_MAX, ForbiddenError, Identity, Role, Via
 from detour.mesh import is_line
 
 ANYBODY: Final = "*"
-"""Stands for whoever has a valid token."""
+"""Stands for every caller with a valid token."""
 
 _OWN_NAMES: Final[Mapping[Role, frozenset[str]]] = MappingProxyType(
     {role: frozenset({role.value}) for role in Role}

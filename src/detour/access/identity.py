@@ -1,6 +1,6 @@
 """Who somebody is, and what a role allows.
 
-Invariant: a role includes all that the ones before it may do. Nobody without a role is anybody.
+Invariant: a role includes all that the ones before it may do. Callers without a role are refused.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ NAME_MAX: Final = 100
 
 
 class UnknownCallerError(Exception):
-    """It is not known who asks; the message says what to bring."""
+    """The caller is unknown; the message says how to authenticate."""
 
 
 class ForbiddenError(Exception):
-    """It is known who asks, and that they may not; the message says who may."""
+    """The caller is known and may not do this; the message says who may."""
 
 
 class Role(StrEnum):
@@ -70,7 +70,7 @@ class Identity:
             )
 
     def may_act_for(self, owner: str) -> bool:
-        """Say whether they may do what only an owner may; what is nobody's is everybody's."""
+        """Say whether they may do what only an owner may; things without an owner are open to all."""
         return self.role is Role.ADMIN or owner in {"", self.name}
 
     def speaking_for(self, owner: str | None) -> str | None:

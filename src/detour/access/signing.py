@@ -22,7 +22,7 @@ from detour.mesh.override_tokens import AUDIENCE, HEADER, ISSUER, LIFE_MAX, SKEW
 from detour.overrides import Overrides, append_to_baggage
 
 LIFE: Final = timedelta(minutes=15)
-"""How long a token is good for, if nobody says otherwise."""
+"""How long a token is valid by default."""
 
 _SERVER: Final = "detour"
 """Who changes keys, in the log of changes."""
@@ -56,7 +56,7 @@ class KeyStore:
     def renew(self, now: datetime) -> Sequence[Key]:
         """Make a key if it is time, and forget those that are not needed any more; return those that there are."""
         keys = self.all()
-        # Nearly always there is nothing to do, and nobody has to wait for a writer.
+        # Nearly always there is nothing to do, and no wait for a writer.
         if len(needed(keys, now)) == len(keys) and new_key(keys, now, self._times) is None:
             return keys
         with self._database.writing() as connection:

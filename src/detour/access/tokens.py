@@ -86,7 +86,7 @@ class TokenStore:
         self._database = database
 
     def create(self, name: str, owner: Identity, expires: datetime | None, by: str) -> tuple[ApiToken, str]:
-        """Make a token; return what is kept of it, and the token, which nobody can find out later.
+        """Make a token; return what is kept of it, and the token, which cannot be found out later.
 
         Args:
             name: What it is for.
@@ -103,7 +103,7 @@ class TokenStore:
         return made, token
 
     def remove(self, id_: str, by: str) -> None:
-        """Let a token be none any more.
+        """Make a token invalid.
 
         Raises:
             NoTokenError: There is no such token.

@@ -64,7 +64,7 @@ def _mistake(one: Override, mesh: Mesh) -> Mistake | None:
 def _unknown_service(one: Override, known: set[str]) -> Mistake | None:
     instead = _as_another_kind(one, known) or _with(one, subject=nearest(one.subject, known))
     if one.kind not in ON_CALLS and not instead:
-        # A service that nobody calls, such as a worker, honours these as well.
+        # A service without callers, such as a worker, honours these as well.
         return None
     listed = "" if instead else _listed(known, "it has")
     return _of(one, f"the mesh has no service {one.subject}{listed}", instead)

@@ -145,16 +145,16 @@ class Service:
         )
 
     def port_number(self, asked: int | None) -> int | None:
-        """Say which of its ports a caller means who asks for this one; None if it does not tell them apart.
+        """Return the port that a call to this one means; None if all ports of the service mean the same.
 
-        Who names no port means 80 (RFC 9110, section 4.2.1), or else the main one.
+        A call without a port means 80 (RFC 9110, section 4.2.1), or else the main one.
         """
         if asked is None and self.ports:
             return _HTTP if _HTTP in self.ports else next(iter(self.ports))
         return asked if self.ports else None
 
     def at(self, asked: int | None) -> Port | None:
-        """Find what a caller reaches who asks for this port; None if there is no such port."""
+        """Return what is offered at a port; None if there is no such port."""
         if not self.ports:
             return Port(self.protocol, self.endpoints)
         return self.ports.get(self.port_number(asked) or 0)
@@ -199,7 +199,7 @@ class Settings:
         carriers: The headers in which overrides are honoured.
         edge_hosts: Host name (or `*`, or `*.example.test`) that an edge serves, to the service behind it.
         edge_previews: Domain, below which each scenario has a host of its own, to the service behind it.
-        edge_url: Where people reach an edge, such as `https://staging.example.test:8443`; empty if nobody said.
+        edge_url: Where people reach an edge, such as `https://staging.example.test:8443`; empty if unknown.
         edge_badge: Whether pages in a scenario carry a badge that names it.
         naming: Which service a host name means.
         edge_parameter: The query parameter of links into a scenario.
@@ -256,8 +256,8 @@ class Mesh:
     Deployments may name a service that the mesh lacks: it may come later, and nothing can reach them before.
 
     Args:
-        scenarios: None where nobody keeps any, so that edges need not look for them.
-        keys: Those of the tokens with which overrides from outside count; None where nobody issues any.
+        scenarios: None without a database, so that edges need not look for any.
+        keys: Those of the tokens with which overrides from outside count; None without a database.
     """
 
     services: Mapping[str, Service] = field(default_factory=_nothing)

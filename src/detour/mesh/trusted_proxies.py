@@ -12,7 +12,7 @@ class TrustedProxies:
     """Whom an edge believes what a request says of its way: `x-forwarded-*` and `x-request-id`.
 
     Args:
-        networks: The proxies' addresses, as networks (`10.0.0.0/8`); nobody else is believed.
+        networks: The proxies' addresses, as networks (`10.0.0.0/8`); no other sender is believed.
         hops: How many proxies every request comes through, whatever their addresses; 0 where `networks` say.
     """
 

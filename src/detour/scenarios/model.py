@@ -59,7 +59,7 @@ class Draft:
         overrides: At least one.
         owner: Whom to ask about it.
         description: What it is for, in any words.
-        expires: When it can't be entered any more (timezone-aware); never by default.
+        expires: From when on it cannot be entered (timezone-aware); never by default.
 
     Raises:
         ValueError: It could not be put into a request, or is too long; the message says what was expected.

@@ -1,6 +1,6 @@
 """A Kubernetes cluster as the server uses it: where the mesh comes from, and where deployments are made.
 
-Invariant: what the API has answered is in force: whoever changed something is answered once the mesh has it.
+Invariant: a change is answered once the mesh in force has it.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Namespaces:
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """What discovery is told; nothing means all."""
+        """The namespaces to watch; empty for all."""
         return () if self.are_all else (self.home, *self.others)
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Cluster(Source):
     """The mesh that the cluster's objects make.
 
     Args:
-        config: The API server, and who asks.
+        config: The API server, and the credentials for it.
         namespaces: Which make the mesh.
     """
 

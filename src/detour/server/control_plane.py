@@ -75,7 +75,7 @@ class ControlPlane:
         self.reports = Reports(self._envoys_changed, lambda: self.mesh)
         """What Envoys report."""
         self.ads = AdsServer(self.mesh, namespace_of, self._envoys_changed, self.reports)
-        # Envoys first: whoever learns of a change finds it in force.
+        # Envoys first: a client that learns of a change finds it in force.
         self.in_force.subscribe(self._serve)
         self.in_force.subscribe(self.events.take_mesh)
         self.calls = WatchedCalls(self.reports, self.events)

@@ -129,7 +129,7 @@ class DeploymentOperations:
         return self._mesh.deployment(service, name)
 
     def source_name(self, deployment: OffloadedDeployment) -> str:
-        """Return the name of the source that a deployment comes from; "" if no source has it any more."""
+        """Return the name of the source that a deployment comes from; "" if none has it."""
         found = self._in_force.source_of(*deployment.key)
         return found.name if found else ""
 

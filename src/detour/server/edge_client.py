@@ -157,7 +157,7 @@ def _text(body: bytes, encoding: str) -> str:
 
 
 def _kept(headers: httpx.Headers) -> dict[str, str]:
-    """Return an answer's headers, but for cookies, which are nobody else's."""
+    """Return an answer's headers without cookies, which are private."""
     names = [name for name in headers if name != "set-cookie"]
     return {name: headers[name][:_HEADER_MAX] for name in names[:_HEADERS_MAX]}
 

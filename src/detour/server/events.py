@@ -1,6 +1,6 @@
-"""What changes, told to whoever listens: the source of the API's event streams.
+"""Live events for listeners: the source of the API's event streams.
 
-Invariant: nobody waits for a listener. One that does not keep up is told once, what it has missed being one event
+Invariant: a slow listener delays no other. One that does not keep up gets, instead of what it has missed, one event
 of each kind: events say that something changed, and the API says what it is.
 """
 

@@ -109,7 +109,7 @@ class FollowedDatabase:
         """Take over all that was written, by this server or another, in its order."""
         async with self._catching_up:
             while news := await _in_thread(self._changes.since, self._revision, _PAGE):
-                # Whoever begins to keep rows meanwhile has just read them.
+                # A reload that is added meanwhile has just read its rows.
                 for kind, reload in tuple(self._reloads.items()):
                     if subjects := {one.subject for one in news if one.kind == kind}:
                         await _in_thread(reload, subjects)

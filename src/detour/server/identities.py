@@ -1,4 +1,4 @@
-"""Who asks the API: somebody on the server's own machine, or whoever a token speaks for.
+"""Who calls the API: a program on the server's own machine, or the user whom a token acts as.
 
 Invariant: without an issuer, programs of the server's own machine need nothing: whoever is there could read its
 files as well. Everybody else brings an API token, or one of the issuer's.
@@ -68,7 +68,7 @@ class Identities:
 
     Args:
         tokens: The API tokens; None without a database.
-        issuer: Whom people sign in with; None where nobody does.
+        issuer: The OpenID Connect issuer to sign in with; None without one.
     """
 
     def __init__(self, tokens: TokenBook | None = None, issuer: Issuer | None = None) -> None:
@@ -76,10 +76,10 @@ class Identities:
         self.issuer: Final = issuer
 
     async def identify(self, asker: Asker) -> Identity:
-        """Return who asks.
+        """Return who calls.
 
         Raises:
-            UnknownCallerError: It is nobody who is known.
+            UnknownCallerError: The caller is unknown.
             ForbiddenError: It is somebody without a role, or another site's page in their browser.
             IssuerError: The issuer's keys can't be had.
         """

@@ -55,6 +55,6 @@ class InMemory(Generic[Row]):
         return await self.database.write(write)
 
     def _take(self, names: Collection[str]) -> None:
-        # Replaced as a whole: whoever iterates over the rows in another thread has them as they were.
+        # Replaced as a whole: another thread that iterates over the rows keeps those that it began with.
         self._rows = {**self._rows, **self._reread(names)} if self._reread else dict(self._read())
         self._changed(self._rows)

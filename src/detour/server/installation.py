@@ -69,7 +69,7 @@ class Installed:
     """A replica at work.
 
     Args:
-        config: The API server, and who asks.
+        config: The API server, and the credentials for it.
         replica: Who this is.
         naming: What Services are called in the mesh.
         namespaces: Which make the mesh; all if there is none.

@@ -172,7 +172,7 @@ class MeshInForce:
     def _with_allowed_endpoints(self, deployment: OffloadedDeployment) -> OffloadedDeployment:
         """Leave out registered endpoints that may not be served: the rules may be newer than the registration."""
         source = self.source_of(*deployment.key)
-        # Endpoints by port are those of a cluster's pods, which nobody registered.
+        # Endpoints by port are those of a cluster's pods: they were never registered.
         is_registered = source is not None and source.is_writable and not deployment.ports
         refusals = {one: self._rules.refusal(one) for one in deployment.endpoints} if is_registered else {}
         if not any(refusals.values()):

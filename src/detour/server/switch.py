@@ -46,7 +46,7 @@ class Switched:
     Args:
         is_off: Whether overrides are ignored.
         reason: Why, in the words of who switched.
-        by: Who that was; empty if nobody ever did.
+        by: The user who switched it; empty if it was never switched.
         at: When.
     """
 
@@ -158,7 +158,7 @@ class SwitchFile(OverrideSwitch):
             ) from error
 
     def _write(self, text: str) -> None:
-        """Write so that whoever is killed meanwhile leaves the old content or the new."""
+        """Write so that a process that is killed meanwhile leaves the old content or the new."""
         beside = self._path.with_name(f"{self._path.name}.new")
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -168,7 +168,7 @@ class SwitchFile(OverrideSwitch):
 
 
 class LoggedSwitch(OverrideSwitch):
-    """A switch that stands as the log of changes says: whoever switches adds to the log, and nothing else is kept.
+    """A switch whose state is the last entry about it in the log of changes; nothing else is kept.
 
     Blocks when it is made.
 

@@ -51,7 +51,7 @@ class Outcome:
     note: str
 
     def reached(self, service: str, deployment: str) -> bool | None:
-        """Say whether a hop reached a deployment; None if there may have been hops that nobody saw."""
+        """Say whether a hop reached a deployment; None if there may have been hops that were not reported."""
         if any(one.service == service and one.served_by == f"{service}@{deployment}" for one in self.hops):
             return True
         return False if self.saw_hops else None
