@@ -287,3 +287,9 @@ def test_a_host_that_is_no_service_is_refused_for_no_override() -> None:
         parse_baggage(["override.route.=a,override.delay.users=soon,override.users=a"]).unreadable_for("") is None
     )
     assert parse_baggage(["override.route.users=a,pad=" + "x" * 8192]).unreadable_for("") is not None
+
+
+def test_what_services_read_is_refused_by_no_sidecar() -> None:
+    """A log level and a database are for the service itself, readable or not."""
+    assert parse_baggage(["override.log.users=!,override.db.users"]).unreadable_for("users") is None
+    assert parse_baggage(["override.abort.users=!"]).unreadable_for("users") is not None
