@@ -159,7 +159,7 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
         clusters=[
             *([_application(sidecar.app_port)] if sidecar.app_port is not None else ()),
             original_destination_cluster() if is_transparent else outside_cluster(),
-            *fail_open_clusters(by_dns=not is_transparent),
+            *fail_open_clusters(sidecar.outbound_port, by_dns=not is_transparent),
         ],
         # The internal ones first: they ask for the route table before others ask for a manager that needs it.
         listeners=[*_internal_listeners(sidecar), *_sidecar_listeners(sidecar)],
@@ -180,7 +180,7 @@ def _sidecar_listeners(sidecar: Sidecar) -> Iterator[Json]:
         yield transparent_listener(sidecar.transparent_port, http)
     else:
         yield _listener("outbound", "127.0.0.1", sidecar.outbound_port, http)
-        yield tunnel_out_listener(http)
+        yield tunnel_out_listener()
     if sidecar.app_port is not None:
         yield _listener("inbound", sidecar.inbound_address, sidecar.inbound_port, _inbound(sidecar.app_port))
     if sidecar.probe_port is not None:

@@ -27,7 +27,7 @@ from detour.envoy.lua import (
 )
 from detour.envoy.outside import forward_proxy, itself, outside_cluster
 from detour.envoy.transparency import COMMON_DOWNSTREAM, LIMITS
-from detour.envoy.tunnel_out import bytes_cluster
+from detour.envoy.tunnel_out import bytes_cluster, outbound_cluster
 from detour.envoy.vocabulary import (
     ASK_FILTER,
     CLOCK_FILTER,
@@ -180,20 +180,22 @@ def resolver_listener() -> Json:
     return internal_listener(RESOLVER_LISTENER, connection_manager(RESOLVER_LISTENER, filters, **routes))
 
 
-def fail_open_clusters(*, by_dns: bool) -> Sequence[Json]:
+def fail_open_clusters(outbound_port: int, *, by_dns: bool) -> Sequence[Json]:
     """Return the clusters that all this needs.
 
     Args:
+        outbound_port: Where the application sends its requests.
         by_dns: As above. Elsewhere a client that sends CONNECT means another proxy than this sidecar, and what it
             sends through the tunnel is left alone.
     """
     tunnels = _internal(TUNNEL_OUT_CLUSTER, TUNNEL_OUT_LISTENER)
+    passed_on = {**bytes_cluster(), "name": TUNNEL_OUT_CLUSTER}
     return (
         _internal(UNKNOWN_CLUSTER, UNKNOWN_LISTENER),
         _internal(NO_ANSWER_CLUSTER, NO_ANSWER_LISTENER),
         _internal(_MESH_CLUSTER, TUNNEL_LISTENER),
         _internal(_RESOLVER_CLUSTER, RESOLVER_LISTENER),
-        tunnels if by_dns else {**bytes_cluster(), "name": TUNNEL_OUT_CLUSTER},
+        *((tunnels, outbound_cluster(outbound_port)) if by_dns else (passed_on,)),
         bytes_cluster(),
     )
 

@@ -16,23 +16,23 @@ from detour.envoy.vocabulary import OUTSIDE_DNS, TUNNEL_BYTES_CLUSTER, TUNNEL_OU
 _HOST: Final = "envoy.upstream.dynamic_host"
 """Filter state that the clusters of a forward proxy look at first."""
 
+_OUTBOUND_CLUSTER: Final = "@outbound"
 _NETWORK_FILTERS: Final = TYPE + "envoy.extensions.filters.network."
 
 
-def tunnel_out_listener(http: Json) -> Json:
-    """Return the listener.
-
-    Args:
-        http: The connection manager that HTTP goes through.
-    """
+def tunnel_out_listener() -> Json:
+    """Return the listener."""
     return {
         "name": TUNNEL_OUT_LISTENER,
         "internal_listener": {},
         "listener_filters": [http_inspector()],
         "listener_filters_timeout": INSPECTION_TIMEOUT,
         "continue_on_listener_filters_timeout": True,
-        "filter_chains": [{"name": "http", "filter_chain_match": HTTP, "filters": [http]}],
-        "default_filter_chain": {"name": "everything else", "filters": [_resolve(), _pass_on()]},
+        "filter_chains": [{"name": "http", "filter_chain_match": HTTP, "filters": [_pass_on(_OUTBOUND_CLUSTER)]}],
+        "default_filter_chain": {
+            "name": "everything else",
+            "filters": [_resolve(), _pass_on(TUNNEL_BYTES_CLUSTER)],
+        },
     }
 
 
@@ -69,11 +69,30 @@ def _resolve() -> Json:
     return {"name": "envoy.filters.network.sni_dynamic_forward_proxy", "typed_config": config}
 
 
-def _pass_on() -> Json:
+def outbound_cluster(port: int) -> Json:
+    """Return the cluster that leads back to the outbound listener: its manager is too large to stand here, too.
+
+    Args:
+        port: Where the application sends its requests.
+    """
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    return {
+        "name": _OUTBOUND_CLUSTER,
+        "alt_stat_name": "outbound",
+        "type": "STATIC",
+        "circuit_breakers": LIMITS,
+        "load_assignment": {
+            "cluster_name": _OUTBOUND_CLUSTER,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+    }
+
+
+def _pass_on(cluster: str) -> Json:
     config = {
         "@type": _NETWORK_FILTERS + "tcp_proxy.v3.TcpProxy",
         "stat_prefix": "tunnel_out",
-        "cluster": TUNNEL_BYTES_CLUSTER,
+        "cluster": cluster,
         # A tunnel may be silent for as long as its ends agree.
         "idle_timeout": "0s",
     }
