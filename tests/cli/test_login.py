@@ -79,7 +79,7 @@ def test_api_tokens(tmp_path, issuer, server):
     assert "as bot, developer" in done.stdout, done
     assert server.detour("offload", "ls", **home).returncode == 0
     assert server.detour("token", "rm", id_, **admin).returncode == 0
-    assert "that API token does not count" in refusal(server.detour("offload", "ls", **home))
+    assert "this API token is invalid or expired" in refusal(server.detour("offload", "ls", **home))
 
 
 def test_options_that_do_not_fit(tmp_path):

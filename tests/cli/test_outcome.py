@@ -107,7 +107,7 @@ def test_ctrl_c_while_python_starts_shows_no_stack():
     """Its first milliseconds are Python's own, and it would print a stack of its own."""
     for milliseconds in range(0, 80, 2):
         process = subprocess.Popen(
-            [DETOUR, "header", "users=filed"], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [DETOUR, "--version"], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         time.sleep(milliseconds / 1000)
         process.send_signal(signal.SIGINT)

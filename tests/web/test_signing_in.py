@@ -51,7 +51,7 @@ async def test_with_a_token_to_look_only(guarded, issuer, opening):
     async with opening(guarded, "#/scenarios") as page:
         await page.get_by_label("API token").fill("detour_0123456789ab_wrong")
         await page.get_by_role("button", name="Sign in with the token").click()
-        await expect(page.get_by_text("that API token does not count")).to_be_visible()
+        await expect(page.get_by_text("This API token is invalid or expired")).to_be_visible()
         await page.get_by_label("API token").fill(issuer.id_token("viewer-vic"))
         await page.get_by_role("button", name="Sign in with the token").click()
         await expect(page.get_by_role("heading", name="No scenario yet")).to_be_visible()

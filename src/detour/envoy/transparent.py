@@ -103,7 +103,6 @@ def _note_destination() -> Json:
     value = {
         "object_key": _DESTINATION,
         "format_string": {"text_format_source": {"inline_string": "%DOWNSTREAM_LOCAL_ADDRESS%"}},
-        "read_only": True,
         "shared_with_upstream": "TRANSITIVE",
     }
     config = {"@type": _NETWORK_FILTERS + "set_filter_state.v3.Config", "on_new_connection": [value]}

@@ -41,7 +41,6 @@ def note_host() -> Json:
     value = {
         "object_key": _HOST,
         "format_string": {"text_format_source": {"inline_string": "%REQ(:AUTHORITY)%"}},
-        "read_only": True,
         "shared_with_upstream": "ONCE",
     }
     kind = "envoy.extensions.filters.http.set_filter_state.v3.Config"
