@@ -30,7 +30,7 @@ test: lint ## the test suite, in some minutes
 test-propagation: setup ## every server, client and queue; writes docs/propagation.md where all could run
 	@setup/environment.sh tests
 	@$(PYTHON_IN) -m pytest $(AT_ONCE) tests/propagation
-	@$(PYTHON_IN) -m pytest -m more tests/sdk tests/server
+	@$(PYTHON_IN) -m pytest -m more tests/sdk tests/server tests/examples
 
 test-kubernetes: setup ## the suite on a real Kubernetes cluster; needs root, and Go once
 	@tests/kubernetes/tools/build.sh >/dev/null

@@ -2,7 +2,7 @@
 
 from bench.restarts import withstand_restarts
 
-KILLS = 5
+KILLS = 3
 
 
 async def test_requests_without_override_never_notice_the_control_plane() -> None:

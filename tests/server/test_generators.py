@@ -21,6 +21,8 @@ services:
 """
 SECONDS = 300
 
+pytestmark = pytest.mark.more
+
 
 def run(*command: str | Path, folder: Path) -> str:
     """Run a program to its end, which must be good; return its output."""
