@@ -1,5 +1,6 @@
 """Django's views: of both kinds, which the way of serving decides about."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -47,15 +48,16 @@ async def call_async(request: HttpRequest, client: str, number: str) -> HttpResp
 
 def _when_finished(call: Callable[[], None], response: HttpResponse) -> None:
     """Have a function called by the signal of this request's end, which names no request."""
-    response._resource_closers.append(lambda: _finishing.append(call))
+    response._resource_closers.append(lambda: setattr(_finishing, "call", call))
 
 
-_finishing: list[Callable[[], None]] = []
+_finishing = threading.local()
+"""A response is closed, and the signal sent, by one and the same thread."""
 
 
 def _finished(**_: Any) -> None:
-    while _finishing:
-        _finishing.pop()()
+    if call := _finishing.__dict__.pop("call", None):
+        call()
 
 
 request_finished.connect(_finished)
