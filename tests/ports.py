@@ -7,8 +7,6 @@ from typing import Final
 _RANGE: Final = range(15_000, 32_000)
 """Below the ports of outgoing connections: none of those takes a port before its program listens on it."""
 
-_claims: Final[list[socket.socket]] = []
-
 
 def free_port() -> int:
     """Return a port that nothing listens on, and that no process that runs tests gets a second time."""
@@ -26,7 +24,7 @@ def _claim(port: int) -> bool:
     except OSError:
         claim.close()
         return False
-    _claims.append(claim)
+    claim.detach()  # open until the process ends
     return True
 
 
