@@ -113,11 +113,7 @@ def create(
         if wait:
             wait_until_ready(client, service, name, patience, keep=keep)
             made = client.get_deployment(service, name)
-    if as_json:
-        print_json(made)
-        return
-    typer.echo(f"{service}@{name} {'is Ready' if wait else 'is being made'}. Send a request there with the header")
-    typer.echo(f"  baggage: override.route.{service}={name}")
+    _show(made, "is Ready" if wait else "is being made", as_json=as_json)
 
 
 @app.command("add")
@@ -147,11 +143,16 @@ def add(
             ttl=ttl,
         )
         made = client.register_deployment(wanted)
+    _show(made, "is registered", as_json=as_json)
+
+
+def _show(made: "DeploymentOut", what: str, *, as_json: bool) -> None:
+    """Print what has been made of a deployment, and how to send a request there."""
     if as_json:
         print_json(made)
         return
-    typer.echo(f"{service}@{name} is registered. Send a request there with the header")
-    typer.echo(f"  baggage: override.route.{service}={name}")
+    typer.echo(f"{made.service}@{made.name} {what}. Send a request there with the header")
+    typer.echo(f"  baggage: override.route.{made.service}={made.name}")
 
 
 @app.command("ls")

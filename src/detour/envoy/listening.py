@@ -48,7 +48,7 @@ async def take_no_more(pid: int, seconds: float) -> None:
     """Have the kernel begin no more connections to what a process listens on, and wait until none waits.
 
     Args:
-        pid: The process; a child of this one, of the same user.
+        pid: The process: this one, or a child of it with the same user.
         seconds: The longest to wait.
     """
     with listening(pid) as sockets, suppress(TimeoutError):

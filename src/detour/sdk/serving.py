@@ -6,7 +6,7 @@ framework runs late (lazy bodies, close callbacks) has the overrides too.
 Invariant: a request without overrides that finds none current makes nothing, and costs the look at two headers.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -63,6 +63,18 @@ def begin(headers: Mapping[str, str]) -> Serving | None:
     scope = Scope(seen=True)
     context = entered(headers, scope)
     return None if context is None else Serving(context, scope)
+
+
+async def handled(
+    wrapped: Callable[..., Awaitable[Any]], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Wrap a server's coroutine that handles and answers `request`, whose headers are a multidict."""
+    request = args[0] if args else kwargs["request"]
+    serving = begin({name: ",".join(lines) for name in HEADERS if (lines := request.headers.getall(name, ()))})
+    if serving is None:
+        return await wrapped(*args, **kwargs)
+    with serving.whole():
+        return await wrapped(*args, **kwargs)
 
 
 def bound(wrapped: Callable[..., T], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:

@@ -3,13 +3,13 @@
 When an application starts, Sanic compiles its own methods anew, and loses what stands around them by then.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from wrapt import wrap_function_wrapper
 
-from detour.sdk.serving import HEADERS, begin
+from detour.sdk.serving import handled
 
 
 def mend(module: ModuleType) -> None:
@@ -19,15 +19,4 @@ def mend(module: ModuleType) -> None:
 
 def _compile(wrapped: Callable[..., None], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     wrapped(*args, **kwargs)
-    wrap_function_wrapper("sanic.app", "Sanic.handle_request", _handle)
-
-
-async def _handle(
-    wrapped: Callable[..., Awaitable[Any]], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    request = args[0] if args else kwargs["request"]
-    serving = begin({name: ",".join(lines) for name in HEADERS if (lines := request.headers.getall(name, ()))})
-    if serving is None:
-        return await wrapped(*args, **kwargs)
-    with serving.whole():
-        return await wrapped(*args, **kwargs)
+    wrap_function_wrapper("sanic.app", "Sanic.handle_request", handled)
