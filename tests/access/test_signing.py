@@ -1,17 +1,21 @@
 """The keys of override tokens in a database, and what is signed with them: on SQLite and on PostgreSQL."""
 
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
 from jwt.algorithms import OKPAlgorithm
+from sqlalchemy import text
 
 from databases import database, database_url, new_url, postgresql_server
 from detour.access.keys import PERIOD, Key
 from detour.access.signing import KeyStore, Signer
 from detour.database import ChangeLog, Database
+from detour.database.log import lock
 from detour.overrides import parse_words
 
 __all__ = ["database", "database_url", "new_url", "postgresql_server"]
@@ -37,21 +41,39 @@ def test_keys_come_and_go(database: Database) -> None:
     ]
 
 
-def test_of_many_servers_one_makes_a_key(database: Database, database_url: str) -> None:
-    """Whoever looks first; all have the same."""
+@pytest.mark.parametrize("moment", [NOW, NOW + PERIOD], ids=["the first key", "the next one"])
+def test_of_many_servers_one_makes_a_key(database: Database, database_url: str, moment: datetime) -> None:
+    """All have seen that it is time before any of them makes one; the others find it made."""
+    if moment != NOW:
+        KeyStore(database).renew(NOW)
     found: list[Sequence[Key]] = []
+    there = KeyStore(database).all()
+    with ExitStack() as opened:
+        servers = [KeyStore(opened.enter_context(Database(database_url))) for _ in range(4)]
+        threads = [threading.Thread(target=lambda one=one: found.append(one.renew(moment))) for one in servers]
+        with database.writing() as connection:
+            lock(connection)
+            for one in threads:
+                one.start()
+            # SQLite cannot say who waits; there, writers wait before they read anything.
+            deadline = time.monotonic() + 20
+            while database_url.startswith("postgresql") and _waiting(database) < len(threads):
+                assert time.monotonic() < deadline, "servers went on although one was about to make a key"
+                time.sleep(0.01)
+        for one in threads:
+            one.join(20)
+    made = KeyStore(database).all()
+    assert found == [made] * 4
+    assert (len(made), made[: len(there)]) == (len(there) + 1, there)
 
-    def renew() -> None:
-        with Database(database_url) as own:
-            found.append(KeyStore(own).renew(NOW))
 
-    threads = [threading.Thread(target=renew) for _ in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert found == [KeyStore(database).all()] * 4
-    assert len(found[0]) == 1
+def _waiting(database: Database) -> int:
+    """Return how many connections to a database wait for a lock."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with database.reading() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def test_a_token(database: Database) -> None:

@@ -1,5 +1,6 @@
 """API tokens, on both kinds of database."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -38,18 +39,59 @@ def test_a_token_admits_its_owner(database):
     assert not made.admits(token[:-1] + ("0" if token[-1] != "0" else "1"), NOW)
 
 
+def test_what_a_token_looks_like(database):
+    """Scanners for secrets know its beginning; its id is no secret, and 256 bits are; no two are alike."""
+    made = [TokenStore(database).create("ci", ADA, None, "root") for _ in range(2)]
+    for kept, token in made:
+        assert re.fullmatch(r"detour_[0-9a-f]{12}_[0-9a-f]{64}", token)
+        assert id_of(token) == kept.id == token[7:19]
+    assert made[0][0].id != made[1][0].id
+    assert made[0][1][-64:] != made[1][1][-64:]
+
+
+def test_a_token_is_kept_as_it_was_made(database):
+    """Field by field; one without an expiry is valid for ever, and tokens are listed oldest first."""
+    store, before = TokenStore(database), datetime.now(UTC)
+    roles = [Role.VIEWER, Role.DEVELOPER, Role.ADMIN]
+    made = [store.create(f"for {role}", Identity("ada", role, Via.TOKEN), None, "root")[0] for role in roles]
+    assert store.all() == made
+    assert [(one.name, one.owner, one.role) for one in made] == [(f"for {role}", "ada", role) for role in roles]
+    assert before <= made[0].created <= made[1].created <= made[2].created <= datetime.now(UTC)
+    kept, token = store.create("ever", ADA, None, "root")
+    assert kept.expires is None
+    assert kept.admits(token, NOW + timedelta(days=36_500))
+    assert not kept.admits("", NOW)
+
+
 def test_a_removed_token_is_none(database):
-    """Removing it twice is a mistake that is told."""
+    """Others stay. Removing it twice is a mistake that is told; the log says who removed it."""
     store = TokenStore(database)
     made, _ = store.create("ci", ADA, None, "root")
-    store.remove(made.id, "root")
-    assert store.all() == []
+    other, _ = store.create("cd", ADA, None, "root")
+    store.remove(made.id, "bo")
+    assert store.all() == [other]
+    change = ChangeLog(database).before(None, 1)[0]
+    assert (change.who, change.action, change.kind, change.subject) == ("bo", "removed", "token", made.id)
     with pytest.raises(NoTokenError, match=f"there is no token {made.id}"):
         store.remove(made.id, "root")
 
 
 @pytest.mark.parametrize(
-    "text", ["", "detour_", "detour_abc_def", "ghp_0123", "detour_" + "0" * 12 + "_" + "0" * 63]
+    "text",
+    [
+        "",
+        "detour_",
+        "detour_abc_def",
+        "ghp_0123",
+        "detour_" + "0" * 12 + "_" + "0" * 63,
+        "detour_" + "0" * 12 + "_" + "0" * 65,
+        "detour_" + "0" * 11 + "_" + "0" * 64,
+        "detour_" + "0" * 13 + "_" + "0" * 64,
+        "detour_" + "0" * 12 + "_" + "0" * 63 + "A",
+        "detour_" + "0" * 12 + "_" + "0" * 63 + "\u0663",
+        "detour_" + "0" * 12 + "_" + "0" * 64 + "\n",
+        " detour_" + "0" * 12 + "_" + "0" * 64,
+    ],
 )
 def test_what_is_no_token(text):
     """Has no id."""

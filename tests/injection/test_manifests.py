@@ -1,13 +1,16 @@
 """Golden files: manifests with sidecars, to be read by people.
 
 `UPDATE_GOLDEN=1 pytest tests/injection/test_manifests.py` writes them anew; read the difference before committing.
-A sidecar's bootstrap, which tests/envoy is about, stands there as BOOTSTRAP.
+A sidecar's bootstrap, which tests/envoy is about, stands there as BOOTSTRAP; what is the pod's own in it stands at
+the end: who the sidecar says that it is, where and how it reaches the control plane, and where it listens.
 """
 
 import copy
+import json
 import os
 import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,10 +36,44 @@ def test_manifests_are_as_written_down(case: str) -> None:
     """The manifests, and what their owner is told."""
     done = inject_manifests(MANIFESTS, CASES[case])
     text = re.sub(r"'\{\"node\":.*", "BOOTSTRAP", done.text) + "".join(f"# {note}\n" for note in done.notes)
+    text += "".join(f"---\n{yaml.safe_dump(own_parts(one), sort_keys=False)}" for one in bootstraps(done.text))
     golden = GOLDEN / f"{case}.out.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
+
+
+def bootstraps(text: str) -> Iterator[dict]:
+    """Yield the bootstraps of sidecars in manifests."""
+
+    def containers(value: object) -> Iterator[dict]:
+        if isinstance(value, dict):
+            if value.get("name") == "detour-sidecar" and "args" in value:
+                yield value
+            value = list(value.values())
+        if isinstance(value, list):
+            for one in value:
+                yield from containers(one)
+
+    for document in yaml.safe_load_all(text):
+        for container in containers(document):
+            yield json.loads(container["args"][1])
+
+
+def own_parts(bootstrap: dict) -> dict:
+    """Return what differs from one pod, or cluster, to another."""
+    static = bootstrap["static_resources"]
+    (control_plane,) = [one for one in static["clusters"] if one["name"] == "@control-plane"]
+    (endpoint,) = control_plane["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    tls = control_plane.get("transport_socket", {}).get("typed_config", {})
+    return {
+        "node": bootstrap["node"],
+        "control_plane": endpoint["endpoint"]["address"]["socket_address"],
+        "server_name": tls.get("sni"),
+        "listeners": {
+            one["name"]: one["address"]["socket_address"] for one in static["listeners"] if "address" in one
+        },
+    }
 
 
 @pytest.mark.parametrize("case", CASES)

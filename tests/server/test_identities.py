@@ -1,14 +1,15 @@
 """Who may use the API, and for what."""
 
 import asyncio
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.routing import Mount, Route
 
 from detour.access import Identity, Role, Via
 from detour.server.api import api
-from detour.server.api.callers import OPEN
 from detour.server.identities import Identities, TokenBook
 from server.conftest import control_plane
 
@@ -37,20 +38,65 @@ async def token_for(app: FastAPI, name: str, role: Role = Role.DEVELOPER) -> str
     return token
 
 
-async def test_everything_that_is_not_open_wants_to_know(guarded):
-    """Every operation of the document; the answer says what to bring (RFC 6750, section 3)."""
+WITHOUT_AUTHENTICATION = {
+    "/",
+    "/docs",
+    "/docs/files/swagger-ui.css",
+    "/healthz",
+    "/metrics",
+    "/openapi.json",
+    "/readyz",
+    "/ui/{version}/{name}",
+    "/v1/sign-in",
+}
+"""Every path that strangers may read. A test that took the list from the code would agree with any mistake."""
+
+PARAMETERS = {"service": "a", "name": "a", "version": 1, "id": "0" * 12}
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Yield method and path of everything that an application answers, whether its document has it or not."""
+    for route in app.routes:
+        if isinstance(route, Mount):
+            yield "GET", f"{route.path}/swagger-ui.css"
+            continue
+        assert isinstance(route, Route), f"{route!r} needs a case here"
+        for method in sorted(route.methods):
+            yield method, route.path
+
+
+async def test_strangers_read_nothing_but_these_paths(guarded):
+    """Every other route answers 401, whatever the method, and says what to send (RFC 6750, section 3)."""
+    open_paths = set()
     async with client(guarded) as http:
-        for path, operations in guarded.openapi()["paths"].items():
-            for method in operations:
-                answer = await http.request(method, path.format(service="a", name="a", version=1, id="0" * 12))
-                if path in OPEN:
-                    assert answer.status_code in {200, 503}
-                else:
-                    assert (answer.status_code, answer.headers["www-authenticate"]) == (
-                        401,
-                        'Bearer realm="detour"',
-                    )
-                    assert "this server answers its own machine only" in answer.json()["detail"]
+        for method, path in routes(guarded):
+            answer = await http.request(method, path.format(**PARAMETERS))
+            if answer.status_code != 401:
+                assert method in {"GET", "HEAD"}, path
+                assert answer.status_code in {200, 404, 503}, path
+                open_paths.add(path)
+            else:
+                assert answer.headers["www-authenticate"] == 'Bearer realm="detour"'
+                assert method == "HEAD" or "this server answers its own machine only" in answer.json()["detail"]
+    assert open_paths == WITHOUT_AUTHENTICATION
+
+
+async def test_the_document_says_which_operations_are_open(guarded):
+    """They have no security requirement, and all others do."""
+    operations = [(path, one) for path, methods in guarded.openapi()["paths"].items() for one in methods.values()]
+    is_open = {path for path, one in operations if "security" not in one}
+    assert is_open == {"/healthz", "/metrics", "/readyz", "/v1/sign-in"}
+    assert {path for path, one in operations if "401" not in one["responses"]} == is_open
+
+
+async def test_a_viewer_changes_nothing_whatever_the_route(guarded):
+    """Each route that is not for reading takes a developer."""
+    changing = [(method, path) for method, path in routes(guarded) if method not in {"GET", "HEAD"}]
+    assert len(changing) == 13
+    async with client(guarded, await token_for(guarded, "vi", Role.VIEWER)) as http:
+        for method, path in changing:
+            answer = await http.request(method, path.format(**PARAMETERS))
+            assert (answer.status_code, "vi is a viewer" in answer.text) == (403, True), (method, path)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +117,31 @@ async def test_the_servers_own_machine(guarded, headers, status):
     assert answer.status_code == status
     if status == 200:
         assert answer.json() == {"name": "ana", "role": "admin", "via": "local"}
+
+
+PROXIED = {
+    "forwarded": "for=10.0.0.7",
+    "via": "1.1 proxy",
+    "x-forwarded-for": "10.0.0.7",
+    "x-forwarded-host": "detour.example.com",
+    "x-forwarded-proto": "https",
+    "x-forwarded-port": "443",
+    "x-forwarded": "",
+    "X-Real-IP": "10.0.0.7",
+    "x-client-ip": "10.0.0.7",
+    "x-envoy-external-address": "10.0.0.7",
+    "cf-connecting-ip": "10.0.0.7",
+    "true-client-ip": "10.0.0.7",
+}
+
+
+async def test_whoever_comes_through_a_proxy_is_not_on_the_servers_own_machine(guarded):
+    """Whatever header of a proxy says so, and whatever it says: a proxy there would make everybody an admin."""
+    async with client(guarded, peer=("127.0.0.1", 1)) as http:
+        for header, value in PROXIED.items():
+            for sent in (value, ""):
+                assert (await http.get("/v1/me", headers={header: sent})).status_code == 401, header
+        assert (await http.get("/v1/me", headers={"x-forwarding-is-no-proxy": "1"})).status_code == 200
 
 
 async def test_what_a_viewer_may(guarded):

@@ -1,9 +1,10 @@
 """Trying a request through the API, on a real edge with real sidecars behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -13,9 +14,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from detour.mesh import Endpoint
+from detour.access import ForbiddenError, Identity, Role, Via
+from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service, Settings
+from detour.overrides import Overrides, parse_words
 from detour.server import ControlPlane
-from detour.server.trials import by_baggage
+from detour.server import trials as module
+from detour.server.edge_client import Answer, SilentEdgeError, TrialRequest
+from detour.server.trials import NoEdgeError, Outcome, TrialOperations, attempt, by_baggage, marked
+from detour.traffic.hops import Hop
+from detour.traffic.trials import HOPS_MAX, TRIALS_MAX, TooManyTrialsError, Trial, Trials
 from parts import MeshUnderTest, application, http_instance
 from server.conftest import following
 
@@ -253,3 +260,272 @@ async def test_calls(running: Running) -> None:
         {"caller": "edge", "service": "web", "deployment": None, **plain},
         {"caller": "web", "service": "users", "deployment": "pr-42", **plain},
     ]
+
+
+HOP = Hop(
+    caller="web",
+    caller_deployment=None,
+    caller_instance="web-1",
+    service="users",
+    deployment="pr-42",
+    served_by="users@pr-42",
+    method="GET",
+    path="/me",
+    status=200,
+    grpc_status=None,
+    why="",
+    start=1000.0,
+    seconds=0.1,
+    by_edge=False,
+)
+BY_EDGE = replace(HOP, caller="edge", service="web", deployment=None, served_by="web", by_edge=True)
+
+Answering = Callable[[Request, Trial], Awaitable[Response]]
+
+
+@asynccontextmanager
+async def edge(
+    trials: Trials, answer: Answering, settings: Settings | None = None
+) -> AsyncIterator[tuple[Mesh, list[Request]]]:
+    """Run something that answers in the place of an edge, and may report hops; yield a mesh that has it."""
+    seen: list[Request] = []
+
+    async def take(request: Request) -> Response:
+        seen.append(request)
+        name = request.headers["baggage"].partition("detour.try=")[2].partition(",")[0]
+        return await answer(request, trials.find(name))
+
+    routes = [Route("/{path:path}", take, methods=["GET", "POST"])]
+    async with application(Starlette(routes=routes)) as at:
+        known = replace(settings or Settings(), edge_url=f"http://{at}")
+        users = OffloadedDeployment("users", "pr-42", (at,))
+        yield Mesh.of([Service("web", (at,)), Service("users", (at,))], [users], known), seen
+
+
+def reporting(*hops: Hop) -> Answering:
+    """Return what reports hops before it answers."""
+
+    async def answer(_request: Request, trial: Trial) -> Response:
+        for hop in hops:
+            trial.take(hop)
+        return PlainTextResponse("fine", 201, {"x-detour-served-by": "web@pr-7"})
+
+    return answer
+
+
+def outcome(*hops: Hop, saw_hops: bool = True) -> Outcome:
+    """Return what became of a request."""
+    return Outcome("1", Answer("http://a/", "a", 200, 0.1, "", truncated=False, headers={}), hops, saw_hops, "")
+
+
+def test_a_deployment_was_reached_if_an_envoy_says_so() -> None:
+    """Of that very service; where hops may be missing nobody can say that it was not."""
+    assert outcome(HOP).reached("users", "pr-42") is True
+    assert outcome(BY_EDGE, HOP, saw_hops=False).reached("users", "pr-42") is True
+    for other in (
+        replace(HOP, served_by="users"),
+        replace(HOP, served_by=None),
+        replace(HOP, served_by="users@pr-43"),
+        replace(HOP, service="payments"),
+        replace(HOP, served_by="payments@pr-42"),
+    ):
+        assert outcome(other).reached("users", "pr-42") is False
+        assert outcome(other, saw_hops=False).reached("users", "pr-42") is None
+    assert outcome().reached("users", "pr-42") is False
+
+
+def test_the_mark_of_a_trial_wins() -> None:
+    """Over one that somebody wrote; all else stays."""
+    overrides = parse_words(["users=pr-42", "config.detour.try=mine"])
+    assert marked(overrides, "own") == parse_words(["users=pr-42", "config.detour.try=own"])
+    assert by_baggage(marked(Overrides(), "own")) == {"baggage": "override.config.detour.try=own"}
+
+
+async def test_hops_are_in_order_of_time() -> None:
+    """Of two that began together the longer one is first: it is what the other came of."""
+    trials = Trials()
+    late, short = replace(HOP, start=1001.0), replace(HOP, seconds=0.05)
+    async with edge(trials, reporting(late, short, HOP, replace(BY_EDGE, start=999.0))) as (mesh, seen):
+        found = await attempt(TrialRequest(parse_words(["users=pr-42"])), mesh, trials, lambda: True)
+    assert list(found.hops) == [replace(BY_EDGE, start=999.0), HOP, short, late]
+    assert (found.saw_hops, found.note, found.answer.status) == (True, "", 201)
+    (request,) = seen
+    assert request.headers["baggage"] == f"override.route.users=pr-42,override.config.detour.try={found.id}"
+    assert trials.find(found.id) is None
+
+
+async def test_hops_that_come_after_the_answer_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The edge's word, and others for a while after it; each of them begins that while anew."""
+    monkeypatch.setattr(module, "_HOPS_SECONDS", 20)
+    monkeypatch.setattr(module, "_QUIET_SECONDS", 1)
+    trials, tasks = Trials(), set()
+
+    async def later(trial: Trial) -> None:
+        for hop in (HOP, BY_EDGE, HOP, HOP):
+            await asyncio.sleep(0.2)
+            trial.take(hop)
+
+    async def answer(_request: Request, trial: Trial) -> Response:
+        tasks.add(asyncio.create_task(later(trial)))
+        return PlainTextResponse("fine")
+
+    async with edge(trials, answer) as (mesh, _):
+        found = await attempt(TrialRequest(), mesh, trials, lambda: True)
+    assert (len(found.hops), found.saw_hops) == (4, True)
+
+
+async def test_hops_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the edge says nothing, or others go on and on."""
+    monkeypatch.setattr(module, "_HOPS_SECONDS", 0.3)
+    monkeypatch.setattr(module, "_QUIET_SECONDS", 0.2)
+    trials, tasks = Trials(), set()
+
+    async def on_and_on(trial: Trial) -> None:
+        trial.take(BY_EDGE)
+        while True:
+            trial.take(HOP)
+            await asyncio.sleep(0.02)
+
+    async def answer(_request: Request, trial: Trial) -> Response:
+        tasks.add(asyncio.create_task(on_and_on(trial)))
+        return PlainTextResponse("fine")
+
+    async with asyncio.timeout(20):
+        async with edge(trials, answer) as (mesh, _):
+            assert (await attempt(TrialRequest(), mesh, trials, lambda: True)).saw_hops
+        for task in tasks:
+            task.cancel()
+        async with edge(trials, reporting(HOP)) as (mesh, _):
+            found = await attempt(TrialRequest(), mesh, trials, lambda: True)
+    assert not found.saw_hops
+    assert len(found.hops) == 2
+
+
+async def test_what_is_not_shown_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 hops of one request are; the edge's own must be among them."""
+    monkeypatch.setattr(module, "_QUIET_SECONDS", 0.01)
+    trials = Trials()
+    for more, note in ((HOPS_MAX - 1, ""), (HOPS_MAX + 1, "there were 2 hops more, which are not shown")):
+        async with edge(trials, reporting(BY_EDGE, *[HOP] * more)) as (mesh, _):
+            found = await attempt(TrialRequest(), mesh, trials, lambda: True)
+        assert (len(found.hops), found.note, found.saw_hops) == (HOPS_MAX, note, True)
+
+
+@pytest.mark.parametrize(
+    ("served_by", "deployment"), [("web@pr-7", "pr-7"), ("web", None), ("web@", None), ("", None), (None, None)]
+)
+async def test_an_edge_that_reports_nothing(
+    monkeypatch: pytest.MonkeyPatch, served_by: str | None, deployment: str | None
+) -> None:
+    """Its own hop is made of its answer, field by field."""
+    monkeypatch.setattr(module, "_HOPS_SECONDS", 0.01)
+    trials, before = Trials(), time.time()
+
+    async def answer(_request: Request, _trial: Trial) -> Response:
+        return PlainTextResponse("", 503, {} if served_by is None else {"x-detour-served-by": served_by})
+
+    settings = Settings(edge_hosts={"a.test": "web"})
+    request = TrialRequest(method="POST", path="/rides?a=1", host="A.test:80")
+    async with edge(trials, answer, settings) as (mesh, _):
+        found = await attempt(request, mesh, trials, lambda: True)
+    (hop,) = found.hops
+    assert before <= hop.start <= time.time()
+    assert hop.seconds == found.answer.seconds > 0
+    assert hop == Hop(
+        caller="edge",
+        caller_deployment=None,
+        caller_instance="",
+        service="web",
+        deployment=deployment,
+        served_by=served_by,
+        method="POST",
+        path="/rides?a=1",
+        status=503,
+        grpc_status=None,
+        why="",
+        start=hop.start,
+        seconds=hop.seconds,
+        by_edge=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("has_edge", "words", "parts"),
+    [
+        (False, ["users=pr-42"], ["No edge is connected to this server", "start it with --control-plane"]),
+        (True, ["users=pr-42"], ["does not trust", " and the overrides that you chose, which had no effect"]),
+        (True, [], ["does not trust", "the mark by which hops are found; only its own hop is known"]),
+    ],
+)
+async def test_why_hops_are_not_seen(
+    monkeypatch: pytest.MonkeyPatch, has_edge: bool, words: list[str], parts: list[str]
+) -> None:
+    """No edge is there to report them, or it took the mark away, and the overrides that there were with it."""
+    monkeypatch.setattr(module, "_HOPS_SECONDS", 0.01)
+    trials = Trials()
+    async with edge(trials, reporting()) as (mesh, _):
+        found = await attempt(TrialRequest(parse_words(words)), mesh, trials, lambda: has_edge)
+        url = mesh.settings.edge_url
+    assert not found.saw_hops
+    assert [part for part in parts if part not in found.note] == []
+    assert (url in found.note) is has_edge
+    # A host that the edge does not serve is its own.
+    assert found.hops[0].service == "127.0.0.1"
+
+
+async def test_without_an_address_no_request_is_sent() -> None:
+    """And nothing is under way."""
+    trials = Trials()
+    with pytest.raises(NoEdgeError, match="put its address into the mesh file"):
+        await attempt(TrialRequest(), Mesh(), trials, lambda: True)
+    settings = Settings(edge_url=f"http://127.0.0.1:{NOBODY}")
+    with pytest.raises(SilentEdgeError, match="no edge answers"):
+        await attempt(TrialRequest(), Mesh(settings=settings), trials, lambda: True)
+    assert trials._under_way == {}
+
+
+async def test_as_many_trials_as_are_allowed() -> None:
+    """One more has to wait, until one of them is over."""
+    trials = Trials()
+    settings = Settings(edge_url=f"http://127.0.0.1:{NOBODY}")
+    with ExitStack() as under_way:
+        for _ in range(TRIALS_MAX):
+            under_way.enter_context(trials.begun(lambda: None))
+        with pytest.raises(TooManyTrialsError, match=f"{TRIALS_MAX} requests are being tried out"):
+            await attempt(TrialRequest(), Mesh(settings=settings), trials, lambda: True)
+    with ExitStack() as under_way:
+        for _ in range(TRIALS_MAX - 1):
+            under_way.enter_context(trials.begun(lambda: None))
+        with pytest.raises(SilentEdgeError):
+            await attempt(TrialRequest(), Mesh(settings=settings), trials, lambda: True)
+
+
+async def test_who_may_try_a_request_and_what_is_said_of_its_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Developers may; mistakes of a scenario are told too, before what else there is to say."""
+    monkeypatch.setattr(module, "_HOPS_SECONDS", 0.01)
+    trials = Trials()
+    asked: list[Overrides] = []
+
+    def headers_for(overrides: Overrides) -> Mapping[str, str]:
+        asked.append(overrides)
+        return {**by_baggage(overrides), "x-token": "signed"}
+
+    async with edge(trials, reporting(BY_EDGE)) as (mesh, seen):
+        operations = TrialOperations(lambda: mesh, trials, lambda: True, headers_for)
+        with pytest.raises(ForbiddenError, match="vic is a viewer"):
+            await operations.attempt(Identity("vic", Role.VIEWER, Via.TOKEN), TrialRequest())
+        assert (seen, asked) == ([], [])
+        request = TrialRequest(parse_words(["users=gone"]), of_scenario=parse_words(["web=none", "users=pr-42"]))
+        found = await operations.attempt(Identity("dev", Role.DEVELOPER, Via.TOKEN), request)
+    assert seen[0].headers["x-token"] == "signed"
+    assert asked == [marked(request.overrides, found.id)]
+    assert found.note == (
+        "web=none: web has no deployment none: it has none users=gone: users has no deployment gone: it has pr-42"
+    )
+    async with edge(trials, reporting()) as (mesh, _):
+        operations = TrialOperations(lambda: mesh, trials, lambda: False, by_baggage)
+        right = await operations.attempt(Identity("dev", Role.DEVELOPER, Via.TOKEN), TrialRequest())
+        wrong = await operations.attempt(Identity("dev", Role.DEVELOPER, Via.TOKEN), request)
+    assert right.note.startswith("No edge is connected")
+    assert wrong.note.startswith("web=none: ")
+    assert wrong.note.endswith(f" {right.note}")

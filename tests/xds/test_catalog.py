@@ -1,5 +1,6 @@
 """Services that tell their ports apart, and names that depend on who asks."""
 
+import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
@@ -7,7 +8,8 @@ from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpPro
 
 from detour.envoy.vocabulary import METADATA, MISSING, OUTBOUND_ROUTES
 from detour.mesh import Endpoint, Mesh, Naming, OffloadedDeployment, Port, Protocol, Service, Settings
-from detour.xds.catalog import CLUSTER, ENDPOINTS, ROUTES, Catalog, Key
+from detour.xds import catalog as module
+from detour.xds.catalog import _BUILDERS, CLUSTER, ENDPOINTS, FILTERS, ROUTES, Catalog, Key
 from detour.xds.messages import HTTP_OPTIONS
 
 WEB, GRPC, TLS = Endpoint("10.0.0.1", 8080), Endpoint("10.0.0.1", 9090), Endpoint("10.0.0.1", 8443)
@@ -95,3 +97,109 @@ def test_the_lua_of_a_sidecar_knows_its_namespace() -> None:
         table = RouteConfiguration()
         Catalog(MESH, namespace).resource(Key(ROUTES, OUTBOUND_ROUTES)).resource.Unpack(table)
         assert f'DETOUR_CALLER = "{caller}"' in str(table).replace('\\"', '"')
+
+
+@pytest.mark.parametrize(
+    ("name", "is_backed", "may_serve"),
+    [
+        ("users", True, True),
+        ("users:80", True, True),
+        ("users.shop.svc.cluster.local:80", True, True),
+        ("users.pay", True, True),
+        ("users@pr-42", True, True),
+        ("users@pr-42,baseline", True, True),
+        ("users@gone", False, False),
+        ("users@gone,baseline", False, True),
+        ("example.test", False, False),
+        ("example.test:443", False, False),
+        ("example.test@pr-42", False, False),
+        ("example.test@pr-42,baseline", False, False),
+        ("connect@example.test:443", False, False),
+        ("payments", False, False),
+        ("payments@pr-42", False, False),
+        ("users@", False, False),
+        ("@", False, False),
+        ("", False, False),
+        ("x" * 600, False, False),
+    ],
+)
+def test_what_stands_for_something_in_the_mesh(name: str, is_backed: bool, may_serve: bool) -> None:
+    """A service, and a deployment that is there; anything else a client may have made up."""
+    catalog = Catalog(MESH, "shop")
+    assert (catalog.is_backed(name), catalog.may_serve(name)) == (is_backed, may_serve)
+
+
+@pytest.mark.parametrize(
+    ("type_url", "is_edge", "names"),
+    [
+        (CLUSTER, True, ["pay", "search", "users"]),
+        (ENDPOINTS, True, []),
+        (ROUTES, True, []),
+        (FILTERS, True, []),
+        (CLUSTER, False, []),
+        (ENDPOINTS, False, []),
+        (ROUTES, False, []),
+        (FILTERS, False, []),
+    ],
+)
+def test_what_everything_stands_for(type_url: str, is_edge: bool, names: list[str]) -> None:
+    """The clusters of an edge's hosts and of its previews, each once and in order; nothing for a sidecar."""
+    hosts, previews = {"a.test": "users", "b.test": "pay"}, {"preview.test": "search", "other.test": "users"}
+    settings = Settings(edge_hosts=hosts, edge_previews=previews)
+    made = Catalog(Mesh.of([Service(name) for name in ("users", "pay", "search", "more")], [], settings))
+    assert list(made.everything(type_url, is_edge=is_edge)) == names
+
+
+def test_more_changes_than_are_remembered_make_everything_be_built_anew() -> None:
+    """What was built before them is never served again, and what is remembered stays bounded."""
+    catalog, other = Catalog(Mesh.of([Service("users", (WEB,))])), Mesh.of([Service("users", (OURS,))])
+    key = Key(ENDPOINTS, "users")
+    before = catalog.resource(key)
+    catalog.replace(other, {"users"})
+    catalog.replace(other, {f"made-up-{number}" for number in range(module._TOUCHED_MAX)})
+    assert len(catalog._touched) == module._TOUCHED_MAX + 1
+    catalog.replace(other, {"one-more"})
+    assert len(catalog._touched) == 1
+    assert catalog.resource(key).version == Catalog(other).resource(key).version != before.version
+
+
+def test_what_was_touched_before_it_was_built_is_not_built_again() -> None:
+    """A change costs one building, and only of what it touches."""
+    catalog, key, neighbour = Catalog(MESH), Key(ENDPOINTS, "users"), Key(ENDPOINTS, "users.pay")
+    catalog.replace(MESH, {"users"})
+    built, untouched = catalog.resource(key), catalog.resource(neighbour)
+    assert catalog.resource(key) is built
+    catalog.replace(MESH, {"users"})
+    assert catalog.resource(key) is not built
+    assert catalog.resource(neighbour) is untouched
+    catalog.replace(MESH, {f"made-up-{number}" for number in range(module._TOUCHED_MAX + 1)})
+    catalog.replace(MESH, ())
+    assert catalog.resource(neighbour) is not untouched
+
+
+def test_failures_are_listed_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The latest thousand; one that is built again is listed no longer."""
+
+    def broken(name: str, *_: object) -> None:
+        raise ValueError(name)
+
+    catalog, last = Catalog(MESH), Key(CLUSTER, "users:1000")
+    with monkeypatch.context() as breaking:
+        breaking.setitem(_BUILDERS, CLUSTER, broken)
+        for port in range(module._FAILURES_MAX + 1):
+            assert catalog.resource(Key(CLUSTER, f"users:{port}")) is None
+        assert len(catalog.failures) == module._FAILURES_MAX == 1000
+        assert Key(CLUSTER, "users:0") not in catalog.failures
+        assert catalog.failures[last] == "users:1000"
+    catalog.replace(MESH, {"users"})
+    assert catalog.resource(last) is not None
+    assert last not in catalog.failures
+
+
+def test_names_that_are_too_long_are_answered_and_not_kept() -> None:
+    """A client may make up any number of them."""
+    catalog = Catalog(MESH)
+    for length, is_kept in ((module.NAME_MAX, True), (module.NAME_MAX + 1, False)):
+        used = catalog._cache.used_bytes
+        assert catalog.resource(Key(CLUSTER, "x" * length)) is not None
+        assert (catalog._cache.used_bytes > used) is is_kept

@@ -110,10 +110,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.edge = Edge(self.catalog, {CLUSTER: {}, ENDPOINTS: {}, ROUTES: {}})
         self.serve(served)
 
-    @rule(served=strategies.sets(services))
-    def serve(self, served: set[str]) -> None:
-        """Serve other services."""
-        self._apply(SettingsApplied(Settings(edge_hosts={f"{name}.test": name for name in sorted(served)})))
+    @rule(served=strategies.sets(services), previewed=strategies.sets(services, max_size=2))
+    def serve(self, served: set[str], previewed: set[str] = frozenset()) -> None:
+        """Serve other services, and others on hosts of scenarios."""
+        hosts = {f"{name}.test": name for name in sorted(served)}
+        previews = {f"{name}.preview.test": name for name in sorted(previewed)}
+        self._apply(SettingsApplied(Settings(edge_hosts=hosts, edge_previews=previews)))
 
     @rule(name=services, port=strategies.integers(1, 9))
     def add(self, name: str, port: int) -> None:
@@ -178,7 +180,8 @@ class AnyOrder(RuleBasedStateMachine):
                 self.edge.take()
             if self.edge.unacknowledged:
                 self.edge.acknowledge()
-        served = set(self.catalog.mesh.settings.edge_hosts.values())
+        settings = self.catalog.mesh.settings
+        served = {*settings.edge_hosts.values(), *settings.edge_previews.values()}
         assert self.edge.routed == served
         assert served <= self.edge.held[CLUSTER].keys() <= served | self.edge.wants[CLUSTER]
 

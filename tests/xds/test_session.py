@@ -17,7 +17,7 @@ from detour.mesh import (
     SettingsApplied,
     apply,
 )
-from detour.xds.catalog import _BUILDERS, CLUSTER, EDGES, ENDPOINTS, ROUTES, SETTINGS, Catalog, Key
+from detour.xds.catalog import _BUILDERS, CLUSTER, EDGES, ENDPOINTS, FILTERS, ROUTES, SETTINGS, Catalog, Key
 from detour.xds.holdings import Limits
 from detour.xds.names import Target
 
@@ -252,9 +252,11 @@ def edge(catalog: Catalog) -> Conversation:
     return session
 
 
-def _serve(catalog: Catalog, *services: str) -> None:
+def _serve(catalog: Catalog, *services: str, previews: dict[str, str] | None = None) -> None:
     """Have edges serve services, each on a host of its own."""
-    settings = Settings(edge_hosts={f"{service}.test": service for service in services})
+    settings = Settings(
+        edge_hosts={f"{service}.test": service for service in services}, edge_previews=previews or {}
+    )
     catalog.replace(apply(catalog.mesh, SettingsApplied(settings)), {SETTINGS, EDGES})
 
 
@@ -266,6 +268,61 @@ def test_an_edge_that_asks_for_everything_gets_the_services_that_it_serves(catal
         assert sorted(one.name for one in response.resources) == ["payments", "users"]
     held = {name: catalog.resource(Key(CLUSTER, name)).version for name in ("users", "payments")}
     assert names(Conversation(catalog, is_edge=True).receive(ask(CLUSTER, held=held))) == [("Cluster", [])]
+
+
+@pytest.mark.parametrize("type_url", [CLUSTER, ENDPOINTS, ROUTES, FILTERS])
+def test_a_sidecar_that_asks_for_everything_gets_nothing(catalog: Catalog, type_url: str) -> None:
+    """However it asks, and whatever edges serve; it gets what it names, and hears of no change of anything else."""
+    _serve(catalog, "users", "payments")
+    for wildcard in (ask(type_url), ask(type_url, "*")):
+        session = Conversation(catalog)
+        (response,) = session.receive(wildcard)
+        assert (list(response.resources), list(response.removed_resources)) == ([], [])
+        session.receive(ack(response))
+        _serve(catalog, "payments")
+        assert session.changed({SETTINGS, EDGES, "users", "payments"}) == []
+        _serve(catalog, "users", "payments")
+        assert session.changed({SETTINGS, EDGES, "users", "payments"}) == []
+        assert session.session.cluster_count == 0
+
+
+def test_a_sidecar_that_asks_for_everything_and_a_name_gets_the_name(catalog: Catalog) -> None:
+    """Nothing else of what edges serve."""
+    _serve(catalog, "users", "payments")
+    assert names(Conversation(catalog).receive(ask(CLUSTER, "*", "users"))) == [("Cluster", ["users"])]
+
+
+def test_the_services_of_previews_are_sent_before_the_routes_that_lead_there(
+    edge: Conversation, catalog: Catalog
+) -> None:
+    """As those of hosts are: by a wildcard, and when they come while the edge runs."""
+    previews = {"preview.test": "payments"}
+    _serve(catalog, "users", previews=previews)
+    (response,) = edge.changed({SETTINGS, EDGES})
+    assert names([response]) == [("Cluster", ["payments"])]
+    (endpoints,) = edge.receive(ask(ENDPOINTS, "payments"))
+    (routes,) = edge.receive(ack(endpoints))
+    assert names([routes]) == [("RouteConfiguration", [EDGE_ROUTES])]
+    for one in (response, routes):
+        assert edge.receive(ack(one)) == []
+    (response,) = Conversation(catalog, is_edge=True).receive(ask(CLUSTER))
+    assert sorted(one.name for one in response.resources) == ["payments", "users"]
+    _serve(catalog, previews=previews)
+    (routes,) = edge.changed({SETTINGS, EDGES})
+    assert names([routes]) == [("RouteConfiguration", [EDGE_ROUTES])]
+    (removed,) = edge.receive(ack(routes))
+    assert (removed.type_url, list(removed.removed_resources)) == (CLUSTER, ["users"])
+
+
+@pytest.mark.parametrize("made_up", ["elsewhere{}.test", "elsewhere{}.test:443", "users@gone{}", "other@pr-{}"])
+def test_clusters_that_stand_for_nothing_are_withdrawn(catalog: Catalog, made_up: str) -> None:
+    """Hosts outside the mesh as well as deployments that there are none of."""
+    session = Conversation(catalog, limits=Limits(unbacked=2))
+    for name in (made_up.format(0), made_up.format(1), "users", "users@pr-42", "payments:8080"):
+        (response,) = session.receive(ask(CLUSTER, name))
+        assert not response.removed_resources
+    (response,) = session.receive(ask(CLUSTER, made_up.format(2)))
+    assert list(response.removed_resources) == [made_up.format(0)]
 
 
 def test_an_edge_hears_of_its_services_changes(edge: Conversation, catalog: Catalog) -> None:

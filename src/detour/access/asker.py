@@ -17,7 +17,7 @@ class Asker:
         peer: The IP address that it came from; "" if it is not known.
         host: Its `Host` header.
         origin: Its `Origin` header (RFC 6454), which browsers add to what another page than the server's may send.
-        is_forwarded: Whether a proxy has handed it on (`Forwarded`, `X-Forwarded-For`, `Via`).
+        is_forwarded: Whether it has a header that proxies add (`Forwarded`, `X-Forwarded-For`, `Via` and the like).
         authorization: Its `Authorization` header.
         user: The name that a local person goes by.
     """

@@ -5,6 +5,7 @@ Invariant: callers without a role are refused, with the name of the claim that w
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -57,12 +58,22 @@ class IssuerSettings:
         return Identity(name, roles[0], Via.OIDC)
 
     def _name(self, claims: Mapping[str, Any]) -> str:
-        email = claims.get("email") if claims.get("email_verified", True) is not False else None
+        # Some issuers write the boolean as text.
+        email = claims.get("email") if str(claims.get("email_verified", True)).lower() == "true" else None
         named = (_inside(claims, self.name_claim),) if self.name_claim else (email,)
         for name in (*named, claims.get("sub")):
-            if isinstance(name, str) and name.strip() and is_line(name):
-                return name.strip()[:NAME_MAX]
-        raise ForbiddenError("the token names nobody: its sub is empty")
+            # A name with white space around it could be taken for that of another user.
+            if isinstance(name, str) and name and name == name.strip() and is_line(name):
+                return _shortened(name)
+        raise ForbiddenError("the token names no user: its sub is missing, empty, or no text in one line")
+
+
+def _shortened(name: str) -> str:
+    """Return a name that fits: users whose long names begin alike stay different users."""
+    if len(name) <= NAME_MAX:
+        return name
+    digest = blake2b(name.encode(), digest_size=8).hexdigest()
+    return f"{name[: NAME_MAX - len(digest) - 1]}-{digest}"
 
 
 def _inside(claims: Mapping[str, Any], path: str) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 from detour.discovery.kubernetes import Discovery, Timing
 from detour.mesh import Event, Mesh, Naming, apply
-from kubernetes_objects import endpoint, endpoint_slice, pod, service
+from kubernetes_objects import deployment, endpoint, endpoint_slice, pod, service
 from scripted_api import ScriptedApi, scripted_api
 
 USERS = pod("users-1", "10.0.0.1", app="users")
@@ -134,6 +134,58 @@ async def test_a_version_that_is_gone_means_to_list_again(api: ScriptedApi) -> N
         api.drop()
         await told.until(lambda mesh: mesh.deployment("users", "pr-42") is None)
         assert [type(event).__name__ for event in told.events] == ["DeploymentRemoved"]
+
+
+async def test_after_a_gap_everything_is_as_it_is_now(api: ScriptedApi) -> None:
+    """Of each kind, what changed while nothing was heard: addresses, ports, owners; what came, and what went."""
+    await api.put("services", service("search"))
+    await api.put("pods", PR_42)
+    await api.put("deployments", deployment("users--pr-42", "users", "pr-42", owner="ana"))
+    async with following(api) as told:
+        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"] and "search" in mesh.services)
+        api.is_silent = True
+        moved = pod("users-1", "10.0.0.2", app="users")
+        more = pod("users-2", "10.0.0.3", app="users")
+        await api.put("pods", moved)
+        await api.put("pods", more)
+        await api.put("pods", pod("users-pr-42", "10.0.0.10", detour_offloaded="pr-42", detour_service="users"))
+        await api.put("endpointslices", endpoint_slice("users", endpoint(moved), endpoint(more), port=9090))
+        await api.put("services", service("users", {"port": 80, "targetPort": 9090, "protocol": "TCP"}))
+        await api.put("deployments", deployment("users--pr-42", "users", "pr-42", owner="bo"))
+        await api.put("services", service("payments"))
+        await api.delete("services", "search")
+        api.is_silent = False
+        api.forget()
+        api.drop()
+        mesh = await told.until(
+            lambda mesh: (
+                mesh.services.keys() == {"users", "payments"}
+                and baseline(mesh) == ["10.0.0.2", "10.0.0.3"]
+                and pr_42(mesh) == ["10.0.0.10"]
+                and mesh.deployment("users", "pr-42").owner == "bo"
+            )
+        )
+        assert {one.port for one in mesh.services["users"].endpoints} == {9090}
+        assert [one.port for one in mesh.deployment("users", "pr-42").endpoints] == [9090]
+        lists = sum("limit=" in one for one in api.asked)
+        await api.put("pods", pod("users-pr-42", "10.0.0.11", detour_offloaded="pr-42", detour_service="users"))
+        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.11"])
+        assert sum("limit=" in one for one in api.asked) == lists
+
+
+async def test_a_watch_goes_on_from_the_last_bookmark(api: ScriptedApi) -> None:
+    """Though nothing changed there: the API has forgotten all that was before it."""
+    async with following(api) as told:
+        await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
+        for plural in ("services", "endpointslices", "deployments"):
+            await api.watched(plural)
+        watch = await api.watched("pods")
+        lists = sum("limit=" in one for one in api.asked)
+        api.version = 500
+        await watch.send(_bookmark(500))
+        await watch.end()
+        await api.was_asked("/pods?watch=true&allowWatchBookmarks=true&resourceVersion=500&")
+        assert sum("limit=" in one for one in api.asked) == lists
 
 
 async def test_a_watch_may_say_itself_that_its_version_is_gone(api: ScriptedApi) -> None:

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from detour.discovery.kubernetes.objects import Pod
+from detour.discovery.kubernetes.objects import Metadata, Pod
 from detour.discovery.kubernetes.reflector import Applied, ListFrom, Reflector, Removed, WatchFrom
 from kubernetes_objects import pod
 
 
-def one(name: str, version: int | str) -> Pod:
+def one(name: str, version: int | str, address: str = "10.0.0.1") -> Pod:
     """Return a pod as it was at a version."""
-    made = pod(name, "10.0.0.1")
+    made = pod(name, address)
     made["metadata"]["resourceVersion"] = str(version)
     return convert(made, Pod)
 
@@ -87,6 +87,68 @@ def test_where_the_api_has_forgotten_everything_is_listed_anew(watching: Reflect
     assert told(watching.page([one("a", 5)], "50", "more")) == []
     assert told(watching.page([one("c", 40)], "50", "")) == ["+c@40", "-b@7"]
     assert watching.next() == WatchFrom("50")
+
+
+def test_what_changed_while_nothing_was_heard_is_told_as_it_is_now(watching: Reflector[Pod]) -> None:
+    """After a 410 an object of another version counts, whatever it is; so does one that came, went or came back."""
+    list(watching.applied(one("c", 12)))
+    list(watching.removed(one("b", 13)))
+    watching.refused(410)
+    moved, came, back = one("a", 20, "10.0.0.2"), one("d", 21), one("b", 22, "10.0.0.3")
+    assert list(watching.page([moved, came, back], "50", "")) == [
+        Applied(moved),
+        Applied(came),
+        Applied(back),
+        Removed(one("c", 12)),
+    ]
+    assert watching.next() == WatchFrom("50")
+    assert told(watching.applied(one("a", 19))) == []
+    assert list(watching.removed(one("a", 51))) == [Removed(moved)]
+    assert list(watching.removed(one("b", 52))) == [Removed(back)]
+
+
+def test_a_list_of_an_older_server_counts_too(watching: Reflector[Pod]) -> None:
+    """A cluster that was restored from a backup has smaller versions; what it has is what there is."""
+    watching.reached("90")
+    watching.refused(410)
+    assert told(watching.page([one("a", 3)], "4", "")) == ["+a@3", "-b@7"]
+    assert watching.next() == WatchFrom("4")
+
+
+def test_bookmarks_count_like_changes(watching: Reflector[Pod]) -> None:
+    """One that says what was known, or less, changes nothing; no object is told because of one."""
+    for version, reached in (("11", "11"), ("11", "11"), ("10", "11"), ("9", "11"), ("100", "100"), ("99", "100")):
+        watching.reached(version)
+        assert watching.next() == WatchFrom(reached)
+    assert told(watching.applied(one("a", 99))) == ["+a@99"]
+
+
+def test_only_a_version_that_is_gone_means_to_list_again(watching: Reflector[Pod]) -> None:
+    """Every other refusal means to try again."""
+    for code in (0, 400, 401, 403, 404, 409, 411, 429, 500, 503, 504):
+        watching.refused(code)
+        assert watching.next() == WatchFrom("10")
+
+
+def test_objects_of_one_name_in_several_namespaces_are_several(watching: Reflector[Pod]) -> None:
+    """Where one watch is for all namespaces."""
+    there = convert({"metadata": {"name": "a", "namespace": "pay", "resourceVersion": "8"}}, Pod)
+    assert list(watching.applied(there)) == [Applied(there)]
+    assert told(watching.removed(one("a", 11))) == ["-a@5"]
+    assert list(watching.applied(there)) == []
+
+
+def test_removed_objects_are_remembered_within_bounds() -> None:
+    """Of 10,001 the first is forgotten: an event about it that comes late would count."""
+    reflector = Reflector[Pod]()
+    list(reflector.page([], "1", ""))
+    versions = [*range(2, 10_003)]
+    for version in versions:
+        gone = Pod(Metadata(name=f"p{version}", resource_version=str(version)))
+        list(reflector.applied(gone))
+        list(reflector.removed(gone))
+    late = [list(reflector.applied(Pod(Metadata(name=f"p{v}", resource_version=str(v))))) for v in versions]
+    assert [len(one) for one in late] == [1, *[0] * 10_000]
 
 
 def test_a_page_that_is_refused_begins_the_list_again() -> None:

@@ -1,10 +1,12 @@
 """From a live Deployment to its copy."""
 
 from copy import deepcopy
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,8 +138,8 @@ def test_options_change_the_main_container() -> None:
     spec = made["spec"]["template"]["spec"]
     container = spec["containers"][0]
     assert container["env"] == [
-        {"name": "DB", "valueFrom": {"secretKeyRef": {}}},
         {"name": "COLOUR", "value": "blue"},
+        {"name": "DB", "valueFrom": {"secretKeyRef": {}}},
         {"name": "NEW", "value": "1"},
     ]
     assert (container["command"], "args" in container) == (["python", "-m", "my app"], False)
@@ -219,3 +221,423 @@ def test_where_there_is_nothing_to_copy_another_way_is_named(service: dict[str, 
     """Endpoints can be registered for any service."""
     with pytest.raises(CannotCopyError, match=rf"{told}.*detour offload add"):
         find_baseline(service, [baseline()])
+
+
+FULL = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: users-live
+  generateName: users-
+  namespace: shop
+  uid: 7c1d
+  resourceVersion: "9"
+  generation: 4
+  creationTimestamp: "2029-01-01T00:00:00Z"
+  finalizers: [foregroundDeletion]
+  ownerReferences: [{apiVersion: shop.test/v1, kind: Shop, name: shop, uid: "1"}]
+  managedFields: [{manager: kubectl}]
+  labels: {app: users, tier: backend, app.kubernetes.io/instance: shop, app.kubernetes.io/part-of: shop}
+  annotations: {team: people, deployment.kubernetes.io/revision: "7"}
+spec:
+  replicas: 12
+  paused: true
+  minReadySeconds: 700
+  revisionHistoryLimit: 3
+  progressDeadlineSeconds: 900
+  strategy: {type: Recreate}
+  selector: {matchLabels: {app: users}, matchExpressions: [{key: tier, operator: Exists}]}
+  template:
+    metadata:
+      name: nobody-reads-this
+      creationTimestamp: null
+      labels: {app: users, tier: backend, app.kubernetes.io/instance: shop, pod-template-hash: abc}
+      annotations:
+        prometheus.io/scrape: "true"
+        checksum/config: 4be1
+        kubectl.kubernetes.io/restartedAt: "2029-01-01T00:00:00Z"
+        kubectl.kubernetes.io/default-container: app
+    spec:
+      serviceAccountName: users
+      automountServiceAccountToken: false
+      priorityClassName: high
+      schedulerName: slow
+      runtimeClassName: gvisor
+      nodeSelector: {disk: ssd}
+      affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: []}}
+      tolerations: [{key: dedicated, operator: Exists}]
+      topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]
+      hostAliases: [{ip: 10.0.0.9, hostnames: [db]}]
+      hostname: users
+      subdomain: people
+      dnsPolicy: None
+      dnsConfig: {nameservers: [10.0.0.10]}
+      shareProcessNamespace: true
+      enableServiceLinks: false
+      restartPolicy: Always
+      terminationGracePeriodSeconds: 45
+      securityContext: {runAsNonRoot: true, fsGroup: 2000}
+      imagePullSecrets: [{name: live}]
+      readinessGates: [{conditionType: shop.test/ready}]
+      volumes:
+      - {name: config, configMap: {name: users}}
+      - {name: keys, secret: {secretName: users-keys, defaultMode: 288}}
+      - {name: data, persistentVolumeClaim: {claimName: users}}
+      initContainers:
+      - {name: migrate, image: reg.test:5000/users:1, command: [migrate], env: [{name: COLOUR, value: red}]}
+      - {name: log, image: fluent, restartPolicy: Always}
+      containers:
+      - name: app
+        image: reg.test:5000/users:1
+        imagePullPolicy: Always
+        workingDir: /srv
+        command: [users]
+        args: [serve]
+        stdin: true
+        ports: [{name: http, containerPort: 8080}]
+        envFrom: [{configMapRef: {name: users}}]
+        resources: {requests: {cpu: 100m}, limits: {memory: 1Gi}}
+        volumeMounts: [{name: config, mountPath: /etc/users}, {name: data, mountPath: /data}]
+        livenessProbe: {httpGet: {path: /live, port: http}}
+        readinessProbe: {httpGet: {path: /ready, port: http}, periodSeconds: 2}
+        startupProbe: {tcpSocket: {port: http}}
+        lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}
+        securityContext: {readOnlyRootFilesystem: true}
+        terminationMessagePolicy: FallbackToLogsOnError
+        inventedTomorrow: {kept: true}
+      - name: cache
+        image: redis:7
+        env: [{name: COLOUR, value: green}]
+status: {replicas: 12, readyReplicas: 12}
+"""
+"""A Deployment with something in every place that a copy could forget, take over wrongly, or share."""
+
+FULL_COPY = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: users--pr-42
+  namespace: shop
+  labels:
+    app: users
+    tier: backend
+    app.kubernetes.io/part-of: shop
+    app.kubernetes.io/managed-by: detour
+    detour.dev/offloaded: pr-42
+    detour.dev/service: users
+  annotations:
+    team: people
+    detour.dev/owner: ana
+    detour.dev/expires: "2030-01-01T00:00:00+00:00"
+    detour.dev/roll: roll-1
+    detour.dev/commit: 4f2a9c1
+    detour.dev/copy-of: users-live
+spec:
+  replicas: 3
+  minReadySeconds: 700
+  revisionHistoryLimit: 3
+  progressDeadlineSeconds: 1300
+  strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+  selector: {matchLabels: {detour.dev/offloaded: pr-42, detour.dev/service: users}}
+  template:
+    metadata:
+      labels:
+        app: users--pr-42
+        tier: backend
+        app.kubernetes.io/instance: shop
+        detour.dev/offloaded: pr-42
+        detour.dev/service: users
+      annotations:
+        prometheus.io/scrape: "true"
+        checksum/config: 4be1
+        kubectl.kubernetes.io/default-container: app
+        detour.dev/owner: ana
+        detour.dev/expires: "2030-01-01T00:00:00+00:00"
+        detour.dev/roll: roll-1
+        detour.dev/commit: 4f2a9c1
+    spec:
+      serviceAccountName: users
+      automountServiceAccountToken: false
+      priorityClassName: high
+      schedulerName: slow
+      runtimeClassName: gvisor
+      nodeSelector: {disk: ssd}
+      affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: []}}
+      tolerations: [{key: dedicated, operator: Exists}]
+      topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]
+      hostAliases: [{ip: 10.0.0.9, hostnames: [db]}]
+      hostname: users
+      subdomain: people
+      dnsPolicy: None
+      dnsConfig: {nameservers: [10.0.0.10]}
+      shareProcessNamespace: true
+      enableServiceLinks: false
+      restartPolicy: Always
+      terminationGracePeriodSeconds: 45
+      securityContext: {runAsNonRoot: true, fsGroup: 2000}
+      imagePullSecrets: [{name: live}, {name: previews}]
+      readinessGates: [{conditionType: shop.test/ready}]
+      volumes:
+      - {name: config, configMap: {name: users}}
+      - {name: keys, secret: {secretName: users-keys, defaultMode: 288}}
+      - {name: data, persistentVolumeClaim: {claimName: users}}
+      initContainers:
+      - {name: migrate, image: reg.test:5000/users:1, command: [migrate], env: [{name: COLOUR, value: red}]}
+      - {name: log, image: fluent, restartPolicy: Always}
+      containers:
+      - name: app
+        image: reg.test:5000/users:4f2a9c1
+        imagePullPolicy: Always
+        workingDir: /srv
+        command: [users, "--colour", "light blue"]
+        stdin: true
+        ports: [{name: http, containerPort: 8080}]
+        env: [{name: COLOUR, value: blue}]
+        envFrom: [{configMapRef: {name: users}}]
+        resources: {requests: {cpu: 100m}, limits: {memory: 1Gi}}
+        volumeMounts: [{name: config, mountPath: /etc/users}, {name: data, mountPath: /data}]
+        livenessProbe: {httpGet: {path: /live, port: http}}
+        readinessProbe: {httpGet: {path: /ready, port: http}, periodSeconds: 2}
+        startupProbe: {tcpSocket: {port: http}}
+        lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}
+        securityContext: {readOnlyRootFilesystem: true}
+        terminationMessagePolicy: FallbackToLogsOnError
+        inventedTomorrow: {kept: true}
+      - name: cache
+        image: redis:7
+        env: [{name: COLOUR, value: green}]
+"""
+
+
+def test_a_copy_field_by_field() -> None:
+    """All that must be carried over, and nothing that must not; the baseline stays as it was."""
+    live = yaml.safe_load(FULL)
+    wanted = replace(
+        WANTED, env={"COLOUR": "blue"}, replicas=3, command="users --colour 'light blue'", pull_secret="previews"
+    )
+    made = make_copy(live, [USERS], wanted)
+    assert made == yaml.safe_load(FULL_COPY)
+    assert live == yaml.safe_load(FULL)
+    for one in (made["spec"]["template"], made["spec"]["template"]["spec"]["containers"][0]):
+        one.clear()
+    assert live == yaml.safe_load(FULL)
+
+
+def test_a_copy_of_nearly_nothing() -> None:
+    """Neither labels, annotations, env nor a namespace need be there, or they are null."""
+    bare = """\
+    metadata: {name: users, labels: null, annotations: null}
+    spec:
+      template:
+        metadata: {labels: {app: users}}
+        spec: {containers: [{name: app, image: users, env: null}], imagePullSecrets: null}
+    """
+    wanted = Wanted("users", "a", "users:2", "", EXPIRES, "1", env={"A": "1", "B": "2"}, pull_secret="reg")
+    headless = {"metadata": {"name": "db"}, "spec": {}}
+    assert make_copy(yaml.safe_load(bare), [headless], wanted) == yaml.safe_load("""\
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata:
+      name: users--a
+      namespace: ""
+      labels: {app.kubernetes.io/managed-by: detour, detour.dev/offloaded: a, detour.dev/service: users}
+      annotations:
+        detour.dev/expires: "2030-01-01T00:00:00+00:00"
+        detour.dev/roll: "1"
+        detour.dev/copy-of: users
+    spec:
+      replicas: 1
+      progressDeadlineSeconds: 600
+      strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+      selector: {matchLabels: {detour.dev/offloaded: a, detour.dev/service: users}}
+      template:
+        metadata:
+          labels: {app: users, detour.dev/offloaded: a, detour.dev/service: users}
+          annotations: {detour.dev/expires: "2030-01-01T00:00:00+00:00", detour.dev/roll: "1"}
+        spec:
+          containers: [{name: app, image: users:2, env: [{name: A, value: "1"}, {name: B, value: "2"}]}]
+          imagePullSecrets: [{name: reg}]
+    """)
+
+
+def test_without_options_a_container_keeps_what_it_has() -> None:
+    """No env appears where there was none, and the command and its arguments stay."""
+    live = yaml.safe_load(FULL)
+    live["spec"]["template"]["spec"]["containers"][0].pop("envFrom")
+    made = make_copy(live, [USERS], WANTED)["spec"]["template"]["spec"]
+    assert "env" not in made["containers"][0]
+    assert (made["containers"][0]["command"], made["containers"][0]["args"]) == (["users"], ["serve"])
+    assert made["imagePullSecrets"] == [{"name": "live"}]
+
+
+def test_variables_stay_in_their_order() -> None:
+    """Kubernetes replaces `$(HOST)` in a variable only by one that stands before it."""
+    live = baseline()
+    live["spec"]["template"]["spec"]["containers"][0]["env"] = [
+        {"name": "HOST", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
+        {"name": "URL", "value": "http://$(HOST)/"},
+    ]
+    wanted = replace(WANTED, env={"NEW": "$(URL)/new", "HOST": "db"})
+    (container, _) = make_copy(live, [USERS], wanted)["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [
+        {"name": "HOST", "value": "db"},
+        {"name": "URL", "value": "http://$(HOST)/"},
+        {"name": "NEW", "value": "$(URL)/new"},
+    ]
+
+
+def test_a_pull_secret_that_is_there_is_not_added_twice() -> None:
+    """Lists of Kubernetes have one object of a name."""
+    live = yaml.safe_load(FULL)
+    made = make_copy(live, [USERS], replace(WANTED, pull_secret="live"))
+    assert made["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "live"}]
+
+
+FOREIGN = [
+    "argocd.argoproj.io/tracking-id",
+    "argocd.argoproj.io/instance",
+    "argocd.argoproj.io/sync-wave",
+    "kustomize.toolkit.fluxcd.io/name",
+    "kustomize.toolkit.fluxcd.io/namespace",
+    "helm.toolkit.fluxcd.io/name",
+    "fluxcd.io/sync-gc-mark",
+    "meta.helm.sh/release-name",
+    "meta.helm.sh/release-namespace",
+    "helm.sh/chart",
+    "helm.sh/hook",
+    "app.kubernetes.io/managed-by",
+    "applyset.kubernetes.io/part-of",
+    "kapp.k14s.io/app",
+    "objectset.rio.cattle.io/hash",
+    "configmanagement.gke.io/managed",
+    "configsync.gke.io/resource-id",
+    "tanka.dev/environment",
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "kubectl.kubernetes.io/restartedAt",
+    "deployment.kubernetes.io/revision",
+    "pod-template-hash",
+]
+"""By these Argo CD, Flux, Helm and others know what is theirs, and delete what their sources do not have."""
+
+OWN = [
+    "team",
+    "prometheus.io/scrape",
+    "argocd.example.com/mine",
+    "myhelm.sh/chart",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/part-of",
+    "app.kubernetes.io/version",
+    "kubectl.kubernetes.io/default-container",
+]
+"""These say something of the application."""
+
+
+@pytest.mark.parametrize("key", FOREIGN)
+def test_who_manages_the_baseline_does_not_take_the_copy_for_its_own(key: str) -> None:
+    """Neither by labels nor by annotations, of the Deployment or of its pods."""
+    for found in _metadata_with(key):
+        assert key not in found or found[key] == "detour"
+
+
+@pytest.mark.parametrize("key", OWN)
+def test_what_the_application_says_of_itself_stays(key: str) -> None:
+    """In all four places."""
+    assert [found[key] for found in _metadata_with(key)] == ["app"] * 4
+
+
+def test_the_label_by_which_argo_cd_knows_its_own_stays_on_pods_only() -> None:
+    """Network policies go by it; Argo CD looks at the Deployment."""
+    key = "app.kubernetes.io/instance"
+    labels, annotations, *pods = _metadata_with(key)
+    assert key not in labels
+    assert [found[key] for found in (annotations, *pods)] == ["app"] * 3
+
+
+def _metadata_with(key: str) -> list[dict[str, str]]:
+    """Return the labels and annotations of a copy and of its pods; the baseline has this key in all four."""
+    live = baseline()
+    for metadata in (live["metadata"], live["spec"]["template"]["metadata"]):
+        metadata["labels"][key] = metadata["annotations"][key] = "app"
+    made = make_copy(live, [USERS], WANTED)
+    both = (made["metadata"], made["spec"]["template"]["metadata"])
+    return [metadata[kind] for metadata in both for kind in ("labels", "annotations")]
+
+
+def test_an_expiry_is_written_in_utc() -> None:
+    """Whoever asked for it where."""
+    there = datetime(2030, 1, 1, 1, 0, 0, 999, tzinfo=timezone(timedelta(hours=2)))
+    made = copied(expires=there)["metadata"]["annotations"]
+    assert made["detour.dev/expires"] == "2029-12-31T23:00:00+00:00"
+
+
+@pytest.mark.parametrize("name", ["a", "7", "pr-42", "x" * 63])
+def test_a_dns_label_is_a_name(name: str) -> None:
+    """Of at most 63 characters."""
+    assert object_name("users", name) == f"users--{name}"
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted"),
+    [
+        ("users", "users:2"),
+        ("users:1", "users"),
+        ("users@sha256:1", "users:2"),
+        ("users:1@sha256:1", "users@sha256:2"),
+        ("reg.test:5000/a/users", "reg.test:5000/a/users:2"),
+    ],
+)
+def test_repositories_are_compared_without_tags_and_digests(live: str, wanted: str) -> None:
+    """A registry's port is no tag."""
+    made = make_copy(two_containers(live), [USERS], replace(WANTED, image=wanted))
+    assert [one["image"] for one in made["spec"]["template"]["spec"]["containers"]][-1] == wanted
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted"),
+    [("reg.test:5000", "reg.test"), ("reg.test:5000/a", "reg.test:5001/a"), ("a/users", "users")],
+)
+def test_other_repositories_are_not_the_same(live: str, wanted: str) -> None:
+    """Which container is meant has to be said."""
+    with pytest.raises(CannotCopyError, match="for which container is the image"):
+        make_copy(two_containers(live + "/x"), [USERS], replace(WANTED, image=wanted + "/x"))
+
+
+def test_long_labels_stay_apart_when_they_are_shortened() -> None:
+    """What is cut off counts in a hash."""
+    values = []
+    for end in "bc":
+        live = baseline()
+        live["spec"]["template"]["metadata"]["labels"] = {"app": "a" * 62 + end}
+        service = {"metadata": {"name": "users"}, "spec": {"selector": {"app": "a" * 62 + end}}}
+        values.append(make_copy(live, [service], WANTED)["spec"]["template"]["metadata"]["labels"]["app"])
+    assert [len(value) for value in values] == [63, 63]
+    assert values[0] != values[1]
+    assert values[0].startswith("a" * 54 + "-")
+
+
+def test_of_labels_that_would_do_that_of_the_instance_is_changed() -> None:
+    """The label of most selectors is changed; of several, that of the instance, which says least."""
+    live = baseline()
+    live["spec"]["template"]["metadata"]["labels"] = {"app": "users", "x/instance": "live", "zone": "a"}
+    selector = {"app": "users", "x/instance": "live", "zone": "a"}
+    service = {"metadata": {"name": "users"}, "spec": {"selector": selector}}
+    labels = make_copy(live, [service], WANTED)["spec"]["template"]["metadata"]["labels"]
+    assert (labels["app"], labels["x/instance"], labels["zone"]) == ("users", "live--pr-42", "a")
+    first = {"metadata": {"name": "first"}, "spec": {"selector": {"zone": "a", "app": "users"}}}
+    labels = make_copy(live, [first], WANTED)["spec"]["template"]["metadata"]["labels"]
+    assert (labels["app"], labels["x/instance"], labels["zone"]) == ("users--pr-42", "live", "a")
+
+
+@pytest.mark.parametrize("sidecar", ["detour-sidecar", "istio-proxy", "linkerd-proxy"])
+def test_a_sidecar_is_never_the_main_container(sidecar: str) -> None:
+    """Not even if it is the first, or asked for."""
+    live = baseline()
+    containers = live["spec"]["template"]["spec"]["containers"]
+    containers[:] = [{"name": sidecar, "image": "elsewhere/people:0"}, containers[0]]
+    made = make_copy(live, [USERS], replace(WANTED, image="elsewhere/people:1"))
+    assert [one["image"] for one in made["spec"]["template"]["spec"]["containers"]] == [
+        "elsewhere/people:0",
+        "elsewhere/people:1",
+    ]
+    with pytest.raises(CannotCopyError, match=f"there is no container {sidecar}; there is app"):
+        make_copy(live, [USERS], replace(WANTED, container=sidecar))

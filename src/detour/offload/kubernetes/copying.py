@@ -30,14 +30,25 @@ _NOT_COPIED: Final = (
     "argocd.argoproj.io/",
     "kustomize.toolkit.fluxcd.io/",
     "helm.toolkit.fluxcd.io/",
+    "fluxcd.io/",
     "meta.helm.sh/",
     "helm.sh/",
     "app.kubernetes.io/managed-by",
+    "applyset.kubernetes.io/",
+    "kapp.k14s.io/",
+    "objectset.rio.cattle.io/",
+    "configmanagement.gke.io/",
+    "configsync.gke.io/",
+    "tanka.dev/",
     "kubectl.kubernetes.io/last-applied-configuration",
     "kubectl.kubernetes.io/restartedAt",
     "deployment.kubernetes.io/",
     "pod-template-hash",
 )
+_INSTANCE: Final = "app.kubernetes.io/instance"
+"""By this label Argo CD knows what is its own, where it does so by labels. It looks at Deployments and not at their
+pods, which therefore keep it: network policies and the like select by it."""
+
 _SIDECARS: Final = frozenset({"detour-sidecar", "istio-proxy", "linkerd-proxy"})
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
@@ -146,7 +157,7 @@ def make_copy(baseline: Json, services: Sequence[Json], wanted: Wanted) -> Json:
         "metadata": {
             "name": object_name(wanted.service, wanted.name),
             "namespace": baseline["metadata"].get("namespace", ""),
-            "labels": {**_kept(baseline["metadata"].get("labels")), **labels, **_MANAGED},
+            "labels": {**_without_instance(_kept(baseline["metadata"].get("labels"))), **labels, **_MANAGED},
             "annotations": {
                 **_kept(baseline["metadata"].get("annotations")),
                 **_annotations(wanted),
@@ -156,7 +167,8 @@ def make_copy(baseline: Json, services: Sequence[Json], wanted: Wanted) -> Json:
         },
         "spec": {
             **deepcopy(spec),
-            "progressDeadlineSeconds": _ABANDONED_SECONDS,
+            # Kubernetes refuses one that is no longer than `minReadySeconds`.
+            "progressDeadlineSeconds": _ABANDONED_SECONDS + spec.get("minReadySeconds", 0),
             "replicas": wanted.replicas,
             "selector": {"matchLabels": labels},
             "strategy": rolling,
@@ -171,15 +183,22 @@ _MANAGED: Final = {"app.kubernetes.io/managed-by": "detour"}
 def _change(template: Json, wanted: Wanted) -> None:
     container = _main_container(template, wanted)
     container["image"] = wanted.image
-    for name, value in wanted.env.items():
-        others = [one for one in container.get("env") or () if one["name"] != name]
-        container["env"] = [*others, {"name": name, "value": value}]
+    if wanted.env:
+        container["env"] = _environment(container.get("env") or (), wanted.env)
     if wanted.command:
         container["command"] = _words(wanted.command)
         container.pop("args", None)
     if wanted.pull_secret:
         secrets = template["spec"].get("imagePullSecrets") or []
-        template["spec"]["imagePullSecrets"] = [*secrets, {"name": wanted.pull_secret}]
+        others = [one for one in secrets if one.get("name") != wanted.pull_secret]
+        template["spec"]["imagePullSecrets"] = [*others, {"name": wanted.pull_secret}]
+
+
+def _environment(own: Iterable[Json], wanted: Mapping[str, str]) -> list[Json]:
+    """Change variables where they stand, and add new ones: a variable may refer to those before it (`$(NAME)`)."""
+    made = {name: {"name": name, "value": value} for name, value in wanted.items()}
+    kept = {one["name"]: one for one in own}
+    return list({**kept, **made}.values())
 
 
 def _words(command: str) -> list[str]:
@@ -223,6 +242,10 @@ def _annotations(wanted: Wanted) -> dict[str, str]:
 
 def _kept(labels: Mapping[str, str] | None) -> dict[str, str]:
     return {key: value for key, value in (labels or {}).items() if not key.startswith(_NOT_COPIED)}
+
+
+def _without_instance(labels: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in labels.items() if key != _INSTANCE}
 
 
 def _unselected(labels: dict[str, str], selectors: Iterable[Mapping[str, str]], name: str) -> dict[str, str]:

@@ -24,7 +24,18 @@ OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v1/sign-in", DOCS,
 """Paths that need no authentication."""
 
 _READING: Final = frozenset({"GET", "HEAD"})
-_FORWARDING: Final = ("forwarded", "x-forwarded-for", "via")
+_FORWARDING: Final = frozenset(
+    {
+        "forwarded",
+        "via",
+        "cf-connecting-ip",
+        "true-client-ip",
+        "x-client-ip",
+        "x-envoy-external-address",
+        "x-real-ip",
+    }
+)
+"""Headers that proxies add (RFC 7239; RFC 9110, section 7.6.3), beside those that begin with `x-forwarded`."""
 _BEARER: Final = HTTPBearer(
     auto_error=False,
     scheme_name="token",
@@ -67,7 +78,7 @@ def asker_of(request: Request, user: str | None = None) -> Asker:
         peer=request.client.host if request.client else "",
         host=headers.get("host", ""),
         origin=headers.get("origin", ""),
-        is_forwarded=any(name in headers for name in _FORWARDING),
+        is_forwarded=any(name in _FORWARDING or name.startswith("x-forwarded") for name in headers),
         authorization=headers.get("authorization", ""),
         user=_name(user),
     )
