@@ -1,7 +1,7 @@
 # Detour. Every target makes its own set-up; `make` alone prints this menu.
 
 .DEFAULT_GOAL := menu
-.PHONY: menu demo demo-once test test-propagation test-kubernetes test-all test-lowest lint unused format bench lock clean setup
+.PHONY: menu demo demo-once test test-propagation test-kubernetes test-all test-lowest lint unused format bench mutation lock clean setup
 
 PYTHON_IN := .venv/bin/python
 AT_ONCE := -n 3 --dist worksteal  # on two cores: many a test waits
@@ -62,6 +62,9 @@ format: setup ## put the code into shape
 
 bench: setup ## measure; results go to bench/results
 	@$(PYTHON_IN) -m bench
+
+mutation: setup ## would the tests notice? A sample of small changes to the pure modules; ONLY=traffic/hops, SEED=1, SAMPLE=0
+	@$(PYTHON_IN) -m bench.mutation $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 lock: setup ## write requirements.lock anew from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --upgrade pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
