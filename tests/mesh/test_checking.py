@@ -2,8 +2,8 @@
 
 import pytest
 
-from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Protocol, Service
-from detour.mesh.checking import explained, mistakes, nearest
+from detour.mesh import Endpoint, Mesh, Naming, OffloadedDeployment, Protocol, Service, Settings
+from detour.mesh.checking import Mistake, explained, mistakes, nearest
 from detour.overrides import parse_words
 
 AT = (Endpoint("127.0.0.1", 9000),)
@@ -59,23 +59,66 @@ def test_a_mistake_is_explained_with_the_nearest_name(word: str, said: str) -> N
 
 def test_what_no_sidecar_reads_cannot_be_overridden() -> None:
     """The message says what to do."""
-    (said,) = judged("delay.db=3s")
-    assert said.startswith("delay.db=3s: db has protocol tcp, which sidecars pass on unread")
+    why = (
+        "db has protocol tcp, which sidecars pass on unread: no override can choose a deployment of it, delay it or"
+        " abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, let the mesh say so (protocol: http1 or http2; on"
+        " Kubernetes appProtocol)"
+    )
+    assert judged("delay.db=3s", "route.db=pr-1", "log.db=debug") == [
+        f"delay.db=3s: {why}",
+        f"route.db=pr-1: {why}",
+    ]
 
 
 def test_a_mesh_without_services_says_nothing_about_names() -> None:
     """Nothing is known yet."""
     assert judged("user=pr-42", mesh=Mesh()) == []
+    assert judged("user=pr-42", mesh=Mesh.of([], [OffloadedDeployment("users", "pr-42", AT)])) == []
+
+
+def test_mistakes_come_in_the_order_of_their_overrides() -> None:
+    """What is right among them is left out."""
+    found = mistakes(
+        parse_words(["users=pr-24", "payments=pr-42", "users.x=a", "log.users=debug", "log.usrs=x"]), MESH
+    )
+    assert found == [
+        Mistake("route.users", "pr-24", "users has no deployment pr-24", "users=pr-42"),
+        Mistake("route.payments", "pr-42", "payments has no deployment pr-42: it has none", ""),
+        Mistake("route.users.x", "a", "the mesh has no service users.x", "users=a"),
+        Mistake("log.usrs", "x", "the mesh has no service usrs", "log.users=x"),
+    ]
+    assert [str(one) for one in found[:2]] == [
+        "users has no deployment pr-24; did you mean users=pr-42?",
+        "payments has no deployment pr-42: it has none",
+    ]
+    assert Mistake("a", "b", "c").instead == ""
+
+
+def test_names_are_those_of_the_callers_namespace() -> None:
+    """However a service is written; the message has it as it was written."""
+    mesh = Mesh.of(
+        [Service("users", AT), Service("users.pay", AT)],
+        [OffloadedDeployment("users", "pr-1", AT), OffloadedDeployment("users.pay", "pr-2", AT)],
+        Settings(naming=Naming("shop")),
+    )
+    assert judged("users.shop=pr-1", "users.pay.svc=pr-2", mesh=mesh) == []
+    assert judged("users.shop=pr-2", mesh=mesh) == [
+        "users.shop=pr-2: users has no deployment pr-2; did you mean users.shop=pr-1?"
+    ]
 
 
 def test_long_lists_are_cut() -> None:
     """After eight names."""
-    many = Mesh.of([Service(f"a{number}", AT) for number in range(10)])
-    (said,) = judged("zzz=x", mesh=many)
-    assert said.endswith(": it has a0, a1, a2, a3, a4, a5, a6, a7, ...")
+    for count, listed in ((9, "a0, a1, a2, a3, a4, a5, a6, a7, ..."), (8, "a0, a1, a2, a3, a4, a5, a6, a7")):
+        many = Mesh.of([Service(f"a{number}", AT) for number in reversed(range(count))])
+        assert judged("zzz=x", mesh=many) == [f"zzz=x: the mesh has no service zzz: it has {listed}"]
 
 
 def test_nothing_is_nearest_to_what_nothing_is_like() -> None:
     """Capital letters make no difference."""
     assert nearest("QUEUE", ["users", "queue"]) == "queue"
     assert nearest("zzz", ["users"]) == ""
+    assert nearest("users", ["Users", "users", "USERS"]) == "USERS"
+    assert nearest("Usres", ["web", "uSers", "user-s"]) == "uSers"
+    # Three letters of five: as far as that goes.
+    assert (nearest("abcxy", ["abczw"]), nearest("abxyz", ["abcuv"])) == ("abczw", "")

@@ -4,7 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Port, Protocol, Service, Settings, is_name
+from detour.mesh import (
+    Carrier,
+    Endpoint,
+    Mesh,
+    Naming,
+    OffloadedDeployment,
+    Port,
+    Protocol,
+    RetryPolicy,
+    Scenarios,
+    Service,
+    Settings,
+    TrustedProxies,
+    is_name,
+)
 
 
 @pytest.mark.parametrize("name", ["users", "pr-42", "a", "0", "Pr_42.b", "x" * 63])
@@ -79,10 +93,16 @@ def test_other_endpoints_are_refused_in_the_same_words(text):
         Endpoint.parse(text)
 
 
+@pytest.mark.parametrize("port", [1, 65535])
+def test_the_first_and_the_last_port_are_ports(port):
+    """All in between, too."""
+    assert Endpoint.parse(f"[::1]:{port}") == Endpoint("::1", port)
+
+
 @pytest.mark.parametrize(("address", "port"), [("users", 80), ("127.0.0.1", 0), ("127.0.0.1", 65536)])
 def test_an_endpoint_that_cannot_be_is_never_made(address, port):
     """A value that exists is valid, whoever made it."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=f"^port {port} is not between 1 and 65535$|'users' does not appear to be"):
         Endpoint(address, port)
 
 
@@ -97,9 +117,32 @@ def test_of_two_values_with_one_name_the_later_wins():
     assert mesh.deployment("users", "pr-2") is None
 
 
+def test_what_is_left_out_has_a_default():
+    """Which mesh files and sources rely on."""
+    assert RetryPolicy(3).on == ("connect-failure", "refused-stream", "unavailable")
+    assert Port() == Port(Protocol.HTTP1, ())
+    assert Service("users") == Service("users", (), Protocol.HTTP1, None, None, {})
+    assert OffloadedDeployment("users", "pr-1") == OffloadedDeployment("users", "pr-1", (), "", None, {})
+    assert Settings() == Settings(
+        (Carrier.BAGGAGE,), {}, {}, "", False, Naming("", "cluster.local"), "detour", "", "", TrustedProxies((), 0)
+    )
+    assert Settings().edge_badge is False
+    assert (Mesh().scenarios, Mesh().keys, Mesh().settings) == (None, None, Settings())
+    assert Mesh.of() == Mesh({}, {}, Settings())
+    assert Mesh.of(settings=Settings(edge_parameter="x")).settings.edge_parameter == "x"
+    assert (Scenarios().live, Scenarios().ended) == ({}, {})
+
+
+def test_values_that_a_mesh_file_or_a_header_has():
+    """Written out by hand: a changed value is a changed promise."""
+    assert list(Protocol) == ["http1", "http2", "tcp"]
+    assert list(Carrier) == ["baggage", "x-ot-span-context"]
+
+
 def test_a_deployment_is_called_by_service_and_name():
     """People and logs see `users@pr-42`."""
     assert str(OffloadedDeployment("users", "pr-42")) == "users@pr-42"
+    assert OffloadedDeployment("users", "pr-42").key == ("users", "pr-42")
 
 
 def test_a_service_that_tells_its_ports_apart_has_no_others() -> None:
@@ -110,13 +153,16 @@ def test_a_service_that_tells_its_ports_apart_has_no_others() -> None:
     assert users.port_number(None) == 80
     assert Service("users", ports={9090: grpc}).at(None) == grpc
     assert Service("users", ports={9090: grpc}).port_number(None) == 9090
+    assert Service("users", ports={9090: grpc, 81: web}).port_number(None) == 9090
+    assert users.port_number(9090) == 9090
+    assert users.port_number(81) == 81
 
 
 def test_other_services_are_the_same_at_every_port() -> None:
     """As the mesh file has them."""
     users = Service("users", (Endpoint("::1", 8080),), Protocol.HTTP2)
     assert users.at(None) == users.at(9090) == Port(Protocol.HTTP2, users.endpoints)
-    assert users.port_number(9090) is None
+    assert users.port_number(9090) is users.port_number(None) is None
 
 
 def test_a_deployment_may_tell_its_ports_apart_too() -> None:
@@ -138,6 +184,8 @@ def test_links_into_a_scenario() -> None:
     )
     assert Settings(edge_url="http://a.test").links("x") == ("http://a.test/?detour=x",)
     assert Settings(edge_previews=previews).links("checkout") == ()
+    renamed = Settings(edge_previews={"p.test": "web"}, edge_url="https://a.test", edge_parameter="in")
+    assert renamed.links("x") == ("https://x.p.test/", "https://a.test/?in=x")
 
 
 def test_a_link_holds_on_one_host_where_the_cookie_does() -> None:
@@ -162,4 +210,8 @@ def test_a_link_holds_on_one_host_where_the_cookie_does() -> None:
 def test_sidecars_read_a_service_unless_all_its_ports_are_tcp(service: Service, is_unread: bool) -> None:
     """Where they don't, no override can have an effect."""
     assert service.is_unread is is_unread
-    assert service.why_unread.startswith(f"{service.name} has protocol tcp")
+    assert service.why_unread == (
+        f"{service.name} has protocol tcp, which sidecars pass on unread: no override can choose a deployment of"
+        " it, delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, let the mesh say so (protocol:"
+        " http1 or http2; on Kubernetes appProtocol)"
+    )

@@ -23,6 +23,9 @@ NAMING = Naming(home="shop")
         ("users-0.users.shop.svc.cluster.local", "shop", "users-0.users.shop.svc.cluster.local"),
         ("www.example.test", "shop", "www.example.test"),
         ("127.0.0.1", "shop", "127.0.0.1"),
+        ("users.pay.svc.cluster.test", "shop", "users.pay.svc.cluster.test"),
+        ("users.pay.svc.svc", "shop", "users.pay.svc.svc"),
+        ("users.pay.", "shop", "users.pay"),
         ("", "shop", ""),
     ],
 )
@@ -36,10 +39,15 @@ def test_where_there_are_no_namespaces_names_are_names() -> None:
     for host in ("users", "users.shop", "users.shop.svc.cluster.local"):
         assert Naming().canonical(host, "shop") == host
     assert Naming().name("users", "") == "users"
+    assert (Naming().home, Naming().domain) == ("", "cluster.local")
+    assert Naming().place("users") == ("users", "")
+    assert Naming("shop", "cluster.test").canonical("users.pay.svc.cluster.test") == "users.pay"
 
 
 def test_services_of_the_home_namespace_have_bare_names() -> None:
     """Others say where they are."""
     assert NAMING.name("users", "shop") == "users"
     assert NAMING.name("users", "pay") == "users.pay"
+    assert NAMING.name("users", "") == "users"
     assert (NAMING.place("users"), NAMING.place("users.pay")) == (("users", "shop"), ("users", "pay"))
+    assert NAMING.place("users.pay.eu") == ("users", "pay.eu")
