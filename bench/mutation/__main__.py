@@ -1,9 +1,11 @@
 """The command line: `python -m bench.mutation [--only MODULE]`."""
 
+import math
 import multiprocessing
 import os
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,12 +50,14 @@ class _Run:
 
 
 def mutation(
+    *,
     only: Annotated[
         str, typer.Option(help="Modules or folders, such as traffic/hops,mesh, with all their mutants.")
     ] = "",
     sample: Annotated[int, typer.Option(help="How many mutants to try; 0 for all of them.", min=0)] = 1500,
     seed: Annotated[int, typer.Option(help="Which ones.")] = 0,
     at_once: Annotated[int, typer.Option(help="How many run at a time.", min=1)] = os.cpu_count() or 1,
+    minutes: Annotated[float, typer.Option(help="How long to try at most; 0 for as long as it takes.", min=0)] = 0,
     keep: Annotated[bool, typer.Option(help="Write bench/results/mutation.json.")] = True,
 ) -> None:
     """Change the pure modules in small ways, and show the changes that no test notices."""
@@ -63,7 +67,9 @@ def mutation(
     share = 1.0 if only or not sample else min(1.0, sample / max(1, sum(len(run.mutants) for run in runs)))
     for run in runs:
         run.tried = _sampled(run.mutants, share, seed)
-        run.fates = _tried(run, at_once)
+    total = sum(len(run.tried) for run in runs)
+    for run in runs:
+        run.fates = _tried(run, at_once, 60 * minutes * len(run.tried) / total if minutes else math.inf)
     known = equivalents()
     scores = [score for run in runs for score in _scores(run, known)]
     for run in runs:
@@ -84,17 +90,23 @@ def _sampled(mutants: Sequence[Mutant], share: float, seed: int) -> list[int]:
     for name, places in by_module.items():
         count = min(len(places), max(_LEAST, round(share * len(places))))
         chosen += random.Random(f"{seed} {name}").sample(places, count)
-    return sorted(chosen)
+    random.Random(seed).shuffle(chosen)
+    return chosen
 
 
-def _tried(run: _Run, at_once: int) -> _Fates:
+def _tried(run: _Run, at_once: int, seconds: float) -> _Fates:
     """Try mutants in a process of their own, for a process can import the modules once only.
+
+    Args:
+        run: What is tried.
+        at_once: How many at a time.
+        seconds: For how long at most.
 
     Raises:
         RuntimeError: The tests fail without any change.
     """
     receiving, sending = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=_work, args=(run, at_once, sending), daemon=True)
+    process = _FORK.Process(target=_work, args=(run, at_once, seconds, sending), daemon=True)
     process.start()
     sending.close()
     fates: _Fates = {}
@@ -105,20 +117,21 @@ def _tried(run: _Run, at_once: int) -> _Fates:
             _progress(run, len(fates))
     except EOFError:
         process.join()
-    if process.exitcode or len(fates) < len(run.tried):
+    if process.exitcode or not fates:
         raise RuntimeError(
             f"the tests of {run.part.name} could not be run: {len(fates)} of {len(run.tried)} mutants tried"
         )
     return fates
 
 
-def _work(run: _Run, at_once: int, sending: Connection) -> None:
+def _work(run: _Run, at_once: int, seconds: float, sending: Connection) -> None:
     places = {id(run.mutants[place]): place for place in run.tried}
 
     def noted(mutant: Mutant, fate: Fate) -> None:
         sending.send((places[id(mutant)], fate))
 
-    session = Session(run.part.test_arguments(), [run.mutants[place] for place in run.tried], at_once, noted)
+    mutants = [run.mutants[place] for place in run.tried]
+    session = Session(run.part.test_arguments(), mutants, at_once, noted, time.monotonic() + seconds)
     sys.exit(session.run())
 
 

@@ -6,8 +6,10 @@ of the part run.
 """
 
 import gc
+import math
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
@@ -44,12 +46,14 @@ class Session:
         mutants: What is to be tried.
         at_once: How many run at a time.
         noted: Called with each mutant's fate.
+        until: When no more are begun, by `time.monotonic`.
     """
 
     arguments: Sequence[str]
     mutants: Sequence[Mutant]
     at_once: int
     noted: Callable[[Mutant, Fate], None]
+    until: float = math.inf
     at_import: set[Key] = field(default_factory=set)
     _originals: dict[Path, CodeType] = field(default_factory=dict)
 
@@ -77,6 +81,8 @@ class Session:
     def _trials(self, items: Sequence[pytest.Item], known: Learned, loaded: Loaded) -> Iterator[Trial]:
         by_name = {item.nodeid: item for item in items}
         for mutant in self.mutants:
+            if time.monotonic() > self.until:
+                return
             note = _noting(self.noted, mutant)
             swap = self._swap(mutant)
             if swap is None:

@@ -33,10 +33,9 @@ def test_a_number_and_a_unit_are_a_duration(text, duration):
 )
 def test_anything_else_is_refused_with_examples(text):
     """The message shows what is meant."""
-    with pytest.raises(
-        ValueError, match=r"^expected a whole number and a unit, such as 250ms, 5s, 30m, 24h or 7d$"
-    ):
+    with pytest.raises(ValueError, match="expected") as raised:
         parse_duration(text)
+    assert str(raised.value) == "expected a whole number and a unit, such as 250ms, 5s, 30m, 24h or 7d"
 
 
 @pytest.mark.parametrize("text", ["0s", "000ms", "36501d", "999999999999d", "999999999999h"])
