@@ -1,4 +1,4 @@
-"""What an issuer's claims say of somebody."""
+"""The name and the role that a token's claims give its user."""
 
 import pytest
 
@@ -12,8 +12,8 @@ def settings(**changes: object) -> IssuerSettings:
     return IssuerSettings("https://accounts.example.com", "detour", **changes)
 
 
-def test_the_highest_role_counts():
-    """Of several; other values mean nothing."""
+def test_the_highest_role_applies():
+    """Of several roles; unknown values are ignored."""
     found = settings().identity({**ADA, "roles": ["viewer", "admin", "cook"]})
     assert found == Identity("ada@example.com", Role.ADMIN, Via.OIDC)
 
@@ -26,13 +26,13 @@ def test_the_highest_role_counts():
         ("https://example.com/roles", {"https://example.com/roles": ["developer"]}),
     ],
 )
-def test_where_roles_stand(claim, claims):
-    """A list or words, also inside other claims, also by a name with dots."""
+def test_forms_of_the_role_claim(claim, claims):
+    """A list or words, nested in other claims, or in a claim whose name has dots."""
     assert settings(role_claim=claim).identity({"sub": "1", **claims}).role is Role.DEVELOPER
 
 
-def test_own_names_for_roles():
-    """Groups of the company, or whoever can sign in."""
+def test_configured_role_values():
+    """Roles can be granted to groups of a company, or to every user of the issuer."""
     known = {Role.ADMIN: frozenset({"platform"}), Role.VIEWER: frozenset({"*"})}
     roles = {"platform": Role.ADMIN, "admin": Role.VIEWER, "": Role.VIEWER}
     for group, role in roles.items():
@@ -40,8 +40,8 @@ def test_own_names_for_roles():
 
 
 @pytest.mark.parametrize("roles", [None, [], ["cook"], {"admin": True}, 7, [["admin"]]])
-def test_without_a_role_nobody_is_let_in(roles):
-    """The message says which claim was looked at, and for what."""
+def test_users_without_a_role_are_refused(roles):
+    """The message names the claim and the expected values."""
     with pytest.raises(ForbiddenError, match=r"ada@example.com is signed in.* roles has none of admin, developer"):
         settings().identity({**ADA, "roles": roles})
 
@@ -69,13 +69,13 @@ def test_without_a_role_nobody_is_let_in(roles):
         ({"email": 7}, "00u1"),
     ],
 )
-def test_what_somebody_is_called(changes, name):
-    """By an e-mail address that is theirs, or else by the subject, which the issuer gives to nobody else."""
+def test_the_name_of_a_user(changes, name):
+    """A verified e-mail address, or else the subject, which is unique at the issuer."""
     assert settings().identity({**ADA, **changes}).name == name
 
 
-def test_the_claim_of_names():
-    """Can be chosen; without it the subject counts, and no e-mail address."""
+def test_the_name_claim_can_be_configured():
+    """Without that claim, the subject is used, and the e-mail address is not."""
     assert settings(name_claim="login").identity({**ADA, "login": "ada"}).name == "ada"
     assert settings(name_claim="own.login").identity({**ADA, "own": {"login": "ada"}}).name == "ada"
     assert settings(name_claim="login").identity(ADA).name == "00u1"
@@ -106,15 +106,15 @@ def test_the_claim_of_names():
 def test_a_token_without_a_subject_names_no_user(subject):
     """Missing, blank, no text, or none that can be shown as it is: whoever brings it is refused."""
     claims = {"sub": subject, "roles": ["admin"]}
-    with pytest.raises(ForbiddenError, match="the token names no user: its sub is missing"):
+    with pytest.raises(ForbiddenError, match="the token does not name a user: its sub is missing"):
         settings().identity(claims)
-    with pytest.raises(ForbiddenError, match="the token names no user: its sub is missing"):
+    with pytest.raises(ForbiddenError, match="the token does not name a user: its sub is missing"):
         settings(name_claim="login").identity({**claims, "login": subject, "email": "ada@example.com"})
 
 
 def test_without_any_subject():
     """The token of a client rather than a person, say."""
-    with pytest.raises(ForbiddenError, match="the token names no user"):
+    with pytest.raises(ForbiddenError, match="the token does not name a user"):
         settings().identity({"roles": ["admin"]})
 
 

@@ -1,4 +1,4 @@
-"""A real OpenID Connect issuer, and tokens that are not its own."""
+"""Tokens of a real OpenID Connect issuer are accepted, and forged ones are refused."""
 
 import json
 import time
@@ -27,12 +27,12 @@ def issuer() -> Iterator[real.RunningIssuer]:
 
 
 def trusting(issuer: real.RunningIssuer, client: str = real.CLIENT) -> Issuer:
-    """Return what a server that trusts it has."""
+    """Return an `Issuer` that trusts it."""
     return Issuer(IssuerSettings(issuer.url, client))
 
 
-async def test_who_signs_in(issuer):
-    """Is who the issuer says, with the role that it says; its endpoints are told."""
+async def test_a_valid_token(issuer):
+    """It gives the user and the role of its claims; the issuer's endpoints are known."""
     token = issuer.id_token("developer-ada")
     async with trusting(issuer) as trusted:
         found = await trusted.identity(token)
@@ -40,8 +40,8 @@ async def test_who_signs_in(issuer):
         assert (await trusted.endpoints()).device_authorization == f"{issuer.url}/device/auth"
 
 
-async def test_tokens_that_do_not_count(issuer):
-    """Forged, stripped of their signature, signed with what is public, for others, over, or no token at all."""
+async def test_invalid_tokens(issuer):
+    """Forged, unsigned, signed with the public key as a secret, for another audience, or malformed."""
     token = issuer.id_token("admin-eve")
     header, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     key = rsa.generate_private_key(65537, 2048)
@@ -65,29 +65,29 @@ async def test_tokens_that_do_not_count(issuer):
             await trusted.identity(token)
 
 
-async def test_keys_are_exchanged():
-    """A key that is new is fetched when a token of it comes, without a restart."""
+async def test_new_keys_are_fetched():
+    """A token with an unknown key makes the server fetch the keys, at most once in ten seconds."""
     if why := real.why_not():
         pytest.skip(why)
     with real.running() as first:
         trusted = trusting(first)
         await trusted.identity(first.id_token("viewer-bo"))
-    trusted._asked -= 60  # a minute goes by
+    trusted._fetched_at -= 60  # a minute goes by
     async with trusted:
-        with pytest.raises(IssuerError, match="does not answer"):
+        with pytest.raises(IssuerError, match="gave no valid answer"):
             await trusted.identity(jwt.encode({"sub": "x"}, "k" * 32, headers={"kid": "made-up"}))
         with real.running(urlsplit(first.url).port) as second:
             assert (await trusted.identity(second.id_token("viewer-bo"))).role is Role.VIEWER
-            asked = trusted._asked
+            fetched_at = trusted._fetched_at
             with pytest.raises(UnknownCallerError):
                 await trusted.identity(jwt.encode({"sub": "x"}, "k" * 32, headers={"kid": "made-up"}))
-            assert trusted._asked == asked, "whoever sends tokens does not make the server ask"
+            assert trusted._fetched_at == fetched_at, "invalid tokens do not make the server fetch the keys again"
 
 
 @pytest.mark.parametrize("url", ["http://accounts.example.com", "accounts.example.com", "", "ftp://localhost"])
-def test_an_issuer_must_be_who_it_is(url):
-    """Without TLS anybody on the way could be the issuer."""
-    with pytest.raises(ValueError, match="no URL such as https"):
+def test_an_issuer_elsewhere_needs_tls(url):
+    """Without TLS, any host on the network path could pose as the issuer."""
+    with pytest.raises(ValueError, match="expected a URL such as https"):
         Issuer(IssuerSettings(url, "detour"))
 
 
@@ -96,7 +96,7 @@ def _part(value: dict[str, object]) -> str:
 
 
 def _signed_with(secret: bytes, claims: dict[str, object], kid: str) -> str:
-    """Return a token that HMAC signs with what everybody knows, which PyJWT refuses to make."""
+    """Return a token that is signed by HMAC with a public value; PyJWT refuses to make one."""
     import hashlib
     import hmac
 

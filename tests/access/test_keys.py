@@ -1,4 +1,4 @@
-"""When keys of override tokens are made, sign, and are forgotten."""
+"""When keys of override tokens are created, sign, and are removed."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_the_first_key_signs_at_once() -> None:
-    """There is nothing else to sign with; the next is made before it is its turn."""
+    """No other key exists yet; the next one is created before it begins to sign."""
     first = new_key([], NOW, Times())
     assert first.begins == NOW
     due = NOW + PERIOD - AHEAD
@@ -25,8 +25,8 @@ def test_the_first_key_signs_at_once() -> None:
     assert first.name != second.name
 
 
-def test_a_server_that_was_away_goes_on_with_the_old_key() -> None:
-    """Until every edge has the new one, however late that was made."""
+def test_the_old_key_signs_until_edges_have_the_new_one() -> None:
+    """However late the new key is created."""
     first = new_key([], NOW, Times())
     late = NOW + 5 * PERIOD
     second = new_key([first], late, Times())
@@ -35,8 +35,8 @@ def test_a_server_that_was_away_goes_on_with_the_old_key() -> None:
 
 
 @given(looked=st.lists(st.integers(1, 40), min_size=1, max_size=200))
-def test_no_good_token_is_without_its_key(looked: list[int]) -> None:
-    """Whenever anybody looks: the key that signs is known for long enough before, and for long enough after."""
+def test_every_valid_token_has_its_key(looked: list[int]) -> None:
+    """At any time: edges know a key before it signs, and keep it until its last token has expired."""
     times = Times(period=timedelta(minutes=30), ahead=AHEAD)
     keys: list[Key] = []
     made: dict[str, datetime] = {}

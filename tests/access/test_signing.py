@@ -1,4 +1,4 @@
-"""The keys of override tokens in a database, and what is signed with them: on SQLite and on PostgreSQL."""
+"""The keys of override tokens in a database, and their signatures: on SQLite and on PostgreSQL."""
 
 import threading
 import time
@@ -24,8 +24,8 @@ NOW = datetime(2026, 11, 28, 12, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def test_keys_come_and_go(database: Database) -> None:
-    """Each in the log; what is read is what was made."""
+def test_keys_are_created_and_removed(database: Database) -> None:
+    """The log of changes has each step; stored keys are equal to those created."""
     store = KeyStore(database)
     (first,) = store.renew(NOW)
     assert store.renew(NOW + HOUR) == [first]
@@ -33,8 +33,8 @@ def test_keys_come_and_go(database: Database) -> None:
     assert (both[0], len(both)) == (first, 2)
     assert KeyStore(database).all() == both
     assert store.renew(NOW + PERIOD + 2 * HOUR) == [both[1]]
-    told = [(one.action, one.kind, one.subject) for one in ChangeLog(database).since(0, 10)]
-    assert told == [
+    logged = [(one.action, one.kind, one.subject) for one in ChangeLog(database).since(0, 10)]
+    assert logged == [
         ("created", "key", first.name),
         ("created", "key", both[1].name),
         ("removed", "key", first.name),
@@ -42,8 +42,8 @@ def test_keys_come_and_go(database: Database) -> None:
 
 
 @pytest.mark.parametrize("moment", [NOW, NOW + PERIOD], ids=["the first key", "the next one"])
-def test_of_many_servers_one_makes_a_key(database: Database, database_url: str, moment: datetime) -> None:
-    """All have seen that it is time before any of them makes one; the others find it made."""
+def test_only_one_server_creates_a_key(database: Database, database_url: str, moment: datetime) -> None:
+    """All servers find a key due before any of them creates it; the others then find the created one."""
     if moment != NOW:
         KeyStore(database).renew(NOW)
     found: list[Sequence[Key]] = []
@@ -77,7 +77,7 @@ def _waiting(database: Database) -> int:
 
 
 def test_a_token(database: Database) -> None:
-    """Names its key, is good for as long as was asked, and checked by the public key alone."""
+    """It names its key, expires as requested, and the public key alone checks it."""
     now = datetime.now(UTC)
     signer = Signer(KeyStore(database).renew(now))
     (public,) = signer.public(now)
@@ -90,12 +90,12 @@ def test_a_token(database: Database) -> None:
     assert claims["exp"] == made.expires.timestamp()
     again = jwt.decode(signer.token("ana").text, options={"verify_signature": False})
     assert (again["exp"] - again["iat"], again["jti"] == claims["jti"]) == (15 * 60, False)
-    with pytest.raises(ValueError, match="1h at most"):
+    with pytest.raises(ValueError, match="at most 1h"):
         signer.token("ana", timedelta(hours=2))
 
 
 def test_headers_for_a_request(database: Database) -> None:
-    """Both that it needs from outside."""
+    """The overrides, and the token that makes an edge accept them."""
     signer = Signer(KeyStore(database).renew(datetime.now(UTC)))
     headers = signer.headers_for(parse_words(["users=pr-42"]), "ana")
     assert headers["baggage"] == "override.route.users=pr-42"

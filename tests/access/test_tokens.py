@@ -16,8 +16,8 @@ ADA = Identity("ada", Role.DEVELOPER, Via.TOKEN)
 NOW = datetime.now(UTC)
 
 
-def test_only_a_hash_is_kept(database):
-    """Nothing in the database lets anybody in; the log names the token by its id."""
+def test_only_a_hash_is_stored(database):
+    """The database does not contain the secret; the log names the token by its id."""
     made, token = TokenStore(database).create("ci", ADA, None, "root")
     with database.reading() as connection:
         (row,) = connection.execute(select(api_tokens)).all()
@@ -29,7 +29,7 @@ def test_only_a_hash_is_kept(database):
 
 
 def test_a_token_admits_its_owner(database):
-    """Until its time is over; another token with its id does not."""
+    """Until it expires; a token with the same id and another secret is refused."""
     store = TokenStore(database)
     made, token = store.create("ci", ADA, NOW + timedelta(hours=1), "root")
     assert store.all() == [made]
@@ -39,8 +39,8 @@ def test_a_token_admits_its_owner(database):
     assert not made.admits(token[:-1] + ("0" if token[-1] != "0" else "1"), NOW)
 
 
-def test_what_a_token_looks_like(database):
-    """Scanners for secrets know its beginning; its id is no secret, and 256 bits are; no two are alike."""
+def test_the_format_of_tokens(database):
+    """A prefix for secret scanners, a public id, and a secret of 256 bits; every token is different."""
     made = [TokenStore(database).create("ci", ADA, None, "root") for _ in range(2)]
     for kept, token in made:
         assert re.fullmatch(r"detour_[0-9a-f]{12}_[0-9a-f]{64}", token)
@@ -49,8 +49,8 @@ def test_what_a_token_looks_like(database):
     assert made[0][1][-64:] != made[1][1][-64:]
 
 
-def test_a_token_is_kept_as_it_was_made(database):
-    """Field by field; one without an expiry is valid for ever, and tokens are listed oldest first."""
+def test_tokens_are_stored_unchanged(database):
+    """Field by field. One without an expiry is valid for ever, and tokens are listed oldest first."""
     store, before = TokenStore(database), datetime.now(UTC)
     roles = [Role.VIEWER, Role.DEVELOPER, Role.ADMIN]
     made = [store.create(f"for {role}", Identity("ada", role, Via.TOKEN), None, "root")[0] for role in roles]
@@ -63,8 +63,8 @@ def test_a_token_is_kept_as_it_was_made(database):
     assert not kept.admits("", NOW)
 
 
-def test_a_removed_token_is_none(database):
-    """Others stay. Removing it twice is a mistake that is told; the log says who removed it."""
+def test_a_removed_token(database):
+    """It is no longer listed, others stay, and the log says who removed it. Removing it twice is an error."""
     store = TokenStore(database)
     made, _ = store.create("ci", ADA, None, "root")
     other, _ = store.create("cd", ADA, None, "root")
@@ -72,7 +72,7 @@ def test_a_removed_token_is_none(database):
     assert store.all() == [other]
     change = ChangeLog(database).before(None, 1)[0]
     assert (change.who, change.action, change.kind, change.subject) == ("bo", "removed", "token", made.id)
-    with pytest.raises(NoTokenError, match=f"there is no token {made.id}"):
+    with pytest.raises(NoTokenError, match=f"token {made.id} does not exist"):
         store.remove(made.id, "root")
 
 
@@ -93,6 +93,6 @@ def test_a_removed_token_is_none(database):
         " detour_" + "0" * 12 + "_" + "0" * 64,
     ],
 )
-def test_what_is_no_token(text):
-    """Has no id."""
+def test_other_texts_are_not_tokens(text):
+    """They have no id."""
     assert id_of(text) is None

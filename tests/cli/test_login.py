@@ -89,7 +89,7 @@ def test_options_that_do_not_fit(tmp_path):
     for options, why in (
         (("--oidc-client-id", "a"), "go with --oidc-issuer"),
         (("--oidc-issuer", "https://a.example"), "goes with --oidc-client-id"),
-        (("--oidc-issuer", "http://a.example", "--oidc-client-id", "a"), "is no URL such as https"),
+        (("--oidc-issuer", "http://a.example", "--oidc-client-id", "a"), "expected a URL such as https"),
         (("--oidc-issuer", "https://a", "--oidc-client-id", "a", "--oidc-role", "cook=x"), "expected a role"),
     ):
         command = [sys.executable, "-m", "detour", "serve", "--mesh", str(mesh), "--api", "127.0.0.1:0", *options]

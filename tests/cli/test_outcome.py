@@ -215,7 +215,7 @@ def test_kept_credentials_of_another_form_are_one_line(
     kept.write_text(text.replace("SERVER", server.url))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     line = refusal(here("offload", "ls", "--server", server.url))
-    assert line == f"{kept}: is not what detour login writes; remove it, and sign in again: detour login"
+    assert line == f"{kept}: not a credentials file; remove it, and sign in again: detour login"
 
 
 def test_a_sidecar_of_no_service_is_one_line(here):
@@ -226,7 +226,7 @@ def test_a_sidecar_of_no_service_is_one_line(here):
 def test_a_server_without_tls_is_one_line(here, server: Server):
     """And so is one whose certificate nobody knows."""
     line = refusal(here("status", "--server", server.url.replace("http:", "https:")))
-    assert "cannot be trusted, or does not speak TLS" in line
+    assert "is not trusted, or the server does not speak TLS" in line
 
 
 def test_an_error_of_ours_is_one_line(monkeypatch, here):

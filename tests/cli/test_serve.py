@@ -44,9 +44,7 @@ def test_a_signal_ends_it_in_good_order(tmp_path, mesh_file, number):
         assert server.command.end(number) == 0
         assert time.monotonic() - begun < 5
         said = server.command.text()
-    assert re.fullmatch(
-        r"Detour serves .+\n\d\d:\d\d:\d\d INFO ended; Envoys keep what they have been told\n", said
-    )
+    assert re.fullmatch(r"Detour serves .+\n\d\d:\d\d:\d\d INFO shut down; Envoys keep their configuration\n", said)
 
 
 def test_what_was_answered_survives_kill_9(mesh_file):
@@ -68,7 +66,7 @@ def test_a_broken_file_is_told_and_keeps_the_mesh(mesh_file):
         server.command.wait_for(
             rf"{mesh_file}:3: services.users.endpoint: unknown key, did you mean \"endpoints\"\?\n"
         )
-        server.command.wait_for("the mesh stays as it was before that change\n")
+        server.command.wait_for("the last good mesh stays in force\n")
         shown = server.detour("status").stdout
         assert shown.splitlines()[:2] == [
             f"{mesh_file}: 2 services, 1 offloaded deployment",
@@ -76,7 +74,7 @@ def test_a_broken_file_is_told_and_keeps_the_mesh(mesh_file):
         ]
         assert f"{mesh_file}:3: services.users.endpoint: unknown key" in shown
         mesh_file.write_text(good.replace("9003", "9004"))
-        server.command.wait_for(r"INFO .*mesh.yaml was read again; it changes payments\n")
+        server.command.wait_for(r"INFO read .*mesh.yaml again; it changes payments\n")
         assert "mistakes" not in server.detour("status").stdout
 
 

@@ -18,7 +18,7 @@ from detour.client import (
     sign_in,
     sign_in_async,
 )
-from detour.client.signing_in import Ask, Confirm, Wait, device_flow
+from detour.client.signing_in import Confirm, Post, Wait, device_flow
 
 WAY = SignInOut(
     is_needed=True,
@@ -76,7 +76,7 @@ def played(*answers: dict) -> Iterator:
     while True:
         yield step
         try:
-            step = flow.send(left.pop(0) if isinstance(step, Ask) else {})
+            step = flow.send(left.pop(0) if isinstance(step, Post) else {})
         except (StopIteration, SignInError) as end:
             yield end
             return
@@ -87,12 +87,12 @@ def test_the_person_takes_their_time():
     pending, slow = {"error": "authorization_pending"}, {"error": "slow_down"}
     good = {"id_token": TOKEN, "refresh_token": "r"}
     begun, shown, *rest, end = played(BEGUN, pending, slow, good)
-    assert begun == Ask(
+    assert begun == Post(
         WAY.device_authorization_endpoint, {"client_id": "cli", "scope": "openid email offline_access"}
     )
     assert shown == Confirm("https://issuer.example.test/go", "AB-CD")
     assert [one for one in rest if isinstance(one, Wait)] == [Wait(2), Wait(2), Wait(7)]
-    assert {one.endpoint for one in rest if isinstance(one, Ask)} == {WAY.token_endpoint}
+    assert {one.endpoint for one in rest if isinstance(one, Post)} == {WAY.token_endpoint}
     assert end.value == Credentials(TOKEN, None, "r", WAY.token_endpoint, "cli")
 
 
@@ -121,5 +121,5 @@ def test_an_issuer_without_device_sign_in():
 def test_an_issuer_that_does_not_answer():
     """The error names it."""
     nowhere = WAY.model_copy(update={"device_authorization_endpoint": "http://127.0.0.1:1/device"})
-    with pytest.raises(SignInError, match=r"127\.0\.0\.1:1 does not answer as an issuer"):
+    with pytest.raises(SignInError, match=r"127\.0\.0\.1:1 gave no valid answer of an issuer"):
         sign_in(nowhere, print)

@@ -44,7 +44,7 @@ def test_a_newer_database_is_refused(database_url: str) -> None:
     """What a newer version has migrated is left alone, and the message says what to do."""
     with Database(database_url) as opened, opened.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(OSError, match=r"newer Detour, with schema 9999 .* upgrade Detour"):
+    with pytest.raises(OSError, match=r"newer version of Detour .* with schema 9999; .* upgrade Detour"):
         Database(database_url)
 
 

@@ -30,7 +30,7 @@ async def test_all_servers_follow_one_switch(cluster, namespace):
     client, tasks = cluster.async_client(), []
     try:
         first, second = (ClusterSwitch(client, name) for _ in range(2))
-        with pytest.raises(StorageError, match="can't be written, and overrides stay as they were"):
+        with pytest.raises(StorageError, match="cannot be written, so the kill switch did not change"):
             await first.switch(is_off=True, reason="too early", by="anna")
         changes: list[ClusterSwitch] = []
         tasks.append(asyncio.create_task(first.follow(lambda: changes.append(first))))

@@ -167,7 +167,7 @@ def test_a_newer_file_is_refused_and_left_alone(path):
         registry.add(FULL)
         registry._connection.execute("PRAGMA user_version = 7")
     with pytest.raises(
-        OSError, match=r"detour\.db: was written by a newer Detour, with schema 7 where this one knows 1"
+        OSError, match=r"detour\.db: a newer version of Detour has written this, with schema 7; .* supports 1"
     ):
         Registry(path)
     with sqlite3.connect(path) as database:

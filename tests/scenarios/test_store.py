@@ -64,7 +64,7 @@ def test_every_change_is_a_version(store: ScenarioStore) -> None:
 def test_there_is_one_of_a_name(store: ScenarioStore) -> None:
     """A second scenario of a name is refused, and says whose the first one is."""
     made, _ = store.create("a", draft(owner="ana"), "ana")
-    with pytest.raises(ScenarioExistsError, match="there is a scenario a already, of ana"):
+    with pytest.raises(ScenarioExistsError, match="scenario a already exists, owned by ana"):
         store.create("a", draft(), "bo")
     assert store.get("a") == made
 
@@ -73,7 +73,7 @@ def test_an_outdated_change_is_refused(store: ScenarioStore) -> None:
     """Who changes what is no longer there is told what is, and by whom; nothing is lost."""
     store.create("a", draft("users=pr-1"), "ana")
     second, _ = store.change("a", draft("users=pr-2"), "bo", version=1)
-    with pytest.raises(OutdatedError, match="at version 2, which bo made") as raised:
+    with pytest.raises(OutdatedError, match="at version 2, by bo") as raised:
         store.change("a", draft("users=pr-3"), "ana", version=1)
     assert raised.value.current == second
     with pytest.raises(OutdatedError):
@@ -113,7 +113,7 @@ def test_removed_is_not_forgotten(store: ScenarioStore) -> None:
     assert (removed.state(NOW), removed.version, removed.changed_by) == (State.REMOVED, 2, "bo")
     assert (removed.overrides, removed.owner) == (first.overrides, "ana")
     for attempt in (lambda: store.remove("a", "bo", 2), lambda: store.change("a", draft(), "bo", 2)):
-        with pytest.raises(NoScenarioError, match="scenario a was removed, by bo"):
+        with pytest.raises(NoScenarioError, match="scenario a was removed by bo"):
             attempt()
     again, _ = store.create("a", draft("users=pr-7"), "cy")
     assert (again.version, again.state(NOW)) == (3, State.LIVE)
@@ -129,7 +129,7 @@ def test_what_never_was(store: ScenarioStore) -> None:
         lambda: store.remove("a", "ana", 1),
         lambda: store.change("a", draft(), "ana", 1),
     ):
-        with pytest.raises(NoScenarioError, match=r"there is no scenario a$"):
+        with pytest.raises(NoScenarioError, match=r"scenario a does not exist$"):
             attempt()
     store.create("a", draft(), "ana")
     with pytest.raises(NoScenarioError, match="scenario a has no version 2; its last one is 1"):

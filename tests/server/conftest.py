@@ -20,7 +20,7 @@ from detour.server.followed_database import FollowedDatabase
 from detour.server.keyring import KeyRing
 from detour.server.scenario_book import ScenarioBook
 from detour.server.sources import MeshFile, Registered
-from detour.server.switch import LoggedSwitch
+from detour.server.switch import DatabaseSwitch
 
 ADMIN = Identity("ops", Role.ADMIN, Via.LOCAL)
 """The caller of operations that are called in the test's own process."""
@@ -81,7 +81,7 @@ def control_plane(mesh_file: Path, registry: Registry, database: Database | None
     records = FollowedDatabase(database) if database else None
     keyring, book = (KeyRing(records), ScenarioBook(records)) if records else (None, None)
     sources = [MeshFile(mesh_file, read(mesh_file)), registered]
-    switch = LoggedSwitch(records) if records else None
+    switch = DatabaseSwitch(records) if records else None
     return ControlPlane(sources, registered, book=book, keyring=keyring, switch=switch)
 
 

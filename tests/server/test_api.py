@@ -71,7 +71,7 @@ async def test_a_removed_deployment_is_gone(http):
     assert [one["name"] for one in (await http.get("/v1/deployments")).json()["items"]] == ["filed"]
     again = await http.delete("/v1/deployments/users/pr-42")
     assert again.status_code == 404
-    assert again.json()["detail"].startswith("there is no users@pr-42; GET /v1/deployments")
+    assert again.json()["detail"].startswith("deployment users@pr-42 does not exist; GET /v1/deployments")
 
 
 async def test_an_owner_may_renew(http):
@@ -126,7 +126,7 @@ async def test_what_the_mesh_file_names_is_changed_there(http, mesh_file, method
     """Neither registered nor removed at run time: 409 says which file."""
     path, body = ("", {**PR_42, "name": "filed"}) if method == "POST" else ("/users/filed", None)
     answer = await http.request(method, f"/v1/deployments{path}", json=body)
-    detail = f"users@filed is in the mesh file: change it there, in {mesh_file}"
+    detail = f"users@filed is defined in the mesh file, {mesh_file}: change it there"
     assert (answer.status_code, answer.json()["detail"]) == (409, detail)
 
 
@@ -143,7 +143,7 @@ async def test_somebody_elses_name_is_refused(http):
     ("change", "detail"),
     [
         ({"service": "a b"}, "service: expected a name of at most 63 letters"),
-        ({"name": "-x"}, "the first a letter or digit, got '-x'"),
+        ({"name": "-x"}, "beginning with a letter or digit, got '-x'"),
         ({"name": "x" * 64}, "name: expected a name of at most 63 letters"),
         ({"name": 42}, "name: Input should be a valid string"),
         ({"endpoints": ["localhost:1", "users:80"]}, "endpoints[1]: expected ip:port such as 127.0.0.1:8080"),
@@ -160,7 +160,7 @@ async def test_somebody_elses_name_is_refused(http):
         ({"ttl": "99999999d"}, "at most 36500d"),
         ({"owner": "\x1b[2J"}, "owner: expected text without control characters"),
         ({"owner": "o" * 101}, "owner: String should have at most 100 characters"),
-        ({"endpoint": []}, "endpoint: there is no such field"),
+        ({"endpoint": []}, "endpoint: unknown field"),
         ({"name": "", "ttl": ""}, "; ttl: "),
     ],
 )
@@ -213,14 +213,14 @@ async def test_an_unknown_path_is_told(http):
     """404, with where to look; also where only a piece of the path is wrong."""
     answer = await http.get("/v1/deploymentz")
     assert answer.status_code == 404
-    assert answer.json()["detail"] == "there is no GET /v1/deploymentz; GET /docs shows what there is"
+    assert answer.json()["detail"] == "GET /v1/deploymentz does not exist; GET /docs lists all operations"
 
 
 async def test_a_wrong_method_is_told(http):
     """405 lists all that the path allows, in words and in the header that RFC 9110 asks for."""
     answer = await http.put("/v1/deployments")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
-    assert answer.json()["detail"] == "there is no PUT /v1/deployments; allowed there: GET, POST"
+    assert answer.json()["detail"] == "PUT /v1/deployments does not exist; this path allows GET, POST"
 
 
 async def test_a_broken_registry_is_told(http, state):
@@ -245,7 +245,7 @@ async def test_the_servers_own_faults_stay_in_its_log(app, http, error):
 
     answer = await http.get("/fault")
     assert answer.status_code == 500
-    assert answer.json()["detail"] == "GET /fault failed in the server; its log says why"
+    assert answer.json()["detail"] == "the server failed to handle GET /fault; its log has the reason"
 
 
 async def test_health(http: httpx.AsyncClient):

@@ -78,7 +78,7 @@ async def test_a_full_disk_takes_nothing_down(plane, registry, state):
         other.execute("ALTER TABLE deployments RENAME TO lost")
     async with at_work(plane):
         await eventually(lambda: endpoints(plane) is None and plane.failures != [])
-        assert "expired deployments stay on disk" in plane.failures[0]
+        assert "expired deployments could not be removed from disk" in plane.failures[0]
         with other:
             other.execute("ALTER TABLE lost RENAME TO deployments")
         await eventually(lambda: plane.failures == [])
@@ -92,7 +92,7 @@ async def test_the_file_wins_and_gives_back(plane, mesh_file):
     async with at_work(plane):
         mesh_file.write_text(FILED)
         await eventually(lambda: endpoints(plane) == THERE)
-        with pytest.raises(DeploymentConflictError, match="is in the mesh file"):
+        with pytest.raises(DeploymentConflictError, match="is defined in the mesh file"):
             await plane.deployments.remove(ADMIN, "users", "pr-42")
         mesh_file.write_text(BARE)
         await eventually(lambda: endpoints(plane) == HERE)

@@ -17,9 +17,9 @@ from server.conftest import following
 async def test_everybody_is_told():
     """Each in the order in which things happened, what is the same once."""
     events = Events()
-    with events.listening() as first, events.listening() as second:
+    with events.subscribed() as first, events.subscribed() as second:
         for event in (Event("scenario", "a"), Event("mesh", "users"), Event("scenario", "a")):
-            events.tell(event)
+            events.publish(event)
         for one in (first, second):
             assert list(await one.next(30)) == [Event("scenario", "a"), Event("mesh", "users")]
         assert len(events) == 2
@@ -29,18 +29,18 @@ async def test_everybody_is_told():
 async def test_silence():
     """Ends after the time that was given for it."""
     events = Events()
-    with events.listening() as listening:
-        assert list(await listening.next(0.01)) == []
+    with events.subscribed() as subscription:
+        assert list(await subscription.next(0.01)) == []
 
 
 async def test_one_who_does_not_keep_up():
     """Is told that there was something of each kind; its memory has an end."""
     events = Events()
-    with events.listening() as listening:
+    with events.subscribed() as subscription:
         for number in range(10_000):
-            events.tell(Event("scenario", f"s-{number}"))
-        events.tell(Event("mesh", "users"))
-        found = list(await listening.next(30))
+            events.publish(Event("scenario", f"s-{number}"))
+        events.publish(Event("mesh", "users"))
+        found = list(await subscription.next(30))
         assert len(found) <= 65
         assert {one.kind for one in found} == {"scenario", "mesh"}
         assert Event("scenario") in found
@@ -99,21 +99,21 @@ async def test_envoys_that_come_and_go(plane, tmp_path):
     """Are told of, each time."""
     port = await plane.ads.start("127.0.0.1:0")
     sidecar = Sidecar("users", "users-1", None, free_port(), free_port(), free_port(), f"127.0.0.1:{port}")
-    with plane.events.listening() as listening:
+    with plane.events.subscribed() as subscription:
         process = start_envoy(sidecar_bootstrap(sidecar), tmp_path / "envoy.log")
         try:
-            assert list(await listening.next(30)) == [Event("envoys")]
+            assert list(await subscription.next(30)) == [Event("envoys")]
         finally:
             await process.stop()
-        assert list(await listening.next(30)) == [Event("envoys")]
+        assert list(await subscription.next(30)) == [Event("envoys")]
 
 
 async def test_a_mistake_in_the_mesh_file_is_told(plane, mesh_file):
     """When it is made, and when it is mended; nothing of the mesh has changed."""
-    with plane.events.listening() as listening:
+    with plane.events.subscribed() as subscription:
         async with following(plane):
             for text in ("services: 1\n", mesh_file.read_text()):
                 mesh_file.write_text(text)
                 async with asyncio.timeout(20):
-                    while Event("mesh") not in await listening.next(1):
+                    while Event("mesh") not in await subscription.next(1):
                         pass

@@ -86,7 +86,7 @@ async def test_an_edit_that_somebody_else_overtook_is_refused(http):
         await http.delete("/v1/scenarios/checkout", headers=at(1)),
     ):
         assert (refused.status_code, refused.headers["etag"]) == (412, '"2"')
-        assert refused.json()["detail"].startswith("checkout is at version 2, which bo made: look at that")
+        assert refused.json()["detail"].startswith("checkout is at version 2, by bo: read that version")
     assert (await http.get("/v1/scenarios/checkout")).json()["owner"] == "ana"
 
 
@@ -113,7 +113,7 @@ async def test_a_second_one_of_a_name_is_refused(http):
     """With 412, and whose the first one is."""
     await made(http)
     refused = await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers=NEW)
-    assert (refused.status_code, "of ana" in refused.json()["detail"]) == (412, True)
+    assert (refused.status_code, "owned by ana" in refused.json()["detail"]) == (412, True)
 
 
 async def test_resolving(http):
@@ -129,7 +129,7 @@ async def test_resolving(http):
     assert (await http.get("/v1/scenarios/checkout")).json()["state"] == "expired"
     await http.delete("/v1/scenarios/checkout", headers={**at(2), "x-detour-user": "bo"})
     gone = await http.get("/v1/scenarios/checkout/resolve")
-    assert (gone.status_code, gone.json()["detail"]) == (410, "scenario checkout was removed, by bo")
+    assert (gone.status_code, gone.json()["detail"]) == (410, "scenario checkout was removed by bo")
 
 
 async def test_a_removed_one_can_be_read_and_made_anew(http):
@@ -152,7 +152,7 @@ async def test_what_never_was(http):
         await http.delete("/v1/scenarios/checkout", headers=at(1)),
     ):
         assert answer.status_code == 404
-        assert answer.json()["detail"].startswith("there is no scenario checkout; GET /v1/scenarios")
+        assert answer.json()["detail"].startswith("scenario checkout does not exist; GET /v1/scenarios")
 
 
 async def test_listing(http):
@@ -203,7 +203,7 @@ async def test_a_cursor_of_another_list(http, cursor):
         ({"description": "\x00"}, "description: expected text"),
         ({"expires": "2026-01-01T00:00:00"}, "expires: "),
         ({"expires": "soon"}, "expires: "),
-        ({"versoin": 3}, "versoin: there is no such field"),
+        ({"versoin": 3}, "versoin: unknown field"),
     ],
 )
 async def test_what_is_no_scenario(http, body, detail):
@@ -222,7 +222,7 @@ async def test_what_is_no_name(http, name):
     for method in ("GET", "PUT", "DELETE"):
         refused = await http.request(method, f"/v1/scenarios/{name}", json=CHECKOUT, headers=NEW)
         assert refused.status_code == 422
-        assert "small letters, digits and dashes" in refused.json()["detail"]
+        assert "lowercase letters, digits and dashes" in refused.json()["detail"]
 
 
 async def test_the_log_of_changes(http):
@@ -283,7 +283,9 @@ async def test_names_are_checked_where_there_is_a_mesh(http, plane):
     typo = {"overrides": {"route.user": "pr-42"}}
     refused = await http.put("/v1/scenarios/typo", json=typo, headers=NEW)
     assert refused.status_code == 409
-    detail = "user=pr-42: the mesh has no service user; did you mean users=pr-42? For what does not exist yet, add"
+    detail = (
+        "user=pr-42: the mesh has no service user; did you mean users=pr-42? To use names that do not exist yet"
+    )
     assert refused.json()["detail"].startswith(detail)
     assert (await http.put("/v1/scenarios/typo?force=true", json=typo, headers=NEW)).status_code == 201
     body = {"overrides": {"route.users": "gone", "config.new": "on"}}
@@ -315,7 +317,7 @@ async def test_a_name_with_a_slash_is_told(http):
     for name in ("feature/x", "feature%2Fx"):
         refused = await http.put(f"/v1/scenarios/{name}", json=CHECKOUT, headers=NEW)
         assert refused.status_code == 404
-        assert refused.json()["detail"].endswith("small letters, digits and dashes, such as feature-x")
+        assert refused.json()["detail"].endswith("lowercase letters, digits and dashes, such as feature-x")
 
 
 async def test_keys_may_be_written_as_in_the_baggage(http):

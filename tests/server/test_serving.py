@@ -33,7 +33,7 @@ async def test_the_stack_of_a_fault_is_in_the_log(plane, caplog):
         http.should_exit = True
         await serving
     assert head.startswith(b"HTTP/1.1 500 ")
-    assert json.loads(body)["detail"] == "GET /v1/services failed in the server; its log says why"
+    assert json.loads(body)["detail"] == "the server failed to handle GET /v1/services; its log has the reason"
     (record,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
     assert record.name == "uvicorn.error"
     assert "AttributeError" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 
 from detour.access import Role
 from detour.server.followed_database import FollowedDatabase
-from detour.server.switch import LoggedSwitch, Switched, SwitchFile
+from detour.server.switch import DatabaseSwitch, FileSwitch, SwitchPosition
 from server.test_identities import client, guarded, token_for
 
 __all__ = ["guarded"]
@@ -19,7 +19,7 @@ async def test_an_admin_switches_overrides_off_and_on(plane, guarded):
     """At once in the mesh, with who and why; the log of changes and the metrics say so too."""
     async with client(guarded, await token_for(guarded, "anna", Role.ADMIN)) as http:
         assert (await http.get("/v1/overrides")).json() == {"state": "on", "reason": "", "by": "", "since": None}
-        with plane.events.listening() as events:
+        with plane.events.subscribed() as events:
             made = (await http.put("/v1/overrides", json=OFF)).json()
             assert (made["state"], made["reason"], made["by"]) == ("off", "incident 12", "anna")
             assert "overrides" in {one.kind for one in await events.next(5)}
@@ -52,10 +52,10 @@ async def test_a_reason_is_one_line(guarded):
 async def test_a_database_keeps_it_for_every_server(database):
     """One that is started later, and one that runs already and follows the log."""
     here, there = FollowedDatabase(database), FollowedDatabase(database)
-    mine, others = LoggedSwitch(here), LoggedSwitch(there)
+    mine, others = DatabaseSwitch(here), DatabaseSwitch(there)
     following = asyncio.create_task(there.follow())
     await mine.switch(is_off=True, reason="", by="anna")
-    assert LoggedSwitch(FollowedDatabase(database)).state.is_off
+    assert DatabaseSwitch(FollowedDatabase(database)).state.is_off
     async with asyncio.timeout(5):
         while not others.state.is_off:
             await asyncio.sleep(0.02)
@@ -66,18 +66,18 @@ async def test_a_database_keeps_it_for_every_server(database):
 async def test_a_file_keeps_it(tmp_path):
     """Where there is no database; what somebody spoilt is said, and not taken for on."""
     path = tmp_path / "state.db.overrides"
-    await SwitchFile(path).switch(is_off=True, reason="why", by="anna")
-    found = SwitchFile(path).state
+    await FileSwitch(path).switch(is_off=True, reason="why", by="anna")
+    found = FileSwitch(path).state
     assert (found.is_off, found.reason, found.by) == (True, "why", "anna")
     path.write_text("{}")
-    with pytest.raises(OSError, match="mend it, or remove it"):
-        SwitchFile(path)
+    with pytest.raises(OSError, match="correct the file, or remove it"):
+        FileSwitch(path)
 
 
 def test_the_sentence_fits_into_a_header():
     """Whatever people write."""
     at = datetime(2026, 11, 30, 14, 3, tzinfo=UTC)
-    assert Switched(True, "grün", "ana", at).sentence == (
+    assert SwitchPosition(True, "grün", "ana", at).explanation == (
         "overrides are switched off by ana since 2026-11-30 14:03 UTC: gr?n"
     )
-    assert Switched(False, "done", "ana", at).sentence == ""
+    assert SwitchPosition(False, "done", "ana", at).explanation == ""

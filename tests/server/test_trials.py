@@ -246,10 +246,10 @@ async def test_where_nobody_said_where_an_edge_is(http) -> None:
 async def test_calls(running: Running) -> None:
     """Are listed, and those who listen are told that there are some."""
     await running.edge()
-    with running.plane.events.listening() as listening:
+    with running.plane.events.subscribed() as subscription:
         await running.attempt(overrides={"route.users": "pr-42"})
         async with asyncio.timeout(20):
-            while not {one.kind for one in await listening.next(20)} & {"calls"}:
+            while not {one.kind for one in await subscription.next(20)} & {"calls"}:
                 pass
     async with asyncio.timeout(20):
         while len(found := (await running.http.get("/v1/calls")).json()["items"]) < 2:

@@ -23,12 +23,8 @@ SKIPPED = frozenset({"node_modules", "package-lock.json", "requirements.lock", "
 
 UNFINISHED: frozenset[str] = frozenset(
     {
-        "src/detour/access",
         "src/detour/certificates",
         "src/detour/cli",
-        "src/detour/client",
-        "src/detour/contract",
-        "src/detour/database",
         "src/detour/demo",
         "src/detour/discovery",
         "src/detour/envoy",
@@ -39,9 +35,8 @@ UNFINISHED: frozenset[str] = frozenset(
         "src/detour/mesh",
         "src/detour/offload",
         "src/detour/overrides",
-        "src/detour/scenarios",
         "src/detour/sdk",
-        "src/detour/server",
+        "src/detour/server/web/static",
         "src/detour/traffic",
         "src/detour/xds",
         "sdk/go",

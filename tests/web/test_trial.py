@@ -81,7 +81,9 @@ async def test_a_refusal_is_told_beside_the_request(staging, opening):
         edge = staging.plane.mesh.settings.edge_url
         await staging.say_where_the_edge_is("")
         await attempt(page, "/users/me")
-        await expect(page.locator(".aside").get_by_role("alert")).to_contain_text("no edge is known")
+        await expect(page.locator(".aside").get_by_role("alert")).to_contain_text(
+            "the mesh file has no address of an edge"
+        )
         await staging.say_where_the_edge_is(edge)
         await page.get_by_role("button", name="Try it").click()
         await expect(page.get_by_role("status").filter(has_text="2 hops")).to_be_visible()

@@ -1,6 +1,6 @@
-"""Who somebody is, and what a role allows.
+"""Identities and roles.
 
-Invariant: a role includes all that the ones before it may do. Callers without a role are refused.
+Invariant: each role includes the permissions of the roles before it. Callers without a role are refused.
 """
 
 from dataclasses import dataclass
@@ -11,17 +11,18 @@ NAME_MAX: Final = 100
 
 
 class UnknownCallerError(Exception):
-    """The caller is unknown; the message says how to authenticate."""
+    """The caller is not authenticated; the message says how to authenticate."""
 
 
 class ForbiddenError(Exception):
-    """The caller is known and may not do this; the message says who may."""
+    """The caller is authenticated but lacks the permission; the message says who has it."""
 
 
 class Role(StrEnum):
-    """What somebody may do.
+    """A set of permissions.
 
-    A viewer reads. A developer makes and changes things, and removes their own. An admin does so with everybody's.
+    Viewers read. Developers also create and change things, and remove their own. Admins also change and remove
+    those of other users.
     """
 
     VIEWER = "viewer"
@@ -29,7 +30,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
     def includes(self, other: "Role") -> bool:
-        """Say whether who has this role may do what that one allows."""
+        """Return whether this role has all permissions of another."""
         return _ORDER.index(self) >= _ORDER.index(other)
 
 
@@ -37,7 +38,7 @@ _ORDER: Final = tuple(Role)
 
 
 class Via(StrEnum):
-    """How it is known who somebody is."""
+    """How a caller was authenticated."""
 
     LOCAL = "local"
     TOKEN = "token"  # noqa: S105  a kind, not a secret
@@ -46,12 +47,12 @@ class Via(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody who is known.
+    """An authenticated caller.
 
     Args:
-        name: What their things have as their owner, and the log as who did it.
-        role: What they may do.
-        via: How that is known.
+        name: The user's name, as owners and the log of changes have it.
+        role: The user's permissions.
+        via: How the caller was authenticated.
     """
 
     name: str
@@ -59,33 +60,38 @@ class Identity:
     via: Via
 
     def expect(self, role: Role) -> None:
-        """Check that they have a role, or a higher one.
+        """Check that the caller has a role, or a higher one.
 
         Raises:
-            ForbiddenError: They have a lower one.
+            ForbiddenError: The caller has a lower role.
         """
         if not self.role.includes(role):
             raise ForbiddenError(
-                f"{self.name} is a {self.role}, and this takes a {role}: ask an admin for the role"
+                f"this needs the role {role}, and {self.name} has the role {self.role}: ask an admin for the role"
             )
 
     def may_act_for(self, owner: str) -> bool:
-        """Say whether they may do what only an owner may; things without an owner are open to all."""
+        """Return whether the caller has the rights of an owner; things without an owner are open to all users."""
         return self.role is Role.ADMIN or owner in {"", self.name}
 
-    def speaking_for(self, owner: str | None) -> str | None:
-        """Return as whom they act: an admin as they say (None is as nobody in particular), others as themselves."""
+    def acting_as(self, owner: str | None) -> str | None:
+        """Return the user as which the caller acts.
+
+        Args:
+            owner: The user that an admin chose; None to act as an admin, for all owners. Ignored for other callers,
+                who act as themselves.
+        """
         return owner if self.role is Role.ADMIN else self.name
 
     def expect_owner(self, what: str, owner: str) -> None:
-        """Check that they may do what only an owner may.
+        """Check that the caller has the rights of an owner.
 
         Args:
-            what: What it is done to, for the message.
-            owner: Whose that is.
+            what: The thing that is owned, for the message.
+            owner: Its owner.
 
         Raises:
-            ForbiddenError: It is somebody else's, and they are no admin.
+            ForbiddenError: Another user owns it, and the caller is not an admin.
         """
         if not self.may_act_for(owner):
             raise ForbiddenError(f"{what} belongs to {owner}: only {owner} or an admin may do that")

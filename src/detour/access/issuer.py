@@ -1,7 +1,8 @@
 """An OpenID Connect issuer: its endpoints (OpenID Connect Discovery 1.0) and its keys, fetched when needed.
 
-Invariant: a token counts only if a key that the issuer publishes has signed it, for this server, and it has not
-expired (RFC 9068, section 4; OpenID Connect Core, section 3.1.3.7). Only signatures by public keys are accepted.
+Invariant: a token is valid only if one of the issuer's published keys signed it, its audience is this server, and
+it has not expired (RFC 9068, section 4; OpenID Connect Core, section 3.1.3.7). Only signatures by public keys are
+accepted.
 """
 
 import asyncio
@@ -14,30 +15,30 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
-from detour.access.asker import Asker
 from detour.access.claims import IssuerSettings
 from detour.access.identity import Identity, UnknownCallerError
+from detour.access.requester import Requester
 
 _ALGORITHMS: Final = (
     *(f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)),
     "EdDSA",
 )
 _LEEWAY_SECONDS: Final = 30
-"""How far clocks may be apart."""
+"""Allowed difference between clocks."""
 _TIMEOUT_SECONDS: Final = 5
-_AGAIN_SECONDS: Final = 10
-"""A key that is not known makes the server ask for the issuer's keys so often at most, whoever sends what."""
+_REFETCH_SECONDS: Final = 10
+"""Minimum time between two fetches of the keys, however many tokens name unknown keys."""
 _KEPT_SECONDS: Final = 3600
-"""After so long keys are asked for anew, so that one that the issuer has withdrawn stops counting."""
+"""Maximum age of the keys, so that tokens of a key that the issuer has withdrawn become invalid."""
 
 
 class IssuerError(Exception):
-    """The issuer does not answer, or not as one; the message names it."""
+    """The issuer does not answer, or its answer is not valid; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where an issuer is asked for what (OpenID Connect Discovery 1.0, section 3; RFC 8628, section 4)."""
+    """The endpoints of an issuer (OpenID Connect Discovery 1.0, section 3; RFC 8628, section 4)."""
 
     authorization: str
     token: str
@@ -49,23 +50,25 @@ class Issuer:
     """A trusted issuer.
 
     Args:
-        settings: Which one.
+        settings: The issuer, and how to read its claims.
 
     Raises:
-        ValueError: Its URL is not `https`, nor on this machine.
+        ValueError: Its URL is neither `https` nor on this machine.
     """
 
     def __init__(self, settings: IssuerSettings) -> None:
         parsed = urlsplit(settings.url)
-        on_this_machine = Asker("127.0.0.1", parsed.netloc).is_local
+        on_this_machine = Requester("127.0.0.1", parsed.netloc).is_local
         if not parsed.hostname or not (parsed.scheme == "https" or (parsed.scheme == "http" and on_this_machine)):
-            raise ValueError(f"the issuer {settings.url!r} is no URL such as https://accounts.example.com")
+            raise ValueError(
+                f"the issuer {settings.url!r} is not valid: expected a URL such as https://accounts.example.com"
+            )
         self.settings: Final = settings
         self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
-        self._asking = asyncio.Lock()
+        self._fetching = asyncio.Lock()
         self._endpoints: Endpoints | None = None
         self._keys: Mapping[str, jwt.PyJWK] = {}
-        self._asked = float("-inf")
+        self._fetched_at = float("-inf")
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,12 +77,12 @@ class Issuer:
         await self._client.aclose()
 
     async def identity(self, token: str) -> Identity:
-        """Return who brings a token.
+        """Return the user of a token.
 
         Raises:
-            UnknownCallerError: It does not count; the message says why.
-            ForbiddenError: It does, and gives no role.
-            IssuerError: The issuer's keys can't be had.
+            UnknownCallerError: The token is invalid; the message says why.
+            ForbiddenError: The token is valid, but grants no role.
+            IssuerError: The issuer's keys cannot be fetched.
         """
         try:
             key = await self._key(jwt.get_unverified_header(token).get("kid"))
@@ -93,40 +96,40 @@ class Issuer:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except jwt.PyJWTError as error:
-            raise UnknownCallerError(f"the token does not count: {error}; sign in again: detour login") from error
+            raise UnknownCallerError(f"the token is invalid: {error}; sign in again: detour login") from error
         return self.settings.identity(claims)
 
     async def endpoints(self) -> Endpoints:
-        """Return where it is asked for what.
+        """Return the issuer's endpoints.
 
         Raises:
-            IssuerError: It does not say.
+            IssuerError: They cannot be fetched.
         """
         if self._endpoints is None:
-            said = await self._get(f"{self.settings.url.rstrip('/')}/.well-known/openid-configuration")
+            metadata = await self._get(f"{self.settings.url.rstrip('/')}/.well-known/openid-configuration")
             try:
-                if said["issuer"] != self.settings.url:
+                if metadata["issuer"] != self.settings.url:
                     raise IssuerError(
-                        f"the issuer {self.settings.url} calls itself {said['issuer']}: configure that"
+                        f"the issuer {self.settings.url} calls itself {metadata['issuer']}: configure that"
                     )
                 self._endpoints = Endpoints(
-                    said["authorization_endpoint"],
-                    said["token_endpoint"],
-                    said["jwks_uri"],
-                    said.get("device_authorization_endpoint"),
+                    metadata["authorization_endpoint"],
+                    metadata["token_endpoint"],
+                    metadata["jwks_uri"],
+                    metadata.get("device_authorization_endpoint"),
                 )
             except KeyError as error:
-                raise IssuerError(f"the issuer {self.settings.url} does not tell its {error.args[0]}") from error
+                raise IssuerError(f"the issuer {self.settings.url} does not publish its {error.args[0]}") from error
         return self._endpoints
 
     async def _key(self, id_: str | None) -> jwt.PyJWK:
-        """Return the key of an id; that of a token without one is the only one."""
-        async with self._asking:
-            since = time.monotonic() - self._asked
-            if since > _KEPT_SECONDS or (self._found(id_) is None and since > _AGAIN_SECONDS):
+        """Return the key of an id; a token without an id needs an issuer with one key."""
+        async with self._fetching:
+            since = time.monotonic() - self._fetched_at
+            if since > _KEPT_SECONDS or (self._found(id_) is None and since > _REFETCH_SECONDS):
                 endpoints = await self.endpoints()
                 self._keys = _usable(await self._get(endpoints.keys))
-                self._asked = time.monotonic()
+                self._fetched_at = time.monotonic()
         found = self._found(id_)
         if found is None:
             raise jwt.InvalidKeyError(f"the issuer {self.settings.url} has no key {id_}")
@@ -143,12 +146,12 @@ class Issuer:
             answer.raise_for_status()
             return answer.json()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise IssuerError(f"the issuer {self.settings.url} does not answer as one: {url}: {error}") from error
+            raise IssuerError(f"the issuer {self.settings.url} gave no valid answer: {url}: {error}") from error
 
 
-def _usable(said: Any) -> Mapping[str, jwt.PyJWK]:
-    """Return the keys of a set by id (RFC 7517, section 5): those of a kind that is not known here are left out."""
+def _usable(key_set: Any) -> Mapping[str, jwt.PyJWK]:
+    """Return the keys of a set by id (RFC 7517, section 5), without those of unknown kinds."""
     try:
-        return {key.key_id or "": key for key in jwt.PyJWKSet.from_dict(said).keys}
+        return {key.key_id or "": key for key in jwt.PyJWKSet.from_dict(key_set).keys}
     except (jwt.PyJWTError, AttributeError, TypeError) as error:
         raise IssuerError(f"the issuer's keys cannot be read: {error}") from error

@@ -1,8 +1,8 @@
-"""The keys that tokens are signed with, and their times.
+"""The keys that sign tokens, and when they change.
 
-Invariant: pure. A key begins to sign some time after it was made, when every edge has it; it signs until the next
-one begins, and is kept until the last token that it can have signed has expired. So no good token stops being good
-because keys change.
+Invariant: pure. A new key begins to sign only when every edge has had time to receive it. It signs until the next
+key begins, and is kept until the last token that it may have signed has expired. So a valid token stays valid when
+keys change.
 """
 
 from base64 import urlsafe_b64encode
@@ -18,11 +18,11 @@ from detour.mesh import PublicKey
 from detour.mesh.override_tokens import LIFE_MAX, SKEW_MAX
 
 AHEAD: Final = timedelta(minutes=10)
-"""How long before it begins to sign a key is made. Edges that are connected have it within a second; those that are
-not, for longer than this, take tokens of the old keys only."""
+"""Time between the creation of a key and its first signature. Connected edges receive the key within a second;
+edges that are disconnected for longer accept tokens of the old keys only."""
 
 PERIOD: Final = timedelta(days=1)
-"""How long a key signs."""
+"""Time during which a key signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Key:
     """A key that signs tokens.
 
     Args:
-        name: What tokens call it.
-        begins: From when on it signs.
+        name: The key id in tokens (`kid`).
+        begins: When it begins to sign.
         seed: The private key: 32 bytes (RFC 8032, section 5.1.5).
     """
 
@@ -41,12 +41,12 @@ class Key:
 
     @property
     def private(self) -> Ed25519PrivateKey:
-        """The key as it signs."""
+        """The private key."""
         return Ed25519PrivateKey.from_private_bytes(self.seed)
 
     @property
     def public(self) -> PublicKey:
-        """What edges need of it."""
+        """The public key, for edges."""
         point = self.private.public_key().public_bytes_raw()
         return PublicKey(self.name, urlsafe_b64encode(point).rstrip(b"=").decode())
 
@@ -56,8 +56,8 @@ class Times:
     """When keys change.
 
     Args:
-        period: How long a key signs.
-        ahead: How long before that it is made.
+        period: Time during which a key signs.
+        ahead: Time between the creation of a key and its first signature.
     """
 
     period: timedelta = PERIOD
@@ -65,17 +65,17 @@ class Times:
 
 
 def new_key(keys: Iterable[Key], now: datetime, times: Times) -> Key | None:
-    """Return the key that has to be made at this moment; None if there is no need.
+    """Return a new key if one is due; None otherwise.
 
     Args:
-        keys: Those that there are.
-        now: The moment.
+        keys: The existing keys.
+        now: The current time.
         times: When keys change.
     """
     newest = max((key.begins for key in keys), default=None)
     if newest is not None and now < newest + times.period - times.ahead:
         return None
-    # There is nothing to go on with until the first one of all begins.
+    # The very first key begins at once: until then no token could be signed.
     begins = now if newest is None else now + times.ahead
     private = Ed25519PrivateKey.generate()
     name = urlsafe_b64encode(private.public_key().public_bytes_raw()[:9]).decode()
@@ -83,24 +83,24 @@ def new_key(keys: Iterable[Key], now: datetime, times: Times) -> Key | None:
 
 
 def signing(keys: Iterable[Key], now: datetime) -> Key:
-    """Return the key that signs at this moment; of keys that have all yet to begin, the one that is first to.
+    """Return the key that signs at this moment, or the first to begin if none has begun.
 
-    That is how the first of all keys looks to a server whose clock is behind.
+    A server whose clock is behind sees the very first key before it begins.
 
     Raises:
-        ValueError: There are no keys.
+        ValueError: `keys` is empty.
     """
     by_age = _by_age(keys)
     if not by_age:
-        raise ValueError("there is no key to sign with")
+        raise ValueError("no key to sign with exists")
     begun = [key for key in by_age if key.begins <= now]
     return begun[-1] if begun else by_age[0]
 
 
 def needed(keys: Iterable[Key], now: datetime) -> Sequence[Key]:
-    """Return the keys of which there may be tokens, at this moment or later, oldest first."""
+    """Return the keys that valid tokens may be signed with, now or later, oldest first."""
     by_age = _by_age(keys)
-    # One is done with when another has been signing for as long as a token lives, by the clock of any edge.
+    # A key is over once its successor has signed for the maximum life of a token, by the clock of any edge.
     over = {key for key, following in pairwise(by_age) if following.begins + LIFE_MAX + 2 * SKEW_MAX <= now}
     return [key for key in by_age if key not in over]
 

@@ -1,7 +1,7 @@
-"""Override tokens: their keys in a database, and the hand that signs.
+"""Override tokens: their keys in a database, and their signatures.
 
-Invariant: of servers that share a database one makes a key when it is time, whichever comes first, and the log of
-changes tells the others.
+Invariant: when a key is due, exactly one of the servers that share a database creates it. The others learn about it
+from the log of changes.
 """
 
 import uuid
@@ -22,10 +22,10 @@ from detour.mesh.override_tokens import AUDIENCE, HEADER, ISSUER, LIFE_MAX, SKEW
 from detour.overrides import Overrides, append_to_baggage
 
 LIFE: Final = timedelta(minutes=15)
-"""How long a token is valid by default."""
+"""Default life of a token."""
 
 _SERVER: Final = "detour"
-"""Who changes keys, in the log of changes."""
+"""The author of changes of keys, in the log of changes."""
 
 
 class KeyStore:
@@ -34,15 +34,15 @@ class KeyStore:
     Methods block; any thread may call them.
 
     Args:
-        database: Where they are.
-        times: When they change.
+        database: The database.
+        times: When keys change.
 
     Raises:
-        OSError: From any method: the database does not answer, or refuses.
+        StorageError: From any method: the database does not answer, or refuses.
     """
 
     KIND: Final = "key"
-    """What the log of changes calls one."""
+    """The kind of a key in the log of changes."""
 
     def __init__(self, database: Database, times: Times | None = None) -> None:
         self._database = database
@@ -54,9 +54,9 @@ class KeyStore:
             return _all(connection)
 
     def renew(self, now: datetime) -> Sequence[Key]:
-        """Make a key if it is time, and forget those that are not needed any more; return those that there are."""
+        """Create a key if one is due, remove keys that are no longer needed, and return the remaining ones."""
         keys = self.all()
-        # Nearly always there is nothing to do, and no wait for a writer.
+        # Nearly always nothing is due, so no call waits for a writer.
         if len(needed(keys, now)) == len(keys) and new_key(keys, now, self._times) is None:
             return keys
         with self._database.writing() as connection:
@@ -84,8 +84,8 @@ class OverrideToken:
     """A token that was issued.
 
     Args:
-        text: What stands in the header.
-        expires: When it stops being good, to the second.
+        text: The value of the header.
+        expires: When it expires, in whole seconds.
     """
 
     text: str
@@ -93,35 +93,35 @@ class OverrideToken:
 
 
 class Signer:
-    """Signs tokens with the keys that it knows; it never waits for anything.
+    """Signs tokens with the keys in memory; it never blocks.
 
     Args:
-        keys: Those that there are.
+        keys: The keys.
     """
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self.replace(keys)
 
     def replace(self, keys: Iterable[Key]) -> None:
-        """Go on with other keys."""
+        """Replace the keys."""
         self._public = {key: key.public for key in keys}
 
     def public(self, now: datetime) -> tuple[PublicKey, ...]:
-        """Return the keys by which edges check tokens at this moment."""
+        """Return the keys with which edges check tokens at this moment."""
         return tuple(self._public[key] for key in needed(self._public, now))
 
     def token(self, caller: str, life: timedelta = LIFE) -> OverrideToken:
         """Issue a token (RFC 7519, section 4.1).
 
         Args:
-            caller: Who asks.
-            life: For how long it is good, whole seconds.
+            caller: The user who requests it.
+            life: Until it expires, in whole seconds.
 
         Raises:
-            ValueError: No token is good for so long, or there are no keys.
+            ValueError: `life` is too long, or no key exists.
         """
         if not timedelta(0) < life <= LIFE_MAX:
-            raise ValueError("a token is good for 1h at most")
+            raise ValueError("a token is valid for at most 1h")
         key = signing(self._public, datetime.now(UTC))
         now = datetime.now(UTC).replace(microsecond=0)
         claims = {
@@ -138,5 +138,5 @@ class Signer:
         return OverrideToken(text, now + life)
 
     def headers_for(self, overrides: Overrides, caller: str, life: timedelta = LIFE) -> dict[str, str]:
-        """Return the headers of a request from outside whose overrides count, as `token` does."""
+        """Return the headers with which an edge accepts overrides from outside; the errors are those of `token`."""
         return {"baggage": append_to_baggage(None, overrides), HEADER: self.token(caller, life).text}

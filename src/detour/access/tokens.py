@@ -1,7 +1,7 @@
-"""API tokens, of which only the hash is stored.
+"""API tokens. The database stores only their hashes.
 
-A token is `detour_`, an id by which it is known, `_` and a secret of 256 random bits. Guessing that is hopeless, so
-a plain SHA-256 is enough of a hash; a slow one is for what people think of.
+A token consists of `detour_`, a public id, `_`, and a secret of 256 random bits. Such a secret cannot be guessed,
+so plain SHA-256 is a sufficient hash; slow hashes are for passwords that people choose.
 """
 
 import re
@@ -21,28 +21,28 @@ from detour.database.log import lock, note
 from detour.database.tables import api_tokens
 
 PREFIX: Final = "detour_"
-"""What every token begins with, so that scanners for secrets find one that has got out."""
+"""Prefix of every token, so that secret scanners recognize a leaked one."""
 
 _TOKEN = re.compile(r"detour_(?P<id>[0-9a-f]{12})_(?P<secret>[0-9a-f]{64})", re.ASCII)
 _HALF_ID_BITS: Final = 6
 
 
 class NoTokenError(LookupError):
-    """There is no API token of that id."""
+    """No API token has that id."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """What is kept of a token.
+    """An API token, as stored.
 
     Args:
-        id: By which it is known; no secret.
-        name: What it is for, in any words.
-        owner: As whom who brings it acts.
-        role: What it allows.
+        id: The public part of the token.
+        name: Its purpose, as free text.
+        owner: The user this token acts as.
+        role: Its permissions.
         digest: SHA-256 of the whole token, in hexadecimal.
-        created: When it was made (timezone-aware).
-        expires: When it stops being one; never if there is no such moment.
+        created: When it was created (timezone-aware).
+        expires: When it expires (timezone-aware); None for never.
     """
 
     id: str
@@ -54,18 +54,18 @@ class ApiToken:
     expires: datetime | None
 
     def admits(self, token: str, now: datetime) -> bool:
-        """Say whether this is that token, and it still counts."""
+        """Return whether a text is this token, and the token has not expired."""
         is_over = self.expires is not None and self.expires <= now
         return compare_digest(self.digest, _digest(token)) and not is_over
 
     @property
     def identity(self) -> Identity:
-        """Who brings it."""
+        """The user this token acts as, with its role."""
         return Identity(self.owner, self.role, Via.TOKEN)
 
 
 def id_of(token: str) -> str | None:
-    """Return the id of a token; None if the text is none."""
+    """Return the id of a token; None if the text is not a token."""
     match = _TOKEN.fullmatch(token)
     return match["id"] if match else None
 
@@ -76,23 +76,23 @@ class TokenStore:
     Methods block; any thread may call them.
 
     Raises:
-        OSError: From any method: the database does not answer, or refuses.
+        StorageError: From any method: the database does not answer, or refuses.
     """
 
     KIND: Final = "token"
-    """What the log of changes calls one; its subject is the token's id."""
+    """The kind of a token in the log of changes; the subject is the token's id."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def create(self, name: str, owner: Identity, expires: datetime | None, by: str) -> tuple[ApiToken, str]:
-        """Make a token; return what is kept of it, and the token, which cannot be found out later.
+        """Create a token; return its stored part, and its text, which is not stored.
 
         Args:
-            name: What it is for.
-            owner: Whose name and role who brings it has.
-            expires: Until when it counts (timezone-aware); None for ever.
-            by: Who asks.
+            name: Its purpose, as free text.
+            owner: The user and the role that the token acts with.
+            expires: When it expires (timezone-aware); None for never.
+            by: The user who requests it.
         """
         id_ = secrets.token_hex(_HALF_ID_BITS)
         token = f"{PREFIX}{id_}_{secrets.token_hex(32)}"
@@ -103,15 +103,15 @@ class TokenStore:
         return made, token
 
     def remove(self, id_: str, by: str) -> None:
-        """Make a token invalid.
+        """Remove a token, so that it is invalid.
 
         Raises:
-            NoTokenError: There is no such token.
+            NoTokenError: No token has that id.
         """
         with self._database.writing() as connection:
             lock(connection)
             if not connection.execute(delete(api_tokens).where(api_tokens.c.id == id_)).rowcount:
-                raise NoTokenError(f"there is no token {id_}")
+                raise NoTokenError(f"token {id_} does not exist")
             note(connection, by, "removed", self.KIND, subject=id_)
 
     def all(self) -> Sequence[ApiToken]:

@@ -103,7 +103,7 @@ def is_unchecked(error: Exception) -> bool:
         client.NotSignedInError,
         client.MethodNotAllowedError,
     )
-    is_older = isinstance(error, client.NotFoundError) and str(error).startswith("there is no POST ")
+    is_older = isinstance(error, client.NotFoundError) and str(error).startswith(("POST ", "there is no POST "))
     return isinstance(error, unchecked) or is_older
 
 

@@ -267,7 +267,7 @@ def expect_name(name: str) -> None:
     """
     if not is_scenario_name(name):
         better = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-") or "checkout"
-        known = "at most 63 small letters, digits and dashes, the first and the last no dash"
+        known = "at most 63 lowercase letters, digits and dashes, neither beginning nor ending with a dash"
         raise ValueError(f"no scenario can be called {name!r}: expected {known}, such as {better}")
 
 

@@ -92,7 +92,7 @@ def serve(
     issuer = oidc.settings(oidc_issuer, oidc_client_id, oidc_role_claim, oidc_name_claim, oidc_role)
     networks = networks_of(endpoint_networks) if endpoint_networks else None
     settings = options.injection(sidecar_mode, sidecar_image, detour_image, control_plane)
-    from detour.server import Addresses, Ending  # noqa: PLC0415  a second that other commands need not wait
+    from detour.server import Addresses, Shutdown  # noqa: PLC0415  a second that other commands need not wait
     from detour.server import serve as run  # noqa: PLC0415
 
     cluster, installed = None, None
@@ -129,9 +129,9 @@ def serve(
 
     async def until_told() -> None:
         with Signals() as signals:
-            ending = Ending(signals.first, drain_seconds)
+            shutdown = Shutdown(signals.first, drain_seconds)
             serving = asyncio.create_task(
-                kept(cluster=cluster, installed=installed, ending=ending, networks=networks)
+                kept(cluster=cluster, installed=installed, shutdown=shutdown, networks=networks)
             )
             await signals.finish(serving, is_gentle=lambda: is_ready)
 

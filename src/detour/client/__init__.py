@@ -1,4 +1,4 @@
-"""A client of the HTTP API, typed, for blocking and for asynchronous programs.
+"""A typed client of the HTTP API, for blocking and for asynchronous programs.
 
     from detour.client import Client, DeploymentIn, NotFoundError
 
@@ -7,10 +7,10 @@
         for event in detour.stream_events("deployment"):
             ...
 
-Methods are named like the operations of the API, and take and return the models of `detour.contract`. Everything
-that goes wrong is a `ClientError`; what the server refuses is a `ProblemError` of the class of its status.
+Methods have the names of the API's operations, and take and return the models of `detour.contract`. Every error is
+a `ClientError`; if the server refuses a request, it is a `ProblemError` of the subclass for the HTTP status.
 
-Invariant: importing this package loads neither httpx nor pydantic; using a name of it does.
+Invariant: importing this package loads neither httpx nor pydantic; using one of its names does.
 """
 
 from importlib import import_module
@@ -166,7 +166,7 @@ _MODULES: Final = (
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name when it is used: httpx and pydantic take half a second, which most commands can save."""
+    """Load a name when it is first used: loading httpx and pydantic takes half a second."""
     if name in __all__:
         for module in map(import_module, _MODULES):
             if hasattr(module, name):

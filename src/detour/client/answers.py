@@ -1,4 +1,4 @@
-"""Reading answers: the result of an operation, or an error that says what happened."""
+"""Reading responses: the result of an operation, or an error that says what happened."""
 
 import ssl
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ def arguments_of(operation: Operation[Any], waiting: httpx.Timeout | None = None
     """Return an operation as the arguments of httpx's `build_request`.
 
     Args:
-        operation: What is sent.
-        waiting: How long to wait for it, if not as long as for others.
+        operation: The operation to send.
+        waiting: Its timeouts; None for those of the client.
     """
     headers = {"accept": f"{operation.accepts}, {PROBLEM_MEDIA_TYPE}", **operation.headers}
     arguments: dict[str, Any] = {"method": operation.method, "url": operation.path, "params": query_of(operation)}
@@ -45,7 +45,7 @@ def read(operation: Operation[Result], server: str, response: httpx.Response) ->
 
     Raises:
         ProblemError: The server refused, or failed.
-        UnexpectedAnswerError: The answer is not one of the API.
+        UnexpectedAnswerError: The response does not fit the API.
     """
     expect_success(operation, server, response)
     try:
@@ -55,11 +55,11 @@ def read(operation: Operation[Result], server: str, response: httpx.Response) ->
 
 
 def expect_success(operation: Operation[Any], server: str, response: httpx.Response) -> None:
-    """Raise the error of an answer that is none of success; its body has been read.
+    """Raise an error unless a response is successful; its body has been read.
 
     Raises:
         ProblemError: The server refused, or failed.
-        UnexpectedAnswerError: The answer is not one of the API.
+        UnexpectedAnswerError: The response does not fit the API.
     """
     kind = _media_type(response.headers)
     if response.is_success and (response.status_code in _BODILESS or kind == operation.accepts):
@@ -72,7 +72,9 @@ def expect_success(operation: Operation[Any], server: str, response: httpx.Respo
 def unreachable(server: str, error: httpx.RequestError) -> ClientError:
     """Return the error for a server that does not answer."""
     if isinstance(error.__context__, ssl.SSLError) or "[SSL" in str(error):
-        return UntrustedServerError(f"{server} cannot be trusted, or does not speak TLS: {error}")
+        return UntrustedServerError(
+            f"the certificate of {server} is not trusted, or the server does not speak TLS: {error}"
+        )
     return UnreachableError(f"no Detour server answers at {server} ({error or type(error).__name__})")
 
 

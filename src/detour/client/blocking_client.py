@@ -11,7 +11,7 @@ import httpx
 from detour.client import operations
 from detour.client.answers import arguments_of, expect_success, read, unreachable
 from detour.client.authorization import TokenSource, kept_token
-from detour.client.connection import TIMEOUT_SECONDS, Settings
+from detour.client.connection import TIMEOUT_SECONDS, ConnectionSettings
 from detour.client.errors import UnreachableError
 from detour.client.events import PAUSE_SECONDS, SILENCE_SECONDS, Event, Streaming
 from detour.client.operations import Listing, Operation
@@ -38,7 +38,7 @@ class _Call(Generic[Parameters, Result]):
 
 
 class _List(Generic[Parameters, Item]):
-    """A method that iterates over a list, and fetches each page when the iteration gets there."""
+    """A method that iterates over a list, and fetches each page when the iteration reaches it."""
 
     def __init__(self, made: Callable[Parameters, Listing[Item]]) -> None:
         self._made = made
@@ -51,14 +51,14 @@ class _List(Generic[Parameters, Item]):
 
 
 class Client:
-    """A connection to a server; as a context manager, it is closed when it is left.
+    """A connection to a server; a context manager that closes it at the end.
 
     Args:
         server: The URL of the server.
-        token: An API token or an issuer's token; or a function that returns one, asked before each request.
-        user: Who the caller is, for a server of one's own machine, which believes it.
+        token: An API token or an issuer's token; or a function that returns one, called before each request.
+        user: The caller's name, for a server on the same machine without sign-in.
         timeout_seconds: How long to wait for a connection, and for each part of an answer.
-        retries: How often safe requests are sent again.
+        retries: How often to retry safe requests.
 
     Raises:
         ValueError: `server` is not a URL.
@@ -76,11 +76,12 @@ class Client:
         self.server = server
         self._retries = retries
         self._timeout_seconds = timeout_seconds
-        self._http = httpx.Client(**Settings(server, token, user, timeout_seconds).arguments())
+        settings = ConnectionSettings(server, token, user, timeout_seconds)
+        self._http = httpx.Client(**settings.arguments())
 
     @classmethod
     def from_environment(cls, server: str = "", **settings: Any) -> Self:
-        """Connect as the command line does: to DETOUR_SERVER, with DETOUR_TOKEN or what `detour login` keeps."""
+        """Connect like the command line: to DETOUR_SERVER, with DETOUR_TOKEN or the token of `detour login`."""
         address = server or server_of_environment()
         return cls(address, token=kept_token(address), **settings)
 
@@ -129,7 +130,7 @@ class Client:
     remove_token = _Call(operations.remove_token)
 
     def send(self, operation: Operation[Result]) -> Result:
-        """Send an operation, again if it is safe and fails, and return its result.
+        """Send an operation, retry it if it is safe, and return its result.
 
         Raises:
             ClientError: It failed; a `ProblemError` if the server refused it.
@@ -151,10 +152,10 @@ class Client:
     def get_deployment_log(
         self, service: str, name: str, *, tail: int = 100, follow: bool = False
     ) -> Iterator[str]:
-        """Iterate over the lines that the newest pod of a copy has written, or with `follow` writes.
+        """Iterate over the log lines of a copy's newest pod; with `follow`, also over new lines.
 
         Raises:
-            ClientError: They could not be read.
+            ClientError: The log could not be read.
         """
         operation = operations.get_deployment_log(service, name, tail=tail, follow=follow)
         with self._stream(operation, silence_seconds=None) as lines:
@@ -163,8 +164,8 @@ class Client:
     def stream_events(self, *kinds: str, seconds: int | None = None) -> Iterator[Event]:
         """Iterate over live events of these kinds, or of all.
 
-        Each connection begins with an event of the kind `CONNECTED`: then fetch again what you show, for it may
-        have changed. A client that loses its connection connects again.
+        Each connection begins with an event of the kind `CONNECTED`: fetch your data again then, because it may
+        have changed. The client reconnects when it loses its connection.
 
         Args:
             kinds: `EventKind`s.
@@ -189,7 +190,7 @@ class Client:
 
     @contextmanager
     def _stream(self, operation: Operation[str], *, silence_seconds: float | None) -> Iterator[Iterator[str]]:
-        """Give the lines of an answer as they come."""
+        """Yield the lines of a response as they arrive."""
         waiting = httpx.Timeout(self._timeout_seconds, read=silence_seconds)
         response = self._answer(operation, is_stream=True, waiting=waiting)
         try:
@@ -205,7 +206,7 @@ class Client:
     def _answer(
         self, operation: Operation[Any], *, is_stream: bool = False, waiting: httpx.Timeout | None = None
     ) -> httpx.Response:
-        """Send an operation, and again if it is safe, until its answer or its failure stands."""
+        """Send an operation, and retry it as `Retries` allow; return the last response, or raise its failure."""
         auth = None if operation.is_open else self._http.auth
         sent = 0
         while True:

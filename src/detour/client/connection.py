@@ -1,4 +1,4 @@
-"""What both clients are made of: the settings of a connection to a server."""
+"""The settings of a connection to a server, for both clients."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,13 +12,13 @@ TIMEOUT_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How to reach a server.
+class ConnectionSettings:
+    """How to connect to a server.
 
     Args:
         server: Its URL.
-        token: What is sent as `Authorization: Bearer`, or what returns it.
-        user: Who the caller is, for a server of one's own machine, which believes it.
+        token: The token to send as `Authorization: Bearer`, or a function that returns it.
+        user: The caller's name, for a server on the same machine without sign-in.
         timeout_seconds: How long to wait for a connection, and for each part of an answer.
 
     Raises:
@@ -39,12 +39,12 @@ class Settings:
             raise ValueError(f"{self.server!r} is not a URL such as {DEFAULT_SERVER}")
 
     def arguments(self) -> dict[str, Any]:
-        """Return them as the arguments of httpx's clients."""
+        """Return the arguments for httpx's clients."""
         return {
             "base_url": self.server,
             "headers": {USER_HEADER: self.user} if self.user else {},
             "timeout": self.timeout_seconds,
             "auth": auth_of(self.token),
-            # The environment's proxy is a sidecar, for requests of applications in the mesh.
+            # `http_proxy` names a sidecar, which is for the requests of applications in the mesh.
             "trust_env": False,
         }

@@ -1,6 +1,6 @@
-"""The credentials of a person: a file of their own, with one entry for each server.
+"""A user's stored credentials: one file, with one entry for each server.
 
-Invariant: only this person can read the file (mode 0600), and a token is only sent to the server that it is for.
+Invariant: only the user can read the file (mode 0600), and a token is sent only to its own server.
 """
 
 import json
@@ -11,19 +11,19 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 ENVIRONMENT: Final = "DETOUR_TOKEN"
-"""The variable that holds a token for whatever server is asked: for programs such as CI."""
+"""The environment variable with a token for any server, for programs such as CI."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What is sent to a server.
+    """The credentials for a server.
 
     Args:
-        token: As `Authorization: Bearer`.
+        token: Sent as `Authorization: Bearer`.
         expires: When it expires, in seconds since 1970; None if it never does.
-        refresh_token: What gets another, at the token endpoint.
-        token_endpoint: Where, if it was signed in with an issuer.
-        client_id: As which client.
+        refresh_token: Sent to the token endpoint to get a new token; "" if there is none.
+        token_endpoint: The issuer's endpoint for new tokens; "" for an API token.
+        client_id: The client id at the issuer.
     """
 
     token: str
@@ -37,8 +37,8 @@ def of(server: str) -> Credentials | None:
     """Return the credentials for a server; None without a sign-in.
 
     Raises:
-        OSError: The file can't be read.
-        ValueError: It is not one that `keep` has written.
+        OSError: The file cannot be read.
+        ValueError: The file does not have the format that `keep` writes.
     """
     if token := os.environ.get(ENVIRONMENT):
         return Credentials(token)
@@ -50,14 +50,14 @@ def of(server: str) -> Credentials | None:
 
 
 def keep(server: str, credentials: Credentials) -> Path:
-    """Keep credentials for a server; return the file."""
+    """Store credentials for a server; return the path of the file."""
     known = _read()
     known[_origin(server)] = asdict(credentials)
     return _write(known)
 
 
 def forget(server: str) -> bool:
-    """Remove the credentials for a server; False if there were none."""
+    """Remove the credentials for a server; return False if none were stored."""
     known = _read()
     is_known = known.pop(_origin(server), None) is not None
     if is_known:
@@ -66,7 +66,7 @@ def forget(server: str) -> bool:
 
 
 def _path() -> Path:
-    """Return the file, where the XDG Base Directory Specification has it."""
+    """Return the path of the file (XDG Base Directory Specification)."""
     home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(home) / "detour" / "credentials.json"
 
@@ -89,7 +89,7 @@ def _read() -> dict[str, dict[str, Any]]:
 
 
 def _unreadable(path: Path) -> ValueError:
-    return ValueError(f"{path}: is not what detour login writes; remove it, and sign in again: detour login")
+    return ValueError(f"{path}: not a credentials file; remove it, and sign in again: detour login")
 
 
 def _write(known: dict[str, dict[str, Any]]) -> Path:

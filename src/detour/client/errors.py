@@ -1,7 +1,7 @@
-"""What can go wrong with a request to the API.
+"""The errors of requests to the API.
 
-Invariant: every error is a `ClientError` whose message is for people. A `ProblemError` has the problem document
-that the server answered (RFC 9457), and its class says which status that was.
+Invariant: every error is a `ClientError` with a message for people. A `ProblemError` has the problem document that
+the server returned (RFC 9457), and its class stands for the HTTP status.
 """
 
 from http import HTTPStatus
@@ -15,7 +15,7 @@ class ClientError(RuntimeError):
 
 
 class UnreachableError(ClientError):
-    """No server answers."""
+    """No server answers at the address."""
 
 
 class UntrustedServerError(UnreachableError):
@@ -23,18 +23,18 @@ class UntrustedServerError(UnreachableError):
 
 
 class UnexpectedAnswerError(ClientError):
-    """What answers is not a Detour server, or its answer does not fit the API."""
+    """The response does not fit the API: perhaps it does not come from a Detour server."""
 
 
 class SignInError(ClientError):
-    """Signing in failed, or a sign-in has ended."""
+    """Signing in failed, or a sign-in has expired."""
 
 
 class ProblemError(ClientError):
     """The server refused a request, or failed.
 
     Args:
-        problem: What the server says about it.
+        problem: The problem document that the server returned.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -43,7 +43,7 @@ class ProblemError(ClientError):
 
     @property
     def status(self) -> int:
-        """Return the status of the answer."""
+        """Return the HTTP status of the response."""
         return self.problem.status
 
 
@@ -52,35 +52,35 @@ class BadRequestError(ProblemError):
 
 
 class NotSignedInError(ProblemError):
-    """401: the server does not know the caller; a token is missing, invalid or expired."""
+    """401: the caller is not authenticated; a token is missing, invalid or expired."""
 
 
 class PermissionDeniedError(ProblemError):
-    """403: the caller may not do this."""
+    """403: the caller lacks the permission."""
 
 
 class NotFoundError(ProblemError):
-    """404: what the request names does not exist."""
+    """404: a thing that the request names does not exist."""
 
 
 class MethodNotAllowedError(ProblemError):
-    """405: the server, perhaps an older one, does not have this operation."""
+    """405: the server does not have this operation; perhaps it is older than the client."""
 
 
 class ConflictError(ProblemError):
-    """409: the request does not fit the state of the mesh or of the server."""
+    """409: the request conflicts with the state of the mesh or of the server."""
 
 
 class GoneError(ProblemError):
-    """410: what the request names has expired or was removed."""
+    """410: a thing that the request names has expired or was removed."""
 
 
 class PreconditionFailedError(ProblemError):
-    """412: another change was made since it was read."""
+    """412: the thing has changed since the client read it."""
 
 
 class InvalidRequestError(ProblemError):
-    """422: a value is not one that the API accepts."""
+    """422: the API does not accept a value of the request."""
 
 
 class PreconditionRequiredError(ProblemError):
@@ -88,15 +88,15 @@ class PreconditionRequiredError(ProblemError):
 
 
 class TooManyRequestsError(ProblemError):
-    """429: the server does too much of this already."""
+    """429: the server already handles the maximum number of such requests."""
 
 
 class ServerFailedError(ProblemError):
-    """5xx: the server failed, or something behind it did."""
+    """5xx: the server failed, or a system that it depends on."""
 
 
 class NotSupportedError(ServerFailedError):
-    """501: the server runs without what this needs, such as a database."""
+    """501: the server runs without a part that this operation needs, such as a database."""
 
 
 class UnavailableError(ServerFailedError):
@@ -121,6 +121,6 @@ _BY_STATUS: Final[dict[int, type[ProblemError]]] = {
 
 
 def error_of(problem: Problem) -> ProblemError:
-    """Return the error of a problem, of the class of its status."""
+    """Return the error for a problem document, of the class for its status."""
     by_default = ServerFailedError if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ProblemError
     return _BY_STATUS.get(problem.status, by_default)(problem)

@@ -1,4 +1,4 @@
-"""Live events, and the text that they are streamed as (HTML, section 9.2, "Server-sent events"). No I/O."""
+"""Live events, and their stream format (HTML, section 9.2, "Server-sent events"). No I/O."""
 
 import json
 import math
@@ -9,25 +9,25 @@ from typing import Final
 from detour.client.errors import UnexpectedAnswerError
 
 CONNECTED: Final = "connected"
-"""The kind of the event that begins every connection: whatever was fetched before may be outdated."""
+"""The kind of the event that begins every connection: data that was fetched before may be outdated."""
 
 RECONNECTING_SECONDS: Final = 30.0
-"""For how long a client tries to reach a server again that it was connected to."""
+"""Time during which a client tries to reconnect to a server that it was connected to."""
 
 PAUSE_SECONDS: Final = 0.5
-"""Between a connection that ended and the next one."""
+"""Pause between the end of a connection and the next one."""
 
 SILENCE_SECONDS: Final = 45.0
-"""A server sends something every 15 seconds, so a connection that is silent for so long is dead."""
+"""Time after which a silent connection counts as dead: a server sends something every 15 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that changed.
+    """A change.
 
     Args:
         kind: An `EventKind`, or `CONNECTED`; a newer server may have more kinds.
-        subject: Which one, where there is one: `checkout-redesign`, `users@pr-42`.
+        subject: The name of the thing that changed (`checkout-redesign`, `users@pr-42`); "" if it has none.
     """
 
     kind: str
@@ -35,11 +35,11 @@ class Event:
 
 
 class Streaming:
-    """One iteration over events, through as many connections as it takes.
+    """One iteration over events, across reconnections.
 
     Args:
-        now: The time, in seconds of any clock, as in each method.
-        seconds: How long the iteration lasts; None for no end.
+        now: The time in seconds; every method must use the same clock.
+        seconds: How long the iteration lasts; None for no limit.
     """
 
     def __init__(self, now: float, seconds: int | None) -> None:
@@ -50,7 +50,7 @@ class Streaming:
         self._data: list[str] = []
 
     def left(self, now: float) -> int | None:
-        """Return how many whole seconds are left; None if there is no end."""
+        """Return how many whole seconds are left; None without a limit."""
         return None if self._end is None else max(0, math.ceil(self._end - now))
 
     def connected(self) -> Event:
@@ -60,15 +60,15 @@ class Streaming:
         return Event(CONNECTED)
 
     def is_lost(self, now: float) -> bool:
-        """Note that no connection is there; say whether to give up."""
+        """Record that the connection is lost; return whether to give up."""
         self._lost_at = self._lost_at or now
         return not self._was_connected or now - self._lost_at > RECONNECTING_SECONDS
 
     def take(self, line: str) -> Iterator[Event]:
-        """Yield the event that a line completes, if it completes one.
+        """Yield the event that a line completes, if any.
 
         Raises:
-            UnexpectedAnswerError: It is not an event of the API.
+            UnexpectedAnswerError: The event does not fit the API.
         """
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")

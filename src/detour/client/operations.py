@@ -1,7 +1,7 @@
-"""The operations of the API as values: what a request contains, and how its answer is read. No I/O.
+"""The operations of the API as values: the contents of a request, and how to read its response. No I/O.
 
-Invariant: each function is named like its operation in the OpenAPI document, in snake case, and says whether the
-operation is safe: a safe request changes nothing, so a client may send it again (RFC 9110, section 9.2.1).
+Invariant: each function has the name of its operation in the OpenAPI document, in snake case, and marks the
+operation as safe or not. A safe request changes nothing, so a client may retry it (RFC 9110, section 9.2.1).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ from detour.contract import (
 )
 
 PAGE_MAX: Final = 1000
-"""The longest page that the API gives."""
+"""Maximum number of items on a page."""
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -60,18 +60,18 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[Result]):
-    """A request, and how to read its answer.
+    """A request, and how to read its response.
 
     Args:
-        method: Of HTTP.
+        method: The HTTP method.
         path: Relative to the server's URL, percent-encoded.
-        read: Makes the result of a successful answer's body; raises ValueError if the body does not fit.
+        read: Converts the body of a successful response; raises ValueError if the body does not fit.
         query: Parameters of the query; those that are None are left out.
-        headers: Beside those of every request.
+        headers: Headers in addition to those of every request.
         body: Sent as JSON.
         is_safe: Whether the request changes nothing.
-        is_open: Whether it needs no token; then none is sent.
-        accepts: The media type of the answer.
+        is_open: Whether it needs no authentication; then no token is sent.
+        accepts: The media type of a successful response.
     """
 
     method: Method
@@ -87,7 +87,7 @@ class Operation(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[Item]):
-    """A list, a page at a time.
+    """A list that is fetched page by page.
 
     Args:
         first: The request for the first page.
@@ -96,7 +96,7 @@ class Listing(Generic[Item]):
     first: Operation[Page[Item]]
 
     def after(self, page: Page[Item]) -> Operation[Page[Item]] | None:
-        """Return the request for the page that follows a page; None after the last one."""
+        """Return the request for the next page; None after the last one."""
         return replace(self.first, query={**self.first.query, "cursor": page.next}) if page.next else None
 
 
@@ -136,18 +136,18 @@ def get_deployment(service: str, name: str) -> Operation[DeploymentDetailOut]:
 
 
 def register_deployment(deployment: DeploymentIn) -> Operation[DeploymentOut]:
-    """Register an offloaded deployment, or replace one of one's own."""
+    """Register an offloaded deployment, or replace one that the caller owns."""
     return Operation("POST", "/v1/deployments", _model(DeploymentOut), body=deployment)
 
 
 def extend_deployment(service: str, name: str, extension: ExtensionIn) -> Operation[DeploymentOut]:
-    """Set how long an offloaded deployment lives, from now on."""
+    """Set when an offloaded deployment expires, counted from now."""
     return Operation("PATCH", _deployment(service, name), _model(DeploymentOut), body=extension)
 
 
 def remove_deployment(service: str, name: str, *, owner: str | None = None) -> Operation[None]:
     """Remove an offloaded deployment; with `owner`, only if it belongs to them."""
-    return Operation("DELETE", _deployment(service, name), _nothing, query={"owner": owner})
+    return Operation("DELETE", _deployment(service, name), _no_content, query={"owner": owner})
 
 
 def create_copy(copy: CopyIn) -> Operation[DeploymentOut]:
@@ -156,7 +156,7 @@ def create_copy(copy: CopyIn) -> Operation[DeploymentOut]:
 
 
 def undo_copy(service: str, name: str) -> Operation[UndoneOut]:
-    """Take back the last change of a copy."""
+    """Undo the last change of a copy."""
     return Operation("POST", f"{_deployment(service, name)}/undo", _model(UndoneOut))
 
 
@@ -175,7 +175,7 @@ def list_scenarios(
 
 
 def get_scenario(name: str) -> Operation[ScenarioOut]:
-    """Return a scenario, also if it has expired or was removed: see `state`."""
+    """Return a scenario, even if it has expired or was removed: see `state`."""
     return _get(_scenario(name), ScenarioOut)
 
 
@@ -202,7 +202,7 @@ def get_scenario_qr(name: str) -> Operation[str]:
 def save_scenario(
     name: str, scenario: ScenarioIn, *, version: int | None = None, force: bool = False
 ) -> Operation[ScenarioOut]:
-    """Create a scenario, or with the `version` that was read, the version that follows it.
+    """Create a scenario; with the `version` that you read, create its next version.
 
     Raises `PreconditionFailedError` if the scenario exists already, or if it was changed since. With `force`,
     overrides may name services and deployments that the mesh does not have yet.
@@ -212,14 +212,14 @@ def save_scenario(
         _scenario(name),
         _model(ScenarioOut),
         query={"force": "true" if force else None},
-        headers={"if-none-match": "*"} if version is None else _at(version),
+        headers={"if-none-match": "*"} if version is None else _if_match(version),
         body=scenario,
     )
 
 
 def remove_scenario(name: str, version: int) -> Operation[None]:
     """Remove a scenario whose last known version is `version`; its versions can still be read."""
-    return Operation("DELETE", _scenario(name), _nothing, headers=_at(version))
+    return Operation("DELETE", _scenario(name), _no_content, headers=_if_match(version))
 
 
 def check_overrides(overrides: CheckIn) -> Operation[CheckOut]:
@@ -254,12 +254,12 @@ def try_request(trial: TrialIn) -> Operation[TrialOut]:
 
 
 def list_changes() -> Listing[ChangeOut]:
-    """List who changed what, newest first; a page is fetched when the iteration gets there."""
+    """List who changed what, newest first; each page is fetched when the iteration reaches it."""
     return _list("/v1/changes", ChangeListOut)
 
 
 def get_identity() -> Operation[IdentityOut]:
-    """Return the caller's name, and what they may do."""
+    """Return the caller's name and role."""
     return _get("/v1/me", IdentityOut)
 
 
@@ -280,7 +280,7 @@ def create_token(token: TokenIn) -> Operation[NewTokenOut]:
 
 def remove_token(id: str) -> Operation[None]:  # noqa: A002  the API's name for it
     """Remove an API token."""
-    return Operation("DELETE", f"/v1/tokens/{_part(id)}", _nothing)
+    return Operation("DELETE", f"/v1/tokens/{_segment(id)}", _no_content)
 
 
 def stream_events(*kinds: str, seconds: int | None = None) -> Operation[str]:
@@ -305,28 +305,28 @@ def _text(body: bytes) -> str:
     return body.decode()
 
 
-def _nothing(_body: bytes) -> None:
+def _no_content(_body: bytes) -> None:
     return None
 
 
-def _at(version: int) -> dict[str, str]:
+def _if_match(version: int) -> dict[str, str]:
     return {"if-match": f'"{version}"'}
 
 
 def _deployment(service: str, name: str) -> str:
-    return f"/v1/deployments/{_part(service)}/{_part(name)}"
+    return f"/v1/deployments/{_segment(service)}/{_segment(name)}"
 
 
 def _scenario(name: str) -> str:
-    return f"/v1/scenarios/{_part(name)}"
+    return f"/v1/scenarios/{_segment(name)}"
 
 
-def _part(text: str) -> str:
-    """Write a text as one segment of a path, whatever it contains."""
-    # A segment of dots alone would lead elsewhere (RFC 3986, section 5.2.4).
+def _segment(text: str) -> str:
+    """Percent-encode a text as one segment of a path."""
+    # Clients remove segments that consist of dots (RFC 3986, section 5.2.4).
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
 def query_of(operation: Operation[Any]) -> dict[str, Value]:
-    """Return the parameters of an operation that are given."""
+    """Return the query parameters of an operation that have a value."""
     return {name: value for name, value in operation.query.items() if value is not None}

@@ -1,7 +1,7 @@
-"""When a request is sent again. No I/O.
+"""When to retry a request. No I/O.
 
-Invariant: only a safe request is sent again, after a failed connection or an answer that says "not now". A request
-that may have changed something is never repeated: its first answer may only have got lost.
+Invariant: only safe requests are retried, after a failed connection or a response with a transient status. Other
+requests are never retried: the first one may have taken effect although its response was lost.
 """
 
 from dataclasses import dataclass
@@ -26,35 +26,35 @@ _LONGEST_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often, and how soon.
+    """How often to retry, and after which pauses.
 
     Args:
-        most: How many times a safe request is sent again.
-        first_seconds: The pause before the first time; each later one is twice as long.
+        most: Maximum number of retries of a safe request.
+        first_seconds: The pause before the first retry; it doubles with each further one.
     """
 
     most: int = 2
     first_seconds: float = 0.1
 
     def after_failure(self, operation: Operation[Any], sent: int, error: Exception) -> float | None:
-        """Return the pause in seconds before a request is sent again; None if the failure stands.
+        """Return the pause in seconds before the next retry; None to give up.
 
         Args:
-            operation: What failed.
+            operation: The operation that failed.
             sent: How many times it was sent.
-            error: Why it failed.
+            error: The failure.
         """
-        # A certificate does not become trusted by waiting.
+        # Waiting does not make a certificate trusted.
         is_final = isinstance(error, UntrustedServerError) or not operation.is_safe or sent > self.most
         return None if is_final else self.pause(sent)
 
     def after_answer(self, operation: Operation[Any], sent: int, response: httpx.Response) -> float | None:
-        """Return the pause in seconds before a request is sent again; None if the answer stands."""
+        """Return the pause in seconds before the next retry; None to accept the response."""
         if response.status_code not in _TRANSIENT or not operation.is_safe or sent > self.most:
             return None
         wanted = response.headers.get("retry-after", "")
         return min(float(wanted), _LONGEST_SECONDS) if wanted.isdecimal() else self.pause(sent)
 
     def pause(self, sent: int) -> float:
-        """Return the pause in seconds after a request was sent so many times."""
+        """Return the pause in seconds after a request was sent `sent` times."""
         return min(self.first_seconds * 2.0 ** (sent - 1), _LONGEST_SECONDS)

@@ -1,4 +1,4 @@
-"""Where the server is, unless a program says otherwise. Needs nothing, so that commands start quickly."""
+"""The default address of the server. Imports only the standard library, so that commands start quickly."""
 
 import os
 from typing import Final
@@ -9,5 +9,5 @@ SERVER_VARIABLE: Final = "DETOUR_SERVER"
 
 
 def server_of_environment() -> str:
-    """Return the server that the environment names, or the one of this machine."""
+    """Return the server that the environment names, or the one on this machine."""
     return os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER

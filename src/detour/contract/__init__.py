@@ -1,8 +1,8 @@
-"""What the HTTP API takes and returns, as pydantic models that the server and the client share.
+"""The HTTP API's requests and responses, as pydantic models that the server and the client share.
 
-Invariant: every model has a name of its own, which is its name in the OpenAPI document. Models end in `In` for what
-a client sends and in `Out` for what the server returns. Unknown fields are refused in the first, and ignored in the
-second, so that a client can talk to a newer server. Nothing here needs the server's packages.
+Invariant: every model has a unique name, which is its name in the OpenAPI document. Names of models end in `In` for
+requests and in `Out` for responses. Requests with unknown fields are refused; unknown fields of responses are
+ignored, so a client works with a newer server. Nothing here imports packages that only the server needs.
 """
 
 from detour.contract.changes import ChangeListOut, ChangeOut, EventKind

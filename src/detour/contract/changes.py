@@ -25,7 +25,7 @@ class ChangeListOut(Page[ChangeOut]):
 
 
 class EventKind(StrEnum):
-    """What an event of the stream is about."""
+    """The kind of thing that a live event reports a change of."""
 
     SCENARIO = "scenario"
     DEPLOYMENT = "deployment"

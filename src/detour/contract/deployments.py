@@ -40,7 +40,7 @@ class CopyIn(BaseModel, extra="forbid"):
     env: Annotated[
         dict[_VariableName, str],
         Field(
-            description="environment variables, added to the baseline's or in their place",
+            description="environment variables to add to the baseline's, or to replace there",
             max_length=1000,
             json_schema_extra=patterns.mapping_by(_VARIABLE, longest=_VARIABLE_MAX),
         ),
@@ -55,7 +55,7 @@ class CopyIn(BaseModel, extra="forbid"):
 
 
 class ExtensionIn(BaseModel, extra="forbid"):
-    """How much longer a deployment is to live."""
+    """A new expiry of a deployment."""
 
     ttl: Ttl
     owner: Annotated[Owner | None, Field(description="the caller; refused if the deployment has another owner")] = (
@@ -77,13 +77,13 @@ class ProgressOut(BaseModel):
     state: ProgressState
     ready: int
     wanted: int
-    step: Annotated[str, Field(description="what is happening, or what went wrong")]
+    step: Annotated[str, Field(description="the current step, or what went wrong")]
     events: Annotated[list[str], Field(description="the events that Kubernetes reports for it")]
     log: Annotated[list[str], Field(description="the last lines of a container that failed")]
 
 
 class UndoneOut(BaseModel):
-    """What the server did to take a change back."""
+    """What the server did to undo a change."""
 
     what: str
 

@@ -1,4 +1,4 @@
-"""Texts that several models share: what each accepts, and the pattern that describes it."""
+"""Types of text fields that several models share: the accepted values, and the pattern that describes them."""
 
 from typing import Annotated, Final
 
@@ -14,14 +14,14 @@ _QUOTED_MAX: Final = 60
 
 def _name(text: str) -> str:
     if not is_name(text):
-        known = "at most 63 letters, digits, dots, dashes and underscores, the first a letter or digit"
+        known = "at most 63 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
         raise ValueError(f"expected a name of {known}, got {text[:_QUOTED_MAX]!r}")
     return text
 
 
 def _scenario_name(text: str) -> str:
     if not is_scenario_name(text):
-        known = "at most 63 small letters, digits and dashes, the first and the last no dash"
+        known = "at most 63 lowercase letters, digits and dashes, neither beginning nor ending with a dash"
         raise ValueError(f"expected a name of {known}, got {text[:_QUOTED_MAX]!r}")
     return text
 
@@ -48,7 +48,7 @@ def _described(pattern: str) -> WithJsonSchema:
 Name = Annotated[str, AfterValidator(_name), _described(patterns.NAME)]
 ScenarioName = Annotated[str, AfterValidator(_scenario_name), _described(patterns.SCENARIO)]
 EndpointText = Annotated[str, AfterValidator(_endpoint), _described(patterns.ENDPOINT)]
-# Lengths stand before the validator: pydantic then counts characters, and says so.
+# Lengths come before the validator, so that pydantic checks them first and reports the number of characters.
 Owner = Annotated[str, Field(max_length=100, json_schema_extra={"pattern": patterns.LINE}), AfterValidator(_line)]
 Label = Annotated[
     str,
@@ -58,7 +58,7 @@ Label = Annotated[
 Reason = Annotated[
     str,
     Field(
-        description="why, for everybody whose overrides are ignored",
+        description="the reason, shown in responses to requests whose overrides are ignored",
         max_length=200,
         json_schema_extra={"pattern": patterns.LINE},
     ),
@@ -67,5 +67,5 @@ Reason = Annotated[
 Ttl = Annotated[
     str,
     AfterValidator(_ttl),
-    Field(description="how long it lives: 30m, 24h, 7d", json_schema_extra={"pattern": patterns.TTL}),
+    Field(description="time until it expires: 30m, 24h, 7d", json_schema_extra={"pattern": patterns.TTL}),
 ]

@@ -1,4 +1,4 @@
-"""Callers: who they are, how they sign in, and their tokens."""
+"""Callers: their identities, sign-in, and tokens."""
 
 import re
 from datetime import datetime
@@ -17,7 +17,7 @@ _SECONDS_AND_MORE: Final = re.compile(r"[0-9]+[smhd]", re.ASCII)
 
 
 class Role(StrEnum):
-    """What a caller may do: viewers read, developers change what is theirs, admins change everything."""
+    """A caller's permissions: viewers read, developers also change what they own, admins change everything."""
 
     VIEWER = "viewer"
     DEVELOPER = "developer"
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 
 class SignInMethod(StrEnum):
-    """How the server knows a caller: a process of its own machine, an API token, or a token of the issuer."""
+    """How a caller was authenticated: as a local process, by an API token, or by a token of the issuer."""
 
     LOCAL = "local"
     TOKEN = "token"  # noqa: S105  a kind, not a secret
@@ -44,7 +44,9 @@ class SignInOut(BaseModel):
     """How to sign in."""
 
     is_needed: Annotated[bool, Field(description="whether the caller needs a token")]
-    issuer: Annotated[str | None, Field(description="of OpenID Connect; null if only API tokens are known")] = None
+    issuer: Annotated[
+        str | None, Field(description="the OpenID Connect issuer; null if the server accepts only API tokens")
+    ] = None
     client_id: str | None = None
     scopes: str | None = None
     authorization_endpoint: str | None = None
@@ -55,12 +57,12 @@ class SignInOut(BaseModel):
 class TokenIn(BaseModel, extra="forbid"):
     """An API token to create."""
 
-    name: Annotated[Label, Field(description="what it is for")]
-    role: Annotated[Role, Field(description="what it allows: at most the role of the caller")] = Role.DEVELOPER
+    name: Annotated[Label, Field(description="its purpose")]
+    role: Annotated[Role, Field(description="its permissions: at most those of the caller")] = Role.DEVELOPER
     owner: Annotated[
         Owner | None, Field(description="the user this token acts as: the caller, or for admins any user")
     ] = None
-    ttl: Annotated[Ttl | None, Field(description="how long it is valid: 90d; by default it never expires")] = None
+    ttl: Annotated[Ttl | None, Field(description="time until it expires: 90d; by default it never expires")] = None
 
 
 class TokenOut(BaseModel):
@@ -97,14 +99,14 @@ class OverrideTokenIn(BaseModel, extra="forbid"):
         str,
         AfterValidator(_life),
         Field(
-            description="how long it is valid, 1h at most: 90s, 15m, 1h",
+            description="time until it expires, at most 1h: 90s, 15m, 1h",
             json_schema_extra={"pattern": patterns.TOKEN_TTL},
         ),
     ] = "15m"
 
 
 class OverrideTokenOut(BaseModel):
-    """A token, and the header of a request that carries it beside the overrides in the baggage."""
+    """A token, and the name of the request header that carries it; the overrides are in the baggage."""
 
     token: str
     header: str = HEADER

@@ -1,17 +1,17 @@
-"""Values that a model does not accept, explained to people: by the server, and by a client before it sends them."""
+"""Explanations of invalid values: for responses of the server, and for clients that check before they send."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 _SHOWN_MAX: Final = 10
-"""Maximum number of mistakes that are explained."""
+"""Maximum number of mistakes in an explanation."""
 
 
 def explained(mistakes: Sequence[Mapping[str, Any]]) -> str:
-    """Explain what is wrong with values.
+    """Explain why values are invalid.
 
     Args:
-        mistakes: As pydantic's `ValidationError.errors()` has them, in the values' own places.
+        mistakes: The result of pydantic's `ValidationError.errors()`.
     """
     shown = [_explained(mistake) for mistake in mistakes[:_SHOWN_MAX]]
     if len(mistakes) > _SHOWN_MAX:
@@ -25,11 +25,11 @@ def _explained(mistake: Mapping[str, Any]) -> str:
         case "json_invalid":
             return f"the body is not JSON: {mistake['ctx']['error']} at character {mistake['loc'][-1]}"
         case "extra_forbidden":
-            return f"{where}: there is no such field"
+            return f"{where}: unknown field"
         case "missing":
             return f"{where}: is missing"
         case "value_error":
-            # What is wrong with one of several fields says itself which.
+            # Errors about one of several overrides already name it.
             text = str(mistake["ctx"]["error"])
             return text if text.startswith("overrides.") else f"{where}: {text}"
         case "model_attributes_type":
@@ -38,6 +38,6 @@ def _explained(mistake: Mapping[str, Any]) -> str:
 
 
 def _place(parts: Iterable[str | int]) -> str:
-    """Write a place as people do: `endpoints[0]`."""
+    """Return the path of a value as people write it: `endpoints[0]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return text.removeprefix(".") or "the body"

@@ -1,4 +1,4 @@
-"""Overrides: reading and checking them, and the kill switch."""
+"""Overrides: parsing and checking them, and the kill switch."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,10 +13,10 @@ from detour.overrides import KINDS, PREFIX, Kind, Override, Overrides, read_entr
 
 
 def collected(overrides: Mapping[str, str]) -> Overrides:
-    """Return overrides whose keys are those of the baggage, with or without `override.` in front.
+    """Return overrides from keys and values as in the baggage, with or without the prefix `override.`.
 
     Raises:
-        ValueError: One of them is not an override.
+        ValueError: One of them is not a valid override.
     """
     return Overrides.collect(_override(key, value) for key, value in overrides.items())
 
@@ -47,22 +47,24 @@ class CheckIn(BaseModel, extra="forbid"):
 
 
 class MistakeOut(BaseModel):
-    """An override that cannot take effect in the mesh as it is."""
+    """An override that has no effect in the current mesh."""
 
     key: str
     value: str
-    detail: Annotated[str, Field(description="what is wrong, for people")]
-    suggestion: Annotated[str, Field(description="the nearest override that could, as the command line takes it")]
+    detail: Annotated[str, Field(description="explanation for people")]
+    suggestion: Annotated[
+        str, Field(description="the nearest override that would have an effect, in the syntax of the command line")
+    ]
 
 
 class CheckOut(BaseModel):
-    """What is wrong with overrides; nothing if the list is empty."""
+    """The mistakes in overrides; an empty list if there are none."""
 
     mistakes: list[MistakeOut]
 
 
 class SwitchState(StrEnum):
-    """Whether the mesh honours overrides; while they are `off`, the baseline answers every request."""
+    """Whether the mesh honours overrides; while it is `off`, the baseline answers every request."""
 
     ON = "on"
     OFF = "off"
@@ -72,13 +74,13 @@ class SwitchOut(BaseModel):
     """Whether the whole mesh honours overrides."""
 
     state: SwitchState
-    reason: Annotated[str, Field(description="why, in the words of the person who switched; may be empty")]
-    by: Annotated[str, Field(description="the person who switched; empty if the switch was never used")]
+    reason: Annotated[str, Field(description="the reason that the user gave; may be empty")]
+    by: Annotated[str, Field(description="the user who last used the switch; empty if it was never used")]
     since: datetime | None
 
 
 class SwitchIn(BaseModel, extra="forbid"):
-    """Whether the whole mesh is to honour overrides."""
+    """The new state of the kill switch."""
 
     state: SwitchState
     reason: Reason = ""

@@ -1,7 +1,7 @@
-"""What text the API accepts, as regular expressions of its OpenAPI document (JSON Schema 2020-12, section 6.3.3).
+"""The text that the API accepts, as patterns of its OpenAPI document (JSON Schema 2020-12, section 6.3.3).
 
-Invariant: patterns describe what the validators accept and decide nothing; the validators explain mistakes in
-words. Patterns are printable ASCII, because YAML readers refuse control characters.
+Invariant: patterns only document what the validators accept; the validators decide, and explain mistakes. Patterns
+are printable ASCII, because YAML readers refuse control characters.
 """
 
 from typing import Any, Final, assert_never
@@ -20,21 +20,21 @@ def _whole(pattern: str) -> str:
 def mapping_by(key: str, *, longest: int | None = None) -> dict[str, Any]:
     """Return the schema of an object whose keys match a pattern.
 
-    Generators of clients read `additionalProperties` and make a mapping of it. They skip `patternProperties`, and
-    make a type without fields where that stands alone.
+    Client generators turn `additionalProperties` into a mapping. They ignore `patternProperties`, and generate a
+    type without fields if a schema has nothing else.
 
     Args:
         key: The pattern.
-        longest: How many characters a key may have.
+        longest: Maximum number of characters of a key.
     """
     names: dict[str, Any] = {"pattern": key} if longest is None else {"pattern": key, "maxLength": longest}
     return {"additionalProperties": {"type": "string"}, "propertyNames": names}
 
 
 def up_to(most: int) -> str:
-    """Return the pattern of the whole numbers from 1 to `most`, without zeros in front."""
+    """Return the pattern of the integers from 1 to `most`, without leading zeros."""
     digits = str(most)
-    # Numbers with fewer digits; then those that are like `most` up to some digit, and smaller there.
+    # First numbers with fewer digits; then numbers that equal `most` up to some digit, and are smaller there.
     made = [f"[1-9][0-9]{{{length}}}" for length in range(len(digits) - 1)]
     for place, digit in enumerate(digits):
         least = 1 if place == 0 else 0
@@ -100,4 +100,4 @@ OVERRIDES: Final[dict[str, Any]] = {
     "patternProperties": {_whole(_key_of(kind)): {"type": "string", **_schema_of(kind.values)} for kind in Kind},
     **mapping_by(_whole("|".join(map(_key_of, Kind)))),
 }
-"""The keys of overrides, and the values of each."""
+"""The schema of an object of overrides: its keys, and the values of each."""

@@ -8,7 +8,7 @@ PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457, section 3.1); `type` is `about:blank`, so `title` is the status in words."""
+    """An error (RFC 9457, section 3.1). `type` is `about:blank`, so `title` is the reason phrase of the status."""
 
     type: str = "about:blank"
     title: str

@@ -28,20 +28,20 @@ class ScenarioIn(BaseModel, extra="forbid"):
     overrides: Annotated[
         dict[str, str],
         Field(
-            description="key and value of each, as in the baggage; `override.` in front may be left out",
+            description="key and value of each, as in the baggage; the prefix `override.` is optional",
             examples=[{"route.users": "pr-42", "delay.payments": "300ms", "config.new-checkout": "on"}],
             min_length=1,
             max_length=64,
             json_schema_extra=patterns.OVERRIDES,
         ),
     ]
-    owner: Annotated[Owner | None, Field(description="by default the caller who creates it")] = None
+    owner: Annotated[Owner | None, Field(description="by default, the caller who creates it")] = None
     description: Annotated[
         str,
         Field(max_length=DESCRIPTION_MAX, json_schema_extra={"pattern": patterns.TEXT}),
         AfterValidator(_text),
     ] = ""
-    expires: Annotated[AwareDatetime | None, Field(description="when it ends; never by default")] = None
+    expires: Annotated[AwareDatetime | None, Field(description="when it expires; by default never")] = None
 
     @model_validator(mode="after")
     def _fits_into_a_header(self) -> Self:
@@ -63,10 +63,13 @@ class ScenarioOut(BaseModel):
     name: str
     version: int
     overrides: dict[str, str]
-    baggage: Annotated[str, Field(description="the header that puts a request into it")]
-    links: Annotated[list[str], Field(description="links that open the app in it; none without `edge.url`")]
+    baggage: Annotated[str, Field(description="the value of the `baggage` header that puts a request into it")]
+    links: Annotated[
+        list[str], Field(description="links that open the application in it; empty without `edge.url`")
+    ]
     only_host: Annotated[
-        str, Field(description="the one host on which the link with `?detour=` holds; empty if there are others")
+        str,
+        Field(description="the only host on which the link with `?detour=` works; empty if it works on several"),
     ] = ""
     owner: str
     description: str

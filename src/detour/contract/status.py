@@ -26,33 +26,33 @@ class EnvoyOut(BaseModel):
     sent_bytes: int
     pending: Annotated[int, Field(description="responses that it has neither acknowledged nor rejected yet")]
     acknowledged: Annotated[
-        dict[str, dict[str, str]], Field(description="by type of resource, names and the versions that it holds")
+        dict[str, dict[str, str]], Field(description="per type of resource, the names and versions that it holds")
     ]
     rejections: list[RejectionOut]
 
 
 class MeshFileOut(BaseModel):
-    """The mesh file, and its mistake since the last good version."""
+    """The mesh file, and the mistake in it if its last good version is in force."""
 
     path: str
     problem: str | None
 
 
 class ClusterOut(BaseModel):
-    """The cluster whose Services make the mesh, and what does not work there."""
+    """The cluster whose Services form the mesh, and its current problems."""
 
     namespaces: str
     problems: list[str]
 
 
 class DepartureOut(BaseModel):
-    """Requests with overrides that a service sent to a host outside the mesh, where overrides have no effect."""
+    """Requests with overrides from a service to a host outside the mesh, where overrides have no effect."""
 
     caller: str
     host: str
     overridden: Annotated[list[str], Field(description="the services that their overrides were for")]
     suspected: Annotated[
-        str, Field(description="the overridden service that the host looks like by another name; may be empty")
+        str, Field(description="the overridden service that the host is probably another name of; may be empty")
     ]
     requests: int
     last: datetime
@@ -84,15 +84,17 @@ class StatusOut(BaseModel):
     cluster: ClusterOut | None
     services: int
     deployments: int
-    failures: Annotated[list[str], Field(description="what does not work at the moment, a line each")]
+    failures: Annotated[list[str], Field(description="current problems, one line each")]
     overrides: SwitchOut
-    gone: Annotated[list[GoneOut], Field(description="Envoys that disconnected within an hour and are not back")]
+    gone: Annotated[
+        list[GoneOut], Field(description="Envoys that disconnected within the last hour and have not reconnected")
+    ]
     openings: Annotated[
-        list[OpeningOut], Field(description="sidecars that went on without a control plane, within an hour")
+        list[OpeningOut], Field(description="sidecars that worked without a control plane within the last hour")
     ]
     envoys: list[EnvoyOut]
     departures: Annotated[
-        list[DepartureOut], Field(description="requests with overrides that left the mesh within an hour")
+        list[DepartureOut], Field(description="requests with overrides that left the mesh within the last hour")
     ]
 
 

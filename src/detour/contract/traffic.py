@@ -1,4 +1,4 @@
-"""Calls in the mesh, and trials: requests that the server sends to show where they go."""
+"""Calls between services, and trials: requests that the server sends to trace their path through the mesh."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self
@@ -19,14 +19,14 @@ _HeaderValue = Annotated[str, Field(pattern=r"^(?:[!-~](?:[ -~]*[!-~])?)?$", max
 
 
 class CallOut(BaseModel):
-    """One service calls another: how often in the last minute."""
+    """Calls from one service to another in the last minute."""
 
     caller: Annotated[str, Field(description="a service, or `edge`")]
-    caller_deployment: Annotated[str | None, Field(description="null for the baseline, and where it is unknown")]
+    caller_deployment: Annotated[str | None, Field(description="null for the baseline, or if unknown")]
     service: str
     deployment: Annotated[str | None, Field(description="null for the baseline")]
-    requests: Annotated[int, Field(description="answered in the last minute")]
-    errors: Annotated[int, Field(description="requests among them that failed: 5xx, or no answer")]
+    requests: Annotated[int, Field(description="completed in the last minute")]
+    errors: Annotated[int, Field(description="how many of them failed: 5xx, or no response")]
     last: Annotated[datetime, Field(description="when the last one was reported")]
 
 
@@ -40,28 +40,28 @@ class TrialIn(BaseModel, extra="forbid"):
     overrides: Annotated[
         dict[str, str],
         Field(
-            description="its overrides, as in a scenario",
+            description="overrides for the request, as in a scenario",
             examples=[{"route.users": "pr-42"}],
             max_length=63,
             json_schema_extra=patterns.OVERRIDES,
         ),
     ] = {}
-    scenario: Annotated[ScenarioName | None, Field(description="a scenario to send it in")] = None
+    scenario: Annotated[ScenarioName | None, Field(description="a scenario for the request")] = None
     method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     path: Annotated[
-        str, Field(description="with its query, percent-encoded", pattern=r'^/[!"$-~]*$', max_length=4000)
+        str, Field(description="path and query, percent-encoded", pattern=r'^/[!"$-~]*$', max_length=4000)
     ] = "/"
     host: Annotated[
         str | None,
         Field(
-            description="a host that the edge serves; for any other, and by default, the host of `edge.url`",
+            description="a host that the edge serves; by default, and for other hosts, the host of `edge.url`",
             max_length=260,
         ),
     ] = None
     headers: Annotated[
         dict[_HeaderName, _HeaderValue],
         Field(
-            description="headers to add; those of the connection, such as `host`, are left out",
+            description="headers to add; connection headers such as `host` are ignored",
             max_length=50,
             json_schema_extra=patterns.mapping_by(_HEADER),
         ),
@@ -78,21 +78,24 @@ class HopOut(BaseModel):
     """One request between two services."""
 
     caller: Annotated[str, Field(description="a service, or `edge`")]
-    caller_deployment: Annotated[str | None, Field(description="null for the baseline, and where it is unknown")]
-    caller_instance: Annotated[str, Field(description="the caller's Envoy; empty where only the answer is known")]
+    caller_deployment: Annotated[str | None, Field(description="null for the baseline, or if unknown")]
+    caller_instance: Annotated[str, Field(description="the caller's Envoy; empty if no Envoy reported the hop")]
     service: str
     deployment: Annotated[str | None, Field(description="the requested deployment; null for the baseline")]
     served_by: Annotated[
-        str | None, Field(description="`users` or `users@pr-42`; null without an answer, and outside the mesh")
+        str | None, Field(description="`users` or `users@pr-42`; null without a response, and outside the mesh")
     ]
     method: str
     path: str
-    status: Annotated[int | None, Field(description="null without an answer")]
+    status: Annotated[int | None, Field(description="null without a response")]
     grpc_status: int | None
-    why: Annotated[str, Field(description="what went wrong, or was done on purpose")]
-    offset_ms: Annotated[float, Field(description="after the first hop, by the callers' clocks")]
+    why: Annotated[str, Field(description="the failure, or the fault that an override requested")]
+    offset_ms: Annotated[float, Field(description="time since the first hop, by the callers' clocks")]
     duration_ms: float
-    parent: Annotated[int | None, Field(description="index in this list of the hop that caused it")]
+    parent: Annotated[
+        int | None,
+        Field(description="index in this list of the hop that caused it; null for the first hop, or if unknown"),
+    ]
 
 
 class ExpectedOut(BaseModel):
@@ -100,19 +103,19 @@ class ExpectedOut(BaseModel):
 
     service: str
     deployment: str
-    reached: Annotated[bool | None, Field(description="null where hops may be missing from the list")]
+    reached: Annotated[bool | None, Field(description="null if hops may be missing from the list")]
 
 
 class TrialOut(BaseModel):
-    """What happened to a request."""
+    """The result of a trial."""
 
     id: str
     url: str
     status: int
     duration_ms: float
-    body: Annotated[str, Field(description="its first 16 kB, as text")]
+    body: Annotated[str, Field(description="the first 16 kB of the response body, as text")]
     truncated: bool
-    headers: Annotated[dict[str, str], Field(description="of the answer, without cookies")]
-    hops: Annotated[list[HopOut], Field(description="in order of time")]
+    headers: Annotated[dict[str, str], Field(description="the response headers, without cookies")]
+    hops: Annotated[list[HopOut], Field(description="ordered by time")]
     expected: list[ExpectedOut]
-    note: Annotated[str, Field(description="what readers have to know about the result; usually empty")]
+    note: Annotated[str, Field(description="limitations of the result; usually empty")]

@@ -1,4 +1,4 @@
-"""The database of a server: what people make, shared by all servers of a team."""
+"""The database of a server: scenarios, API tokens and signing keys, shared by all servers of a team."""
 
 from detour.database.connection import Database
 from detour.database.log import Change, ChangeLog

@@ -1,6 +1,6 @@
-"""One database, SQLite or PostgreSQL, brought up to date when it is opened.
+"""One database, SQLite or PostgreSQL; opening it migrates its schema.
 
-Invariant: a change that was committed is on disk, and in the log. Readers never wait for writers.
+Invariant: a committed change is on disk and in the log. Readers never wait for writers.
 """
 
 import threading
@@ -22,7 +22,7 @@ _WRITES: Final = "detour_writes"
 
 
 class Database(Storage):
-    """A database, made or migrated if need be.
+    """A database; opening it creates or migrates the tables if necessary.
 
     Methods block; any thread may call them.
 
@@ -30,8 +30,8 @@ class Database(Storage):
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `postgresql://user:password@host/database`.
 
     Raises:
-        StorageError: It can't be opened, or was written by a newer version.
-        ValueError: The URL is none of these.
+        StorageError: It cannot be opened, or a newer version has written it.
+        ValueError: The URL has another form.
     """
 
     def __init__(self, url: str) -> None:
@@ -40,14 +40,14 @@ class Database(Storage):
             parsed.render_as_string(hide_password=True), "the database cannot be used", SQLAlchemyError
         )
         self._engine = _engine(parsed)
-        # SQLite has one writer: threads wait for each other here, in turn, rather than for its lock, by chance.
+        # SQLite allows one writer. Waiting here is fair; SQLite's own lock is polled, so a writer could starve.
         self._writing = threading.Lock()
         with self._opening(), self.writing() as connection:
             self._upgrade(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Hold a transaction that sees one state of everything.
+        """Hold a transaction that sees a consistent snapshot.
 
         Raises:
             StorageError: The database does not answer, or refuses.
@@ -57,7 +57,7 @@ class Database(Storage):
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Hold a transaction that changes something: all of it, or nothing if an error leaves it.
+        """Hold a transaction that writes; an error that leaves it rolls it back.
 
         Raises:
             StorageError: The database does not answer, or refuses.
@@ -81,7 +81,7 @@ class Database(Storage):
             raise self._newer(error.found, error.known, "database") from error
 
     def _reason(self, error: Exception) -> str:
-        # SQLAlchemy adds the statement and its values, which may be secret.
+        # SQLAlchemy's own text has the statement and its values, which may be secret.
         return str(error.orig if isinstance(error, DBAPIError) else error)
 
 
@@ -93,7 +93,7 @@ def _parsed(url: str) -> URL:
     kind = parsed.get_backend_name() if parsed else ""
     if parsed is None or kind not in (_SQLITE, _POSTGRESQL):
         raise ValueError(
-            "this is not the URL of a database: expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+            "not a database URL: expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
             f"{f', got {kind}' if kind else ''}"
         )
     return parsed.set(drivername="postgresql+psycopg") if kind == _POSTGRESQL else parsed
@@ -106,20 +106,20 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
-        # A connection that the other side has closed is noticed before it is used.
+        # `pool_pre_ping` detects connections that the server has closed before they are used.
         return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _BUSY_SECONDS})
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise StorageError("PostgreSQL needs psycopg: pip install 'detour-mesh[server]'") from error
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
-    # Python's module would begin transactions by itself, and too late (SQLAlchemy docs, "pysqlite").
+    # Python's sqlite3 would begin transactions implicitly, and too late (SQLAlchemy docs, "pysqlite").
     connection.isolation_level = None
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Take the writer's lock at once: one who reads first and writes then would be refused if another wrote."""
+    """Take the writer's lock at once: SQLite refuses to upgrade a reader to a writer if another has written."""
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

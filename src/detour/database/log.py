@@ -1,4 +1,4 @@
-"""The log of changes: who changed what, and when. Servers learn from it what others have written."""
+"""The log of changes: who changed what, and when. Servers read in it what other servers have written."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,11 +16,12 @@ class Change:
 
     Args:
         revision: Its number: 1, 2, 3, in the order in which changes took effect.
-        who: The person or program that asked for it.
-        action: What was done, as a verb: `created`, `changed`, `removed`.
-        kind: What it was done to: `scenario`, `deployment`, `key`, `overrides`.
-        subject: Which one.
-        version: The version that it made, where there are versions.
+        at: When it took effect (timezone-aware).
+        who: The user or program that requested it.
+        action: The kind of change, as a verb: `created`, `changed`, `removed`.
+        kind: The kind of thing that changed: `scenario`, `deployment`, `key`, `overrides`.
+        subject: The name of the thing that changed.
+        version: The version that the change created, for things with versions.
     """
 
     revision: int
@@ -44,13 +45,13 @@ class ChangeLog:
             return int(connection.execute(select(revision.c.number)).scalar_one())
 
     def since(self, number: int, limit: int) -> Sequence[Change]:
-        """Return what came after a change, oldest first."""
+        """Return the changes after a revision, oldest first."""
         query = select(changes).where(changes.c.revision > number).order_by(changes.c.revision).limit(limit)
         with self._database.reading() as connection:
             return [Change(*row) for row in connection.execute(query)]
 
     def before(self, number: int | None, limit: int) -> Sequence[Change]:
-        """Return what came before a change, or else the last ones; newest first."""
+        """Return the changes before a revision, or the last ones for None; newest first."""
         query = select(changes).order_by(changes.c.revision.desc()).limit(limit)
         if number is not None:
             query = query.where(changes.c.revision < number)
@@ -58,27 +59,27 @@ class ChangeLog:
             return [Change(*row) for row in connection.execute(query)]
 
     def last(self, kind: str) -> Change | None:
-        """Return the last change of a kind; None if there was none."""
+        """Return the last change of a kind; None if the log has none."""
         query = select(changes).where(changes.c.kind == kind).order_by(changes.c.revision.desc()).limit(1)
         with self._database.reading() as connection:
             found = connection.execute(query).first()
         return Change(*found) if found else None
 
     def add(self, who: str, action: str, kind: str, subject: str) -> Change:
-        """Note a change that is kept elsewhere."""
+        """Log a change that is not stored in this database."""
         with self._database.writing() as connection:
             return note(connection, who, action, kind, subject=subject)
 
 
 def lock(connection: Connection) -> None:
-    """Make other writers wait for the end of this transaction, so that what it reads from here on stays true."""
+    """Block other writers until this transaction ends, so that what it has read stays true."""
     connection.execute(select(revision.c.number).with_for_update())
 
 
 def note(
     connection: Connection, who: str, action: str, kind: str, *, subject: str, version: int | None = None
 ) -> Change:
-    """Note a change in the transaction that makes it."""
+    """Log a change in the transaction that makes it."""
     number = connection.execute(
         update(revision).values(number=revision.c.number + 1).returning(revision.c.number)
     ).scalar_one()

@@ -1,7 +1,6 @@
-"""What every store has in common: it is opened or nothing is left open, and its driver's errors are explained.
+"""The base of all stores: opening either succeeds or leaves nothing open, and driver errors become `StorageError`.
 
-Invariant: a storage failure is never taken for another failure of the system, nor another for one of storage: only
-a `StorageError` is answered with its text.
+Invariant: only storage failures raise `StorageError`, so the API can safely include its text in a response.
 """
 
 from abc import ABC, abstractmethod
@@ -14,18 +13,18 @@ from typing import Final, Self
 class StorageError(OSError):
     """A file or a database cannot be opened, read or written.
 
-    The message is one line that names it, without a password, and says what to do if that is known.
+    The message is one line. It names the store, without a password, and says what to do if known.
     """
 
 
 class Storage(ABC):
-    """A store that is closed at the end of its context.
+    """A store that closes at the end of its context.
 
     Args:
-        name: What people call it; without a password.
-        purpose: The first words about what is wrong: `the database cannot be used`.
-        driver_error: The base of what the driver raises.
-        advice: What to do about errors, if there is a general answer.
+        name: Its name in messages; without a password.
+        purpose: The beginning of error messages: `the database cannot be used`.
+        driver_error: The base class of the driver's errors.
+        advice: What to do about errors, if there is general advice.
     """
 
     def __init__(self, name: str, purpose: str, driver_error: type[Exception], advice: str = "") -> None:
@@ -48,7 +47,7 @@ class Storage(ABC):
 
     @contextmanager
     def _opening(self) -> Iterator[None]:
-        """Leave nothing open when opening fails."""
+        """Close everything if opening fails."""
         try:
             with self._explained():
                 yield
@@ -66,12 +65,12 @@ class Storage(ABC):
             raise StorageError(f"{self.name}: {self._purpose}: {reason}{self._advice}") from error
 
     def _reason(self, error: Exception) -> str:
-        """Return the part of a driver's error that people may see."""
+        """Return the part of a driver error that may be shown."""
         return str(error)
 
     def _newer(self, found: object, known: object, instead: str) -> StorageError:
-        """Return the error of a store that a newer version has written."""
+        """Return the error for a store that a newer version has written."""
         return StorageError(
-            f"{self.name}: was written by a newer Detour, with schema {found} where this one knows {known}:"
-            f" upgrade Detour, or use another {instead}"
+            f"{self.name}: a newer version of Detour has written this, with schema {found}; this version supports"
+            f" {known}: upgrade Detour, or use another {instead}"
         )

@@ -1,7 +1,6 @@
-"""The tables, as SQLAlchemy knows them; `migrations/` makes them.
+"""The tables, as SQLAlchemy sees them; `migrations/` creates them.
 
-Invariant: whatever people write is only added to. A scenario's versions are never changed, and the log of changes
-names each of them.
+Invariant: versions of scenarios are only added, never changed, and the log of changes names each of them.
 """
 
 from datetime import UTC, datetime
@@ -23,23 +22,23 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# Names are listed in one order, whatever language a server speaks.
+# The order of names does not depend on the locale of the database server.
 Name = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class Moment(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite keeps no time zone, so that it has to be put back."""
+    """A timestamp in UTC. SQLite stores no time zone, so reading adds it."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Convert what is written."""
+        """Convert a value to write."""
         del dialect
         return value.astimezone(UTC) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Convert what is read."""
+        """Convert a value that was read."""
         del dialect
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value and value.astimezone(UTC)
 
@@ -51,7 +50,7 @@ revision = Table(
     Column("number", Integer, nullable=False),
     CheckConstraint("id = 1", name="only_one_row"),
 )
-"""How many changes there have been. Every writer locks its one row first, so that changes have one order."""
+"""The number of changes. Every writer first locks the only row, so that changes have a total order."""
 
 changes = Table(
     "changes",
@@ -72,7 +71,7 @@ scenarios = Table(
     Column("name", Name, primary_key=True),
     Column("version", Integer, nullable=False),
 )
-"""Which version of each scenario counts."""
+"""The current version of each scenario."""
 
 scenario_versions = Table(
     "scenario_versions",
@@ -87,7 +86,7 @@ scenario_versions = Table(
     Column("changed", Moment, nullable=False),
     Column("changed_by", Text, nullable=False),
 )
-"""Every version of each scenario; `overrides` is a baggage header. Removing one is a version, too."""
+"""Every version of each scenario; `overrides` is a baggage header. A removal is a version, too."""
 
 api_tokens = Table(
     "api_tokens",
@@ -100,7 +99,7 @@ api_tokens = Table(
     Column("created", Moment, nullable=False),
     Column("expires", Moment),
 )
-"""Who brings a token whose SHA-256 is `digest` is its owner, with that role. One that is removed has no row."""
+"""A token whose SHA-256 is `digest` acts as `owner`, with that role. A removed token has no row."""
 
 signing_keys = Table(
     "signing_keys",
@@ -109,4 +108,4 @@ signing_keys = Table(
     Column("begins", Moment, nullable=False),
     Column("seed", LargeBinary, nullable=False),
 )
-"""The keys of override tokens; who can read them can make such tokens."""
+"""The keys that sign override tokens. They are secret: they allow issuing tokens."""

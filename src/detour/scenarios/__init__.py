@@ -1,4 +1,4 @@
-"""Scenarios: named, stored, shareable sets of overrides, each change of which is a version of its own."""
+"""Scenarios: named, stored, shareable sets of overrides. Each change creates a new version."""
 
 from detour.scenarios.model import (
     DESCRIPTION_MAX,

@@ -16,30 +16,30 @@ DESCRIPTION_MAX = 2000
 
 
 class NoScenarioError(LookupError):
-    """There is no scenario of that name, or no such version of it."""
+    """No scenario has that name, or the scenario does not have that version."""
 
 
 class ScenarioExistsError(ValueError):
-    """There is a scenario of that name already."""
+    """A scenario of that name exists already."""
 
 
 class OutdatedError(ValueError):
-    """Somebody else has changed the scenario meanwhile.
+    """The scenario has changed since the version that an edit was based on.
 
     Args:
-        current: What it is now.
+        current: Its last version.
     """
 
     def __init__(self, current: "Scenario") -> None:
         self.current = current
         super().__init__(
-            f"{current.name} is at version {current.version}, which {current.changed_by or 'somebody'} made: "
-            "look at that, and change it"
+            f"{current.name} is at version {current.version}, by {current.changed_by or 'an unknown user'}: "
+            "read that version, and apply your change to it"
         )
 
 
 class State(StrEnum):
-    """Whether a scenario can be entered."""
+    """Whether requests can enter a scenario."""
 
     LIVE = "live"
     EXPIRED = "expired"
@@ -53,16 +53,16 @@ def _expect_length(what: str, text: str, most: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a person decides about a scenario.
+    """The parts of a scenario that people choose.
 
     Args:
         overrides: At least one.
-        owner: Whom to ask about it.
-        description: What it is for, in any words.
-        expires: From when on it cannot be entered (timezone-aware); never by default.
+        owner: The user who is responsible for it.
+        description: Its purpose, as free text.
+        expires: When it expires (timezone-aware); never by default.
 
     Raises:
-        ValueError: It could not be put into a request, or is too long; the message says what was expected.
+        ValueError: A value is invalid or too long for a request; the message says what was expected.
     """
 
     overrides: Overrides
@@ -89,9 +89,10 @@ class Scenario:
     """One version of a scenario.
 
     Args:
-        version: 1, 2, 3: also counted on where a removed scenario is made anew.
-        changed: When this version was made (timezone-aware), and by whom.
-        is_removed: Whether this version says that there is none.
+        version: 1, 2, 3; a removed scenario that is created again continues the count.
+        changed: When this version was created (timezone-aware).
+        changed_by: The user who created this version.
+        is_removed: Whether this version is the removal of the scenario.
     """
 
     name: str
@@ -105,7 +106,7 @@ class Scenario:
     is_removed: bool = False
 
     def state(self, now: datetime) -> State:
-        """Say whether it can be entered at a moment (timezone-aware)."""
+        """Return whether requests can enter it at a moment (timezone-aware)."""
         if self.is_removed:
             return State.REMOVED
         return State.EXPIRED if self.expires and self.expires <= now else State.LIVE

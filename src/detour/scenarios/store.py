@@ -1,7 +1,7 @@
 """Scenarios in a database.
 
-Invariant: a write says which version it was made from, and is refused if that is no longer the last one, so that of
-two people who edit at the same time neither loses anything. Old versions stay as they were.
+Invariant: a write names the version that it is based on, and is refused if that is no longer the last one. So two
+people who edit at the same time cannot overwrite each other. Old versions never change.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,12 @@ _current = select(scenario_versions).join(
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which scenarios are wanted.
+    """The scenarios to list.
 
     Args:
-        state: In which state at `now`; None for all.
-        owner: Whose; "" for everybody's.
+        now: The current time (timezone-aware).
+        state: Only scenarios in this state at `now`; None for all.
+        owner: Only scenarios of this owner; "" for all.
     """
 
     now: datetime
@@ -40,23 +41,23 @@ class Filter:
 class ScenarioStore:
     """The scenarios of a database.
 
-    Methods block; any thread may call them. Every method that writes returns the change that the log has of it.
+    Methods block; any thread may call them. Every method that writes returns its entry in the log of changes.
 
     Raises:
-        OSError: From any method: the database does not answer, or refuses.
+        StorageError: From any method: the database does not answer, or refuses.
     """
 
     KIND: Final = "scenario"
-    """What the log of changes calls one."""
+    """The kind of a scenario in the log of changes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def create(self, name: str, draft: Draft, by: str) -> tuple[Scenario, Change]:
-        """Make a scenario; one that was removed is made anew, with the next version.
+        """Create a scenario; one that was removed is created again, with the next version.
 
         Raises:
-            ScenarioExistsError: There is one of that name, also if it has expired.
+            ScenarioExistsError: One of that name exists, even if it has expired.
         """
         with self._database.writing() as connection:
             lock(connection)
@@ -65,17 +66,17 @@ class ScenarioStore:
             return _add(connection, name, draft, change), change
 
     def change(self, name: str, draft: Draft, by: str, version: int) -> tuple[Scenario, Change]:
-        """Make the next version of a scenario.
+        """Create the next version of a scenario.
 
         Args:
-            name: Which.
-            draft: What it says from then on.
-            by: Who asks.
-            version: The one that the change was made from.
+            name: The scenario.
+            draft: The new version.
+            by: The user who changes it.
+            version: The version that the change is based on.
 
         Raises:
-            NoScenarioError: There is none of that name.
-            OutdatedError: That is no longer its version.
+            NoScenarioError: The scenario does not exist.
+            OutdatedError: `version` is no longer the last one.
         """
         with self._database.writing() as connection:
             lock(connection)
@@ -87,8 +88,8 @@ class ScenarioStore:
         """Remove a scenario; its versions can still be read.
 
         Raises:
-            NoScenarioError: There is none of that name.
-            OutdatedError: That is no longer its version.
+            NoScenarioError: The scenario does not exist.
+            OutdatedError: `version` is no longer the last one.
         """
         with self._database.writing() as connection:
             lock(connection)
@@ -99,10 +100,10 @@ class ScenarioStore:
             return change
 
     def get(self, name: str) -> Scenario:
-        """Return the last version of a scenario, also of one that has expired or was removed.
+        """Return the last version of a scenario, even if it has expired or was removed.
 
         Raises:
-            NoScenarioError: There never was one of that name.
+            NoScenarioError: No scenario ever had that name.
         """
         with self._database.reading() as connection:
             return _get(connection, name)
@@ -111,7 +112,7 @@ class ScenarioStore:
         """Return a version of a scenario.
 
         Raises:
-            NoScenarioError: There is no such scenario, or no such version of it.
+            NoScenarioError: The scenario or the version does not exist.
         """
         query = select(scenario_versions).where(
             scenario_versions.c.name == name, scenario_versions.c.version == version
@@ -127,12 +128,12 @@ class ScenarioStore:
         """Return versions of a scenario, newest first.
 
         Args:
-            name: Which.
-            before: The version before which to begin; None begins with the last.
-            limit: How many at most.
+            name: The scenario.
+            before: Return only versions before this one; None starts with the last.
+            limit: Maximum number of versions.
 
         Raises:
-            NoScenarioError: There never was one of that name.
+            NoScenarioError: No scenario ever had that name.
         """
         query = select(scenario_versions).where(scenario_versions.c.name == name)
         if before is not None:
@@ -143,12 +144,12 @@ class ScenarioStore:
             return [_scenario(row) for row in connection.execute(query)]
 
     def all(self, wanted: Filter, after: str, limit: int) -> Sequence[Scenario]:
-        """Return scenarios, by name.
+        """Return scenarios, ordered by name.
 
         Args:
-            wanted: Which.
-            after: The name behind which to begin.
-            limit: How many at most.
+            wanted: The scenarios to return.
+            after: Return only names after this one.
+            limit: Maximum number of scenarios.
         """
         query = _filtered(_current.where(scenarios.c.name > after), wanted).order_by(scenarios.c.name).limit(limit)
         with self._database.reading() as connection:
@@ -177,7 +178,7 @@ def _find(connection: Connection, name: str) -> Scenario | None:
 def _get(connection: Connection, name: str) -> Scenario:
     found = _find(connection, name)
     if found is None:
-        raise NoScenarioError(f"there is no scenario {name}")
+        raise NoScenarioError(f"scenario {name} does not exist")
     return found
 
 
@@ -186,7 +187,7 @@ def _expect(connection: Connection, name: str, version: int) -> Scenario:
     if last.version != version:
         raise OutdatedError(last)
     if last.is_removed:
-        raise NoScenarioError(f"scenario {name} was removed, by {last.changed_by or 'somebody'}")
+        raise NoScenarioError(f"scenario {name} was removed by {last.changed_by or 'an unknown user'}")
     return last
 
 
@@ -194,7 +195,8 @@ def _next_version(connection: Connection, name: str) -> int:
     last = _find(connection, name)
     if last and not last.is_removed:
         raise ScenarioExistsError(
-            f"there is a scenario {name} already, of {last.owner or 'nobody'}: change that, or choose another name"
+            f"scenario {name} already exists, {f'owned by {last.owner}' if last.owner else 'without an owner'}:"
+            " change it, or choose another name"
         )
     return last.version + 1 if last else 1
 

@@ -1,6 +1,6 @@
-"""A Kubernetes cluster as the server uses it: where the mesh comes from, and where deployments are made.
+"""A Kubernetes cluster, as a source of the mesh and as the place where copies run.
 
-Invariant: a change is answered once the mesh in force has it.
+Invariant: an operation returns once its change is in the mesh in force.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from detour.offload.kubernetes.progress import Progress
 from detour.server.sources import Source, StatusField
 
 _IN_FORCE_SECONDS: Final = 10
-"""How long a change may take to come back from the API server before it is answered all the same."""
+"""Maximum time to wait until a change comes back from the API server; then the operation returns anyway."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """Which namespaces make the mesh.
+    """The namespaces whose Services form the mesh.
 
     Args:
-        home: Whose services go by their bare names.
-        others: Further ones.
-        are_all: Whether all of the cluster's are in it.
+        home: The namespace whose services have names without a suffix.
+        others: Further namespaces.
+        are_all: Whether all namespaces of the cluster belong to the mesh.
     """
 
     home: str
@@ -50,11 +50,11 @@ class Namespaces:
 
 
 class Cluster(Source):
-    """The mesh that the cluster's objects make.
+    """The mesh that the cluster's objects form.
 
     Args:
         config: The API server, and the credentials for it.
-        namespaces: Which make the mesh.
+        namespaces: The namespaces whose Services form the mesh.
     """
 
     def __init__(self, config: SingleConfig, namespaces: Namespaces) -> None:
@@ -70,11 +70,11 @@ class Cluster(Source):
 
     @property
     def problems(self) -> Sequence[str]:
-        """What cannot be read, or cannot be part of the mesh."""
+        """Objects that cannot be read, or cannot be part of the mesh, a line each."""
         return self._discovery.problems
 
     async def follow(self) -> None:
-        """Keep up with the cluster until cancelled."""
+        """Watch the cluster until cancelled."""
         news = asyncio.Event()
 
         def take(events: tuple[Event, ...]) -> None:
@@ -94,11 +94,11 @@ class Cluster(Source):
             await self.client.aclose()
 
     async def version(self) -> tuple[int, int]:
-        """Return the cluster's version, once the API server says."""
+        """Return the version of the cluster; waits until the API server answers."""
         return await self._discovery.version()
 
     async def create(self, wanted: Wanted) -> None:
-        """Make a copy of the live baseline, or roll it; the errors are those of `ClusterDeployments`."""
+        """Create a copy of the live baseline, or roll it; the errors are those of `ClusterDeployments`."""
         await self._deployments.create(wanted)
         await self._until(lambda: self.mesh.deployment(wanted.service, wanted.name) is not None)
 
@@ -108,29 +108,29 @@ class Cluster(Source):
         await self._until(lambda: self._has(deployment))
 
     async def remove(self, service: str, name: str) -> bool:
-        """Take a deployment away; False if there is none. The errors are those of `ClusterDeployments`."""
+        """Remove a deployment; return False if it does not exist. The errors are those of `ClusterDeployments`."""
         found = await self._deployments.remove(service, name)
         await self._until(lambda: self.mesh.deployment(service, name) is None)
         return found
 
     async def extend(self, service: str, name: str, expires: datetime) -> bool:
-        """Let a deployment live until another moment; the errors are those of `ClusterDeployments`."""
+        """Change when a deployment expires; the errors are those of `ClusterDeployments`."""
         return await self._deployments.extend(service, name, expires)
 
     async def progress(self, service: str, name: str) -> Progress | None:
-        """Say how a copy is coming on; the errors are those of `ClusterDeployments`."""
+        """Return the progress of a copy; the errors are those of `ClusterDeployments`."""
         return await self._deployments.progress(service, name)
 
     async def undo(self, service: str, name: str) -> str:
-        """Take back what came to nothing; the errors are those of `ClusterDeployments`."""
+        """Undo the last change of a copy; the errors are those of `ClusterDeployments`."""
         return await self._deployments.undo(service, name)
 
     def log(self, service: str, name: str, *, tail: int, follow: bool) -> AsyncIterator[str]:
-        """Yield the lines of the newest pod; the errors are those of `ClusterDeployments`."""
+        """Yield the log lines of the newest pod; the errors are those of `ClusterDeployments`."""
         return self._deployments.log(service, name, tail=tail, follow=follow)
 
     async def log_of(self, service: str, pod: str, container: str, tail: int) -> list[str]:
-        """Return the last lines of one container; the errors are those of `ClusterDeployments`."""
+        """Return the last log lines of one container; the errors are those of `ClusterDeployments`."""
         return await self._deployments.log_of(service, pod, container, tail)
 
     def _has(self, wanted: OffloadedDeployment) -> bool:
@@ -142,6 +142,4 @@ class Cluster(Source):
             async with asyncio.timeout(_IN_FORCE_SECONDS), self._changed:
                 await self._changed.wait_for(holds)
         except TimeoutError:
-            _log.warning(
-                "a change was made in the cluster, and has not been seen there after %s s", _IN_FORCE_SECONDS
-            )
+            _log.warning("the cluster has not confirmed a change after %s s", _IN_FORCE_SECONDS)

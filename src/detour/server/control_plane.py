@@ -1,6 +1,7 @@
-"""The parts of a server, connected: who owns what, who subscribes to what, and what runs.
+"""The wiring of a server's parts: ownership, subscriptions, and background tasks.
 
-Invariant: wiring alone. The mesh in force, the operations and the streams to Envoys have modules of their own.
+Invariant: this module contains only wiring. The mesh in force, the operations and the streams to Envoys have their
+own modules.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from detour.server.mesh_in_force import Additions, MeshChange, MeshInForce
 from detour.server.scenario_book import ScenarioBook
 from detour.server.scenarios import ScenarioOperations
 from detour.server.sources import Source
-from detour.server.switch import OverrideSwitch, SwitchOperations, UnkeptSwitch
+from detour.server.switch import MemorySwitch, OverrideSwitch, SwitchOperations
 from detour.server.tokens import OverrideTokenOperations
 from detour.server.trials import TrialOperations, by_baggage
 from detour.server.watched_calls import WatchedCalls
@@ -28,18 +29,18 @@ from detour.xds.server import AdsServer, NamespaceOf
 
 
 class ControlPlane:
-    """All parts of a server but its sockets.
+    """All parts of a server except its sockets.
 
     Args:
-        sources: Where the mesh comes from; of two that have something by one name the earlier counts.
-        keeper: Where deployments go that are registered at run time.
-        copies: What makes deployments of images; None if there is no cluster.
-        naming: Which service a host name means.
-        namespace_of: Which namespace an Envoy is in, by what has been verified of it.
-        book: The scenarios; None if there is no database.
-        keyring: The keys of override tokens; None if there is no database.
-        rules: Where registered endpoints may be.
-        switch: Whether overrides count at all, and where that is kept.
+        sources: The sources of the mesh; for names that several sources have, the first one takes precedence.
+        keeper: Stores deployments that are registered at run time.
+        copies: Creates deployments from images; None without a cluster.
+        naming: Maps host names to services.
+        namespace_of: Returns the namespace in an Envoy's verified certificate.
+        book: The scenarios; None without a database.
+        keyring: The keys of override tokens; None without a database.
+        switch: The kill switch, and its storage.
+        rules: The networks and ports where registered endpoints may be.
     """
 
     def __init__(
@@ -56,28 +57,28 @@ class ControlPlane:
         rules: EndpointRules | None = None,
     ) -> None:
         self.is_ready = False
-        """Whether Envoys are served."""
+        """Whether the server serves Envoys."""
         self.listening: dict[Endpoint, str] = {}
-        """Where the server itself listens, and for what."""
+        """The server's own listening addresses, and their purposes."""
         self.book = book
         self._keyring = keyring
-        self._switch = switch or UnkeptSwitch()
+        self._switch = switch or MemorySwitch()
         self._rules = rules or EndpointRules()
         additions = Additions(
             naming or Naming(),
-            lambda: self._switch.state.sentence,
-            book.of_edges if book else lambda _now: None,
+            lambda: self._switch.state.explanation,
+            book.for_edges if book else lambda _now: None,
             keyring.signer.public if keyring else lambda _now: None,
         )
         self.in_force = MeshInForce(sources, additions, self._rules)
         self.events = Events()
-        """What changes, for those who listen."""
+        """Live events about changes."""
         self.reports = Reports(self._envoys_changed, lambda: self.mesh)
-        """What Envoys report."""
+        """The reports of Envoys."""
         self.ads = AdsServer(self.mesh, namespace_of, self._envoys_changed, self.reports)
-        # Envoys first: a client that learns of a change finds it in force.
+        # Envoys first: when a client receives an event, the change is already in force.
         self.in_force.subscribe(self._serve)
-        self.in_force.subscribe(self.events.take_mesh)
+        self.in_force.subscribe(self.events.publish_mesh_change)
         self.calls = WatchedCalls(self.reports, self.events)
         self.deployments = DeploymentOperations(self.in_force, keeper, copies, self._rules_now, self._note)
         self.scenarios = ScenarioOperations(book, lambda: self.mesh if self.is_ready else None)
@@ -95,12 +96,12 @@ class ControlPlane:
 
     @property
     def sources(self) -> Sequence[Source]:
-        """Where the mesh comes from."""
+        """The sources of the mesh."""
         return self.in_force.sources
 
     @property
     def failures(self) -> list[str]:
-        """What does not work at the moment, a line each, without sources that have a status field of their own."""
+        """Current problems, a line each, without those of sources with their own status field."""
         return [
             *(problem for one in self.sources if one.status_field is None for problem in one.problems),
             *(self.book.database.problems if self.book else ()),
@@ -108,17 +109,17 @@ class ControlPlane:
             *([self._switch.problem] if self._switch.problem else ()),
             *self.in_force.refused,
             *(
-                f"{key.name} could not be built, and stays as it was: {why}"
+                f"the resource {key.name} could not be built, and did not change: {why}"
                 for key, why in self.ads.failures.items()
             ),
         ]
 
     async def switch_is_known(self) -> None:
-        """Wait until it is known whether overrides count."""
+        """Wait until the position of the kill switch is known."""
         await self._switch.is_known.wait()
 
     async def follow(self) -> None:
-        """Keep up with all sources, with other servers, and with time, until cancelled."""
+        """Follow all sources and the database, and expire things, until cancelled."""
         clock = ExpiryClock(self.in_force.refresh, *(source.remove_expired for source in self.sources))
         async with asyncio.TaskGroup() as tasks:
             for source in self.sources:
@@ -136,19 +137,19 @@ class ControlPlane:
             self.ads.update(change.mesh, subjects(change.events))
 
     def _take_changes(self, changes: Sequence[Change]) -> None:
-        """Take over what this server or another has written into the database."""
+        """Put into force what this server or another one has written to the database."""
         self.in_force.refresh()
         for one in changes:
-            self.events.tell(Event(one.kind, one.subject))
+            self.events.publish(Event(one.kind, one.subject))
 
     def _envoys_changed(self) -> None:
-        self.events.tell(Event("envoys"))
+        self.events.publish(Event("envoys"))
 
     def _has_edge(self) -> bool:
         return any(one.role == EDGE for one in self.ads.connections)
 
     def _rules_now(self) -> EndpointRules:
-        """Return where endpoints may be: not where the server or a connected Envoy listens itself."""
+        """Return the rules for endpoints, which exclude ports of the server itself and of connected Envoys."""
         return replace(self._rules, ports={**self.ads.listening, **self.listening})
 
     async def _note(self, who: str, action: str, kind: str, subject: str) -> None:

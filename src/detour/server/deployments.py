@@ -1,6 +1,6 @@
-"""What may be done with offloaded deployments at run time, and by whom.
+"""The operations on offloaded deployments, with their permissions.
 
-Invariant: each operation checks that its caller may do it, whether the caller comes by HTTP or from this process.
+Invariant: each operation checks the permissions of its caller, over HTTP and within this process.
 """
 
 import difflib
@@ -24,15 +24,15 @@ _NAMED_MAX: Final = 10
 """Maximum number of services listed in an unknown-service error."""
 
 Note = Callable[[str, str, str, str], Awaitable[None]]
-"""Writes into the log of changes: who did what to which kind of thing, and which one."""
+"""Writes an entry of the log of changes: who, action, kind, subject."""
 
 
 class UnknownServiceError(LookupError):
-    """The mesh has no service of that name; the message suggests one that it has."""
+    """The mesh has no service of that name; the message suggests an existing one."""
 
 
 class UnreadServiceError(ValueError):
-    """Sidecars pass on the service's traffic unread, so no override can choose one of its deployments."""
+    """Sidecars forward the service's traffic unread, so no override can choose one of its deployments."""
 
 
 class DeploymentConflictError(ValueError):
@@ -40,7 +40,7 @@ class DeploymentConflictError(ValueError):
 
 
 class NoClusterError(ValueError):
-    """The server has no Kubernetes cluster to make copies in."""
+    """The server has no Kubernetes cluster to create copies in."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -49,25 +49,25 @@ class NoClusterError(ValueError):
 
 
 class DeploymentKeeper(Protocol):
-    """Keeps the deployments that are registered at run time; it is one of the sources, or feeds one."""
+    """Stores the deployments that are registered at run time; it is one of the sources, or feeds one."""
 
     async def add(self, deployment: OffloadedDeployment) -> None:
-        """Keep a deployment, or replace the owner's own.
+        """Store a deployment, or replace one of the same owner.
 
         Raises:
-            OwnedByAnotherError: Somebody else has registered the name.
-            StorageError: It could not be kept, and does not count.
+            OwnedByAnotherError: Another user has registered the name.
+            StorageError: It could not be stored, and has no effect.
         """
 
     async def extend(self, service: str, name: str, expires: datetime) -> bool:
-        """Change when a deployment expires; False if it is not registered.
+        """Change when a deployment expires; return False if it is not registered.
 
         Raises:
-            StorageError: It could not be kept, and does not count.
+            StorageError: The change could not be stored, and has no effect.
         """
 
     async def remove(self, service: str, name: str) -> bool:
-        """Remove a deployment; False if it is not registered.
+        """Remove a deployment; return False if it is not registered.
 
         Raises:
             StorageError: It could not be removed, and stays.
@@ -75,28 +75,28 @@ class DeploymentKeeper(Protocol):
 
 
 class Copies(Protocol):
-    """Makes copies of baselines, with another image; one of the sources reads them back."""
+    """Creates copies of baselines with another image; one of the sources then finds them."""
 
     async def create(self, wanted: Wanted) -> None:
-        """Make one, or roll it.
+        """Create a copy, or roll it.
 
         Raises:
-            CannotCopyError: It can't be made as asked.
-            OwnedByAnotherError: Somebody else has a deployment of that name.
+            CannotCopyError: The baseline cannot be copied in this way.
+            OwnedByAnotherError: Another user has a deployment of that name.
             ClusterError: The cluster refuses.
         """
 
     async def progress(self, service: str, name: str) -> Progress | None:
-        """Return how far one is; None if there is none."""
+        """Return the progress of a copy; None if it does not exist."""
 
     async def undo(self, service: str, name: str) -> str:
-        """Undo a change that failed; return what was done, for people."""
+        """Undo the last change of a copy; return what was done, as text for people."""
 
     def log(self, service: str, name: str, *, tail: int, follow: bool) -> AsyncIterator[str]:
-        """Yield the lines that its newest pod has written."""
+        """Yield the log lines of a copy's newest pod."""
 
     async def log_of(self, service: str, pod: str, container: str, tail: int) -> list[str]:
-        """Return the last lines of one container."""
+        """Return the last log lines of one container."""
 
 
 class DeploymentOperations:
@@ -104,10 +104,10 @@ class DeploymentOperations:
 
     Args:
         in_force: The mesh in force.
-        keeper: Where deployments go that are registered at run time.
-        copies: What makes deployments of images; None if there is no cluster.
-        rules: Returns where registered endpoints may be at this moment.
-        note: Writes into the log of changes.
+        keeper: Stores deployments that are registered at run time.
+        copies: Creates deployments from images; None without a cluster.
+        rules: Returns the current rules for registered endpoints.
+        note: Writes to the log of changes.
     """
 
     def __init__(
@@ -125,20 +125,20 @@ class DeploymentOperations:
         self._note = note
 
     def find(self, service: str, name: str) -> OffloadedDeployment | None:
-        """Return a deployment of the mesh in force; None if there is none."""
+        """Return a deployment of the mesh in force; None if it does not exist."""
         return self._mesh.deployment(service, name)
 
     def source_name(self, deployment: OffloadedDeployment) -> str:
-        """Return the name of the source that a deployment comes from; "" if none has it."""
+        """Return the name of the source of a deployment; "" if no source has it."""
         found = self._in_force.source_of(*deployment.key)
         return found.name if found else ""
 
     async def register(self, caller: Identity, deployment: OffloadedDeployment) -> OffloadedDeployment:
-        """Serve a deployment, also after a restart; return it as it is now.
+        """Register a deployment, so that it is served, also after restarts; return it with its owner.
 
         Args:
-            caller: Who asks.
-            deployment: Which; an admin may name another owner, everybody else becomes the owner.
+            caller: The user who requests it.
+            deployment: The deployment. Admins may name another owner; other callers become the owner.
 
         Raises:
             ForbiddenError: The caller is only a viewer.
@@ -146,64 +146,64 @@ class DeploymentOperations:
             ForbiddenEndpointError: An endpoint may not be registered here.
             UnreadServiceError: No override could choose it.
             DeploymentConflictError: Another source has a deployment of that name.
-            OwnedByAnotherError: Somebody else has registered the name.
-            StorageError: It could not be kept, and is not served.
+            OwnedByAnotherError: Another user has registered the name.
+            StorageError: It could not be stored, and is not served.
         """
         caller.expect(Role.DEVELOPER)
-        deployment = replace(deployment, owner=caller.speaking_for(deployment.owner) or "")
+        deployment = replace(deployment, owner=caller.acting_as(deployment.owner) or "")
         self._expect_service(deployment.service)
         self._rules().expect(deployment.endpoints)
         self._expect_readable(deployment.service)
         self._expect_changeable(deployment.service, deployment.name)
         await self._keeper.add(deployment)
-        await self._noted(caller, "registered", deployment.service, deployment.name)
+        await self._log_change(caller, "registered", deployment.service, deployment.name)
         return deployment
 
     async def create(self, caller: Identity, wanted: Wanted) -> OffloadedDeployment:
-        """Have a copy made: it is in the mesh from then on, and serves once it is Ready; return it.
+        """Create a copy, and return it; it serves requests once it is Ready.
 
         Args:
-            caller: Who asks.
-            wanted: Which; an admin may name another owner, everybody else becomes the owner.
+            caller: The user who requests it.
+            wanted: The copy. Admins may name another owner; other callers become the owner.
 
         Raises:
             ForbiddenError: The caller is only a viewer.
-            NoClusterError: There is no cluster.
+            NoClusterError: The server has no cluster.
             UnknownServiceError: The mesh has no such service.
             UnreadServiceError: No override could choose it.
             DeploymentConflictError: Another source has a deployment of that name.
-            CannotCopyError: It can't be made as asked.
-            OwnedByAnotherError: Somebody else has a deployment of that name.
+            CannotCopyError: The baseline cannot be copied in this way.
+            OwnedByAnotherError: Another user has a deployment of that name.
             ClusterError: The cluster refuses.
         """
         caller.expect(Role.DEVELOPER)
         copies = self._expect_copies()
-        wanted = replace(wanted, owner=caller.speaking_for(wanted.owner) or "")
+        wanted = replace(wanted, owner=caller.acting_as(wanted.owner) or "")
         self._expect_service(wanted.service)
         self._expect_readable(wanted.service)
         self._expect_changeable(wanted.service, wanted.name)
         await copies.create(wanted)
-        await self._noted(caller, "created", wanted.service, wanted.name)
+        await self._log_change(caller, "created", wanted.service, wanted.name)
         made = OffloadedDeployment(wanted.service, wanted.name, owner=wanted.owner, expires=wanted.expires)
         return self.find(*made.key) or made
 
     async def extend(
         self, caller: Identity, service: str, name: str, expires: datetime, owner: str | None = None
     ) -> OffloadedDeployment | None:
-        """Change when a deployment expires; return it as it is now, None if there is none.
+        """Change when a deployment expires; return the changed deployment, or None if it does not exist.
 
         Args:
-            caller: Who asks.
+            caller: The user who requests it.
             service: The deployment's service.
             name: The deployment.
-            expires: When it is to expire.
-            owner: For whom an admin asks; without it, an admin changes everybody's.
+            expires: When it expires.
+            owner: The user as which an admin acts; without it, admins can change the deployments of all owners.
 
         Raises:
             ForbiddenError: The caller is only a viewer.
-            DeploymentConflictError: It comes from a source that is not writable.
-            OwnedByAnotherError: It is somebody else's.
-            StorageError: It could not be kept, and does not count.
+            DeploymentConflictError: Its source is not writable.
+            OwnedByAnotherError: Another user owns it.
+            StorageError: The change could not be stored, and has no effect.
         """
         caller.expect(Role.DEVELOPER)
         found = self.find(service, name)
@@ -213,22 +213,22 @@ class DeploymentOperations:
         self._expect_owner(caller, found, owner)
         if not await self._keeper.extend(service, name, expires):
             return None
-        await self._noted(caller, "extended", service, name)
+        await self._log_change(caller, "extended", service, name)
         return replace(found, expires=expires)
 
     async def remove(self, caller: Identity, service: str, name: str, owner: str | None = None) -> bool:
-        """Remove a deployment; False if there is none.
+        """Remove a deployment; return False if it does not exist.
 
         Args:
-            caller: Who asks.
+            caller: The user who requests it.
             service: The deployment's service.
             name: The deployment.
-            owner: For whom an admin asks; without it, an admin removes everybody's.
+            owner: The user as which an admin acts; without it, admins can remove the deployments of all owners.
 
         Raises:
             ForbiddenError: The caller is only a viewer.
-            DeploymentConflictError: It comes from a source that is not writable.
-            OwnedByAnotherError: It is somebody else's.
+            DeploymentConflictError: Its source is not writable.
+            OwnedByAnotherError: Another user owns it.
             StorageError: It could not be removed, and stays.
         """
         caller.expect(Role.DEVELOPER)
@@ -237,26 +237,29 @@ class DeploymentOperations:
             self._expect_owner(caller, found, owner)
         removed = await self._keeper.remove(service, name)
         if removed:
-            await self._noted(caller, "removed", service, name)
+            await self._log_change(caller, "removed", service, name)
         return removed
 
     async def undo(self, caller: Identity, service: str, name: str) -> str:
-        """Undo a change that failed: the copy that worked before is back, or else removed; return what was done.
+        """Undo the last change of a copy: restore the copy that worked before it, or remove the copy.
+
+        Returns:
+            What was done, as text for people.
 
         Raises:
             ForbiddenError: The caller is neither the owner nor an admin.
-            NoClusterError: There is no cluster.
+            NoClusterError: The server has no cluster.
             ClusterError: The cluster refuses.
         """
         caller.expect(Role.DEVELOPER)
         if found := self.find(service, name):
             caller.expect_owner(str(found), found.owner)
         done = await self._expect_copies().undo(service, name)
-        await self._noted(caller, "undone", service, name)
+        await self._log_change(caller, "undone", service, name)
         return done
 
     async def progress(self, service: str, name: str) -> Progress | None:
-        """Return how far a copy is; None if it is none.
+        """Return the progress of a copy; None if the deployment is not a copy.
 
         Raises:
             ClusterError: The cluster refuses.
@@ -264,19 +267,19 @@ class DeploymentOperations:
         return await self._copies.progress(service, name) if self._copies else None
 
     def log(self, service: str, name: str, *, tail: int, follow: bool) -> AsyncIterator[str]:
-        """Yield the lines that a copy's newest pod has written.
+        """Yield the log lines of a copy's newest pod.
 
         Raises:
-            NoClusterError: There is no cluster.
+            NoClusterError: The server has no cluster.
             ClusterError: The cluster refuses.
         """
         return self._expect_copies().log(service, name, tail=tail, follow=follow)
 
     async def log_of(self, service: str, pod: str, container: str, tail: int) -> list[str]:
-        """Return the last lines of one container of a copy.
+        """Return the last log lines of one container of a copy.
 
         Raises:
-            NoClusterError: There is no cluster.
+            NoClusterError: The server has no cluster.
             ClusterError: The cluster refuses.
         """
         return await self._expect_copies().log_of(service, pod, container, tail)
@@ -296,7 +299,7 @@ class DeploymentOperations:
             raise UnknownServiceError(f"the mesh has no service {name}; {_hint(name, services)}")
 
     def _expect_readable(self, name: str) -> None:
-        # A service that is registered before the mesh has it may turn out to be unread later.
+        # Services that the mesh does not have yet are accepted, even if their traffic turns out not to be HTTP.
         service = self._mesh.services.get(name)
         if service and service.is_unread:
             raise UnreadServiceError(service.why_unread)
@@ -304,26 +307,26 @@ class DeploymentOperations:
     def _expect_changeable(self, service: str, name: str) -> None:
         for source in self._in_force.sources:
             if not source.is_writable and (service, name) in source.mesh.deployments:
-                where = f"the {source.name}: change it there, in {source.location}"
-                raise DeploymentConflictError(f"{service}@{name} is in {where}")
+                where = f"the {source.name}, {source.location}"
+                raise DeploymentConflictError(f"{service}@{name} is defined in {where}: change it there")
 
     def _expect_owner(self, caller: Identity, found: OffloadedDeployment, owner: str | None) -> None:
-        acting_as = caller.speaking_for(owner)
+        acting_as = caller.acting_as(owner)
         if acting_as is not None:
             expect_owner(found, acting_as)
 
-    async def _noted(self, caller: Identity, action: str, service: str, name: str) -> None:
-        """Write what has been done into the log of changes, and into the server's own.
+    async def _log_change(self, caller: Identity, action: str, service: str, name: str) -> None:
+        """Log a change that has taken effect, in the log of changes and in the server's own.
 
         Raises:
-            StorageError: It could not be written; the message says that the rest has been done.
+            StorageError: It could not be logged; the message says that the change has taken effect.
         """
         _log.info("%s: %s@%s was %s", caller.name, service, name, action)
         try:
             await self._note(caller.name, action, "deployment", f"{service}@{name}")
         except StorageError as error:
             raise StorageError(
-                f"{service}@{name} was {action}, but the log of changes has no entry of it: {error}"
+                f"{service}@{name} was {action}, but the log of changes could not be written: {error}"
             ) from error
 
 

@@ -1,7 +1,7 @@
-"""The server's own client of the edge.
+"""The client with which the server sends requests to the edge.
 
-Invariant: a request goes to the address that the mesh file names and nowhere else, whatever was asked for; it takes
-a bounded time, and a bounded part of its answer is kept.
+Invariant: every request goes to the address in the mesh file, whatever the caller of the API requests. Its duration
+and the stored part of its response are bounded.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from detour.mesh import Settings
 from detour.overrides import Overrides
 
 BODY_MAX: Final = 16 * 1024
-"""Bytes of an answer that are kept."""
+"""Maximum number of bytes of a response body that are stored."""
 
 _TIMEOUT_SECONDS: Final = 10.0
 _HEADERS_MAX: Final = 50
@@ -41,26 +41,26 @@ _OWN_HEADERS: Final = frozenset(
         SCENARIO_HEADER,
     }
 )
-"""Headers by which the request itself travels, and those that have a place of their own in what is asked for."""
+"""Headers that callers cannot set: connection headers, and headers that have their own field in `TrialRequest`."""
 
 _HAS_PORT = re.compile(r":[0-9]+$", re.ASCII)
 _AUTHORITY = re.compile(r"(?P<host>[a-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
 
-class SilentEdgeError(RuntimeError):
-    """No edge answers at its address."""
+class EdgeUnreachableError(RuntimeError):
+    """No edge answers at the address in the mesh file."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialRequest:
-    """A request to try.
+    """The request of a trial.
 
     Args:
-        overrides: What it carries.
-        scenario: The scenario that it asks the edge for.
-        of_scenario: The overrides that the edge adds for it.
-        host: The host that it is for, if the edge serves that one.
-        path: With its query.
+        overrides: Its overrides.
+        scenario: The scenario that it enters at the edge.
+        of_scenario: The overrides of that scenario, which the edge adds.
+        host: Its host, if the edge serves it; otherwise, and for None, the host of the edge's URL is used.
+        path: Path and query, percent-encoded.
     """
 
     overrides: Overrides = field(default_factory=Overrides)
@@ -75,11 +75,13 @@ class TrialRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the edge answered.
+    """The response of the edge.
 
     Args:
-        url: What was asked for, by the host that the edge saw.
+        url: The URL of the request, with the host that the edge received.
         host: That host, without port.
+        seconds: The time until the stored part was received.
+        body: The first 16 kB, as text.
     """
 
     url: str
@@ -92,16 +94,16 @@ class Answer:
 
 
 async def send(request: TrialRequest, settings: Settings, carried: Mapping[str, str]) -> Answer:
-    """Send a request to the edge, and keep the beginning of its answer.
+    """Send a request to the edge, and return the beginning of its response.
 
     Args:
         request: The request.
-        settings: Where the edge is, and what it serves.
-        carried: More headers.
+        settings: The edge's address and hosts.
+        carried: Additional headers, such as the overrides.
 
     Raises:
-        SilentEdgeError: No edge answers.
-        TimeoutError: The answer did not come in time.
+        EdgeUnreachableError: No edge answers.
+        TimeoutError: The response did not arrive in time.
     """
     own = {
         **{name.lower(): value for name, value in request.headers.items() if name.lower() not in _OWN_HEADERS},
@@ -121,11 +123,11 @@ async def send(request: TrialRequest, settings: Settings, carried: Mapping[str, 
         ):
             body = await _beginning(response)
     except TimeoutError as error:
-        raise TimeoutError(f"no answer to {request.method} {url} within {_TIMEOUT_SECONDS:g} s") from error
+        raise TimeoutError(f"no response to {request.method} {url} within {_TIMEOUT_SECONDS:g} s") from error
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
-        raise SilentEdgeError(
-            f"no edge answers at {settings.edge_url}, which the mesh file has as edge.url: {reason}"
+        raise EdgeUnreachableError(
+            f"no edge answers at {settings.edge_url}, the edge.url of the mesh file: {reason}"
         ) from error
     return Answer(
         url=f"{url.scheme}://{authority}{request.path}",
@@ -139,7 +141,7 @@ async def send(request: TrialRequest, settings: Settings, carried: Mapping[str, 
 
 
 async def _beginning(response: httpx.Response) -> bytes:
-    """Read no more of an answer than is kept, as it came: who sends it compressed was not asked to."""
+    """Read only the part of a response that is stored, without decompression: none was requested."""
     read = bytearray()
     async for chunk in response.aiter_raw():
         read += chunk
@@ -152,18 +154,18 @@ def _text(body: bytes, encoding: str) -> str:
     try:
         return body.decode(encoding, "replace")
     except (LookupError, ValueError):
-        # Whatever the answer says that it is.
+        # The response declares an unknown encoding.
         return body.decode("utf-8", "replace")
 
 
 def _kept(headers: httpx.Headers) -> dict[str, str]:
-    """Return an answer's headers without cookies, which are private."""
+    """Return the headers of a response, without cookies, which are private."""
     names = [name for name in headers if name != "set-cookie"]
     return {name: headers[name][:_HEADER_MAX] for name in names[:_HEADERS_MAX]}
 
 
 def service_behind(settings: Settings, host: str) -> str | None:
-    """Return the service that an edge leads a host to (RouteConfiguration, "domains")."""
+    """Return the service to which an edge routes a host, by Envoy's rules for `domains` of virtual hosts."""
     served = {**settings.edge_hosts, **settings.edge_previews}
     below = {f".{domain}": service for domain, service in settings.edge_previews.items()}
     below |= {name[1:]: service for name, service in settings.edge_hosts.items() if name.startswith("*.")}

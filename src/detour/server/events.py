@@ -1,7 +1,7 @@
-"""Live events for listeners: the source of the API's event streams.
+"""Live events: the source of the API's event streams.
 
-Invariant: a slow listener delays no other. One that does not keep up gets, instead of what it has missed, one event
-of each kind: events say that something changed, and the API says what it is.
+Invariant: a slow subscriber does not delay others. A subscriber that falls behind receives one event of each kind
+instead of the events that it missed: events only say that something changed, and the API has the new state.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ _WAITING_MAX: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that changed.
+    """A change.
 
     Args:
         kind: `scenario`, `deployment`, `token`, `key`, `overrides`, `mesh`, `envoys` or `calls`.
-        subject: Which one, where there is one: `checkout-redesign`, `users@pr-42`.
+        subject: The name of the thing that changed (`checkout-redesign`, `users@pr-42`); "" if it has none.
     """
 
     kind: str
@@ -30,54 +30,54 @@ class Event:
 
 
 class Events:
-    """All who listen."""
+    """Publishes events to all subscribers."""
 
     def __init__(self) -> None:
-        self._listening: set[Listening] = set()
+        self._subscriptions: set[Subscription] = set()
         self.closed = asyncio.Event()
-        """Set when the server ends: who listens is to stop, and may begin again at another."""
+        """Set when the server shuts down: subscribers must stop, and may reconnect to another server."""
 
     def __len__(self) -> int:
-        return len(self._listening)
+        return len(self._subscriptions)
 
-    def tell(self, event: Event) -> None:
-        """Tell everybody of an event."""
-        for one in self._listening:
-            one.take(event)
+    def publish(self, event: Event) -> None:
+        """Send an event to all subscribers."""
+        for one in self._subscriptions:
+            one.add(event)
 
-    def take_mesh(self, change: MeshChange) -> None:
-        """Tell everybody which services of the mesh have changed, and of new problems."""
+    def publish_mesh_change(self, change: MeshChange) -> None:
+        """Send an event for each service that has changed, and one for new problems."""
         if change.has_new_problems:
-            self.tell(Event("mesh"))
+            self.publish(Event("mesh"))
         for service in sorted(touched(change.events)):
-            self.tell(Event("mesh", service))
+            self.publish(Event("mesh", service))
 
     def close(self) -> None:
-        """Have everybody stop to listen."""
+        """End all subscriptions."""
         self.closed.set()
-        for one in self._listening:
+        for one in self._subscriptions:
             one.wake()
 
     @contextmanager
-    def listening(self) -> Iterator["Listening"]:
-        """Listen until the context is left."""
-        made = Listening()
-        self._listening.add(made)
+    def subscribed(self) -> Iterator["Subscription"]:
+        """Subscribe until the context ends."""
+        made = Subscription()
+        self._subscriptions.add(made)
         try:
             yield made
         finally:
-            self._listening.discard(made)
+            self._subscriptions.discard(made)
 
 
-class Listening:
-    """One who listens."""
+class Subscription:
+    """The events that one subscriber has not received yet."""
 
     def __init__(self) -> None:
         self._waiting: dict[Event, None] = {}
-        self._has_some = asyncio.Event()
+        self._woken = asyncio.Event()
 
-    def take(self, event: Event) -> None:
-        """Keep an event until it is fetched; one that waits already is not kept twice."""
+    def add(self, event: Event) -> None:
+        """Queue an event; an equal one in the queue replaces it."""
         if len(self._waiting) >= _WAITING_MAX:
             kinds = {one.kind for one in self._waiting} | {event.kind}
             self._waiting = dict.fromkeys(Event(kind) for kind in sorted(kinds))
@@ -86,14 +86,14 @@ class Listening:
         self.wake()
 
     def wake(self) -> None:
-        """Have `next` return, with or without an event."""
-        self._has_some.set()
+        """Make `next` return, with or without an event."""
+        self._woken.set()
 
     async def next(self, seconds: float) -> Collection[Event]:
-        """Wait for events, so long at most; return those that came since the last call."""
+        """Wait for events, at most `seconds`; return those since the last call."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._has_some.wait()
+                await self._woken.wait()
         waiting, self._waiting = self._waiting, {}
-        self._has_some.clear()
+        self._woken.clear()
         return waiting.keys()

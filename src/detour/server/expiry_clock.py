@@ -1,7 +1,7 @@
-"""The one clock that ends what has a time to end: deployments, scenarios, keys.
+"""The only clock that expires things: deployments, scenarios and keys.
 
-Invariant: what has expired is out of force within about a second, also while a disk or a database does not answer:
-listeners return at once.
+Invariant: expired things have no effect after about a second, even while a disk or a database does not answer,
+because listeners never block.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 _TICK_SECONDS: Final = 1.0
-"""How late something that has expired may end."""
+"""Maximum delay of an expiry."""
 
 Listener = Callable[[], None]
 
@@ -18,7 +18,7 @@ class ExpiryClock:
     """Calls its listeners once a second, in order.
 
     Args:
-        listeners: What looks for something that has expired.
+        listeners: Functions that look for expired things.
     """
 
     def __init__(self, *listeners: Listener) -> None:

@@ -1,7 +1,7 @@
-"""A server's database, followed: what this server writes, and what others write.
+"""A database, with the changes that this server and others write to it.
 
-Invariant: those who keep rows in memory receive each change, in the order of the log, before its writer gets an
-answer. While the database does not answer, what was last read still holds, and `problems` says so.
+Invariant: caches of rows receive each change, in the order of the log, before the writer's call returns. While the
+database does not answer, the last known rows stay in use, and `problems` says so.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from detour.database import Change, ChangeLog, Database, StorageError
 from detour.standing_problem import StandingProblem
 
 _POLL_SECONDS: Final = 0.25
-"""How late other servers' changes may be seen: a changed scenario holds for its open links within a second."""
+"""Maximum delay of other servers' changes: a changed scenario takes effect on its open links within a second."""
 _PAGE: Final = 500
 
 _log = logging.getLogger(__name__)
@@ -25,17 +25,17 @@ Reload = Callable[[Collection[str]], None]
 
 
 class NoDatabaseError(RuntimeError):
-    """The server has no database, and only a database keeps what is asked for."""
+    """The operation needs a database, and the server has none."""
 
     def __init__(self) -> None:
         super().__init__("this server has no database: start it with detour serve --database URL")
 
 
 def expect_database(found: Kept | None) -> Kept:
-    """Return what a server keeps in its database.
+    """Return a part of the server that needs a database.
 
     Raises:
-        NoDatabaseError: It has none.
+        NoDatabaseError: The server has no database, so the part is None.
     """
     if found is None:
         raise NoDatabaseError
@@ -43,13 +43,13 @@ def expect_database(found: Kept | None) -> Kept:
 
 
 class FollowedDatabase:
-    """A database, and the last change of it that this server knows.
+    """A database, and the last change that this server has read from its log.
 
-    Blocks when it is made.
+    Construction blocks.
 
     Raises:
-        StorageError: When it is made, and from every method that reads or writes: the database does not answer, or
-            refuses.
+        StorageError: From construction, and from every method that reads or writes: the database does not answer,
+            or refuses.
     """
 
     def __init__(self, database: Database) -> None:
@@ -63,30 +63,30 @@ class FollowedDatabase:
 
     @property
     def revision(self) -> int:
-        """The last change that it knows."""
+        """The revision of the last change that this server has read."""
         return self._revision
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is wrong with the database, a line each."""
+        """Current problems of the database, a line each."""
         return self._problem.lines
 
     def keep(self, kind: str, reload: Reload) -> None:
-        """Have a function called, in a thread, with the subjects of one kind that have changed."""
+        """Register a cache: `reload` is called, in a thread, with the subjects of its kind that have changed."""
         self._reloads[kind] = reload
 
     def listen(self, listener: Listener) -> None:
-        """Have a function called with changes, oldest first, after they have taken effect."""
+        """Register a function that is called with changes, oldest first, after they have taken effect."""
         self._listeners.append(listener)
 
     async def write(self, write: Callable[[], Result]) -> Result:
-        """Call a function that writes, in a thread; return its result once all who keep rows in memory have it."""
+        """Call a function that writes, in a thread; return its result once all caches have the change."""
         written = await _in_thread(write)
         await self._catch_up()
         return written
 
     async def note(self, who: str, action: str, kind: str, subject: str) -> None:
-        """Write a change into the log that is kept elsewhere."""
+        """Log a change that is not stored in this database."""
         await self.write(lambda: self._changes.add(who, action, kind, subject))
 
     async def changes(self, before: int | None, limit: int) -> Sequence[Change]:
@@ -94,22 +94,22 @@ class FollowedDatabase:
         return await _in_thread(self._changes.before, before, limit)
 
     async def follow(self) -> None:
-        """Keep up with what other servers write, until cancelled."""
+        """Follow what other servers write, until cancelled."""
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 if await _in_thread(self._changes.revision) > self._revision:
                     await self._catch_up()
             except StorageError as error:
-                self._problem.begin(f"scenarios stay as they were: {error}")
+                self._problem.begin(f"changes by other servers are not visible: {error}")
             else:
                 self._problem.end()
 
     async def _catch_up(self) -> None:
-        """Take over all that was written, by this server or another, in its order."""
+        """Read all new changes, by this server and others, in the order of the log."""
         async with self._catching_up:
             while news := await _in_thread(self._changes.since, self._revision, _PAGE):
-                # A reload that is added meanwhile has just read its rows.
+                # A cache that registers meanwhile has just read its rows.
                 for kind, reload in tuple(self._reloads.items()):
                     if subjects := {one.subject for one in news if one.kind == kind}:
                         await _in_thread(reload, subjects)
@@ -119,7 +119,7 @@ class FollowedDatabase:
 
 
 async def _in_thread(function: Callable[..., Result], *arguments: object) -> Result:
-    """Call a function in a thread; a cancelled caller waits for its end, since the database may be closed next."""
+    """Call a function in a thread. A cancelled caller waits for its end: the database may be closed next."""
     calling = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
         return await asyncio.shield(calling)

@@ -1,7 +1,7 @@
-"""Who calls the API: a program on the server's own machine, or the user whom a token acts as.
+"""Authentication of API callers: local programs, API tokens, and tokens of the issuer.
 
-Invariant: without an issuer, programs of the server's own machine need nothing: whoever is there could read its
-files as well. Everybody else brings an API token, or one of the issuer's.
+Invariant: without an issuer, programs on the server's own machine need no token: they could read its files as well.
+All other callers need an API token, or a token of the issuer.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from typing import Final
 
 from detour.access import (
     ApiToken,
-    Asker,
     ForbiddenError,
     Identity,
     Issuer,
+    Requester,
     Role,
     TokenStore,
     UnknownCallerError,
@@ -27,10 +27,10 @@ from detour.server.in_memory import InMemory
 class TokenBook(InMemory[ApiToken]):
     """The API tokens of a database, in memory, oldest first.
 
-    Blocks when it is made: it reads all of them.
+    Construction blocks: it reads all of them.
 
     Raises:
-        StorageError: When it is made, and from every method that writes: the database does not answer, or refuses.
+        StorageError: From construction and from every method that writes: the database does not answer, or refuses.
     """
 
     def __init__(self, database: FollowedDatabase) -> None:
@@ -38,10 +38,10 @@ class TokenBook(InMemory[ApiToken]):
         super().__init__(database, TokenStore.KIND, self._all)
 
     def identity(self, token: str) -> Identity:
-        """Return the user whom a token acts as.
+        """Return the user that a token acts as.
 
         Raises:
-            UnknownCallerError: It is invalid or has expired.
+            UnknownCallerError: The token is invalid or has expired.
         """
         found = self.rows.get(id_of(token) or "")
         if found is None or not found.admits(token, datetime.now(UTC)):
@@ -52,11 +52,11 @@ class TokenBook(InMemory[ApiToken]):
         return found.identity
 
     async def create(self, name: str, owner: Identity, expires: datetime | None, by: str) -> tuple[ApiToken, str]:
-        """Make a token, as `TokenStore.create` does."""
+        """Create a token, as `TokenStore.create` does."""
         return await self.write(lambda: self._store.create(name, owner, expires, by))
 
     async def remove(self, id_: str, by: str) -> None:
-        """Make a token invalid, as `TokenStore.remove` does."""
+        """Remove a token, as `TokenStore.remove` does."""
         await self.write(lambda: self._store.remove(id_, by))
 
     def _all(self) -> Mapping[str, ApiToken]:
@@ -64,7 +64,7 @@ class TokenBook(InMemory[ApiToken]):
 
 
 class Identities:
-    """Everybody who may be known.
+    """Authenticates callers.
 
     Args:
         tokens: The API tokens; None without a database.
@@ -75,38 +75,40 @@ class Identities:
         self.tokens: Final = tokens
         self.issuer: Final = issuer
 
-    async def identify(self, asker: Asker) -> Identity:
-        """Return who calls.
+    async def identify(self, requester: Requester) -> Identity:
+        """Return the identity of a request's sender.
 
         Raises:
-            UnknownCallerError: The caller is unknown.
-            ForbiddenError: It is somebody without a role, or another site's page in their browser.
-            IssuerError: The issuer's keys can't be had.
+            UnknownCallerError: The request needs a valid token.
+            ForbiddenError: The user has no role, or the request comes from a page of another site.
+            IssuerError: The issuer's keys cannot be fetched.
         """
-        if asker.authorization:
-            # No browser adds that by itself: where it is, no other site's page can have sent the request unasked.
-            return await self._by_token(asker.bearer)
-        if not asker.is_same_site:
-            raise ForbiddenError(f"a page of {asker.origin} may not use this server: send no Origin, or its own")
-        if self.is_open_to(asker):
-            return Identity(asker.user, Role.ADMIN, Via.LOCAL)
-        raise UnknownCallerError(self._way_in())
+        if requester.authorization:
+            # Browsers never add this header on their own, so a page of another site cannot have forged the request.
+            return await self._by_token(requester.bearer)
+        if not requester.is_same_site:
+            raise ForbiddenError(
+                f"pages of {requester.origin} may not use this server: omit Origin, or send the server's own"
+            )
+        if self.accepts_without_token(requester):
+            return Identity(requester.user, Role.ADMIN, Via.LOCAL)
+        raise UnknownCallerError(self._how_to_sign_in())
 
-    def is_open_to(self, asker: Asker) -> bool:
-        """Say whether it needs no token."""
-        return self.issuer is None and asker.is_local
+    def accepts_without_token(self, requester: Requester) -> bool:
+        """Return whether a request needs no token."""
+        return self.issuer is None and requester.is_local
 
     async def _by_token(self, token: str) -> Identity:
         if token.count(".") == 2 and self.issuer:
             return await self.issuer.identity(token)
         if self.tokens is None:
-            raise UnknownCallerError(self._way_in())
+            raise UnknownCallerError(self._how_to_sign_in())
         return self.tokens.identity(token)
 
-    def _way_in(self) -> str:
+    def _how_to_sign_in(self) -> str:
         if self.issuer or (self.tokens and self.tokens.rows):
             return "sign in: detour login, or send Authorization: Bearer and a token"
         return (
-            "this server answers its own machine only: reach it from there, through kubectl port-forward or ssh -L;"
-            " detour token create, run so, makes a token for others"
+            "this server accepts requests without a token only from its own machine: connect from there, or through"
+            " kubectl port-forward or ssh -L, and create a token for other machines with detour token create"
         )

@@ -1,6 +1,6 @@
-"""Rows of a database in memory: the scenarios, the API tokens, the keys of override tokens.
+"""In-memory caches of database rows: the scenarios, the API tokens, the keys of override tokens.
 
-Invariant: what was written and answered is in memory, as it is on disk. Reading never waits for the database.
+Invariant: when a write returns, its rows are in memory and on disk. Reading never waits for the database.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -14,19 +14,19 @@ Rows = Mapping[str, Row]
 
 
 class InMemory(Generic[Row]):
-    """The rows of one kind.
+    """A cache of all rows of one kind.
 
-    Blocks when it is made: it reads all of them.
+    Construction blocks: it reads all of them.
 
     Args:
-        database: Where they are.
-        kind: What the log of changes calls one.
-        read: Reads all of them, in a thread.
-        reread: Reads those that have changed; without it, all are read again.
-        changed: Called with them all after a change, in a thread.
+        database: The database.
+        kind: The kind in the log of changes.
+        read: Reads all rows, in a thread.
+        reread: Reads the rows that have changed; without it, all are read again.
+        changed: Called with all rows after a change, in a thread.
 
     Raises:
-        StorageError: When it is made, and from `write`: the database does not answer, or refuses.
+        StorageError: From construction and from `write`: the database does not answer, or refuses.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class InMemory(Generic[Row]):
 
     @property
     def rows(self) -> Rows[Row]:
-        """All of them by name."""
+        """All rows by name."""
         return MappingProxyType(self._rows)
 
     async def write(self, write: Callable[[], Result]) -> Result:
-        """Call a function that writes, in a thread; what it wrote is in memory when this returns its result."""
+        """Call a function that writes, in a thread; return its result once its rows are in memory."""
         return await self.database.write(write)
 
     def _take(self, names: Collection[str]) -> None:
-        # Replaced as a whole: another thread that iterates over the rows keeps those that it began with.
+        # A new mapping, because another thread may iterate over the old one.
         self._rows = {**self._rows, **self._reread(names)} if self._reread else dict(self._read())
         self._changed(self._rows)

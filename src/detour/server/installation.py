@@ -1,6 +1,6 @@
-"""The server as it is installed in a cluster: one replica of several, with certificates and a webhook.
+"""The server as installed in a cluster: one of several replicas, with certificates and a webhook.
 
-Invariant: what must be done once is done by the leader; everything else by every replica.
+Invariant: only the leader does work that must be done once; every replica does everything else.
 """
 
 import asyncio
@@ -30,16 +30,16 @@ from detour.server.switch import ClusterSwitch
 
 _LEASE: Final = "detour-server"
 _LEASE_TIMEOUT: Final = httpx2.Timeout(4)
-"""Shorter than half of the time in which a leader must renew its Lease."""
+"""Less than half of the time within which a leader must renew its Lease."""
 
 _NATIVE_SINCE: Final = (1, 29)
-"""Native sidecar containers are on by default (KEP-753)."""
+"""The first Kubernetes version that enables native sidecar containers by default (KEP-753)."""
 
 _INJECTION: Final = "detour.dev/injection"
 _NAMESPACES_SECONDS: Final = 5.0
-_AGAIN_SECONDS: Final = 5.0
-_TRIAL_SECONDS: Final = 2.0
-"""How long the API server may take over a pod that is tried: it waits for this webhook no longer than 5 s."""
+_RETRY_SECONDS: Final = 5.0
+_DRY_RUN_SECONDS: Final = 2.0
+"""Timeout of the dry run of a pod's creation; the API server waits at most 5 s for this webhook."""
 
 _Run = Callable[[], Coroutine[Any, Any, None]]
 
@@ -48,14 +48,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """Who this server is.
+    """The settings of a replica.
 
     Args:
-        namespace: Where it runs, or where its Lease and Secrets are.
-        identity: What tells it from the other replicas: the pod's name.
+        namespace: The namespace of the server, its Lease and its Secrets.
+        identity: The unique name of the replica: the pod's name.
         webhook: `ip:port` of the admission webhook; empty for none.
-        tls: Whether Envoys and the server prove to each other who they are.
-        injection: How pods get their sidecars.
+        tls: Whether Envoys and the server authenticate each other (mTLS).
+        injection: The settings of injected sidecars.
     """
 
     namespace: str
@@ -66,13 +66,13 @@ class Replica:
 
 
 class Installed:
-    """A replica at work.
+    """A running replica.
 
     Args:
         config: The API server, and the credentials for it.
-        replica: Who this is.
-        naming: What Services are called in the mesh.
-        namespaces: Which make the mesh; all if there is none.
+        replica: The settings of the replica.
+        naming: Maps Services to names in the mesh.
+        namespaces: The namespaces of the mesh; empty for all.
     """
 
     def __init__(self, config: SingleConfig, replica: Replica, naming: Naming, namespaces: Sequence[str]) -> None:
@@ -87,16 +87,16 @@ class Installed:
 
     @property
     def problems(self) -> list[str]:
-        """What does not work at the moment, a line each; only the leader knows."""
+        """Current problems, a line each; only the leader knows them."""
         return self._keeper.problems
 
     @property
     def has_certificates(self) -> bool:
-        """Whether certificates are needed at all."""
+        """Whether the server needs certificates."""
         return self.replica.tls or bool(self.replica.webhook)
 
     def namespace_of(self, peer: Mapping[str, Iterable[bytes]]) -> str | None:
-        """Return the namespace that a verified peer speaks for; None if it is no sidecar of this mesh."""
+        """Return the namespace in a verified peer's certificate; None if the peer is not a sidecar of this mesh."""
         return namespace_of(peer)
 
     @property
@@ -104,14 +104,14 @@ class Installed:
         return LeaseName(self.replica.namespace, _LEASE)
 
     def switch(self) -> ClusterSwitch:
-        """Return the switch of overrides that all replicas share."""
+        """Return the kill switch that all replicas share."""
         return ClusterSwitch(self._lease_client, self._lease_name)
 
     async def lead(self) -> None:
-        """Do what must be done once, whenever this replica leads, until cancelled."""
-        runs: list[_Run] = [partial(_kept_up, self._housekeeping.run)]
+        """Campaign for leadership, and do the leader's work while leading, until cancelled."""
+        runs: list[_Run] = [partial(_run_forever, self._housekeeping.run)]
         if self.has_certificates:
-            runs += [partial(_kept_up, self._keeper.run), self._follow_namespaces]
+            runs += [partial(_run_forever, self._keeper.run), self._follow_namespaces]
         name = self._lease_name
         try:
             await lead(self._lease_client, name, self.replica.identity, *runs)
@@ -119,33 +119,33 @@ class Installed:
             await self._close()
 
     async def serving(self) -> Serving:
-        """Return what TLS is served with; waits until the leader has made a certificate."""
+        """Return the TLS material of the server; waits until the leader has created a certificate."""
         if self._serving is None:
             material = await first_material(self._client, self.replica.namespace, SERVER_SECRET)
             self._serving = Serving(material)
         return self._serving
 
     async def follow_certificate(self) -> None:
-        """Keep up with the server's certificate until cancelled."""
+        """Follow changes of the server's certificate until cancelled."""
         await follow(self._client, self.replica.namespace, SERVER_SECRET, await self.serving())
 
     def injection(self, version: tuple[int, int]) -> Settings:
-        """Return how pods get their sidecars in a cluster of that version."""
+        """Return the settings of injected sidecars in a cluster of that version."""
         return replace(self.replica.injection, native=version >= _NATIVE_SINCE, tls=self.replica.tls)
 
     async def refusal(self, pod: Json) -> str:
-        """Say why the cluster does not admit a pod; empty if it does.
+        """Return why the cluster does not admit a pod; "" if it does.
 
-        Only the API server knows: levels of Pod Security are labels of namespaces or defaults of the whole cluster,
-        and other policies may hold beside them. So the pod's creation is tried (`dryRun`).
+        Only the API server knows: Pod Security levels are labels of namespaces or defaults of the whole cluster,
+        and other policies may apply as well. So this creates the pod with `dryRun`.
         """
         try:
-            async with asyncio.timeout(_TRIAL_SECONDS):
+            async with asyncio.timeout(_DRY_RUN_SECONDS):
                 await self._client.create(POD.from_dict(pod), dry_run=True)
         except ApiError as error:
             return f"the API server says: {str(error).partition(' is forbidden: ')[2] or error}"
         except (httpx2.HTTPError, TimeoutError) as error:
-            return f"the API server could not be asked ({str(error) or type(error).__name__})"
+            return f"the API server did not answer ({str(error) or type(error).__name__})"
         return ""
 
     async def _close(self) -> None:
@@ -156,7 +156,7 @@ class Installed:
         return self._meshed or self._injected
 
     async def _follow_namespaces(self) -> None:
-        """Where all namespaces make the mesh, those that want sidecars get certificates."""
+        """If the mesh has all namespaces, find those with injection enabled: their sidecars need certificates."""
         while not self._meshed:
             labelled = self._client.list(Namespace, labels={_INJECTION: equal("enabled")})
             with suppress(ApiError, httpx2.HTTPError):
@@ -170,11 +170,11 @@ class Installed:
         await asyncio.Event().wait()
 
 
-async def _kept_up(run: _Run) -> None:
-    """Do it, and again after a fault of its own: Envoys are served whatever is wrong with the leader's work."""
+async def _run_forever(run: _Run) -> None:
+    """Run it, and again after it fails: failures of the leader's work must not stop serving Envoys."""
     while True:
         try:
             await run()
-        except Exception:  # noqa: BLE001  whatever it is
-            _log.exception("what only the leader does has failed; trying again")
-        await asyncio.sleep(_AGAIN_SECONDS)
+        except Exception:  # noqa: BLE001  any failure
+            _log.exception("a task of the leader failed; retrying in %s s", _RETRY_SECONDS)
+        await asyncio.sleep(_RETRY_SECONDS)

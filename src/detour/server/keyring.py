@@ -1,7 +1,7 @@
-"""The keys of override tokens that a server knows: those of its database, renewed in time, by it or another.
+"""The keys of override tokens, in memory; this server or another one renews them in the database.
 
-Invariant: signing never waits for the database. While that does not answer, the keys that there are go on being
-used, and `problems` says so.
+Invariant: signing never waits for the database. While the database does not answer, the known keys stay in use, and
+`problems` says so.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from detour.server.in_memory import InMemory
 from detour.standing_problem import StandingProblem
 
 _CHECK_SECONDS: Final = 30.0
-"""How late a key may be made; it has minutes to get to every edge."""
+"""Maximum delay of a new key; edges then have minutes to receive it."""
 _SERVER: Final = "detour"
-"""The caller in tokens that the server signs for itself."""
+"""The subject of tokens that the server signs for its own requests."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ _log = logging.getLogger(__name__)
 class KeyRing(InMemory[Key]):
     """The keys of a database, in memory.
 
-    Blocks when it is made: it reads them, and makes the first.
+    Construction blocks: it reads the keys, and creates the first one.
 
     Args:
-        database: Where they are.
-        times: When they change.
+        database: The database.
+        times: When keys change.
 
     Raises:
-        StorageError: When it is made: the database does not answer, or refuses.
+        StorageError: From construction: the database does not answer, or refuses.
     """
 
     def __init__(self, database: FollowedDatabase, times: Times | None = None) -> None:
@@ -45,35 +45,35 @@ class KeyRing(InMemory[Key]):
         self._store.renew(datetime.now(UTC))
         self.signer: Final = Signer(())
         """Issues tokens."""
-        super().__init__(database, KeyStore.KIND, self._all, changed=self._hand_over)
-        self._hand_over(self.rows)
+        super().__init__(database, KeyStore.KIND, self._all, changed=self._use)
+        self._use(self.rows)
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is wrong, a line each."""
+        """Current problems, a line each."""
         return self._problem.lines
 
     def headers_for(self, overrides: Overrides) -> Mapping[str, str]:
-        """Return headers for a request of the server itself: any edge of the mesh trusts its overrides."""
+        """Return the headers of a request by the server itself; every edge of the mesh accepts its overrides."""
         return self.signer.headers_for(overrides, _SERVER)
 
     async def follow(self, seconds: float = _CHECK_SECONDS) -> None:
-        """Renew the keys when it is time, until cancelled.
+        """Renew the keys when one is due, until cancelled.
 
         Args:
-            seconds: How often to look.
+            seconds: The interval between checks.
         """
         while True:
             await asyncio.sleep(seconds)
             try:
                 await self.write(lambda: self._store.renew(datetime.now(UTC)))
             except StorageError as error:
-                self._problem.begin(f"the keys of override tokens stay as they were: {error}")
+                self._problem.begin(f"the keys of override tokens could not be renewed: {error}")
             else:
                 self._problem.end()
 
     def _all(self) -> Mapping[str, Key]:
         return {key.name: key for key in self._store.all()}
 
-    def _hand_over(self, keys: Mapping[str, Key]) -> None:
+    def _use(self, keys: Mapping[str, Key]) -> None:
         self.signer.replace(keys.values())

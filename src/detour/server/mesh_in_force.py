@@ -1,7 +1,7 @@
-"""The mesh in force: sources, laid over each other, and what of that has changed, for all who subscribe.
+"""The mesh in force: merges the sources, and sends the changes to subscribers.
 
-Invariant: the mesh in force is that of its sources, the first one on top, without deployments that have expired or
-endpoints that are not allowed. What a change costs depends on the change, not on the mesh.
+Invariant: the mesh in force is the merge of its sources, where the first one takes precedence, without expired
+deployments and forbidden endpoints. The cost of a change depends on the change, not on the size of the mesh.
 """
 
 import logging
@@ -37,11 +37,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class MeshChange:
-    """One change of the mesh in force.
+    """A change of the mesh in force.
 
     Args:
-        mesh: The mesh as it is now.
-        events: What has changed, as `detour.mesh.difference` would say it; nothing if only problems have.
+        mesh: The mesh after the change.
+        events: The changes, as `detour.mesh.difference` returns them; empty if only problems have changed.
         has_new_problems: Whether the problems of a source have changed.
     """
 
@@ -55,13 +55,13 @@ Subscriber = Callable[[MeshChange], None]
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """What the mesh in force has and no source gives.
+    """The parts of the mesh in force that do not come from sources.
 
     Args:
-        naming: Which service a host name means.
-        overrides_off: Why overrides are ignored; empty if they are honored.
-        scenarios: The scenarios at a moment; None without a database.
-        keys: The keys of override tokens at a moment; None without a database.
+        naming: Maps host names to services.
+        overrides_off: Returns why overrides are ignored; "" if they are honoured.
+        scenarios: Returns the scenarios at a moment; None without a database.
+        keys: Returns the keys of override tokens at a moment; None without a database.
     """
 
     naming: Naming = field(default_factory=Naming)
@@ -74,9 +74,9 @@ class MeshInForce:
     """Owns the mesh in force.
 
     Args:
-        sources: Where it comes from; of two that have something by one name the earlier counts.
-        additions: What it has beside that.
-        rules: Where registered endpoints may be.
+        sources: Its sources; for names that several sources have, the first one takes precedence.
+        additions: Its other parts.
+        rules: The networks and ports where registered endpoints may be.
     """
 
     def __init__(
@@ -103,19 +103,19 @@ class MeshInForce:
 
     @property
     def refused(self) -> Sequence[str]:
-        """Which registered endpoints are not served, and why: a line for each deployment."""
+        """The registered endpoints that are not served, with the reason: a line for each deployment."""
         return tuple(one.text for one in self._refused.values())
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Have a function called after each change; subscribers are called in the order of their subscription."""
+        """Call a function after each change; subscribers are called in the order of their subscription."""
         self._subscribers.append(subscriber)
 
     def source_of(self, service: str, name: str) -> Source | None:
-        """Return the source that a deployment comes from; None if no source has it."""
+        """Return the source of a deployment; None if no source has it."""
         return next((one for one in self.sources if (service, name) in one.mesh.deployments), None)
 
     def refresh(self) -> None:
-        """Take over what no source gives, and what time has changed."""
+        """Put into force the parts that do not come from sources, and expiries."""
         now = datetime.now(UTC)
         expired = [DeploymentRemoved(*key) for key, moment in self._expires.items() if moment <= now]
         settings = self.sources[0].mesh.settings if self.sources else self._mesh.settings
@@ -129,7 +129,7 @@ class MeshInForce:
         )
 
     def _take(self, source: Source, events: Sequence[Event]) -> None:
-        """Take over what a source has changed, and its problems."""
+        """Put into force a source's changes and problems."""
         before, self._problems[source.name] = self._problems[source.name], tuple(source.problems)
         self._change(self._effective(events), has_new_problems=before != self._problems[source.name])
 
@@ -170,9 +170,9 @@ class MeshInForce:
         self._refused.pop(key, None)
 
     def _with_allowed_endpoints(self, deployment: OffloadedDeployment) -> OffloadedDeployment:
-        """Leave out registered endpoints that may not be served: the rules may be newer than the registration."""
+        """Remove registered endpoints that the rules forbid: rules may have changed since the registration."""
         source = self.source_of(*deployment.key)
-        # Endpoints by port are those of a cluster's pods: they were never registered.
+        # Only endpoints of a cluster's pods are listed by port, and they were not registered.
         is_registered = source is not None and source.is_writable and not deployment.ports
         refusals = {one: self._rules.refusal(one) for one in deployment.endpoints} if is_registered else {}
         if not any(refusals.values()):

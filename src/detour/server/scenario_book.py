@@ -1,4 +1,4 @@
-"""The scenarios that a server knows: those of its database, in memory.
+"""The scenarios of a database, in memory.
 
 Invariant: reading the last version of a scenario never waits for the database.
 """
@@ -17,16 +17,16 @@ from detour.server.in_memory import InMemory
 
 _PAGE: Final = 500
 _ENDED_SHOWN: Final = timedelta(days=30)
-"""How long the links of a scenario that has ended say what became of it."""
+"""Time during which the links of an ended scenario say that it expired or was removed."""
 
 
 class ScenarioBook(InMemory[Scenario]):
-    """The last version of every scenario of a database, also of those that have expired or were removed.
+    """The last version of every scenario, including those that have expired or were removed.
 
-    Blocks when it is made: it reads all of them.
+    Construction blocks: it reads all of them.
 
     Raises:
-        StorageError: When it is made, and from every method that writes or reads old versions: the database does
+        StorageError: From construction, and from every method that writes or reads old versions: the database does
             not answer, or refuses.
     """
 
@@ -34,8 +34,8 @@ class ScenarioBook(InMemory[Scenario]):
         self._store = ScenarioStore(database.database)
         super().__init__(database, ScenarioStore.KIND, self._all, reread=self._some)
 
-    def of_edges(self, now: datetime) -> Scenarios:
-        """Return what edges know of scenarios; those that ended long ago are like any that never was."""
+    def for_edges(self, now: datetime) -> Scenarios:
+        """Return the scenarios for edges, without those that ended long ago."""
         live: dict[str, Overrides] = {}
         ended: dict[str, str] = {}
         for name, one in self.rows.items():
@@ -49,23 +49,23 @@ class ScenarioBook(InMemory[Scenario]):
         return Scenarios(MappingProxyType(live), MappingProxyType(ended))
 
     def get(self, name: str) -> Scenario:
-        """Return the last version of a scenario, in whatever state.
+        """Return the last version of a scenario, in any state.
 
         Raises:
-            NoScenarioError: There never was one of that name.
+            NoScenarioError: No scenario ever had that name.
         """
         found = self.rows.get(name)
         if found is None:
-            raise NoScenarioError(f"there is no scenario {name}")
+            raise NoScenarioError(f"scenario {name} does not exist")
         return found
 
     async def create(self, name: str, draft: Draft, by: str) -> Scenario:
-        """Make a scenario, as `ScenarioStore.create` does."""
+        """Create a scenario, as `ScenarioStore.create` does."""
         made, _ = await self.write(lambda: self._store.create(name, draft, by))
         return made
 
     async def change(self, name: str, draft: Draft, by: str, version: int) -> Scenario:
-        """Make the next version of a scenario, as `ScenarioStore.change` does."""
+        """Create the next version of a scenario, as `ScenarioStore.change` does."""
         made, _ = await self.write(lambda: self._store.change(name, draft, by, version))
         return made
 

@@ -1,7 +1,7 @@
-"""What may be done with scenarios, and by whom.
+"""The operations on scenarios, with their permissions.
 
-Invariant: each operation checks that its caller may do it, whether the caller comes by HTTP or from this process. A
-change says which version it was made from, so that of two people who edit at once neither loses anything.
+Invariant: each operation checks the permissions of its caller, over HTTP and within this process. A change names
+the version that it is based on, so that two people who edit at the same time cannot overwrite each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,15 +24,15 @@ class UnknownNamesError(ValueError):
 
 
 class NoVersionError(ValueError):
-    """The change does not say which version it was made from."""
+    """The change does not name the version that it is based on."""
 
 
 class ScenarioOperations:
     """The operations on scenarios.
 
     Args:
-        book: The scenarios; None if there is no database, so that every operation raises `NoDatabaseError`.
-        mesh: Returns the mesh in force; None while it is still being read, and has no names yet.
+        book: The scenarios; None without a database: then every operation raises `NoDatabaseError`.
+        mesh: Returns the mesh in force; None while it is still being read, and names cannot be checked.
     """
 
     def __init__(self, book: ScenarioBook | None, mesh: Callable[[], Mesh | None]) -> None:
@@ -40,35 +40,35 @@ class ScenarioOperations:
         self._mesh = mesh
 
     def get(self, name: str) -> Scenario:
-        """Return the last version of a scenario, in whatever state.
+        """Return the last version of a scenario, in any state.
 
         Raises:
-            NoScenarioError: There never was one of that name.
+            NoScenarioError: No scenario ever had that name.
         """
         return self._kept.get(name)
 
     def live(self, name: str) -> Scenario:
-        """Return a scenario that can be entered.
+        """Return a live scenario.
 
         Raises:
             ScenarioEndedError: It has expired or was removed.
-            NoScenarioError: There never was one of that name.
+            NoScenarioError: No scenario ever had that name.
         """
         found = self.get(name)
         match found.state(datetime.now(UTC)):
             case State.REMOVED:
-                raise ScenarioEndedError(f"scenario {name} was removed, by {found.changed_by}")
+                raise ScenarioEndedError(f"scenario {name} was removed by {found.changed_by}")
             case State.EXPIRED:
                 when = f"scenario {name} expired at {found.expires:%Y-%m-%d %H:%M} UTC"
-                raise ScenarioEndedError(f"{when}; to go on with it, change its expiry")
+                raise ScenarioEndedError(f"{when}; to use it again, change its expiry")
             case State.LIVE:
                 return found
 
     def overrides_of(self, name: str | None) -> Overrides:
-        """Return what a scenario adds to a request at an edge: nothing if it has ended, or there is no name.
+        """Return the overrides that a scenario adds to a request at an edge; none if it has ended, or for None.
 
         Raises:
-            NoScenarioError: There never was one of that name.
+            NoScenarioError: No scenario ever had that name.
         """
         found = self.get(name) if name is not None else None
         is_live = found is not None and found.state(datetime.now(UTC)) is State.LIVE
@@ -87,17 +87,17 @@ class ScenarioOperations:
         return await self._kept.version(name, version)
 
     async def create(self, caller: Identity, name: str, draft: Draft, *, force: bool = False) -> Scenario:
-        """Make a scenario.
+        """Create a scenario.
 
         Args:
-            caller: Who asks.
+            caller: The user who requests it.
             name: Its name.
             draft: Its content.
-            force: Also if it names what the mesh does not have at the moment.
+            force: Whether overrides may name services and deployments that the mesh does not have.
 
         Raises:
             ForbiddenError: The caller is only a viewer.
-            UnknownNamesError: An override names what the mesh does not have.
+            UnknownNamesError: An override names a service or deployment that the mesh does not have.
             ScenarioExistsError: The name is taken.
         """
         caller.expect(Role.DEVELOPER)
@@ -117,21 +117,21 @@ class ScenarioOperations:
         *,
         force: bool = False,
     ) -> Scenario:
-        """Make the next version of a scenario.
+        """Create the next version of a scenario.
 
         Args:
-            caller: Who asks; anybody but a viewer may change one, only its owner or an admin may give it away.
+            caller: The user who requests it: at least a developer; a new owner needs the owner or an admin.
             name: Its name.
-            draft: Returns its content, given the owner that it has.
-            version: The version that the change was made from.
-            force: Also if new overrides name what the mesh does not have at the moment.
+            draft: Returns the new content, given the current owner.
+            version: The version that the change is based on.
+            force: Whether new overrides may name services and deployments that the mesh does not have.
 
         Raises:
-            ForbiddenError: The caller may not change it, or not give it another owner.
-            UnknownNamesError: A new override names what the mesh does not have.
-            NoVersionError: There is no version.
-            NoScenarioError: There is none of that name.
-            OutdatedError: That is no longer its version.
+            ForbiddenError: The caller may not change the scenario, or its owner.
+            UnknownNamesError: A new override names a service or deployment that the mesh does not have.
+            NoVersionError: `version` is None.
+            NoScenarioError: The scenario does not exist.
+            OutdatedError: `version` is no longer the last one.
         """
         caller.expect(Role.DEVELOPER)
         before = self._last(name)
@@ -148,15 +148,15 @@ class ScenarioOperations:
         """Remove a scenario; its versions stay readable.
 
         Args:
-            caller: Who asks: its owner, or an admin.
+            caller: The user who requests it: its owner, or an admin.
             name: Its name.
-            version: The version that the caller has seen.
+            version: The version that the caller has read.
 
         Raises:
             ForbiddenError: The caller is neither its owner nor an admin.
-            NoVersionError: There is no version.
-            NoScenarioError: There is none of that name.
-            OutdatedError: That is no longer its version.
+            NoVersionError: `version` is None.
+            NoScenarioError: The scenario does not exist.
+            OutdatedError: `version` is no longer the last one.
         """
         caller.expect(Role.DEVELOPER)
         version = _expect_version(version)
@@ -174,7 +174,7 @@ class ScenarioOperations:
             return None
 
     def _expect_known(self, overrides: Overrides, before: Scenario | None) -> None:
-        """Refuse overrides that cannot take effect, except those that were there before."""
+        """Refuse overrides that have no effect in the mesh, except those that the scenario already had."""
         kept = frozenset(before.overrides) if before else frozenset()
         new = Overrides.collect(one for one in overrides if one not in kept)
         mesh = self._mesh()
@@ -182,13 +182,13 @@ class ScenarioOperations:
         if found:
             detail = "; ".join(checking.explained(found))
             end = "" if detail.endswith("?") else "."
-            raise UnknownNamesError(f"{detail}{end} For what does not exist yet, add ?force=true")
+            raise UnknownNamesError(f"{detail}{end} To use names that do not exist yet, add ?force=true")
 
 
 def _expect_version(version: int | None) -> int:
     if version is None:
         raise NoVersionError(
-            'say which version you change: send the ETag that you read, as in If-Match: "3"; a new scenario takes'
-            " If-None-Match: *"
+            'name the version that you change: send the ETag that you read, as in If-Match: "3"; to create a'
+            " scenario, send If-None-Match: *"
         )
     return version

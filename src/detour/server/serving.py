@@ -1,6 +1,6 @@
-"""Running the server: its sockets, its tasks, and an end in good order.
+"""Running the server: its sockets, its tasks, and its graceful shutdown.
 
-Invariant: both addresses are bound before anything is served, so a busy port is an error at the start.
+Invariant: all addresses are bound before anything is served, so a busy port is an error at startup.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from detour.server.identities import Identities, TokenBook
 from detour.server.keyring import KeyRing
 from detour.server.scenario_book import ScenarioBook
 from detour.server.sources import MeshFile, Registered, Source
-from detour.server.switch import LoggedSwitch, OverrideSwitch, SwitchFile
+from detour.server.switch import DatabaseSwitch, FileSwitch, OverrideSwitch
 from detour.server.webhook import webhook as webhook_app
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the server listens, each as `ip:port`; port 0 takes a free one.
+    """The addresses on which the server listens, each as `ip:port`; port 0 chooses a free port.
 
     Args:
         xds: For Envoys (gRPC).
@@ -65,24 +65,24 @@ _log = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 30
 _QUEUE_SECONDS = 2
-"""The longest to wait, at the end, for connections that have not been accepted yet."""
+"""Maximum time to wait, at shutdown, for connections that have not been accepted yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How the server is asked to end, from outside.
+class Shutdown:
+    """How to request a graceful shutdown.
 
     Args:
-        asked: Once it is set, no more connections are taken, and what is being answered is answered.
-        drain_seconds: The longest that this may last.
+        requested: Once it is set, the server accepts no more connections and completes the requests in progress.
+        drain_seconds: Maximum time for this.
     """
 
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    requested: asyncio.Event = field(default_factory=asyncio.Event)
     drain_seconds: float = _DRAIN_SECONDS
 
 
 class _Http(uvicorn.Server):
-    """Uvicorn without signal handlers: other parts of this process have to end in good order, too."""
+    """Uvicorn without signal handlers: this process shuts down other parts gracefully, too."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -99,56 +99,51 @@ async def serve(
     issuer: IssuerSettings | None = None,
     cluster: "Cluster | None" = None,
     installed: "Installed | None" = None,
-    ending: Ending | None = None,
+    shutdown: Shutdown | None = None,
     networks: Sequence[Network] | None = None,
 ) -> None:
-    """Serve until asked to end.
+    """Serve until a shutdown is requested.
 
-    Streams of events then end at once, requests when they are answered; the streams of Envoys are closed last, so
-    that they go to another server.
+    Event streams then end at once, and requests when they are complete. Streams of Envoys are closed last, so that
+    Envoys connect to another server.
 
     Args:
-        mesh_file: Read now, and again whenever it changes; none is needed beside a cluster.
-        state: The database of deployments registered at run time, made if it is missing; none beside a cluster.
-        addresses: Where to listen.
-        database: The URL of the database of scenarios, as `Database` takes it; empty for none.
-        issuer: Whom people sign in with; without one, programs of this machine need not.
+        mesh_file: Read now, and again whenever it changes; optional with a cluster.
+        state: The file of deployments registered at run time, created if missing; unused with a cluster.
+        addresses: The addresses to listen on.
+        database: The URL of the database of scenarios, as `Database` takes it; "" for none.
+        issuer: The issuer for signing in; without one, programs on this machine need no token.
         ready: Called with the addresses in use once everything is served.
-        cluster: The Kubernetes cluster whose Services make the mesh.
-        installed: Who this server is among the replicas there.
-        ending: How it is asked to end; without it, it serves until it is cancelled.
-        networks: Where registered endpoints may be; by default in private networks, and on loopback where only this
-            machine's Envoys reach the server.
+        cluster: The Kubernetes cluster whose Services form the mesh.
+        installed: This replica, if the server is installed in that cluster.
+        shutdown: How to request a shutdown; without it, the server runs until it is cancelled.
+        networks: The networks for registered endpoints; by default private networks, and loopback if only Envoys on
+            this machine can reach the server.
 
     Raises:
         MeshFileError: The mesh file has a mistake.
-        OSError: An address can't be had, or the state or the database can't be opened.
-        ValueError: The database's URL, or the issuer's, is none.
+        OSError: An address is not available, or the state or the database cannot be opened.
+        ValueError: The URL of the database or of the issuer is invalid.
     """
-    ending = ending or Ending()
+    shutdown = shutdown or Shutdown()
     async with AsyncExitStack() as held:
-        held.enter_context(_without_stacks_of_the_end())
+        held.enter_context(_without_cancellation_tracebacks())
         listening = held.enter_context(_bind(addresses.api, "the API"))
         webhook = held.enter_context(_bind(addresses.webhook, "the webhook")) if addresses.webhook else None
-        # gRPC tells of a busy port in lines of its own, and not the reason.
+        # gRPC would report a busy port in its own log lines, without the reason.
         _bind(addresses.xds, "xDS").close()
         kept = await asyncio.to_thread(_open, database, held) if database else None
         trusted = await held.enter_async_context(Issuer(issuer)) if issuer else None
         identities = Identities(await asyncio.to_thread(TokenBook, kept) if kept else None, trusted)
         rules = EndpointRules(_networks(addresses) if networks is None else tuple(networks))
         common = await _common(mesh_file, kept, rules)
-        if cluster is None:
-            plane = await _standalone(common, state, held)
-        else:
-            plane = await (
-                _in_cluster(common, cluster, installed) if installed else _beside_cluster(common, cluster)
-            )
-        http = _Http(_config(api(plane, identities), drain_seconds=ending.drain_seconds))
+        plane = await _connected(common, cluster, installed, state, held)
+        http = _Http(_config(api(plane, identities), drain_seconds=shutdown.drain_seconds))
         running: list[asyncio.Task[None]] = []
         admission: list[_Http] = []
 
         async def begin() -> None:
-            """Serve Envoys and pods once there is something to tell them, and a certificate to show."""
+            """Serve Envoys and the webhook once the mesh and the certificates are known."""
             credentials = None
             if cluster:
                 await cluster.is_synced.wait()
@@ -159,7 +154,7 @@ async def serve(
                 credentials = tls.grpc_credentials() if installed.replica.tls else None
                 if webhook:
                     app = webhook_app(installed.injection(await cluster.version()), installed.refusal)
-                    admission.append(_Http(_config(app, tls.https, drain_seconds=ending.drain_seconds)))
+                    admission.append(_Http(_config(app, tls.https, drain_seconds=shutdown.drain_seconds)))
                     tasks.create_task(admission[0].serve([webhook]))
             xds_port = await plane.ads.start(addresses.xds, credentials)
             plane.is_ready = True
@@ -168,7 +163,7 @@ async def serve(
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                running.append(tasks.create_task(_end_when_asked(ending, http, plane)))
+                running.append(tasks.create_task(_shut_down_when_requested(shutdown, http, plane)))
                 running += [tasks.create_task(plane.follow()), tasks.create_task(begin())]
                 if installed:
                     running.append(tasks.create_task(installed.lead()))
@@ -176,11 +171,11 @@ async def serve(
                 for task in running:
                     task.cancel()
                 for server in admission:
-                    # In good order: a pod whose admission is cut off starts without a sidecar.
+                    # Gracefully: a pod whose admission request is interrupted starts without a sidecar.
                     server.should_exit = True
         finally:
             await plane.ads.stop()
-    _log.info("ended; Envoys keep what they have been told")
+    _log.info("shut down; Envoys keep their configuration")
 
 
 def _bound(
@@ -194,9 +189,9 @@ def _bound(
 
 
 def _own(bound: Addresses) -> Iterator[tuple[Endpoint, str]]:
-    """Yield where the server listens, and for what."""
+    """Yield the server's listening addresses, and their purposes."""
     for address, what in (
-        (bound.xds, "where Detour's server serves Envoys"),
+        (bound.xds, "Detour's xDS server"),
         (bound.api, "Detour's API"),
         (bound.webhook, "Detour's webhook"),
     ):
@@ -206,7 +201,7 @@ def _own(bound: Addresses) -> Iterator[tuple[Endpoint, str]]:
 
 
 def _networks(addresses: Addresses) -> tuple[Network, ...]:
-    """Return where endpoints may be by default: loopback is each Envoy's own machine's."""
+    """Return the default networks of endpoints. Loopback differs per machine, so it needs local Envoys only."""
     host, _ = _host_and_port(addresses.xds, "xDS")
     with suppress(ValueError):
         if host == "localhost" or ip_address(host).is_loopback:
@@ -216,12 +211,14 @@ def _networks(addresses: Addresses) -> tuple[Network, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Common:
-    """What servers of every mode are made of.
+    """The parts that servers of every mode have.
 
     Args:
-        files: The mesh file as a source, if there is one.
-        database: The database, if there is one; the scenarios and the keys are in it.
-        rules: Where registered endpoints may be.
+        files: The mesh file as a source; empty without one.
+        database: The database; None without one.
+        book: The scenarios; None without a database.
+        keyring: The keys of override tokens; None without a database.
+        rules: The networks where registered endpoints may be.
     """
 
     files: Sequence[Source]
@@ -252,23 +249,23 @@ async def _connected(
 
 
 async def _standalone(common: _Common, state: Path | None, held: AsyncExitStack) -> ControlPlane:
-    """Connect a server without a cluster: registered deployments and the switch are kept beside each other."""
+    """Return the control plane without a cluster: files store registered deployments and the kill switch."""
     if state is None:
-        raise ValueError("there is no cluster, and no state for deployments registered at run time")
+        raise ValueError("neither a cluster nor a state file for deployments registered at run time was given")
     registered = Registered(held.enter_context(Registry(state)))
-    beside = state.with_name(f"{state.name}.overrides")
+    switch_file = state.with_name(f"{state.name}.overrides")
     return ControlPlane(
         [*common.files, registered],
         registered,
         book=common.book,
         keyring=common.keyring,
         rules=common.rules,
-        switch=await _logged_switch(common) or await asyncio.to_thread(SwitchFile, beside),
+        switch=await _database_switch(common) or await asyncio.to_thread(FileSwitch, switch_file),
     )
 
 
 async def _beside_cluster(common: _Common, cluster: "Cluster") -> ControlPlane:
-    """Connect a server that uses a cluster and is not installed there: callers are believed, nothing is shared."""
+    """Return the control plane of a server outside its cluster: without certificates and a shared switch."""
     return ControlPlane(
         [*common.files, cluster],
         cluster,
@@ -277,12 +274,12 @@ async def _beside_cluster(common: _Common, cluster: "Cluster") -> ControlPlane:
         book=common.book,
         keyring=common.keyring,
         rules=common.rules,
-        switch=await _logged_switch(common),
+        switch=await _database_switch(common),
     )
 
 
 async def _in_cluster(common: _Common, cluster: "Cluster", installed: "Installed") -> ControlPlane:
-    """Connect a replica in a cluster: certificates say who a caller is, and replicas share the switch."""
+    """Return the control plane of a replica: certificates identify Envoys, and replicas share the switch."""
     return ControlPlane(
         [*common.files, cluster],
         cluster,
@@ -292,13 +289,13 @@ async def _in_cluster(common: _Common, cluster: "Cluster", installed: "Installed
         book=common.book,
         keyring=common.keyring,
         rules=common.rules,
-        switch=await _logged_switch(common) or installed.switch(),
+        switch=await _database_switch(common) or installed.switch(),
     )
 
 
-async def _logged_switch(common: _Common) -> OverrideSwitch | None:
-    """Return the switch that a database keeps; None without one."""
-    return await asyncio.to_thread(LoggedSwitch, common.database) if common.database else None
+async def _database_switch(common: _Common) -> OverrideSwitch | None:
+    """Return the switch that is stored in the database; None without a database."""
+    return await asyncio.to_thread(DatabaseSwitch, common.database) if common.database else None
 
 
 def _open(url: str, held: AsyncExitStack) -> FollowedDatabase:
@@ -320,28 +317,28 @@ def _config(
     )
 
 
-async def _end_when_asked(ending: Ending, http: uvicorn.Server, plane: ControlPlane) -> None:
-    await ending.asked.wait()
+async def _shut_down_when_requested(shutdown: Shutdown, http: uvicorn.Server, plane: ControlPlane) -> None:
+    await shutdown.requested.wait()
     await take_no_more(os.getpid(), _QUEUE_SECONDS)
-    # Their clients listen for as long as they can.
+    # Clients of event streams never end them, so the server does.
     plane.events.close()
     http.should_exit = True
 
 
 @contextmanager
-def _without_stacks_of_the_end() -> Iterator[None]:
-    """Log no stack of a request that is broken off when the server ends: nothing is wrong with it."""
+def _without_cancellation_tracebacks() -> Iterator[None]:
+    """Suppress log entries about requests that the shutdown cancels: they are not errors."""
 
-    def is_of_interest(record: logging.LogRecord) -> bool:
+    def is_relevant(record: logging.LogRecord) -> bool:
         kind = record.exc_info[0] if record.exc_info else None
         return kind is None or not issubclass(kind, asyncio.CancelledError)
 
     log = logging.getLogger("uvicorn.error")
-    log.addFilter(is_of_interest)
+    log.addFilter(is_relevant)
     try:
         yield
     finally:
-        log.removeFilter(is_of_interest)
+        log.removeFilter(is_relevant)
 
 
 def _bind(address: str, purpose: str) -> socket.socket:
@@ -349,7 +346,7 @@ def _bind(address: str, purpose: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=1024)
-        # Connections inherit it: an answer in two parts must not wait for the first part's acknowledgement.
+        # Connections inherit it: the second part of a response must not wait for the first one's acknowledgement.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise cannot_listen(address, error, purpose=purpose) from error

@@ -1,6 +1,6 @@
-"""Where the mesh comes from: a mesh file, the deployments registered at run time, and a cluster.
+"""Sources of the mesh: a mesh file, the deployments registered at run time, and a cluster.
 
-Invariant: a source's mesh is always its last good one; its problems are listed beside it.
+Invariant: a source always has its last good mesh; `problems` says what is wrong with newer input.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _NAMED_MAX: Final = 10
 """Maximum number of services that a log line lists."""
 
 _EVENTS_AT_ONCE: Final = 2000
-"""How many events of a mesh file take effect in one step of the event loop: about 30 ms."""
+"""Maximum number of events of a mesh file that take effect in one step of the event loop: about 30 ms."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,11 +41,11 @@ class Source(ABC):
     """A part of the mesh in force.
 
     Args:
-        name: What people call it.
-        mesh: Its mesh to begin with.
-        is_writable: Whether what the API registers is kept there.
-        status_field: Its own field of `GET /v1/status`, which lists its problems; None if it has none.
-        location: Where exactly it reads.
+        name: Its name in messages and in the API.
+        mesh: Its initial mesh.
+        is_writable: Whether deployments can be registered in it through the API.
+        status_field: Its own field of `GET /v1/status`, which lists its problems; None without one.
+        location: The path or the namespaces that it reads.
     """
 
     def __init__(
@@ -61,18 +61,18 @@ class Source(ABC):
     @property
     @abstractmethod
     def problems(self) -> Sequence[str]:
-        """What is wrong with it, a line each."""
+        """Its current problems, a line each."""
 
     @abstractmethod
     async def follow(self) -> None:
-        """Keep up with it until cancelled."""
+        """Follow its changes until cancelled."""
 
     def listen(self, listener: Listener) -> None:
-        """Have a function called with each change, and without events when only `problems` may have changed."""
+        """Call a function after each change; without events if only `problems` may have changed."""
         self._listener = listener
 
     def remove_expired(self) -> None:
-        """Remove what has expired from where it is kept, soon; called about once a second."""
+        """Request the removal of expired things from the source's storage; called about once a second."""
         return
 
     def _change(self, *events: Event) -> None:
@@ -85,7 +85,7 @@ class MeshFile(Source):
 
     Args:
         path: The file.
-        mesh: Its content when it was read.
+        mesh: Its content.
     """
 
     def __init__(self, path: Path, mesh: Mesh) -> None:
@@ -97,11 +97,11 @@ class MeshFile(Source):
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is wrong with the file since the last good one."""
+        """The mistake in the file, if its last good content is in force."""
         return [str(self.problem)] if self.problem else []
 
     async def follow(self) -> None:
-        """Keep up with the file until cancelled, or until the system refuses to watch it."""
+        """Follow changes of the file until cancelled, or until the system refuses to watch it."""
         try:
             async for news in watch(self.path, self.mesh):
                 await self._take(news)
@@ -113,21 +113,21 @@ class MeshFile(Source):
     async def _take(self, news: Changed | Rejected) -> None:
         if isinstance(news, Rejected):
             self.problem = news.error
-            _log.error("%s\nthe mesh stays as it was before that change", news.error)
+            _log.error("%s\nthe last good mesh stays in force", news.error)
             self._change()
             return
         self.problem = None
         for start in range(0, max(1, len(news.events)), _EVENTS_AT_ONCE):
             self._change(*news.events[start : start + _EVENTS_AT_ONCE])
-            # Connected Envoys and requests of the API have their turn.
+            # Let the event loop serve Envoys and requests of the API in between.
             await asyncio.sleep(0)
-        _log.info("%s was read again; it changes %s", self.path, _listed(touched(news.events)))
+        _log.info("read %s again; it changes %s", self.path, _listed(touched(news.events)))
 
 
 class Registered(Source):
-    """The deployments that were registered at run time, and are kept on disk.
+    """The deployments that were registered at run time, stored on disk.
 
-    Invariant: a registration is on disk before it is answered or served.
+    Invariant: a registration is on disk before it is confirmed or served.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -135,31 +135,31 @@ class Registered(Source):
         super().__init__("registered", mesh, is_writable=True, status_field=None)
         self._registry = registry
         self._problem = StandingProblem(_log)
-        # Changes take effect in the order in which they are on disk.
+        # Changes take effect in the order in which they were written to disk.
         self._changing = asyncio.Lock()
-        self._is_time = asyncio.Event()
+        self._removal_due = asyncio.Event()
 
     @property
     def problems(self) -> Sequence[str]:
-        """What the disk refuses."""
+        """Failures to write to the disk."""
         return self._problem.lines
 
     async def add(self, deployment: OffloadedDeployment) -> None:
-        """Keep a deployment, or replace the owner's own.
+        """Store a deployment, or replace one of the same owner.
 
         Raises:
-            OwnedByAnotherError: Somebody else has registered the name.
-            StorageError: It could not be put on disk, and does not count.
+            OwnedByAnotherError: Another user has registered the name.
+            StorageError: It could not be written to disk, and has no effect.
         """
         async with self._changing:
             await asyncio.to_thread(self._registry.add, deployment)
             self._change(DeploymentApplied(deployment))
 
     async def extend(self, service: str, name: str, expires: datetime) -> bool:
-        """Change when a deployment expires; False if it is not registered.
+        """Change when a deployment expires; return False if it is not registered.
 
         Raises:
-            StorageError: It could not be put on disk, and does not count.
+            StorageError: The change could not be written to disk, and has no effect.
         """
         found = self.mesh.deployment(service, name)
         if found:
@@ -167,10 +167,10 @@ class Registered(Source):
         return found is not None
 
     async def remove(self, service: str, name: str) -> bool:
-        """Remove a deployment; False if it is not registered.
+        """Remove a deployment; return False if it is not registered.
 
         Raises:
-            StorageError: The disk could not be written; the deployment stays.
+            StorageError: The removal could not be written to disk; the deployment stays.
         """
         async with self._changing:
             found = await asyncio.to_thread(self._registry.remove, service, name)
@@ -178,26 +178,26 @@ class Registered(Source):
         return found
 
     def remove_expired(self) -> None:
-        """Have `follow` remove from disk what has expired."""
-        self._is_time.set()
+        """Make `follow` remove expired deployments from disk."""
+        self._removal_due.set()
 
     async def follow(self) -> None:
-        """Remove expired deployments from disk whenever it is time, until cancelled."""
+        """Remove expired deployments from disk when requested, until cancelled."""
         while True:
-            await self._is_time.wait()
-            self._is_time.clear()
+            await self._removal_due.wait()
+            self._removal_due.clear()
             async with self._changing:
                 expired = await self._remove_expired()
                 self._change(*(DeploymentRemoved(*deployment.key) for deployment in expired))
             for deployment in expired:
-                _log.info("%s of %s has expired", deployment, deployment.owner or "no owner")
+                _log.info("%s has expired; owner: %s", deployment, deployment.owner or "none")
 
     async def _remove_expired(self) -> tuple[OffloadedDeployment, ...]:
-        """Remove from disk what has expired; if the disk refuses, it is no longer served all the same."""
+        """Remove expired deployments from disk; they are no longer served even if that fails."""
         try:
             expired = await asyncio.to_thread(self._registry.remove_expired, datetime.now(UTC))
         except StorageError as error:
-            self._problem.begin(f"expired deployments stay on disk: {error}")
+            self._problem.begin(f"expired deployments could not be removed from disk: {error}")
             return ()
         self._problem.end()
         return expired

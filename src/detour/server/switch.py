@@ -1,6 +1,6 @@
-"""The kill switch: whether overrides count at all, for the whole mesh, and where that is kept.
+"""The kill switch for overrides in the whole mesh, and its storage.
 
-Invariant: what has been answered is kept: it holds after a restart, and for every replica within a second.
+Invariant: a confirmed change is stored. It survives restarts, and every replica follows it within a second.
 """
 
 import asyncio
@@ -27,27 +27,27 @@ from detour.server.followed_database import FollowedDatabase
 from detour.server.mesh_in_force import MeshInForce
 
 KIND: Final = "overrides"
-"""Of entries in the log of changes, and of events."""
+"""The kind of the switch in the log of changes, and of its events."""
 
 OFF: Final = "switched off"
 ON: Final = "switched on"
 
 _ANNOTATION: Final = "detour.dev/overrides"
 _POLL_SECONDS: Final = 0.5
-"""How late other replicas may see a change that is kept in the cluster."""
+"""Maximum delay until other replicas see a change that is stored in the cluster."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Switched:
-    """How the switch stands.
+class SwitchPosition:
+    """The position of the switch.
 
     Args:
         is_off: Whether overrides are ignored.
-        reason: Why, in the words of who switched.
-        by: The user who switched it; empty if it was never switched.
-        at: When.
+        reason: The reason that the user gave.
+        by: The user who last used the switch; "" if it was never used.
+        at: When the switch was last used (timezone-aware).
     """
 
     is_off: bool = False
@@ -56,124 +56,124 @@ class Switched:
     at: datetime | None = None
 
     @property
-    def sentence(self) -> str:
-        """Why overrides are ignored, in printable ASCII for a header; empty if they count."""
+    def explanation(self) -> str:
+        """Why overrides are ignored, in printable ASCII for a header; "" if they are honoured."""
         if not self.is_off:
             return ""
         when = f" since {self.at:%Y-%m-%d %H:%M} UTC" if self.at else ""
         text = f"overrides are switched off by {self.by}{when}" + (f": {self.reason}" if self.reason else "")
         return "".join(one if " " <= one <= "~" else "?" for one in text)
 
-    def written(self) -> str:
-        """Return it as text that `parsed` reads."""
+    def to_json(self) -> str:
+        """Return it as text for `from_json`."""
         at = self.at.isoformat() if self.at else None
         return json.dumps({"off": self.is_off, "reason": self.reason, "by": self.by, "at": at})
 
     @staticmethod
-    def parsed(text: str) -> "Switched":
-        """Read what `written` wrote.
+    def from_json(text: str) -> "SwitchPosition":
+        """Return the position from the text of `to_json`.
 
         Raises:
-            ValueError: It is no such text.
+            ValueError: The text has another format.
         """
         try:
             found = json.loads(text)
             at = datetime.fromisoformat(found["at"]) if found["at"] else None
-            return Switched(bool(found["off"]), str(found["reason"]), str(found["by"]), at)
+            return SwitchPosition(bool(found["off"]), str(found["reason"]), str(found["by"]), at)
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{text!r} does not say whether overrides count") from error
+            raise ValueError(f"{text!r} is not a position of the kill switch") from error
 
 
 class OverrideSwitch(ABC):
-    """The switch, and where it is kept.
+    """The switch, with its storage.
 
     Args:
-        state: How it stands.
+        state: Its position.
     """
 
-    def __init__(self, state: Switched | None = None) -> None:
-        self.state = state or Switched()
+    def __init__(self, state: SwitchPosition | None = None) -> None:
+        self.state = state or SwitchPosition()
         self.is_known = asyncio.Event()
-        """Set once `state` is what is kept."""
+        """Set once `state` is the stored position."""
         self.is_known.set()
         self.problem = ""
-        """Why others' changes are not seen at the moment."""
+        """Why changes by other servers are currently not visible; "" if they are."""
 
     async def switch(self, *, is_off: bool, reason: str, by: str) -> None:
-        """Switch overrides off, or on.
+        """Switch overrides off or on.
 
         Raises:
-            StorageError: It could not be kept, and does not count.
+            StorageError: The change could not be stored, and has no effect.
         """
-        wanted = Switched(is_off, reason, by, datetime.now(UTC))
-        await self._keep(wanted)
+        wanted = SwitchPosition(is_off, reason, by, datetime.now(UTC))
+        await self._store(wanted)
         self.state = wanted
         _log.warning("%s has %s overrides%s", by, OFF if is_off else ON, f": {reason}" if reason else "")
 
     @abstractmethod
-    async def _keep(self, wanted: Switched) -> None:
-        """Keep it.
+    async def _store(self, wanted: SwitchPosition) -> None:
+        """Store a position.
 
         Raises:
-            StorageError: It could not be kept.
+            StorageError: It could not be stored.
         """
 
     async def follow(self, changed: Callable[[], None]) -> None:
-        """Keep up with what others switch, until cancelled; there are no others by default."""
+        """Follow changes by other servers, until cancelled; by default, no other servers exist."""
         del changed
 
 
-class UnkeptSwitch(OverrideSwitch):
-    """A switch of a server that keeps nothing."""
+class MemorySwitch(OverrideSwitch):
+    """A switch without storage: a restart switches overrides on."""
 
-    async def _keep(self, wanted: Switched) -> None:
+    async def _store(self, wanted: SwitchPosition) -> None:
         del wanted
 
 
-class SwitchFile(OverrideSwitch):
-    """A switch that is kept in a file.
+class FileSwitch(OverrideSwitch):
+    """A switch that is stored in a file.
 
-    Blocks when it is made.
+    Construction blocks.
 
     Args:
-        path: Of the file.
+        path: The file.
 
     Raises:
-        StorageError: When it is made: the file is there, and can't be read.
+        StorageError: From construction: the file exists, and cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            super().__init__(Switched.parsed(path.read_text(encoding="utf-8")) if path.exists() else None)
+            super().__init__(SwitchPosition.from_json(path.read_text(encoding="utf-8")) if path.exists() else None)
         except (ValueError, OSError) as error:
-            raise StorageError(f"{path}: {error}; mend it, or remove it to have overrides count") from error
+            raise StorageError(f"{path}: {error}; correct the file, or remove it to switch overrides on") from error
 
-    async def _keep(self, wanted: Switched) -> None:
+    async def _store(self, wanted: SwitchPosition) -> None:
         try:
-            await asyncio.to_thread(self._write, wanted.written())
+            await asyncio.to_thread(self._write, wanted.to_json())
         except OSError as error:
             raise StorageError(
-                f"{self._path} cannot be written, and overrides stay as they were: {error.strerror}"
+                f"{self._path} cannot be written, so the kill switch did not change: {error.strerror}"
             ) from error
 
     def _write(self, text: str) -> None:
-        """Write so that a process that is killed meanwhile leaves the old content or the new."""
-        beside = self._path.with_name(f"{self._path.name}.new")
-        with beside.open("w", encoding="utf-8") as file:
+        """Write atomically: if the process is killed, the file has either the old or the new content."""
+        new = self._path.with_name(f"{self._path.name}.new")
+        with new.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self._path)
+        new.replace(self._path)
 
 
-class LoggedSwitch(OverrideSwitch):
-    """A switch whose state is the last entry about it in the log of changes; nothing else is kept.
+class DatabaseSwitch(OverrideSwitch):
+    """A switch whose position is its last entry in the log of changes; the database stores nothing else.
 
-    Blocks when it is made.
+    Construction blocks.
 
     Raises:
-        StorageError: When it is made: the database does not answer, or refuses.
+        StorageError: From construction: the database does not answer, or refuses.
     """
 
     def __init__(self, database: FollowedDatabase) -> None:
@@ -182,7 +182,7 @@ class LoggedSwitch(OverrideSwitch):
         super().__init__(_of_change(self._log.last(KIND)))
         database.keep(KIND, self._reload)
 
-    async def _keep(self, wanted: Switched) -> None:
+    async def _store(self, wanted: SwitchPosition) -> None:
         await self._database.note(wanted.by, OFF if wanted.is_off else ON, KIND, wanted.reason or "the whole mesh")
 
     def _reload(self, _: Collection[str]) -> None:
@@ -190,10 +190,10 @@ class LoggedSwitch(OverrideSwitch):
 
 
 class ClusterSwitch(OverrideSwitch):
-    """A switch that is kept in an annotation of the Lease that all replicas of a server share.
+    """A switch that is stored in an annotation of the Lease that all replicas share.
 
     Args:
-        client: For the API server.
+        client: A client of the API server.
         name: The Lease.
     """
 
@@ -203,33 +203,33 @@ class ClusterSwitch(OverrideSwitch):
         self._client = client
         self._name = name
 
-    async def _keep(self, wanted: Switched) -> None:
-        patch = {"metadata": {"annotations": {_ANNOTATION: wanted.written()}}}
+    async def _store(self, wanted: SwitchPosition) -> None:
+        patch = {"metadata": {"annotations": {_ANNOTATION: wanted.to_json()}}}
         name, namespace = self._name.name, self._name.namespace
         try:
             await self._client.patch(Lease, name, patch, namespace=namespace, patch_type=PatchType.MERGE)
         except API_FAILURES as error:
             raise StorageError(
-                f"{self._name} can't be written, and overrides stay as they were: {error}"
+                f"{self._name} cannot be written, so the kill switch did not change: {error}"
             ) from error
 
     async def follow(self, changed: Callable[[], None]) -> None:
-        """Keep up with what other replicas switch, until cancelled."""
+        """Follow changes by other replicas, until cancelled."""
         while True:
             try:
                 found = await self._client.get(Lease, self._name.name, namespace=self._name.namespace)
                 self._take(found.metadata, changed)
                 self.problem = ""
             except API_FAILURES as error:
-                # There is none before the first replica leads.
-                self.problem = "" if _is_missing(error) else f"{self._name} can't be read: {error}"
+                # The Lease does not exist before the first replica leads.
+                self.problem = "" if _is_missing(error) else f"{self._name} cannot be read: {error}"
             if not self.problem:
                 self.is_known.set()
             await asyncio.sleep(_POLL_SECONDS)
 
     def _take(self, metadata: Any, changed: Callable[[], None]) -> None:
         text = ((metadata and metadata.annotations) or {}).get(_ANNOTATION)
-        found = Switched.parsed(text) if text else Switched()
+        found = SwitchPosition.from_json(text) if text else SwitchPosition()
         if found != self.state:
             self.state = found
             changed()
@@ -241,7 +241,7 @@ class SwitchOperations:
     Args:
         switch: The switch.
         in_force: The mesh in force, whose settings it changes.
-        events: What listeners are told.
+        events: Publishes changes of the switch.
     """
 
     def __init__(self, switch: OverrideSwitch, in_force: MeshInForce, events: Events) -> None:
@@ -250,37 +250,37 @@ class SwitchOperations:
         self._events = events
 
     @property
-    def state(self) -> Switched:
-        """How it stands."""
+    def state(self) -> SwitchPosition:
+        """The position of the switch."""
         return self._switch.state
 
     async def switch(self, caller: Identity, *, is_off: bool, reason: str) -> None:
-        """Have the whole mesh ignore overrides, or honor them again.
+        """Make the whole mesh ignore overrides, or honour them again.
 
         Raises:
             ForbiddenError: The caller is not an admin.
-            StorageError: It could not be kept, and does not count.
+            StorageError: The change could not be stored, and has no effect.
         """
         caller.expect(Role.ADMIN)
         await self._switch.switch(is_off=is_off, reason=reason, by=caller.name)
         self.take()
 
     async def follow(self) -> None:
-        """Keep up with what other servers switch, until cancelled."""
+        """Follow changes by other servers, until cancelled."""
         await self._switch.follow(self.take)
 
     def take(self) -> None:
-        """Take over how it stands now."""
+        """Put the current position into force."""
         self._in_force.refresh()
-        self._events.tell(Event(KIND))
+        self._events.publish(Event(KIND))
 
 
 def _is_missing(error: Exception) -> bool:
     return getattr(getattr(error, "response", None), "status_code", 0) == 404
 
 
-def _of_change(change: Change | None) -> Switched:
+def _of_change(change: Change | None) -> SwitchPosition:
     if change is None:
-        return Switched()
+        return SwitchPosition()
     reason = "" if change.subject == "the whole mesh" else change.subject
-    return Switched(change.action == OFF, reason, change.who, change.at)
+    return SwitchPosition(change.action == OFF, reason, change.who, change.at)

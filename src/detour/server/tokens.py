@@ -1,6 +1,6 @@
-"""What may be done with API tokens and override tokens, and by whom.
+"""The operations on API tokens and override tokens, with their permissions.
 
-Invariant: each operation checks that its caller may do it, whether the caller comes by HTTP or from this process.
+Invariant: each operation checks the permissions of its caller, over HTTP and within this process.
 """
 
 from collections.abc import Sequence
@@ -17,30 +17,30 @@ class TokenOperations:
     """The operations on API tokens.
 
     Args:
-        tokens: The tokens; None if there is no database, so that every operation raises `NoDatabaseError`.
+        tokens: The tokens; None without a database: then every operation raises `NoDatabaseError`.
     """
 
     def __init__(self, tokens: TokenBook | None) -> None:
         self._tokens = tokens
 
     def list(self, caller: Identity) -> Sequence[ApiToken]:
-        """Return the caller's own tokens; for an admin everybody's."""
+        """Return the caller's own tokens; for admins, all tokens."""
         return [one for one in self._kept.rows.values() if caller.may_act_for(one.owner)]
 
     async def create(
         self, caller: Identity, name: str, role: Role, owner: str | None, expires: datetime | None
     ) -> tuple[ApiToken, str]:
-        """Make a token; return what is kept of it, and its text, which is not kept.
+        """Create a token; return its stored part, and its text, which is not stored.
 
         Args:
-            caller: Who asks.
-            name: What it is for.
-            role: What it allows: at most what the caller may do.
-            owner: The user whom it acts as: the caller, or for an admin anybody.
-            expires: When it stops being valid; never if there is no such moment.
+            caller: The user who requests it.
+            name: Its purpose, as free text.
+            role: Its role: at most the role of the caller.
+            owner: The user that it acts as: the caller, or for admins any user.
+            expires: When it expires (timezone-aware); None for never.
 
         Raises:
-            ForbiddenError: The caller is only a viewer, has a lower role, or is not that user.
+            ForbiddenError: The caller is only a viewer, has a lower role than the token, or is not its owner.
         """
         caller.expect(Role.DEVELOPER)
         owner = owner or caller.name
@@ -49,16 +49,16 @@ class TokenOperations:
         return await self._kept.create(name, Identity(owner, role, Via.TOKEN), expires, caller.name)
 
     async def remove(self, caller: Identity, id_: str) -> None:
-        """Make a token invalid.
+        """Remove a token, so that it is invalid.
 
         Raises:
-            NoTokenError: There is no such token.
-            ForbiddenError: It is somebody else's, or the caller is only a viewer.
+            NoTokenError: No token has that id.
+            ForbiddenError: Another user owns it, or the caller is only a viewer.
         """
         caller.expect(Role.DEVELOPER)
         found = self._kept.rows.get(id_)
         if found is None:
-            raise NoTokenError(f"there is no token {id_}")
+            raise NoTokenError(f"token {id_} does not exist")
         caller.expect_owner(f"token {id_}", found.owner)
         await self._kept.remove(id_, caller.name)
 
@@ -71,18 +71,18 @@ class OverrideTokenOperations:
     """The operations on override tokens.
 
     Args:
-        keyring: Their keys; None if there is no database, so that every operation raises `NoDatabaseError`.
+        keyring: Their keys; None without a database: then every operation raises `NoDatabaseError`.
     """
 
     def __init__(self, keyring: KeyRing | None) -> None:
         self._keyring = keyring
 
     def issue(self, caller: Identity, life: timedelta) -> OverrideToken:
-        """Issue a token: requests from outside that bring it may carry overrides until it expires.
+        """Issue a token with which an edge accepts the overrides of requests from outside, until it expires.
 
         Raises:
             ForbiddenError: The caller is only a viewer.
-            ValueError: No token may be valid for so long.
+            ValueError: `life` is too long.
         """
         caller.expect(Role.DEVELOPER)
         return expect_database(self._keyring).signer.token(caller.name, life)

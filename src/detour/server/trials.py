@@ -1,6 +1,6 @@
-"""Trying a request: sent through an edge, and seen at each hop behind it.
+"""Trials: requests that the server sends through an edge, and whose hops Envoys report.
 
-Invariant: what can't be seen is said to be so. A deployment counts as reached only if an Envoy said that it was.
+Invariant: the result says if hops may be missing. A deployment counts as reached only if an Envoy reported it.
 """
 
 import asyncio
@@ -20,28 +20,29 @@ from detour.traffic.reporter import EDGE
 from detour.traffic.trials import Trial, Trials
 
 _HOPS_SECONDS: Final = 2.0
-"""How long hops are waited for when the answer is there."""
+"""Maximum time to wait for hops after the response."""
 
 _QUIET_SECONDS: Final = 0.25
-"""The edge has told last of all, but its word may overtake others'."""
+"""Time to wait for further hops after the edge's report: it is the last one sent, but may arrive earlier."""
 
 HeadersFor = Callable[[Overrides], Mapping[str, str]]
-"""Gives the headers by which an edge believes overrides."""
+"""Returns the headers with which an edge accepts overrides."""
 
 
 class NoEdgeError(RuntimeError):
-    """The mesh file does not say where an edge is."""
+    """The mesh file has no address of an edge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a request.
+    """The result of a trial.
 
     Args:
-        id: The trial's.
-        hops: In order of time.
-        saw_hops: Whether the hops behind the edge were reported.
-        note: What people must know to read it.
+        id: The id of the trial.
+        answer: The response of the edge.
+        hops: The hops, ordered by time.
+        saw_hops: Whether Envoys reported the hops behind the edge.
+        note: Limitations of the result, for people; usually "".
     """
 
     id: str
@@ -51,23 +52,23 @@ class Outcome:
     note: str
 
     def reached(self, service: str, deployment: str) -> bool | None:
-        """Say whether a hop reached a deployment; None if there may have been hops that were not reported."""
+        """Return whether a hop reached a deployment; None if hops may be missing."""
         if any(one.service == service and one.served_by == f"{service}@{deployment}" for one in self.hops):
             return True
         return False if self.saw_hops else None
 
 
 def by_baggage(overrides: Overrides) -> Mapping[str, str]:
-    """Carry overrides as every service does: an edge believes them if it trusts those who call it.
+    """Return overrides as a `baggage` header, which only edges with `--trust-overrides` accept.
 
     Raises:
-        ValueError: There are too many for a header.
+        ValueError: They do not fit into a header.
     """
     return {"baggage": append_to_baggage(None, overrides)}
 
 
-def marked(overrides: Overrides, trial: str) -> Overrides:
-    """Add the mark by which the hops of a trial are known."""
+def with_trial_id(overrides: Overrides, trial: str) -> Overrides:
+    """Add the override with the id of the trial, by which Envoys recognize the hops to report."""
     return Overrides.collect([Override(Kind.CONFIG, TRIAL, trial)]).over(overrides)
 
 
@@ -82,39 +83,38 @@ async def attempt(
 
     Args:
         request: The request.
-        mesh: Where it is sent.
-        trials: Where its hops arrive.
-        has_edge: Whether an edge is connected to this server.
-        headers_for: What makes an edge believe its overrides.
+        mesh: The mesh, with the address of the edge.
+        trials: Receives the hops.
+        has_edge: Returns whether an edge is connected to this server.
+        headers_for: Returns the headers with which the edge accepts overrides.
 
     Raises:
-        NoEdgeError: The mesh file does not say where an edge is.
-        SilentEdgeError: There is none.
-        TimeoutError: The answer did not come in time.
-        TooManyTrialsError: Too many are under way.
+        NoEdgeError: The mesh file has no address of an edge.
+        EdgeUnreachableError: No edge answers there.
+        TimeoutError: The response did not arrive in time.
+        TooManyTrialsError: The maximum number of trials is in progress.
         ValueError: Its overrides do not fit into a header.
     """
     if not mesh.settings.edge_url:
         raise NoEdgeError(
-            "no edge is known: put its address into the mesh file, as edge: {url: http://127.0.0.1:8000}"
+            "the mesh file has no address of an edge: add it, as in edge: {url: http://127.0.0.1:8000}"
         )
     news = asyncio.Event()
     with trials.begun(news.set) as trial:
-        carried = headers_for(marked(request.overrides, trial.id))
+        carried = headers_for(with_trial_id(request.overrides, trial.id))
         began = time.time()
         answer = await send(request, mesh.settings, carried)
-        await _heard(trial, news)
+        await _wait_for_hops(trial, news)
     hops = sorted(trial.hops, key=lambda one: (one.start, -one.seconds))
     if trial.has_edge:
         return Outcome(trial.id, answer, hops, saw_hops=True, note=_dropped(trial))
     hops = [_first_hop(request, mesh.settings, answer, began), *hops]
-    return Outcome(
-        trial.id, answer, hops, saw_hops=False, note=_unseen(mesh.settings, request, has_edge=has_edge())
-    )
+    note = _why_hops_are_missing(mesh.settings, request, has_edge=has_edge())
+    return Outcome(trial.id, answer, hops, saw_hops=False, note=note)
 
 
-async def _heard(trial: Trial, news: asyncio.Event) -> None:
-    """Wait for the edge's word, and for some silence after it."""
+async def _wait_for_hops(trial: Trial, news: asyncio.Event) -> None:
+    """Wait for the edge's report, and then until no further hop arrives for a while."""
     loop = asyncio.get_running_loop()
     end = loop.time() + _HOPS_SECONDS
     while (left := end - loop.time()) > 0:
@@ -127,7 +127,7 @@ async def _heard(trial: Trial, news: asyncio.Event) -> None:
 
 
 def _first_hop(request: TrialRequest, settings: Settings, answer: Answer, began: float) -> Hop:
-    """Return what the answer tells of the edge's own hop."""
+    """Return the edge's own hop, from its response."""
     service = service_behind(settings, answer.host.lower()) or answer.host
     served_by = answer.headers.get(SERVED_BY_HEADER)
     deployment = served_by.partition("@")[2] if served_by else ""
@@ -154,9 +154,9 @@ class TrialOperations:
 
     Args:
         mesh: Returns the mesh in force.
-        trials: Where hops arrive.
-        has_edge: Says whether an edge is connected to this server.
-        headers_for: What makes an edge trust a request's overrides.
+        trials: Receives the hops.
+        has_edge: Returns whether an edge is connected to this server.
+        headers_for: Returns the headers with which an edge accepts overrides.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class TrialOperations:
 
         Raises:
             ForbiddenError: The caller is only a viewer.
-            Exception: As `attempt`.
+            Exception: The errors of `attempt`.
         """
         caller.expect(Role.DEVELOPER)
         outcome = await attempt(request, self._mesh(), self._trials, self._has_edge, self.headers_for)
@@ -181,17 +181,17 @@ class TrialOperations:
 
 
 def _dropped(trial: Trial) -> str:
-    return f"there were {trial.dropped} hops more, which are not shown" if trial.dropped else ""
+    return f"{trial.dropped} more hops are not shown" if trial.dropped else ""
 
 
-def _unseen(settings: Settings, request: TrialRequest, *, has_edge: bool) -> str:
+def _why_hops_are_missing(settings: Settings, request: TrialRequest, *, has_edge: bool) -> str:
     if not has_edge:
         return (
-            "No edge is connected to this server, so the hops behind the edge can't be seen: start it with"
-            " --control-plane and this server's address."
+            "No edge is connected to this server, so it receives no reports about hops behind the edge: start the"
+            " edge with --control-plane and this server's address."
         )
-    lost = " and the overrides that you chose, which had no effect" if len(request.overrides) else ""
+    lost = " and your overrides, which had no effect" if len(request.overrides) else ""
     return (
-        f"The edge at {settings.edge_url} does not trust what comes from outside. It took away the mark by which"
-        f" hops are found{lost}; only its own hop is known, from its answer."
+        f"The edge at {settings.edge_url} does not trust overrides from outside. It removed the id of the trial,"
+        f" which marks hops to report{lost}; only the edge's own hop is known, from its response."
     )

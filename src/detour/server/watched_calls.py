@@ -1,6 +1,6 @@
-"""Who called what lately, for those who ask and for those who listen.
+"""Recent calls between services, for requests of the API and for live events.
 
-Invariant: Envoys report often only while somebody looks.
+Invariant: Envoys report frequently only while a client is interested.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from detour.traffic.calls import Seen
 from detour.traffic.reports import Reports
 
 _NEWS_SECONDS: Final = 1.0
-"""How often listeners may learn that other calls were seen."""
+"""Minimum interval between two events about calls."""
 
 
 class WatchedCalls:
     """The calls that Envoys report.
 
     Args:
-        reports: Where they arrive.
-        events: Who listens.
+        reports: The reports of Envoys.
+        events: Publishes that calls have changed.
     """
 
     def __init__(self, reports: Reports, events: Events) -> None:
@@ -28,15 +28,15 @@ class WatchedCalls:
         self._events = events
 
     def recent(self) -> list[Seen]:
-        """Return who called what lately, and have Envoys report often for a while."""
+        """Return the recent calls, and make Envoys report frequently for a while."""
         self._reports.look()
         return self._reports.calls.recent(time.time())
 
     async def follow(self) -> None:
-        """Send an event when calls have changed, as long as somebody listens, until cancelled."""
+        """Publish an event when calls have changed, while there are subscribers, until cancelled."""
         sent: list[Seen] = []
         while True:
             await asyncio.sleep(_NEWS_SECONDS)
             if len(self._events) and (found := self.recent()) != sent:
                 sent = found
-                self._events.tell(Event("calls"))
+                self._events.publish(Event("calls"))

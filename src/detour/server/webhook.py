@@ -1,6 +1,6 @@
 """The admission webhook over HTTPS: sidecars for the pods of labelled namespaces.
 
-Invariant: a thin adapter over `detour.injection`; whatever happens here, a pod may start.
+Invariant: a thin adapter over `detour.injection`; failures here never prevent a pod from starting.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,15 +13,15 @@ from detour.injection import Settings, review, trial
 from detour.injection.plan import Json
 
 Refusal = Callable[[Json], Awaitable[str]]
-"""Returns why the cluster does not admit a pod; empty if it does."""
+"""Returns why the cluster does not admit a pod; "" if it does."""
 
 
 def webhook(settings: Settings, refusal: Refusal) -> FastAPI:
     """Return the webhook's application: `POST /inject` takes an AdmissionReview (admission.k8s.io/v1).
 
     Args:
-        settings: How pods get their sidecars.
-        refusal: Asked where a pod's mode depends on what the cluster admits.
+        settings: The settings of injected sidecars.
+        refusal: Called if the mode of a pod depends on whether the cluster admits it.
     """
     app = FastAPI(title="Detour's admission webhook", openapi_url=None)
 

@@ -1,6 +1,6 @@
-"""The schema's history, for Alembic: each file of `versions/` makes of its predecessor's tables its own.
+"""The schema's history, for Alembic: each file in `versions/` migrates the tables of the one before.
 
-Invariant: a database is brought up to date in one transaction, by one server at a time.
+Invariant: one server at a time migrates a database, in one transaction.
 """
 
 import threading
@@ -16,12 +16,12 @@ from sqlalchemy import Connection, text
 _LOCK: Final = 0x6465746F7572
 """PostgreSQL's advisory lock for migrations: `detour`, in ASCII."""
 
-# Alembic's commands find what they work on in global variables.
+# Alembic's commands keep their state in global variables.
 _migrating = threading.Lock()
 
 
 class NewerSchemaError(Exception):
-    """A newer version has migrated the database, to tables that this one does not know.
+    """A newer version of Detour has migrated the database to a schema that this version does not know.
 
     Args:
         found: The database's schema.
@@ -35,10 +35,10 @@ class NewerSchemaError(Exception):
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring a database up to date, within the connection's transaction.
+    """Migrate a database to the newest schema, within the connection's transaction.
 
     Raises:
-        NewerSchemaError: It is ahead of this version.
+        NewerSchemaError: Its schema is newer than this version.
     """
     config = configured(connection)
     if connection.dialect.name == "postgresql":
@@ -54,7 +54,7 @@ def upgrade(connection: Connection) -> None:
 
 
 def configured(connection: Connection) -> Config:
-    """Return Alembic's configuration for a connection that is open."""
+    """Return Alembic's configuration for an open connection."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection

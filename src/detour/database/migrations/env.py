@@ -1,4 +1,4 @@
-"""What Alembic runs for every command: migrations, on the connection that it is handed."""
+"""Alembic runs this for every command: it migrates on the connection in its configuration."""
 
 from alembic import context
 
@@ -7,7 +7,7 @@ from detour.database.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    # SQLite changes a column by making the table anew.
+    # SQLite can change a column only by recreating the table.
     render_as_batch=True,
 )
 context.run_migrations()

@@ -1,4 +1,4 @@
-"""The API put together, and the operations of every server: its health, and its state."""
+"""The assembled API, and the operations for the health and the state of the server."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -51,9 +51,9 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
 
     Args:
         plane: The control plane.
-        identities: The callers that it accepts; by default programs of the server's own machine.
+        identities: Authenticates callers; by default, it accepts programs on the server's own machine.
     """
-    # The viewer of the document comes from this server too, and works without the internet.
+    # The document's viewer is served from here, so it works without internet access.
     app = FastAPIOffline(
         docs_url=DOCS,
         redoc_url=None,
@@ -87,12 +87,12 @@ def api(plane: ControlPlane, identities: Identities | None = None) -> FastAPI:
 def _add_health(app: FastAPI, plane: ControlPlane) -> None:
     @app.get("/healthz", tags=[Tag.SERVER])
     async def get_health() -> HealthOut:
-        """Answer that the server runs."""
+        """Check that the server runs."""
         return HealthOut()
 
     @app.get("/readyz", tags=[Tag.SERVER], responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
     async def get_readiness() -> HealthOut:
-        """Answer whether the server serves Envoys: it does once it has read the whole mesh."""
+        """Check whether the server serves Envoys: it does once it has read the whole mesh."""
         if not plane.is_ready:
             waiting = "; ".join(plane.failures) or "the mesh is being read"
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, f"Envoys are not served yet: {waiting}")

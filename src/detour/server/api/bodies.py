@@ -1,4 +1,4 @@
-"""The API's models from the mesh's values, and the values from the models.
+"""Conversions between the API's models and the server's values.
 
 The models themselves are in `detour.contract`, which the client shares.
 """
@@ -22,12 +22,12 @@ from detour.mesh import Endpoint, OffloadedDeployment, Service, Settings, parse_
 from detour.offload.kubernetes.copying import Wanted
 from detour.overrides import PREFIX, append_to_baggage
 from detour.scenarios import Draft, Scenario
-from detour.server.switch import Switched
+from detour.server.switch import SwitchPosition
 from detour.traffic.calls import Seen
 
 
 def deployment_of(body: DeploymentIn, owner: str) -> OffloadedDeployment:
-    """Return the deployment to register; its time to live begins now."""
+    """Return the deployment to register; its time to live starts now."""
     return OffloadedDeployment(
         service=body.service,
         name=body.name,
@@ -38,7 +38,7 @@ def deployment_of(body: DeploymentIn, owner: str) -> OffloadedDeployment:
 
 
 def wanted_of(body: CopyIn, owner: str) -> Wanted:
-    """Return the copy to create; its time to live begins now."""
+    """Return the copy to create; its time to live starts now."""
     expires = datetime.now(UTC) + parse_duration(body.ttl)
     return Wanted(roll="", owner=owner, expires=expires, **body.model_dump(exclude={"ttl", "owner"}))
 
@@ -72,7 +72,7 @@ def draft_of(body: ScenarioIn, owner: str) -> Draft:
 
 
 def scenario_out(scenario: Scenario, settings: Settings) -> ScenarioOut:
-    """Return a scenario as it is now, in a mesh with these settings."""
+    """Return a scenario, with its state now and its links in a mesh with these settings."""
     return ScenarioOut(
         name=scenario.name,
         version=scenario.version,
@@ -89,10 +89,10 @@ def scenario_out(scenario: Scenario, settings: Settings) -> ScenarioOut:
     )
 
 
-def switch_out(switched: Switched) -> SwitchOut:
+def switch_out(position: SwitchPosition) -> SwitchOut:
     """Return the state of the kill switch."""
-    state = SwitchState.OFF if switched.is_off else SwitchState.ON
-    return SwitchOut(state=state, reason=switched.reason, by=switched.by, since=switched.at)
+    state = SwitchState.OFF if position.is_off else SwitchState.ON
+    return SwitchOut(state=state, reason=position.reason, by=position.by, since=position.at)
 
 
 def call_out(seen: Seen) -> CallOut:

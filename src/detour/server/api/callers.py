@@ -1,7 +1,7 @@
-"""Identifying the callers of the API, and checking what they may do.
+"""Authentication of the API's callers, and the role that each request needs.
 
-Invariant: no operation is open to everybody unless `OPEN` lists its path. Reading takes a viewer, all else a
-developer; what only an owner or an admin may do, operations see to themselves.
+Invariant: every operation requires authentication unless `OPEN` lists its path. Reading needs the role viewer,
+everything else the role developer. Operations that need an owner or an admin check that themselves.
 """
 
 import getpass
@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from detour.access import Asker, Identity, Role
+from detour.access import Identity, Requester, Role
 from detour.access.identity import NAME_MAX
 from detour.mesh import is_line
 from detour.server.identities import Identities
@@ -39,14 +39,14 @@ _FORWARDING: Final = frozenset(
 _BEARER: Final = HTTPBearer(
     auto_error=False,
     scheme_name="token",
-    description="an API token, or a token of the issuer; where the server has none, its own machine needs nothing",
+    description="an API token or a token of the issuer; without an issuer, local callers need none",
 )
 
 _User = Annotated[
     str | None,
     Header(
         alias=USER_HEADER,
-        description="the caller's name, where the server has no sign-in and believes local callers",
+        description="the caller's name, for local callers of a server without an issuer",
     ),
 ]
 
@@ -56,25 +56,25 @@ async def identify(
     user: _User = None,
     _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
 ) -> Identity | None:
-    """Identify the caller and check that they may call the operation; None where it is open.
+    """Authenticate the caller, and check the role; return None for open operations.
 
     Raises:
-        UnknownCallerError: The caller cannot be identified.
-        ForbiddenError: They may not.
-        IssuerError: The issuer's keys can't be had.
+        UnknownCallerError: The caller is not authenticated.
+        ForbiddenError: The caller's role does not allow the request.
+        IssuerError: The issuer's keys cannot be fetched.
     """
     if request.scope["route"].path in OPEN:
         return None
     identities: Identities = request.app.state.identities
-    found = await identities.identify(asker_of(request, user))
+    found = await identities.identify(requester_of(request, user))
     found.expect(Role.VIEWER if request.method in _READING else Role.DEVELOPER)
     return found
 
 
-def asker_of(request: Request, user: str | None = None) -> Asker:
-    """Return what a request says of who sends it."""
+def requester_of(request: Request, user: str | None = None) -> Requester:
+    """Return what a request says about its sender."""
     headers = request.headers
-    return Asker(
+    return Requester(
         peer=request.client.host if request.client else "",
         host=headers.get("host", ""),
         origin=headers.get("origin", ""),
@@ -94,7 +94,7 @@ def _own_user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return "nobody"
+        return "unknown"
 
 
 Caller = Annotated[Identity, Depends(identify)]

@@ -1,4 +1,4 @@
-"""Who changed what, and a stream that says when something changes."""
+"""The log of changes, and the stream of live events."""
 
 import asyncio
 import json
@@ -24,14 +24,14 @@ from detour.server.events import Event, Events
 from detour.server.followed_database import expect_database
 
 _PAUSE_SECONDS: Final = 15.0
-"""After so much silence a comment is sent, so that nothing in between takes the stream for dead."""
+"""Interval of comments on a silent stream, so that proxies do not close it as idle."""
 
-# Not as the response's media type, to which a charset would be added that this one has not (HTML, section 9.2.1).
+# As a header, because Starlette adds a charset to a media type; this one has none (HTML, section 9.2.1).
 _HEADERS: Final = {"content-type": "text/event-stream", "cache-control": "no-store"}
 
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": "`event:` is the kind of what changed, `data:` a JSON object with its `subject`",
+        "description": "`event:` is the kind of thing that changed, `data:` a JSON object with its `subject`",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
@@ -43,7 +43,7 @@ Kinds = Annotated[list[str] | None, Query(alias="kind", description="only these 
 
 
 def add_changes(app: FastAPI, plane: ControlPlane) -> None:
-    """Add them to an API."""
+    """Add the operations to an API."""
 
     @app.get(
         "/v1/changes",
@@ -67,15 +67,15 @@ def add_changes(app: FastAPI, plane: ControlPlane) -> None:
         """Stream an event for every change (HTML, section 9.2, "Server-sent events").
 
         Kinds are `scenario`, `deployment`, `token`, `key`, `overrides`, `mesh`, `envoys` and, at most once a
-        second, `calls`. An event names what changed and does not contain it: fetch that again. A client that
-        reconnects fetches everything again. The stream ends when the token that opened it is no longer valid.
+        second, `calls`. An event names the thing that changed and does not contain it: fetch it again. After a
+        reconnection, fetch everything again. The stream ends when its token is no longer valid.
         """
-        stream = _stream(plane.events, frozenset(kind) if kind else None, seconds, partial(_is_welcome, request))
+        stream = _stream(plane.events, frozenset(kind) if kind else None, seconds, partial(_is_authorized, request))
         return StreamingResponse(stream, headers=_HEADERS)
 
 
-async def _is_welcome(request: Request) -> bool:
-    """Say whether who began to listen may still do so; an issuer that does not answer ends no stream."""
+async def _is_authorized(request: Request) -> bool:
+    """Return whether the stream's caller is still authorized; streams survive an issuer that does not answer."""
     with suppress(IssuerError):
         try:
             await identify(request)
@@ -85,21 +85,21 @@ async def _is_welcome(request: Request) -> bool:
 
 
 async def _stream(
-    events: Events, kinds: frozenset[str] | None, seconds: int | None, is_welcome: Callable[[], Awaitable[bool]]
+    events: Events, kinds: frozenset[str] | None, seconds: int | None, is_authorized: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds if seconds is not None else math.inf
     checked = loop.time()
-    with events.listening() as listening:
+    with events.subscribed() as subscription:
         yield ": connected\n\n"
         while (left := end - loop.time()) > 0 and not events.closed.is_set():
-            found = await listening.next(min(_PAUSE_SECONDS, left))
+            found = await subscription.next(min(_PAUSE_SECONDS, left))
             if loop.time() - checked >= _PAUSE_SECONDS:
-                if not await is_welcome():
+                if not await is_authorized():
                     return
                 checked = loop.time()
-            yield "".join(_written(one) for one in found if kinds is None or one.kind in kinds) or ":\n\n"
+            yield "".join(_encoded(one) for one in found if kinds is None or one.kind in kinds) or ":\n\n"
 
 
-def _written(event: Event) -> str:
+def _encoded(event: Event) -> str:
     return f"event: {event.kind}\ndata: {json.dumps({'subject': event.subject})}\n\n"

@@ -1,4 +1,4 @@
-"""Checking the names in overrides before they are used: `POST /v1/overrides/check`, and for what is saved."""
+"""The check of names in overrides: `POST /v1/overrides/check`, and the parameter `force` for saving."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -17,7 +17,7 @@ Force = Annotated[
 
 
 def add_checking(app: FastAPI, plane: ControlPlane) -> None:
-    """Add it to an API."""
+    """Add the operations to an API."""
 
     @app.post(
         "/v1/overrides/check",

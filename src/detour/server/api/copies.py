@@ -1,4 +1,4 @@
-"""Offloaded deployments that are made in a cluster: copies of live baselines."""
+"""Copies: offloaded deployments that the server creates in a cluster from live baselines."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,12 +19,12 @@ from detour.server.deployments import DeploymentOperations
 
 _LOG_LINES: Final = 20
 
-Tail = Annotated[int, Query(ge=0, le=100_000, description="how many of the lines that are there already")]
-Follow = Annotated[bool, Query(description="keep sending lines as they are written")]
+Tail = Annotated[int, Query(ge=0, le=100_000, description="number of existing lines to return")]
+Follow = Annotated[bool, Query(description="also send new lines as they are written")]
 
 
 def add_copies(app: FastAPI, plane: ControlPlane) -> None:
-    """Add them to an API."""
+    """Add the operations to an API."""
 
     @app.post(
         "/v1/copies",
@@ -33,7 +33,7 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
         responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
     )
     async def create_copy(body: CopyIn, caller: Caller) -> DeploymentOut:
-        """Copy a service's live baseline with another image, or roll an existing copy of one's own.
+        """Copy a service's live baseline with another image, or roll an existing copy that the caller owns.
 
         The copy serves requests once it is Ready: `GET /v1/deployments/{service}/{name}` shows its progress.
         """
@@ -61,7 +61,7 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
         responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
     )
     async def undo_copy(service: ServiceName, name: DeploymentName, caller: Caller) -> UndoneOut:
-        """Take back the last change of a copy: restore the copy that worked before it, or remove the copy."""
+        """Undo the last change of a copy: restore the copy that worked before it, or remove the copy."""
         return UndoneOut(what=await plane.deployments.undo(caller, service, name))
 
     @app.get(
@@ -75,12 +75,12 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
     ) -> Response:
         """Return the log of the newest pod of a copy."""
         lines = plane.deployments.log(service, name, tail=tail, follow=follow)
-        first = await anext(lines, "")  # what is refused is refused before the answer begins
+        first = await anext(lines, "")  # an error must be raised before the response begins
         return StreamingResponse(_lines(first, lines, plane.events.closed), media_type="text/plain")
 
 
 async def _lines(first: str, lines: AsyncIterator[str], closed: asyncio.Event) -> AsyncIterator[str]:
-    """Yield lines until there are no more, or the server ends."""
+    """Yield lines until the log or the server ends."""
     yield first
     ending = asyncio.create_task(closed.wait())
     try:

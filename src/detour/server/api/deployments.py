@@ -17,13 +17,13 @@ from detour.server.api.problems import documented, problem
 from detour.server.control_plane import ControlPlane
 
 CLUSTERS: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY)
-"""What a Kubernetes cluster may answer."""
+"""Errors that a Kubernetes cluster may cause."""
 
-Asker = Annotated[str | None, Query(description="the caller; refused if the deployment has another owner")]
+_Owner = Annotated[str | None, Query(description="the caller; refused if the deployment has another owner")]
 
 
 def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
-    """Add them to an API."""
+    """Add the operations to an API."""
 
     @app.get("/v1/services", tags=[Tag.SERVICES], responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
     async def list_services(cursor: Place = None, limit: AnyLimit = None) -> ServiceListOut:
@@ -56,7 +56,7 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
         ),
     )
     async def register_deployment(body: DeploymentIn, caller: Caller) -> DeploymentOut:
-        """Register an offloaded deployment, or replace one of one's own."""
+        """Register an offloaded deployment, or replace one that the caller owns."""
         made = await plane.deployments.register(caller, deployment_of(body, body.owner or ""))
         return deployment_out(made, plane.deployments.source_name(made))
 
@@ -68,9 +68,9 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
         responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
     )
     async def remove_deployment(
-        service: ServiceName, name: DeploymentName, caller: Caller, owner: Asker = None
+        service: ServiceName, name: DeploymentName, caller: Caller, owner: _Owner = None
     ) -> Response:
-        """Remove an offloaded deployment that was registered or copied; those of the mesh file stay."""
+        """Remove an offloaded deployment that was registered or copied, not one of the mesh file."""
         removed = await plane.deployments.remove(caller, service, name, owner)
         return Response(status_code=HTTPStatus.NO_CONTENT) if removed else deployment_not_found(service, name)
 
@@ -83,7 +83,7 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
     async def extend_deployment(
         service: ServiceName, name: DeploymentName, body: ExtensionIn, caller: Caller
     ) -> DeploymentOut | Response:
-        """Set how long an offloaded deployment lives, from now on."""
+        """Set when an offloaded deployment expires, counted from now."""
         expires = datetime.now(UTC) + parse_duration(body.ttl)
         extended = await plane.deployments.extend(caller, service, name, expires, body.owner)
         if extended is None:
@@ -97,5 +97,5 @@ def _label(deployment: OffloadedDeployment) -> str:
 
 def deployment_not_found(service: str, name: str) -> JSONResponse:
     """Return a 404 for a deployment that does not exist."""
-    hint = "GET /v1/deployments (detour offload ls) lists what there is"
-    return problem(HTTPStatus.NOT_FOUND, f"there is no {service}@{name}; {hint}")
+    hint = "GET /v1/deployments (detour offload ls) lists all deployments"
+    return problem(HTTPStatus.NOT_FOUND, f"deployment {service}@{name} does not exist; {hint}")

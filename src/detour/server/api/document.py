@@ -1,6 +1,6 @@
-"""The OpenAPI document: what FastAPI leaves out or states differently than the API behaves.
+"""The OpenAPI document: additions and corrections to the one that FastAPI generates.
 
-Invariant: every schema stands in the document once, under a name of its own; generators drop what is inlined.
+Invariant: the document contains every schema once, under a unique name; generators drop inlined schemas.
 """
 
 from collections.abc import Iterator
@@ -14,23 +14,23 @@ from detour.server.api.callers import OPEN
 from detour.server.api.problems import documented
 
 EVERYWHERE: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.INTERNAL_SERVER_ERROR)
-"""Errors that every operation may answer."""
+"""Errors that every operation may return."""
 
 _IDENTIFIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE)
 """Errors of operations that identify the caller."""
 
 _FASTAPIS: Final = ("HTTPValidationError", "ValidationError")
-"""Schemas of FastAPI's own errors, which this API never answers."""
+"""Schemas of FastAPI's own errors, which this API never returns."""
 
 
 def describe(app: FastAPI) -> None:
-    """Complete the document of an application whose operations are all there."""
+    """Complete the document of an application, after all operations were added."""
     document = app.openapi()
     for path, operation in _operations(document):
         _describe_access(operation, is_open=path in OPEN)
         _describe_parameters(operation)
         if "application/json" in operation["responses"].get("422", {}).get("content", ()):
-            # FastAPI's own, of an operation whose only parameter is a header that accepts anything.
+            # FastAPI documents it for every parameter; here the only one is a header that accepts any value.
             del operation["responses"]["422"]
     schemas = document["components"]["schemas"]
     for name in _FASTAPIS:
@@ -45,12 +45,12 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _describe_access(operation: dict[str, Any], *, is_open: bool) -> None:
-    """Describe which callers an operation accepts: all of them if it is open, else those with a token, or local."""
+    """Document the callers that an operation accepts: all if it is open, else those with a token and local ones."""
     if is_open:
         operation.pop("security", None)
         operation["responses"].pop(str(HTTPStatus.FORBIDDEN.value), None)
         return
-    # An empty requirement: local callers need no token (OpenAPI 3.1, section 4.8.30).
+    # The empty requirement means that local callers need no token (OpenAPI 3.1, section 4.8.30).
     operation["security"].append({})
     for code, answer in documented(*_IDENTIFIED).items():
         operation["responses"].setdefault(str(code), answer)

@@ -1,4 +1,4 @@
-"""Who one is, how one signs in, and API tokens."""
+"""The caller's identity, signing in, and API tokens."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from detour.contract import (
     TokenOut,
 )
 from detour.mesh import parse_duration
-from detour.server.api.callers import Caller, asker_of
+from detour.server.api.callers import Caller, requester_of
 from detour.server.api.operations import Tag
 from detour.server.api.problems import NO_DATABASE, documented
 from detour.server.identities import Identities
@@ -31,7 +31,7 @@ _TokenId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="the token'
 
 
 def add_identities(app: FastAPI, identities: Identities) -> None:
-    """Add them to an API."""
+    """Add the operations to an API."""
     _add_signing_in(app, identities)
     _add_tokens(app, identities)
 
@@ -39,13 +39,13 @@ def add_identities(app: FastAPI, identities: Identities) -> None:
 def _add_signing_in(app: FastAPI, identities: Identities) -> None:
     @app.get("/v1/me", tags=[Tag.IDENTITIES])
     async def get_identity(caller: Caller) -> IdentityOut:
-        """Return the caller's name, and what they may do."""
+        """Return the caller's name and role."""
         return IdentityOut(name=caller.name, role=Role(caller.role), via=SignInMethod(caller.via))
 
     @app.get("/v1/sign-in", tags=[Tag.IDENTITIES], responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
     async def get_sign_in(request: Request) -> SignInOut:
-        """Return how to sign in (OAuth 2.0 for clients without a secret: RFC 7636, RFC 8628)."""
-        is_needed = not identities.is_open_to(asker_of(request))
+        """Return how to sign in (OAuth 2.0 for public clients: RFC 7636, RFC 8628)."""
+        is_needed = not identities.accepts_without_token(requester_of(request))
         if identities.issuer is None:
             return SignInOut(is_needed=is_needed)
         settings, endpoints = identities.issuer.settings, await identities.issuer.endpoints()
@@ -70,7 +70,7 @@ def _add_tokens(app: FastAPI, identities: Identities) -> None:
 
     @app.post("/v1/tokens", tags=[Tag.IDENTITIES], status_code=HTTPStatus.CREATED, responses=documented(*_MAKING))
     async def create_token(body: TokenIn, caller: Caller) -> NewTokenOut:
-        """Create an API token, which acts as its owner."""
+        """Create an API token that acts as its owner."""
         expires = datetime.now(UTC) + parse_duration(body.ttl) if body.ttl else None
         made, token = await operations.create(caller, body.name, access.Role(body.role), body.owner, expires)
         return NewTokenOut(**_out(made).model_dump(), token=token)

@@ -1,4 +1,4 @@
-"""What Prometheus reads of a server (Prometheus, "Exposition formats")."""
+"""The server's metrics for Prometheus (Prometheus, "Exposition formats")."""
 
 import time
 from collections import Counter
@@ -18,19 +18,19 @@ from detour import __version__
 from detour.server.api.operations import Tag
 from detour.server.control_plane import ControlPlane
 
-_NOWHERE: Final = "(none)"
-"""The path of requests that no operation answers: paths that clients make up do not become labels."""
-_ENDLESS: Final = frozenset({"/v1/events", "/v1/deployments/{service}/{name}/log"})
-"""Answers that last as long as the client likes: their time says nothing about the server."""
+_NO_OPERATION: Final = "(none)"
+"""The label for paths without an operation, so that arbitrary paths from clients do not become labels."""
+_STREAMS: Final = frozenset({"/v1/events", "/v1/deployments/{service}/{name}/log"})
+"""Paths of streams: the client decides how long they last, so their durations are not measured."""
 
 
 def add_metrics(app: FastAPI, plane: ControlPlane) -> None:
-    """Add them to an API."""
+    """Add the operations to an API."""
     registry = CollectorRegistry()
     registry.register(_State(plane))
     seconds = Histogram(
         "detour_http_request_seconds",
-        "Time from a request to the end of its answer.",
+        "Time from a request to the end of its response.",
         ("method", "path", "status"),
         registry=registry,
     )
@@ -48,7 +48,7 @@ def add_metrics(app: FastAPI, plane: ControlPlane) -> None:
 
 
 class _Timed:
-    """Measures how long each answer takes."""
+    """Measures the duration of each request."""
 
     def __init__(self, app: ASGIApp, seconds: Histogram) -> None:
         self._app = app
@@ -60,28 +60,28 @@ class _Timed:
             return
         began, status = time.perf_counter(), HTTPStatus.INTERNAL_SERVER_ERROR.value
 
-        async def noting(message: Message) -> None:
+        async def record_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, record_status)
         finally:
-            path = getattr(scope.get("route"), "path", _NOWHERE)
-            if path not in _ENDLESS:
+            path = getattr(scope.get("route"), "path", _NO_OPERATION)
+            if path not in _STREAMS:
                 self._seconds.labels(scope["method"], path, status).observe(time.perf_counter() - began)
 
 
 class _State(Collector):
-    """What a control plane knows, read when it is asked."""
+    """The state of a control plane, read at each scrape."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
 
     def collect(self) -> Iterator[Metric]:
-        """Give every number as it is."""
+        """Yield the current value of every metric."""
         plane = self._plane
         yield _gauge("detour_info", "The server's version.", {(__version__,): 1}, "version")
         yield _gauge("detour_ready", "Whether Envoys are served.", {(): int(plane.is_ready)})
@@ -92,25 +92,31 @@ class _State(Collector):
         yield _gauge("detour_deployments", "Offloaded deployments of the mesh.", sources, "source")
         roles = Counter((one.role,) for one in plane.ads.connections)
         yield _gauge("detour_envoys", "Envoys that are connected.", roles, "role")
-        yield _gauge("detour_envoys_gone", "Envoys that went and have not come back.", {(): len(plane.ads.gone)})
+        yield _gauge(
+            "detour_envoys_gone", "Envoys that disconnected and have not reconnected.", {(): len(plane.ads.gone)}
+        )
         opened: Counter[tuple[str]] = Counter()
         for opening in plane.reports.openings.recent(time.time()):
             opened[opening.service,] += opening.requests
-        what = "Requests that sidecars sent past the mesh within an hour, because the control plane did not answer."
+        what = (
+            "Requests that sidecars sent past the mesh in the last hour because the control plane did not answer."
+        )
         yield _gauge("detour_openings", what, opened, "service")
         rejections = sum(len(one.session.rejections) for one in plane.ads.connections)
-        yield _gauge("detour_rejections", "Resources that a connected Envoy has refused.", {(): rejections})
+        yield _gauge("detour_rejections", "Resources that a connected Envoy has rejected.", {(): rejections})
         pending = sum(one.session.pending for one in plane.ads.connections)
-        yield _gauge("detour_pending", "Responses that no Envoy has acknowledged or refused yet.", {(): pending})
+        yield _gauge(
+            "detour_pending", "Responses that Envoys have neither acknowledged nor rejected yet.", {(): pending}
+        )
         problems = len(plane.failures) + sum(len(source.problems) for source in plane.sources)
-        yield _gauge("detour_problems", "What does not work at the moment: detour status tells.", {(): problems})
-        yield _gauge("detour_event_streams", "Clients that listen for changes.", {(): len(plane.events)})
+        yield _gauge("detour_problems", "Current problems; detour status lists them.", {(): problems})
+        yield _gauge("detour_event_streams", "Clients of the event stream.", {(): len(plane.events)})
         departures: Counter[tuple[str]] = Counter()
         for one in plane.reports.departures.recent(time.time()):
             departures[one.caller,] += one.requests
         yield _gauge(
             "detour_departures",
-            "Requests with overrides that left the mesh within an hour, where overrides have no effect.",
+            "Requests with overrides that left the mesh in the last hour; overrides have no effect outside.",
             departures,
             "caller",
         )

@@ -1,4 +1,4 @@
-"""What every operation of the API has in common: how it is named and grouped, and its path parameters."""
+"""The names, groups and path parameters of operations."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 
 class Tag(StrEnum):
-    """A group of operations; generators make a module or a class of each."""
+    """A group of operations; client generators turn each into a module or a class."""
 
     SERVICES = "services"
     DEPLOYMENTS = "deployments"

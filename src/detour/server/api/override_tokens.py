@@ -1,4 +1,4 @@
-"""Tokens with which the overrides of requests from outside count at an edge."""
+"""Tokens with which an edge accepts the overrides of requests from outside."""
 
 from http import HTTPStatus
 
@@ -13,7 +13,7 @@ from detour.server.control_plane import ControlPlane
 
 
 def add_override_tokens(app: FastAPI, plane: ControlPlane) -> None:
-    """Add them to an API."""
+    """Add the operations to an API."""
 
     @app.post(
         "/v1/override-tokens",

@@ -1,7 +1,7 @@
 """Errors of the API as problem details (RFC 9457).
 
-Invariant: the answer says what a client can correct, and how. An unexpected error is logged with its traceback and
-answered without its text.
+Invariant: the response says what the client can correct, and how. Unexpected errors are logged with their
+traceback; their text is never part of a response.
 """
 
 import logging
@@ -35,11 +35,11 @@ from detour.server.followed_database import NoDatabaseError
 from detour.server.scenarios import NoVersionError, ScenarioEndedError, UnknownNamesError
 
 NO_DATABASE: Final = HTTPStatus.NOT_IMPLEMENTED
-"""The answer where only a database keeps what is asked for, and the server has none."""
+"""The status of operations that need a database, on a server without one."""
 
 _NAME_SHOWN = 60
 
-_CLUSTERS_OWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+_PASSED_ON = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 _STATUSES: Final[Mapping[type[Exception], HTTPStatus]] = {
     CannotCopyError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -57,24 +57,24 @@ _STATUSES: Final[Mapping[type[Exception], HTTPStatus]] = {
     UnknownServiceError: HTTPStatus.NOT_FOUND,
     UnreadServiceError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-"""Errors of operations whose own message is all that a client needs."""
+"""The statuses of errors whose message is the detail of the problem."""
 
-_FRAMEWORKS_OWN: Final = frozenset(
+_FRAMEWORK_DETAILS: Final = frozenset(
     {"Not Found", "Method Not Allowed", "There was an error parsing the body", "Bad Request"}
 )
-"""Details that FastAPI and Starlette write; all others are those of handlers, and are passed on."""
+"""Details from FastAPI and Starlette; all others come from handlers, and are passed on."""
 
 _log = logging.getLogger(__name__)
 
 
 def documented(*codes: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Describe problems with these statuses, for FastAPI's `responses`; the document has the schema once."""
+    """Return the description of problems with these statuses, for FastAPI's `responses`."""
     content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
     return {code.value: {"description": code.phrase, "content": content} for code in codes}
 
 
 def add_problems(app: FastAPI) -> None:
-    """Make problem details of every error of an application."""
+    """Convert every error of an application to problem details."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unexpected)
@@ -83,7 +83,7 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(NoScenarioError, _no_scenario)
     app.add_exception_handler(OutdatedError, _outdated)
     app.add_exception_handler(UnknownCallerError, _unknown_caller)
-    app.add_exception_handler(IssuerError, _no_issuer)
+    app.add_exception_handler(IssuerError, _issuer_failed)
     for kind, code in _STATUSES.items():
         app.add_exception_handler(kind, partial(_expected, code))
 
@@ -99,7 +99,7 @@ async def _expected(code: HTTPStatus, _request: Request, error: Exception) -> JS
 
 
 async def _no_scenario(_request: Request, error: Exception) -> JSONResponse:
-    return problem(HTTPStatus.NOT_FOUND, f"{error}; GET /v1/scenarios (detour scenario ls) lists what there is")
+    return problem(HTTPStatus.NOT_FOUND, f"{error}; GET /v1/scenarios (detour scenario ls) lists all scenarios")
 
 
 async def _outdated(_request: Request, error: Exception) -> JSONResponse:
@@ -108,19 +108,19 @@ async def _outdated(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unknown_caller(_request: Request, error: Exception) -> JSONResponse:
-    """Say what to bring (RFC 9110, section 11.6.1)."""
+    """Return a challenge for authentication (RFC 9110, section 11.6.1)."""
     return problem(HTTPStatus.UNAUTHORIZED, str(error), {"WWW-Authenticate": 'Bearer realm="detour"'})
 
 
-async def _no_issuer(_request: Request, error: Exception) -> JSONResponse:
+async def _issuer_failed(_request: Request, error: Exception) -> JSONResponse:
     _log.error("%s", error)
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
 
 async def _cluster_refused(_request: Request, error: Exception) -> JSONResponse:
-    """Pass on why the cluster refused; what is neither the client's fault nor ours is the gateway's."""
+    """Pass on the cluster's refusal if the client caused it; otherwise the cluster failed as a gateway."""
     code = error.code if isinstance(error, ClusterError) else 0
-    return problem(HTTPStatus(code) if code in _CLUSTERS_OWN else HTTPStatus.BAD_GATEWAY, str(error))
+    return problem(HTTPStatus(code) if code in _PASSED_ON else HTTPStatus.BAD_GATEWAY, str(error))
 
 
 async def _not_stored(_request: Request, error: Exception) -> JSONResponse:
@@ -129,50 +129,50 @@ async def _not_stored(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, _error: Exception) -> JSONResponse:
-    # Starlette raises the error again behind this answer, and uvicorn logs it with its stack.
-    detail = f"{request.method} {request.url.path} failed in the server; its log says why"
+    # Starlette raises the error again after this response, and uvicorn logs it with its traceback.
+    detail = f"the server failed to handle {request.method} {request.url.path}; its log has the reason"
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """Answer what FastAPI and Starlette refuse before any handler is reached, and what a handler refuses itself."""
+    """Convert refusals of handlers, and those of FastAPI and Starlette before a handler is called."""
     assert isinstance(error, HTTPException)  # noqa: S101  handlers are registered by type
     code, detail, headers = HTTPStatus(error.status_code), error.detail, error.headers
-    if detail in _FRAMEWORKS_OWN:
-        asked = f"{request.method} {request.url.path}"
+    if detail in _FRAMEWORK_DETAILS:
+        operation = f"{request.method} {request.url.path}"
         match code:
             case HTTPStatus.NOT_FOUND:
-                detail = _nowhere(request) or f"there is no {asked}; GET /docs shows what there is"
+                detail = _explain_path(request) or f"{operation} does not exist; GET /docs lists all operations"
             case HTTPStatus.METHOD_NOT_ALLOWED:
                 allowed = ", ".join(_methods(request))
-                detail, headers = f"there is no {asked}; allowed there: {allowed}", {"Allow": allowed}
+                detail, headers = f"{operation} does not exist; this path allows {allowed}", {"Allow": allowed}
             case HTTPStatus.BAD_REQUEST:
                 detail = "the body cannot be read: send JSON, in UTF-8"
     return problem(code, detail, headers)
 
 
-def _nowhere(request: Request) -> str:
-    """Say what is wrong with a path that means a scenario whose name has a slash, encoded or not; or nothing."""
+def _explain_path(request: Request) -> str:
+    """Explain a path whose scenario or deployment has a slash in its name; return "" for other paths."""
     kind, _, name = request.url.path.removeprefix("/v1/").partition("/")
     if kind == "deployments" and name.count("/") > 1:
-        return f"there is no deployment {name}: no service or deployment has a slash in its name"
+        return f"deployment {name} does not exist: names of services and deployments have no slash"
     if kind != "scenarios" or "/" not in name or request.url.path.partition("/v1/")[0]:
         return ""
     shown = name[:_NAME_SHOWN]
     return (
-        f"no scenario can be called {shown}: expected at most 63 small letters, digits and dashes, such as"
+        f"{shown} is not a valid scenario name: expected at most 63 lowercase letters, digits and dashes, such as"
         f" {re.sub('[^a-z0-9]+', '-', shown.lower()).strip('-') or 'checkout'}"
     )
 
 
 def _methods(request: Request) -> list[str]:
-    """List what is allowed at a path; Starlette names the first route's methods only."""
+    """Return the methods that a path allows; Starlette itself returns only those of the first route."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in routes for method in route.methods})
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  handlers are registered by type
-    # A place begins with what it is in: the body, the query, the path or a header.
+    # The first part of a location is the body, the query, the path or a header.
     found = [{**mistake, "loc": mistake["loc"][1:]} for mistake in error.errors()]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, explained(found))

@@ -15,7 +15,7 @@ from detour.server.control_plane import ControlPlane
 _IMAGE: Final = "image/svg+xml"
 _TEXT: Final = "text/plain"
 _QUIET_ZONE: Final = 4
-"""Modules of white around it (ISO/IEC 18004, section 6.3.8)."""
+"""The white margin, in modules (ISO/IEC 18004, section 6.3.8)."""
 
 _DRAWN: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -24,11 +24,11 @@ _DRAWN: Final[dict[int | str, dict[str, Any]]] = {
     }
 }
 
-_Accept = Annotated[str, Header(description="`text/plain` for a drawing in block characters, for terminals")]
+_Accept = Annotated[str, Header(description="`text/plain` for block characters, for terminals")]
 
 
 def add_qr(app: FastAPI, plane: ControlPlane) -> None:
-    """Add them to an API."""
+    """Add the operations to an API."""
 
     @app.get(
         "/v1/scenarios/{name}/qr",
@@ -46,17 +46,17 @@ def add_qr(app: FastAPI, plane: ControlPlane) -> None:
         },
     )
     async def get_scenario_qr(name: Name, accept: _Accept = _IMAGE) -> Response:
-        """Return the first of a scenario's links as a QR code: a picture, black on white, or text for terminals."""
+        """Return the first link of a scenario as a QR code: a black and white image, or text for terminals."""
         links = plane.mesh.settings.links(plane.scenarios.live(name).name)
         if not links:
             raise HTTPException(
                 HTTPStatus.CONFLICT,
-                f"scenario {name} has no link: say in the mesh file where people reach the edge, as in"
+                f"scenario {name} has no link: set the public URL of the edge in the mesh file, as in"
                 " edge: {url: https://staging.example.test}",
             )
         code = segno.make(links[0], error="m", micro=False)
         if _TEXT in accept and _IMAGE not in accept:
-            # Starlette adds a charset to text, which the document does not have.
+            # As a header, because Starlette adds a charset to a text media type, and the document has none.
             return Response(_text(code), headers={"content-type": _TEXT, "vary": "accept"})
         return Response(_svg(code), media_type=_IMAGE, headers={"vary": "accept"})
 

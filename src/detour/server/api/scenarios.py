@@ -1,4 +1,4 @@
-"""Scenarios: written with the version that was changed in `If-Match` (RFC 9110, section 13), never blindly."""
+"""Scenarios. Writes name the version that they are based on in `If-Match` (RFC 9110, section 13)."""
 
 import re
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ _OwnerWanted = Annotated[str, Query(description="only scenarios of this owner", 
 
 
 def add_scenarios(app: FastAPI, plane: ControlPlane) -> None:
-    """Add them to an API."""
+    """Add the operations to an API."""
     _add_reading(app, plane)
     _add_writing(app, plane)
 
@@ -86,7 +86,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
     async def get_scenario(
         name: Name, response: Response, if_none_match: _IfNoneMatch = None
     ) -> ScenarioOut | Response:
-        """Return a scenario, also if it has expired or was removed: see `state`."""
+        """Return a scenario, even if it has expired or was removed: see `state`."""
         found = plane.scenarios.get(name)
         response.headers["ETag"] = _tag(found)
         if _tag(found) in _ANY_TAG.findall(if_none_match or ""):
@@ -138,8 +138,8 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
     ) -> ScenarioOut:
         """Create a scenario (`If-None-Match: *`), or the next version of one (`If-Match` with the last version).
 
-        The caller owns a new scenario by default; the owner of an existing one stays. New overrides must name
-        services and deployments of the mesh, unless `force` is set.
+        By default, the caller owns a new scenario, and the owner of an existing one does not change. New overrides
+        must name services and deployments of the mesh, unless `force` is set.
         """
         if (if_none_match or "").strip() == "*":
             made = await plane.scenarios.create(caller, name, draft_of(body, caller.name), force=force)
@@ -172,8 +172,10 @@ def _tag(scenario: Scenario) -> str:
 
 
 def _version_of(if_match: str | None) -> int | None:
-    """Return the version that a change was made from; None if the request does not say."""
+    """Return the version that a change is based on; None if the request does not name one."""
     match = _TAG.fullmatch((if_match or "").strip())
     if if_match is not None and match is None:
-        raise HTTPException(HTTPStatus.PRECONDITION_FAILED, f'no version is called {if_match}; they are like "3"')
+        raise HTTPException(
+            HTTPStatus.PRECONDITION_FAILED, f'{if_match} is not a version: expected a number in quotes, such as "3"'
+        )
     return int(match[1]) if match else None

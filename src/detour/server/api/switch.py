@@ -1,4 +1,4 @@
-"""The kill switch: whether overrides count at all, for the whole mesh."""
+"""The kill switch for overrides in the whole mesh."""
 
 from http import HTTPStatus
 
@@ -13,7 +13,7 @@ from detour.server.control_plane import ControlPlane
 
 
 def add_switch(app: FastAPI, plane: ControlPlane) -> None:
-    """Add it to an API."""
+    """Add the operations to an API."""
 
     @app.get("/v1/overrides", tags=[Tag.OVERRIDES])
     async def get_switch() -> SwitchOut:
@@ -26,9 +26,9 @@ def add_switch(app: FastAPI, plane: ControlPlane) -> None:
         responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY),
     )
     async def set_switch(body: SwitchIn, caller: Caller) -> SwitchOut:
-        """Make every sidecar and edge ignore overrides and scenarios, or honour them again. Only admins may.
+        """Make every sidecar and edge ignore overrides and scenarios, or honour them again. Needs the role admin.
 
-        While they are off, responses to requests with overrides say `x-detour-overrides: ignored: ...`.
+        While they are off, responses to requests with overrides have `x-detour-overrides: ignored: ...`.
         """
         await plane.switch.switch(caller, is_off=body.state is SwitchState.OFF, reason=body.reason)
         return switch_out(plane.switch.state)

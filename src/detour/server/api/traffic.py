@@ -1,4 +1,4 @@
-"""What goes on in the mesh: who calls whom, and trying a request to see where it goes."""
+"""Calls between services, and trials: requests that trace their path through the mesh."""
 
 from http import HTTPStatus
 from typing import Final
@@ -12,8 +12,8 @@ from detour.server.api.callers import Caller
 from detour.server.api.operations import Tag
 from detour.server.api.problems import NO_DATABASE, documented
 from detour.server.control_plane import ControlPlane
-from detour.server.edge_client import SilentEdgeError, TrialRequest
-from detour.server.trials import NoEdgeError, Outcome, marked
+from detour.server.edge_client import EdgeUnreachableError, TrialRequest
+from detour.server.trials import NoEdgeError, Outcome, with_trial_id
 from detour.traffic.hops import parents
 from detour.traffic.trials import TooManyTrialsError
 
@@ -21,14 +21,14 @@ _LONGEST_ID: Final = "0" * 24
 
 
 def add_traffic(app: FastAPI, plane: ControlPlane) -> None:
-    """Add it to an API."""
+    """Add the operations to an API."""
 
     @app.get("/v1/calls", tags=[Tag.TRAFFIC])
     async def list_calls() -> CallListOut:
         """List which services called which, as Envoys counted in the last minute.
 
-        Calls without requests for ten minutes are left out, and so are calls that leave the mesh or reached no
-        instance.
+        The list does not contain calls without requests in the last ten minutes, calls that left the mesh, and
+        calls that reached no instance.
         """
         return CallListOut(items=[call_out(one) for one in plane.calls.recent()])
 
@@ -55,7 +55,7 @@ def add_traffic(app: FastAPI, plane: ControlPlane) -> None:
             raise HTTPException(HTTPStatus.CONFLICT, str(error)) from error
         except TooManyTrialsError as error:
             raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, str(error)) from error
-        except SilentEdgeError as error:
+        except EdgeUnreachableError as error:
             raise HTTPException(HTTPStatus.BAD_GATEWAY, str(error)) from error
         except TimeoutError as error:
             raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, str(error)) from error
@@ -87,14 +87,14 @@ def _hops(outcome: Outcome) -> list[HopOut]:
 
 
 def _request_of(body: TrialIn, of_scenario: Overrides) -> TrialRequest:
-    """Return the request to send, with what the scenario says.
+    """Return the request to send, with the overrides of the scenario.
 
     Raises:
-        HTTPException: Its overrides leave no room for the mark of the trial.
+        HTTPException: Its overrides leave no room in the header for the id of the trial.
     """
     overrides = collected(body.overrides)
     try:
-        append_to_baggage(None, marked(overrides, _LONGEST_ID))
+        append_to_baggage(None, with_trial_id(overrides, _LONGEST_ID))
     except ValueError as error:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
     return TrialRequest(

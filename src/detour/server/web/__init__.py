@@ -1,6 +1,6 @@
-"""The web page: files that every server carries, and that need nothing but its API.
+"""The web page: static files that every server includes, and that use only its API.
 
-Invariant: what is in `static/` is what browsers get. There is no build, and nothing comes from anywhere else.
+Invariant: browsers receive the files of `static/` unchanged, without a build step, and load nothing from elsewhere.
 """
 
 from detour.server.web.page import PAGE, PAGE_FILE, add_page

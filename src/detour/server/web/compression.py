@@ -1,6 +1,6 @@
-"""The API's long lists, compressed for those who accept it (RFC 9110, section 12.5.3).
+"""Compression of the API's long lists, for clients that accept it (RFC 9110, section 12.5.3).
 
-Invariant: nothing that is sent bit by bit is compressed, so that no event or line of a log waits for the next one.
+Invariant: streams are not compressed, so that no event or log line waits in a buffer for the next one.
 """
 
 from typing import Final
@@ -16,10 +16,10 @@ _LEVEL: Final = 4
 
 
 class CompressedLists:
-    """Compresses the answers to those paths that a page reads whole.
+    """Compresses the responses of the paths that return lists.
 
     Args:
-        app: What answers.
+        app: The application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -27,6 +27,6 @@ class CompressedLists:
         self._compressing = GZipMiddleware(app, minimum_size=_LEAST_BYTES, compresslevel=_LEVEL)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request."""
         is_list = scope["type"] == "http" and scope["path"] in _LISTS
         await (self._compressing if is_list else self._app)(scope, receive, send)

@@ -1,7 +1,7 @@
 """Serving the web page's files.
 
-Invariant: `/` is asked for anew each time; the files that it names lie below a path that changes with their
-content, so browsers keep them for good. Nothing but these files and the API is ever loaded; nobody may frame them.
+Invariant: browsers revalidate `/` each time. The paths of the files that it loads change with their content, so
+browsers cache them permanently. The page loads only these files and the API, and other pages cannot frame it.
 """
 
 import gzip
@@ -34,7 +34,7 @@ _TAG: Final = re.compile(r'"[^"]*"')
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as it is sent: its media type, its content, the same compressed, and a tag of both."""
+    """A file to serve: its media type, its content, plain and compressed, and its entity tag."""
 
     media_type: str
     content: bytes
@@ -49,13 +49,13 @@ class _File:
 
 
 def add_page(app: FastAPI, identities: Identities) -> None:
-    """Add the page to an API, at `/`, and its files, below `/ui/`; the API's document does not tell of them.
+    """Add the page to an API, at `/`, and its files, below `/ui/`; the API's document does not list them.
 
-    The lists that it reads are compressed from then on.
+    This also compresses the API's long lists.
 
     Args:
         app: The API.
-        identities: Who may be known: the page asks their issuer for tokens.
+        identities: Has the issuer from which the page requests tokens.
     """
     current, index, files = _read()
     app.add_middleware(CompressedLists)
@@ -69,34 +69,34 @@ def add_page(app: FastAPI, identities: Identities) -> None:
     async def file(version: str, name: str, request: Request) -> Response:
         if name not in files:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        # The page may come from a server of another version, while servers are being replaced.
+        # During an upgrade, the page may come from a server of another version.
         keeping = _KEPT if version == current else "no-store"
         return _answer(files[name], request, {**_headers(), "Cache-Control": keeping})
 
 
 async def _elsewhere(identities: Identities) -> Sequence[str]:
-    """Return the origins beside its own that the page may send requests to: that of an issuer's tokens."""
+    """Return the other origins that the page may send requests to: the issuer's token endpoint."""
     if identities.issuer is None:
         return ()
     try:
         token_endpoint = urlsplit((await identities.issuer.endpoints()).token)
     except IssuerError:
-        return ()  # nobody can sign in there at the moment; the page is shown all the same
+        return ()  # signing in is not possible at the moment, but the page works
     return (f"{token_endpoint.scheme}://{token_endpoint.netloc}",)
 
 
 def _answer(file: _File, request: Request, headers: Mapping[str, str], if_none_match: str = "") -> Response:
-    told = {**headers, "ETag": file.tag, "Vary": "Accept-Encoding"}
+    sent = {**headers, "ETag": file.tag, "Vary": "Accept-Encoding"}
     if file.tag in _TAG.findall(if_none_match):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=told)
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=sent)
     if "gzip" in request.headers.get("accept-encoding", ""):
-        told["Content-Encoding"] = "gzip"
-        return Response(file.compressed, headers=told, media_type=file.media_type)
-    return Response(file.content, headers=told, media_type=file.media_type)
+        sent["Content-Encoding"] = "gzip"
+        return Response(file.compressed, headers=sent, media_type=file.media_type)
+    return Response(file.content, headers=sent, media_type=file.media_type)
 
 
 def _headers(elsewhere: Sequence[str] = ()) -> dict[str, str]:
-    """Return what browsers are told to forbid (Content Security Policy Level 3)."""
+    """Return the security headers of the page (Content Security Policy Level 3)."""
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -106,7 +106,7 @@ def _headers(elsewhere: Sequence[str] = ()) -> dict[str, str]:
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
-        # Text never becomes markup or code, not even by mistake (W3C Trusted Types).
+        # Text cannot become markup or code by mistake (W3C Trusted Types).
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables of an empty database."""
+    """Create the tables in an empty database."""
     name = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     counter = op.create_table(
         "revision",
@@ -49,6 +49,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take them away, with everything in them."""
+    """Drop the tables, with all rows."""
     for table in ("scenario_versions", "scenarios", "changes", "revision"):
         op.drop_table(table)

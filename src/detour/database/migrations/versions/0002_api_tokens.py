@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add their table."""
+    """Create the table."""
     op.create_table(
         "api_tokens",
         sa.Column("id", sa.Text, primary_key=True),
@@ -24,5 +24,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away, and so every token."""
+    """Drop the table, with all tokens."""
     op.drop_table("api_tokens")

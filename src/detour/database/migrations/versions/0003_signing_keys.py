@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make their table."""
+    """Create the table."""
     op.create_table(
         "signing_keys",
         sa.Column("name", sa.Text, primary_key=True),
@@ -20,5 +20,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away; tokens that were issued are good until edges are told of other keys."""
+    """Drop the table; issued tokens stay valid until edges receive other keys."""
     op.drop_table("signing_keys")

@@ -176,7 +176,7 @@ class ScenarioView {
 
   async #refused(problem) {
     if (problem.status === 409) {
-      const why = problem.message.replace(/ For what does not exist yet, add .*$/, "");
+      const why = problem.message.replace(/ To use names that do not exist yet, add .*$/, "");
       const anyway = h("button.button.small", { type: "button", on: { click: () => this.#save(true) } }, "Save all the same");
       this.said.replaceChildren(`${why} `, anyway);
     } else if (problem.status !== 412) {

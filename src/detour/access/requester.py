@@ -1,7 +1,7 @@
-"""What a request says of who sends it, and whether that is somebody on the server's own machine.
+"""What a request says about its sender, and whether the sender runs on the server's own machine.
 
-Invariant: a request is local only if nothing hints at anything in between: neither a proxy, nor a page of another
-site in the person's browser (DNS rebinding, cross-site requests).
+Invariant: a request is local only if it came directly: not through a proxy, and not from another site's page in a
+local browser (DNS rebinding, cross-site requests).
 """
 
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Who sends a request, as far as the request tells.
+class Requester:
+    """The sender of a request, as described by the connection and the headers.
 
     Args:
-        peer: The IP address that it came from; "" if it is not known.
-        host: Its `Host` header.
-        origin: Its `Origin` header (RFC 6454), which browsers add to what another page than the server's may send.
-        is_forwarded: Whether it has a header that proxies add (`Forwarded`, `X-Forwarded-For`, `Via` and the like).
-        authorization: Its `Authorization` header.
-        user: The name that a local person goes by.
+        peer: The IP address of the connection; "" if unknown.
+        host: The `Host` header.
+        origin: The `Origin` header (RFC 6454). Browsers add it to requests from pages of other sites.
+        is_forwarded: Whether it has a header that proxies add (`Forwarded`, `X-Forwarded-For`, `Via` and others).
+        authorization: The `Authorization` header.
+        user: The user name to use if the request is local.
     """
 
     peer: str
@@ -31,19 +31,19 @@ class Asker:
 
     @property
     def is_local(self) -> bool:
-        """Whether it comes from a program of the server's own machine."""
+        """Whether the request comes from a program on the server's own machine."""
         return (
             _is_loopback(self.peer) and not self.is_forwarded and _names_loopback(self.host) and self.is_same_site
         )
 
     @property
     def is_same_site(self) -> bool:
-        """Whether it comes from no browser, or from a page of the server's own."""
+        """Whether the request comes from a program, or from a page that this server serves."""
         return not self.origin or urlsplit(self.origin).netloc.lower() == self.host.lower()
 
     @property
     def bearer(self) -> str:
-        """The token that it brings (RFC 6750, section 2.1); "" for none."""
+        """The bearer token of the request (RFC 6750, section 2.1); "" if it has none."""
         scheme, _, token = self.authorization.partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 

@@ -1,36 +1,36 @@
-"""Which requests come from the server's own machine, and from nobody else's page."""
+"""Which requests count as local: from this machine, and not from another site's page."""
 
 from dataclasses import replace
 
 import pytest
 
-from detour.access import Asker
+from detour.access import Requester
 
-LOCAL = Asker("127.0.0.1", "127.0.0.1:15020")
+LOCAL = Requester("127.0.0.1", "127.0.0.1:15020")
 
 
 @pytest.mark.parametrize(
-    "asker",
+    "requester",
     [
         LOCAL,
-        Asker("::1", "[::1]:15020"),
-        Asker("127.0.0.1", "localhost:15020"),
-        Asker("127.0.0.1", "detour.localhost"),
+        Requester("::1", "[::1]:15020"),
+        Requester("127.0.0.1", "localhost:15020"),
+        Requester("127.0.0.1", "detour.localhost"),
         replace(LOCAL, origin="http://127.0.0.1:15020"),
     ],
 )
-def test_local(asker):
-    """Programs of the machine, and the server's own page in a browser there."""
-    assert asker.is_local
+def test_local(requester):
+    """Programs on this machine, and the server's own page in a local browser."""
+    assert requester.is_local
 
 
 @pytest.mark.parametrize(
-    "asker",
+    "requester",
     [
         replace(LOCAL, peer="10.0.0.7"),
         replace(LOCAL, peer=""),
         replace(LOCAL, is_forwarded=True),
-        # A name that somebody has made lead to 127.0.0.1.
+        # A foreign name that resolves to 127.0.0.1 (DNS rebinding).
         replace(LOCAL, host="rebound.example.com:15020"),
         replace(LOCAL, host="localhost.example.com"),
         replace(LOCAL, host="[not an address"),
@@ -40,9 +40,9 @@ def test_local(asker):
         replace(LOCAL, origin="null"),
     ],
 )
-def test_not_local(asker):
-    """Whatever hints at a proxy, another name, or a page of another site."""
-    assert not asker.is_local
+def test_not_local(requester):
+    """Requests through a proxy, to another host name, or from another site's page."""
+    assert not requester.is_local
 
 
 @pytest.mark.parametrize(
