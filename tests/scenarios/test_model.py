@@ -1,33 +1,78 @@
 """What a scenario may be."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from detour.overrides import Overrides, parse_words
-from detour.scenarios import Draft
+from detour.scenarios import DESCRIPTION_MAX, OWNER_MAX, Draft, OutdatedError, Scenario, State
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+CHECKOUT = Scenario("checkout", 7, parse_words(["users=pr-42"]), "ana", "a checkout", None, NOW, "bo")
 
 
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"overrides": Overrides()}, "at least one override"),
-        ({"owner": "a" * 101}, "at most 100 characters"),
-        ({"description": "a" * 2001}, "at most 2000 characters"),
-        ({"owner": "two\nlines"}, "owner: expected one line"),
-        ({"description": "a\x00b"}, "description: expected text"),
-        ({"description": "\ud800"}, "description: expected text"),
-        ({"overrides": parse_words([f"config.f{n}=1" for n in range(65)])}, "at most 64"),
-        ({"overrides": parse_words([f"config.f{n}={'ä' * 200}" for n in range(10)])}, "at most 8192"),
-        ({"expires": datetime(2026, 1, 1)}, "time zone"),  # noqa: DTZ001  that is the point
+        ({"overrides": Overrides()}, "a scenario has at least one override, such as users=pr-42"),
+        ({"owner": "a" * 101}, "owner: expected at most 100 characters, got 101"),
+        ({"description": "a" * 2001}, "description: expected at most 2000 characters, got 2001"),
+        ({"owner": "two\nlines"}, "owner: expected one line, without control characters"),
+        ({"description": "a\x00b"}, "description: expected text, without control characters"),
+        ({"description": "\ud800"}, "description: expected text, without control characters"),
+        (
+            {"overrides": parse_words([f"config.f{n}=1" for n in range(65)])},
+            "65 overrides in one request, at most 64 are possible",
+        ),
+        (
+            {"overrides": parse_words([f"config.f{n}={'ä' * 200}" for n in range(10)])},
+            "the baggage would have 12199 bytes, at most 8192 are possible: drop some entries",
+        ),
+        (
+            {"expires": datetime(2026, 1, 1)},  # noqa: DTZ001  that is the point
+            "expires: expected a moment with its time zone, such as 2026-12-01T00:00:00Z",
+        ),
     ],
 )
 def test_what_is_no_draft(more: dict[str, object], expected: str) -> None:
     """What could not be put into a request, or not be shown, is refused with what was expected."""
-    with pytest.raises(ValueError, match=expected):
+    with pytest.raises(ValueError, match=r"expected|at least|possible") as raised:
         Draft(**{"overrides": parse_words(["users=pr-42"]), **more})
+    assert str(raised.value) == expected
 
 
-def test_an_expiry_is_a_moment() -> None:
-    """A draft may say when it ends."""
-    assert Draft(parse_words(["users=pr-42"]), expires=datetime(2026, 1, 1, tzinfo=UTC)).expires
+def test_a_draft_may_say_as_much_as_fits() -> None:
+    """And nothing but its overrides by default."""
+    assert (OWNER_MAX, DESCRIPTION_MAX) == (100, 2000)
+    overrides = parse_words(["users=pr-42"])
+    most = Draft(overrides, "ä" * 100, "two\nlines" * 200, datetime(2026, 1, 1, tzinfo=UTC))
+    assert (most.owner, most.description, most.expires) == (
+        "ä" * 100,
+        "two\nlines" * 200,
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    assert Draft(overrides) == Draft(overrides, "", "", None)
+
+
+def test_whether_it_can_be_entered() -> None:
+    """Until the moment at which it expires; never once it is removed."""
+    ends = replace(CHECKOUT, expires=NOW)
+    assert CHECKOUT.state(NOW) is State.LIVE
+    assert ends.state(NOW - timedelta(microseconds=1)) is State.LIVE
+    assert ends.state(NOW) is ends.state(NOW + timedelta(hours=1)) is State.EXPIRED
+    assert (
+        replace(CHECKOUT, is_removed=True).state(NOW) is replace(ends, is_removed=True).state(NOW) is State.REMOVED
+    )
+    assert list(State) == ["live", "expired", "removed"]
+    assert CHECKOUT.is_removed is False
+
+
+def test_who_is_late_learns_who_was_first() -> None:
+    """As far as that is known."""
+    error = OutdatedError(CHECKOUT)
+    assert error.current is CHECKOUT
+    assert str(error) == "checkout is at version 7, which bo made: look at that, and change it"
+    assert str(OutdatedError(replace(CHECKOUT, changed_by=""))).startswith(
+        "checkout is at version 7, which somebody made"
+    )

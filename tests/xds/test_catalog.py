@@ -1,15 +1,57 @@
 """Services that tell their ports apart, and names that depend on who asks."""
 
+import logging
+
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
-from detour.envoy.vocabulary import METADATA, MISSING, OUTBOUND_ROUTES
-from detour.mesh import Endpoint, Mesh, Naming, OffloadedDeployment, Port, Protocol, Service, Settings
+from detour.envoy.vocabulary import (
+    EDGE_ROUTES,
+    EDGE_ROUTES_TRUSTED,
+    METADATA,
+    MISSING,
+    OUTBOUND_MANAGER,
+    OUTBOUND_ROUTES,
+    TOKEN_FILTER,
+)
+from detour.mesh import (
+    DeploymentApplied,
+    DeploymentRemoved,
+    Endpoint,
+    KeysApplied,
+    Mesh,
+    Naming,
+    OffloadedDeployment,
+    Port,
+    Protocol,
+    Scenarios,
+    ScenariosApplied,
+    Service,
+    ServiceApplied,
+    ServiceRemoved,
+    Settings,
+    SettingsApplied,
+)
 from detour.xds import catalog as module
-from detour.xds.catalog import _BUILDERS, CLUSTER, ENDPOINTS, FILTERS, ROUTES, Catalog, Key
+from detour.xds.cache import Cache
+from detour.xds.catalog import (
+    _BUILDERS,
+    CLUSTER,
+    EDGES,
+    ENDPOINTS,
+    FILTERS,
+    OUTBOUND,
+    ROUTES,
+    SETTINGS,
+    TYPES,
+    Catalog,
+    Key,
+    same_but_for_hosts,
+    subjects,
+)
 from detour.xds.messages import HTTP_OPTIONS
 
 WEB, GRPC, TLS = Endpoint("10.0.0.1", 8080), Endpoint("10.0.0.1", 9090), Endpoint("10.0.0.1", 8443)
@@ -203,3 +245,122 @@ def test_names_that_are_too_long_are_answered_and_not_kept() -> None:
         used = catalog._cache.used_bytes
         assert catalog.resource(Key(CLUSTER, "x" * length)) is not None
         assert (catalog._cache.used_bytes > used) is is_kept
+
+
+def test_types_are_sent_in_an_order_that_never_leads_into_nothing() -> None:
+    """Clusters, their endpoints, and then what leads there."""
+    assert [one.rpartition("/")[2] for one in TYPES] == [
+        "envoy.config.cluster.v3.Cluster",
+        "envoy.config.endpoint.v3.ClusterLoadAssignment",
+        "envoy.config.core.v3.TypedExtensionConfig",
+        "envoy.config.route.v3.RouteConfiguration",
+    ]
+    assert {one.partition("/")[0] for one in TYPES} == {"type.googleapis.com"}
+
+
+@pytest.mark.parametrize(
+    ("events", "named"),
+    [
+        ([], set()),
+        ([ServiceApplied(Service("users")), ServiceRemoved("web")], {"users", "web"}),
+        ([DeploymentApplied(PR_42), DeploymentRemoved("web", "pr-1")], {"users", "web"}),
+        ([SettingsApplied(Settings())], {"", "@edges"}),
+        ([ScenariosApplied(Scenarios())], {"@edges"}),
+        ([KeysApplied(())], {"@edges"}),
+        ([ServiceRemoved("web"), KeysApplied(None), SettingsApplied(Settings())], {"web", "", "@edges"}),
+    ],
+)
+def test_the_subjects_of_events(events: list[object], named: set[str]) -> None:
+    """Services by name; settings are of everybody, scenarios and keys of edges only."""
+    assert subjects(iter(events)) == named
+
+
+@pytest.mark.parametrize(
+    ("type_url", "name", "subject"),
+    [
+        (CLUSTER, "users:80@pr-42", "users"),
+        (ENDPOINTS, "users.pay", "users.pay"),
+        (CLUSTER, "elsewhere.test", "elsewhere.test"),
+        (CLUSTER, "@", ""),
+        (ROUTES, OUTBOUND_ROUTES, SETTINGS),
+        (ROUTES, EDGE_ROUTES, EDGES),
+        (ROUTES, EDGE_ROUTES_TRUSTED, EDGES),
+        (FILTERS, TOKEN_FILTER, EDGES),
+    ],
+)
+def test_the_subject_of_a_resource(type_url: str, name: str, subject: str) -> None:
+    """What has to change before it does."""
+    assert Catalog(MESH, "shop").subject(Key(type_url, name)) == subject
+
+
+def test_what_envoy_asks_endpoints_of() -> None:
+    """Not of clusters that have all that they ever have."""
+    catalog = Catalog(MESH, "shop")
+    asked = {
+        name: catalog.has_endpoints(name) for name in ("users", "users@gone", "elsewhere.test", "users:81", "@")
+    }
+    assert asked == {"users": True, "users@gone": True, "elsewhere.test": False, "users:81": False, "@": False}
+
+
+def test_catalogs_share_a_cache_and_nothing_in_it() -> None:
+    """A name means something else in another namespace."""
+    cache = Cache()
+    ours, theirs = Catalog(MESH, "shop", cache), Catalog(MESH, "pay", cache)
+    key = Key(ENDPOINTS, "users")
+    assert ours.resource(key) != theirs.resource(key)
+    assert ours.mesh is theirs.mesh is MESH
+    assert cache.used_bytes > 1400
+    # Also that there is none of a name is kept.
+    catalog = Catalog(MESH, "shop", cache)
+    used = cache.used_bytes
+    assert catalog.resource(Key(ROUTES, "none")) is None
+    assert cache.used_bytes == used + 708
+
+
+def test_a_table_with_hosts_is_another_version_of_the_same_table() -> None:
+    """Made once; another table without hosts makes another one with them."""
+    catalog = Catalog(MESH, "shop")
+    base, named = catalog.resource(OUTBOUND), catalog.outbound_routes(("users", "users.pay"))
+    assert catalog.outbound_routes(()) is base
+    assert catalog.outbound_routes(("users", "users.pay")) is named
+    assert (named.name, named.version.split(".")[0]) == (base.name, base.version)
+    hosts = RouteConfiguration.FromString(named.resource.value).virtual_hosts
+    assert [host.name for host in hosts] == ["everything", "users", "users.pay"]
+    other = catalog.outbound_routes(("users",))
+    assert same_but_for_hosts(named.version, other.version)
+    assert named.version != other.version
+    catalog.replace(Mesh.of([], [], Settings(overrides_off="an incident")), {SETTINGS})
+    off = catalog.outbound_routes(("users",))
+    assert not same_but_for_hosts(other.version, off.version)
+    assert not same_but_for_hosts("a.b", "b.b")
+    assert same_but_for_hosts("a.b.c", "a")
+
+
+def test_what_cannot_be_built_stays_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged with all that is known; others are built."""
+    catalog, key = Catalog(MESH, "shop"), Key(CLUSTER, "users")
+    before = catalog.resource(key)
+
+    def failing(name: str, *_: object) -> None:
+        raise ArithmeticError(f"no {name} today")
+
+    monkeypatch.setitem(_BUILDERS, CLUSTER, failing)
+    catalog.replace(MESH, {"users"})
+    with caplog.at_level(logging.ERROR):
+        assert catalog.resource(key) is before
+    assert caplog.messages == [f"{CLUSTER} 'users' could not be built; it stays as it was"]
+    assert caplog.records[0].exc_info
+    assert catalog.failures == {key: "no users today"}
+    assert catalog.resource(Key(CLUSTER, "web")) is None
+    assert catalog.resource(Key(ENDPOINTS, "users")) is not None
+
+
+def test_filters_are_found_by_their_names() -> None:
+    """Each builder takes its own."""
+    catalog = Catalog(MESH, "shop")
+    names = [
+        catalog.resource(Key(FILTERS, name)).name for name in (TOKEN_FILTER, "edge-settings", OUTBOUND_MANAGER)
+    ]
+    assert names == [TOKEN_FILTER, "edge-settings", OUTBOUND_MANAGER]

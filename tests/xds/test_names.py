@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detour.xds.names import Target, parse
+from detour.mesh import Naming
+from detour.xds.names import HOST_MAX, NAME_MAX, Target, parse
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,13 @@ from detour.xds.names import Target, parse
         ("connect@connect:1", Target("connect", 1, is_tunnel=True)),
         ("connect", Target("connect")),
         ("[::1]:80", Target("[::1]", 80)),
+        ("users.:99999", Target("users.", 99999)),
+        ("a_b-c.d0", Target("a_b-c.d0")),
+        ("connect@users:443,overrides", Target("users", 443, is_tunnel=True, has_overrides=True)),
+        ("connect@[::1]:443", Target("[::1]", 443, is_tunnel=True)),
+        ("a" * 254 + ":65535", Target("a" * 254, 65535)),
+        (f"connect@{'a' * 254}:65535,overrides", Target("a" * 254, 65535, is_tunnel=True, has_overrides=True)),
+        (f"{'a' * 254}:65535@{'b' * 63},baseline", Target("a" * 254, 65535, "b" * 63, falls_back=True)),
     ],
 )
 def test_a_name_is_taken_apart(name: str, target: Target) -> None:
@@ -39,11 +47,45 @@ def test_a_name_is_taken_apart(name: str, target: Target) -> None:
         "us ers",
         "ü",
         "users:x",
+        "users:",
+        "users:123456",
+        "users:٣",
+        "users\n",
+        "users:80,overrides",
+        "users@pr-42,overrides",
+        "connect@users@pr-42",
+        "connect@users@pr-42,overrides",
+        "connect@",
+        "connect@,overrides",
+        "a" * 255,
+        f"connect@{'a' * 255}:1",
+        f"users@{'b' * 64}",
     ],
 )
 def test_a_name_that_means_nothing_is_none(name: str) -> None:
     """Nothing is guessed."""
     assert parse(name) is None
+
+
+def test_the_longest_names_that_mean_something() -> None:
+    """As DNS and overrides allow."""
+    assert (HOST_MAX, NAME_MAX) == (254, 341)
+
+
+def test_a_host_means_what_it_means_to_the_caller() -> None:
+    """In its own namespace."""
+    shop = Naming("shop")
+    assert parse("users:80@pr-42", shop, "pay") == Target("users.pay", 80, "pr-42")
+    assert parse("Users.Shop.svc", shop, "pay") == parse("users", shop) == Target("users")
+    assert parse("users.pay") == Target("users.pay")
+    assert parse("connect@users", shop, "pay") == Target("users.pay", is_tunnel=True)
+
+
+def test_what_people_call_it() -> None:
+    """Without its port."""
+    assert Target("users", 80).label == "users"
+    assert Target("users", 80, "pr-42", falls_back=True).label == "users@pr-42"
+    assert Target("users") == Target("users", None, None, False, False, False)
 
 
 @given(st.text(max_size=600))
