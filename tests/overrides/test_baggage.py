@@ -8,12 +8,15 @@ from detour.overrides import (
     Kind,
     Override,
     Overrides,
+    Problem,
     append_to_baggage,
+    members_of,
+    own_key,
     parse_baggage,
+    read_entry,
     strip_baggage,
 )
-from detour.overrides.baggage import members_of
-from detour.overrides.model import as_text
+from detour.overrides.model import as_text, bare
 from overrides_strategies import SETS
 
 FOREIGN = st.from_regex(r"[a-z]{1,8}[ \t]?=[a-z0-9%]{0,8}(;[a-z]{1,3}(=[a-z]{0,3})?){0,2}", fullmatch=True)
@@ -64,38 +67,44 @@ def test_the_last_of_duplicates_wins() -> None:
     assert (len(parsed.overrides), dict(parsed.unread)) == (0, {"override.route.a": "!"})
 
 
+NAME = "expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit"
+DELAY = "expected a delay such as 300ms or 1.5s, at most 60s"
+STATUS = "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16"
+KIND = "expected override. and one of route, delay, abort, config, log, db, missing"
+
+
 @pytest.mark.parametrize(
-    "entry",
+    ("entry", "why"),
     [
-        "override.route.users=",
-        "override.route.users=a b",
-        "override.route.users=-a",
-        f"override.route.users={'x' * 64}",
-        "override.route.=a",
-        "override.route=a",
-        "override.routes.users=a",
-        "override.=a",
-        "override.delay.users=61s",
-        "override.delay.users=300",
-        "override.delay.users=1.s",
-        "override.delay.users=.5s",
-        "override.delay.users=60.0001s",
-        "override.route.users",
-        "override.abort.users=17",
-        "override.abort.users=600",
-        "override.abort.users=teapot",
-        "override.missing=fail",
-        "override.missing.users=baseline",
-        "override.config.flag",
+        ("override.route.users=", NAME),
+        ("override.route.users=a b", NAME),
+        ("override.route.users=-a", NAME),
+        (f"override.route.users={'x' * 64}", NAME),
+        ("override.route.=a", "expected a name behind override.route."),
+        ("override.route=a", "expected a name behind override.route."),
+        ("override.routes.users=a", KIND),
+        ("override.=a", KIND),
+        ("override.delay.users=61s", DELAY),
+        ("override.delay.users=300", DELAY),
+        ("override.delay.users=1.s", DELAY),
+        ("override.delay.users=.5s", DELAY),
+        ("override.delay.users=60.0001s", DELAY),
+        ("override.route.users", "expected = and a value"),
+        ("override.abort.users=17", STATUS),
+        ("override.abort.users=600", STATUS),
+        ("override.abort.users=teapot", STATUS),
+        ("override.missing=fail", "expected override.missing=baseline"),
+        ("override.missing.users=baseline", "expected override.missing=baseline"),
+        ("override.config.flag", "expected = and a value"),
     ],
 )
-def test_what_cannot_be_read_is_ignored_and_reported(entry: str) -> None:
+def test_what_cannot_be_read_is_ignored_and_reported(entry: str, why: str) -> None:
     """With the entry and what was expected; the rest of the header counts."""
     parsed = parse_baggage([f"{entry},override.route.payments=pr-1"])
     assert [override.subject for override in parsed.overrides] == ["payments"]
-    (problem,) = parsed.problems
-    assert str(problem).startswith("'override.")
-    assert "expected" in str(problem)
+    assert parsed.problems == (Problem(entry, why, entry.partition("=")[0]),)
+    shown = entry if len(entry) <= 80 else f"{entry[:79]}…"
+    assert str(parsed.problems[0]) == f"'{shown}' is ignored: {why}"
 
 
 @pytest.mark.parametrize("delay", ["0ms", "60000ms", "60s", "1.5s", "0.0005s", "60.000s"])
@@ -138,18 +147,25 @@ def test_what_a_next_reader_would_take_for_an_override_is_stripped(key: str) -> 
 
 def test_a_header_that_is_too_long_is_refused_by_sidecars() -> None:
     """If there is an override in it. A service reads it all the same, for OpenTelemetry drops it whole."""
-    parsed = parse_baggage(["a=" + "x" * 8192 + ",override.route.a=1"])
+    parsed = parse_baggage(["override.log.=1,a=" + "x" * 8156, "override.route.a=1"])
     assert parsed.overrides.route("a") == "1"
-    assert "8192" in str(parsed.unreadable_for("b"))
-    for passes in ("a=" + "x" * 8000 + ",override.route.a=1", "a=" + "x" * 9000):
+    why = "the baggage has 8193 bytes and overrides in it, and only 8192 are read"
+    assert [one.why for one in parsed.problems] == [why, "expected a name behind override.log."]
+    assert parsed.unreadable_for("b") is parsed.problems[0]
+    assert (parsed.problems[0].key, len(parsed.problems[0].what)) == ("", 80)
+    for passes in ("a=" + "x" * 8171 + ",override.route.a=1", "a=" + "x" * 9000):
         assert parse_baggage([passes]).problems == ()
+    (only,) = parse_baggage(["override.log.=1,a=" + "x" * 9000]).problems[1:]
+    assert only.key == "override.log."
 
 
 def test_sidecars_read_64_entries_of_ours() -> None:
     """They refuse requests to the services that the others are for."""
     parsed = parse_baggage([",".join(f"a{number}=1,override.route.s{number}=x" for number in range(65))])
     assert len(parsed.overrides) == 65
-    assert "64" in str(parsed.unreadable_for("s64"))
+    why = "it is override number 65 of the request, and only 64 are read"
+    assert parsed.problems == (Problem("override.route.s64", why, "override.route.s64"),)
+    assert parsed.unreadable_for("s64") is parsed.problems[0]
     assert parsed.unreadable_for("s63") is None
 
 
@@ -172,10 +188,12 @@ def test_reader_and_writer_count_alike() -> None:
 def test_a_header_that_would_be_too_long_is_not_made() -> None:
     """Neither by its bytes nor by its entries; the message says what to do."""
     one = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
-    with pytest.raises(ValueError, match="at most 8192"):
-        append_to_baggage("a=" + "x" * 8190, one)
+    with pytest.raises(ValueError, match="at most 8192") as raised:
+        append_to_baggage("a=" + "x" * 8164, one)
+    assert str(raised.value) == "the baggage would have 8193 bytes, at most 8192 are possible: drop some entries"
+    assert len(append_to_baggage("a=" + "x" * 8163, one)) == 8192
     many = Overrides.collect(Override(Kind.ROUTE, f"s{number}", "x") for number in range(65))
-    with pytest.raises(ValueError, match="at most 64"):
+    with pytest.raises(ValueError, match=r"^65 overrides in one request, at most 64 are possible$"):
         append_to_baggage(None, many)
     with pytest.raises(ValueError, match="at most 64"):
         append_to_baggage(append_to_baggage(None, Overrides.collect(list(many)[1:])), one)
@@ -185,8 +203,11 @@ def test_what_fits_in_no_header_is_refused_in_words() -> None:
     """Characters that are no bytes, in what is there or in a flag's value."""
     one = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
     for header in ("a=\ud800", "a=\u20ac"):
-        with pytest.raises(ValueError, match="can be no header"):
+        with pytest.raises(
+            ValueError, match=r"^that baggage can be no header: it holds characters which are no bytes$"
+        ):
             append_to_baggage(header, one)
+    assert append_to_baggage("a=\xff", one).startswith("a=\xff,")
     with pytest.raises(ValueError, match="expected text in UTF-8"):
         Override(Kind.CONFIG, "flag", "\udcff")
     assert append_to_baggage("a=\xe9", one) == "a=\xe9,override.route.users=pr-42"
@@ -293,3 +314,66 @@ def test_what_services_read_is_refused_by_no_sidecar() -> None:
     """A log level and a database are for the service itself, readable or not."""
     assert parse_baggage(["override.log.users=!,override.db.users"]).unreadable_for("users") is None
     assert parse_baggage(["override.abort.users=!"]).unreadable_for("users") is not None
+
+
+def test_a_key_is_read_however_it_is_written() -> None:
+    """Encoded up to three times, with whatever stands around it; other people's are nobody's."""
+    for key in ("override.route.a", "%6fverride.route.a", "%256fverride.route.a", "%25256fverride.route.a"):
+        assert own_key(key) == "override.route.a"
+    assert own_key("%2525256fverride.route.a") is None
+    assert own_key(' \t"override.route.a" ') == "override.route.a"
+    assert own_key("override.route.%C3%BC-") == "override.route.ü-"
+    for other in ("a", "a%20b", "theirs.override.a", "Override.route.a", ""):
+        assert own_key(other) is None
+
+
+def test_what_stands_around_a_name_is_left_out() -> None:
+    """Also where there is no name in it."""
+    assert bare(' "users"\t') == "users"
+    assert bare("-_.") == "-_."
+    assert (bare(""), bare(' "" ')) == ("", "")
+    assert bare("a b") == "a b"
+
+
+def test_values_are_decoded() -> None:
+    """Names up to three times, for a propagator may encode them again; what may be any text once."""
+    assert values("override.route.users=pr%252d42,override.delay.users=%25331s") == {
+        "override.route.users": "pr-42",
+        "override.delay.users": "31s",
+    }
+    assert values("override.config.flag=100%2525,override.route.a=%25252531") == {"override.config.flag": "100%25"}
+    assert values("override.config.flag=\xfc") == {"override.config.flag": "\ufffd"}
+    assert values("override.config.flag=\u20ac%E2%82%AC") == {"override.config.flag": "?\u20ac"}
+
+
+def test_what_is_not_read_goes_on() -> None:
+    """Encoded; an entry without a value is written with an empty one unless that would be a text."""
+    parsed = parse_baggage(["override.config.flag,override.route.a,override.delay.b=so on,override.log.a%C3%BCb=1"])
+    assert dict(parsed.unread) == {"override.route.a": "", "override.delay.b": "so on", "override.log.aüb": "1"}
+    assert members_of(parsed) == ["override.route.a=", "override.delay.b=so%20on", "override.log.a%C3%BCb=1"]
+    flag = parse_baggage(["override.config.flag=a/b%2C%20c"])
+    assert members_of(flag) == ["override.config.flag=a%2Fb%2C%20c"]
+
+
+def test_empty_members_are_left_out() -> None:
+    """Of what is written; other people's stay, space and all."""
+    one = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
+    assert append_to_baggage(" ,, a = 1;x ,\t", one) == " a = 1;x ,override.route.users=pr-42"
+    assert append_to_baggage("", Overrides()) == ""
+    assert strip_baggage("a=1,,override.route.x=1, b") == "a=1, b"
+    assert strip_baggage("override.route.x=1") is strip_baggage("") is None
+
+
+def test_of_a_request_for_many_services_each_refuses_its_own() -> None:
+    """The first of its problems; what its name may be meant by, too."""
+    parsed = parse_baggage(['override.delay.a=x,override.abort.b=y,override.route."c"=z z,override.d=pr-1'])
+    found = {name: parsed.unreadable_for(name) for name in "abcde"}
+    assert [one and one.why for one in found.values()] == [
+        DELAY,
+        STATUS,
+        "expected a name behind override.route.",
+        KIND,
+        None,
+    ]
+    assert Problem("a", "b").key is None
+    assert read_entry("override.log.a", "b").key == "override.log.a"
