@@ -19,8 +19,8 @@ from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service, Settings
 from detour.overrides import Overrides, parse_words
 from detour.server import ControlPlane
 from detour.server import trials as module
-from detour.server.edge_client import Answer, SilentEdgeError, TrialRequest
-from detour.server.trials import NoEdgeError, Outcome, TrialOperations, attempt, by_baggage, marked
+from detour.server.edge_client import Answer, EdgeUnreachableError, TrialRequest
+from detour.server.trials import NoEdgeError, Outcome, TrialOperations, attempt, by_baggage, with_trial_id
 from detour.traffic.hops import Hop
 from detour.traffic.trials import HOPS_MAX, TRIALS_MAX, TooManyTrialsError, Trial, Trials
 from parts import MeshUnderTest, application, http_instance
@@ -337,8 +337,8 @@ def test_a_deployment_was_reached_if_an_envoy_says_so() -> None:
 def test_the_mark_of_a_trial_wins() -> None:
     """Over one that somebody wrote; all else stays."""
     overrides = parse_words(["users=pr-42", "config.detour.try=mine"])
-    assert marked(overrides, "own") == parse_words(["users=pr-42", "config.detour.try=own"])
-    assert by_baggage(marked(Overrides(), "own")) == {"baggage": "override.config.detour.try=own"}
+    assert with_trial_id(overrides, "own") == parse_words(["users=pr-42", "config.detour.try=own"])
+    assert by_baggage(with_trial_id(Overrides(), "own")) == {"baggage": "override.config.detour.try=own"}
 
 
 async def test_hops_are_in_order_of_time() -> None:
@@ -405,7 +405,7 @@ async def test_what_is_not_shown_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     """300 hops of one request are; the edge's own must be among them."""
     monkeypatch.setattr(module, "_QUIET_SECONDS", 0.01)
     trials = Trials()
-    for more, note in ((HOPS_MAX - 1, ""), (HOPS_MAX + 1, "there were 2 hops more, which are not shown")):
+    for more, note in ((HOPS_MAX - 1, ""), (HOPS_MAX + 1, "2 more hops are not shown")):
         async with edge(trials, reporting(BY_EDGE, *[HOP] * more)) as (mesh, _):
             found = await attempt(TrialRequest(), mesh, trials, lambda: True)
         assert (len(found.hops), found.note, found.saw_hops) == (HOPS_MAX, note, True)
@@ -452,15 +452,15 @@ async def test_an_edge_that_reports_nothing(
 @pytest.mark.parametrize(
     ("has_edge", "words", "parts"),
     [
-        (False, ["users=pr-42"], ["No edge is connected to this server", "start it with --control-plane"]),
-        (True, ["users=pr-42"], ["does not trust", " and the overrides that you chose, which had no effect"]),
-        (True, [], ["does not trust", "the mark by which hops are found; only its own hop is known"]),
+        (False, ["users=pr-42"], ["No edge is connected to this server", "start the edge with --control-plane"]),
+        (True, ["users=pr-42"], ["does not trust", " and your overrides, which had no effect"]),
+        (True, [], ["does not trust", "marks hops to report; only the edge's own hop is known"]),
     ],
 )
 async def test_why_hops_are_not_seen(
     monkeypatch: pytest.MonkeyPatch, has_edge: bool, words: list[str], parts: list[str]
 ) -> None:
-    """No edge is there to report them, or it took the mark away, and the overrides that there were with it."""
+    """No edge reports to this server, or the edge removed the id of the trial, with all overrides."""
     monkeypatch.setattr(module, "_HOPS_SECONDS", 0.01)
     trials = Trials()
     async with edge(trials, reporting()) as (mesh, _):
@@ -476,10 +476,10 @@ async def test_why_hops_are_not_seen(
 async def test_without_an_address_no_request_is_sent() -> None:
     """And nothing is under way."""
     trials = Trials()
-    with pytest.raises(NoEdgeError, match="put its address into the mesh file"):
+    with pytest.raises(NoEdgeError, match="has no address of an edge"):
         await attempt(TrialRequest(), Mesh(), trials, lambda: True)
     settings = Settings(edge_url=f"http://127.0.0.1:{NOBODY}")
-    with pytest.raises(SilentEdgeError, match="no edge answers"):
+    with pytest.raises(EdgeUnreachableError, match="no edge answers"):
         await attempt(TrialRequest(), Mesh(settings=settings), trials, lambda: True)
     assert trials._under_way == {}
 
@@ -496,7 +496,7 @@ async def test_as_many_trials_as_are_allowed() -> None:
     with ExitStack() as under_way:
         for _ in range(TRIALS_MAX - 1):
             under_way.enter_context(trials.begun(lambda: None))
-        with pytest.raises(SilentEdgeError):
+        with pytest.raises(EdgeUnreachableError):
             await attempt(TrialRequest(), Mesh(settings=settings), trials, lambda: True)
 
 
@@ -512,13 +512,13 @@ async def test_who_may_try_a_request_and_what_is_said_of_its_mistakes(monkeypatc
 
     async with edge(trials, reporting(BY_EDGE)) as (mesh, seen):
         operations = TrialOperations(lambda: mesh, trials, lambda: True, headers_for)
-        with pytest.raises(ForbiddenError, match="vic is a viewer"):
+        with pytest.raises(ForbiddenError, match="vic has the role viewer"):
             await operations.attempt(Identity("vic", Role.VIEWER, Via.TOKEN), TrialRequest())
         assert (seen, asked) == ([], [])
         request = TrialRequest(parse_words(["users=gone"]), of_scenario=parse_words(["web=none", "users=pr-42"]))
         found = await operations.attempt(Identity("dev", Role.DEVELOPER, Via.TOKEN), request)
     assert seen[0].headers["x-token"] == "signed"
-    assert asked == [marked(request.overrides, found.id)]
+    assert asked == [with_trial_id(request.overrides, found.id)]
     assert found.note == (
         "web=none: web has no deployment none: it has none users=gone: users has no deployment gone: it has pr-42"
     )
