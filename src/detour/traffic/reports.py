@@ -1,7 +1,7 @@
 """The gRPC services by which Envoys report, beside ADS on the same port.
 
-Invariant: thin adapters. What reports mean is decided by `calls`, `hops` and `trials`; this module reads, and says
-which clusters' loads it wants. A caller is who its certificate says, as with ADS.
+Invariant: thin adapters. `access_log`, `calls` and `trials` decide what reports mean; this module reads them, and
+requests the loads of clusters. A caller's certificate says who it is, as with ADS.
 
 Envoy begins to count a cluster's requests when it is told to. Told to count all that it has, it would leave out
 what happens to a cluster in its first second, which for most tests is all that happens. So each Envoy is told
@@ -23,9 +23,9 @@ from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest, LoadStatsRespo
 
 from detour.envoy.vocabulary import NO_ANSWER_CLUSTER
 from detour.mesh import Mesh
+from detour.traffic.access_log import hop_of, trial_of
 from detour.traffic.calls import Calls, counts
 from detour.traffic.departures import Departures
-from detour.traffic.hops import hop_of, trial_of
 from detour.traffic.openings import Openings
 from detour.traffic.reporter import Reporter, reporter
 from detour.traffic.trials import Trials
