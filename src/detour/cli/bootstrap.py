@@ -6,28 +6,22 @@ from typing import Annotated
 import typer
 
 from detour.cli import envoys
+from detour.cli.option_groups import spread
 from detour.envoy import Edge, Sidecar
 from detour.mesh import TrustedProxies
 
 IsEdge = Annotated[bool, typer.Option("--edge", help="Print the bootstrap of an edge.")]
 
 
+@spread
 def bootstrap(
     *,
     service: envoys.Service = "",
     app_port: envoys.AppPort = 8080,
-    instance: envoys.Instance = "",
-    deployment: envoys.Deployment = "",
-    outbound_port: envoys.OutboundPort = 15001,
-    inbound_port: envoys.InboundPort = 15006,
-    inbound_address: envoys.InboundAddress = "127.0.0.1",
-    admin_port: envoys.AdminPort = 15000,
-    admin_socket: envoys.AdminSocket = "",
-    control_plane: envoys.ControlPlane = "127.0.0.1:15010",
+    of_sidecar: envoys.SidecarOptions,
+    envoy: envoys.EnvoyOptions,
     edge: IsEdge = False,
-    listen: envoys.Listen = "127.0.0.1:8000",
-    trust_overrides: envoys.TrustOverrides = False,
-    trusted_proxies: envoys.TrustedProxies = "",
+    of_edge: envoys.EdgeOptions,
 ) -> None:
     """Print the Envoy bootstrap of a sidecar or an edge.
 
@@ -37,20 +31,7 @@ def bootstrap(
         raise ValueError("give either --service NAME, for a sidecar's bootstrap, or --edge")
     one: Sidecar | Edge
     if edge:
-        proxies = envoys.trusted_proxies(trusted_proxies) or TrustedProxies()
-        name = instance or "edge"
-        one = Edge(name, listen, admin_port, control_plane, trust_overrides, admin_socket, proxies)
+        one = of_edge.edge(of_sidecar.instance or "edge", envoy, of_edge.proxies or TrustedProxies())
     else:
-        one = Sidecar(
-            service=service,
-            instance=instance or service,
-            app_port=app_port,
-            outbound_port=outbound_port,
-            inbound_port=inbound_port,
-            inbound_address=inbound_address,
-            admin_port=admin_port,
-            control_plane=control_plane,
-            deployment=deployment,
-            admin_socket=admin_socket,
-        )
+        one = of_sidecar.sidecar(service, app_port, envoy)
     typer.echo(json.dumps(envoys.bootstrap_of(one), indent=2))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from detour.cli.terminal import print_table
 from detour.client.credentials import of as credentials_of
 from detour.client.server_address import SERVER_VARIABLE
 
@@ -26,6 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 Parameters = ParamSpec("Parameters")
 Made = TypeVar("Made")
+Listed = TypeVar("Listed", bound="BaseModel")
 
 _TIMEOUT_SECONDS: Final = 20.0
 
@@ -121,6 +123,31 @@ def listens(server: str, timeout_seconds: float) -> bool:
 def print_json(found: "BaseModel | Sequence[BaseModel]") -> None:
     """Print what the server returned, for programs."""
     typer.echo(json.dumps(_plain(found), indent=2))
+
+
+def print_list(
+    found: "Sequence[Listed]",
+    columns: Sequence[str],
+    row: "Callable[[Listed], Sequence[str]]",
+    *,
+    empty: str,
+    as_json: bool,
+) -> None:
+    """Print what the server returned as a table, or as JSON for programs.
+
+    Args:
+        found: The items.
+        columns: The names of the table's columns.
+        row: Returns an item's cells.
+        empty: What to print instead of an empty table.
+        as_json: Whether to print JSON.
+    """
+    if as_json:
+        print_json(found)
+    elif not found:
+        typer.echo(empty)
+    else:
+        print_table(columns, [row(one) for one in found])
 
 
 def _plain(found: "BaseModel | Sequence[BaseModel]") -> Any:

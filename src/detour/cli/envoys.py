@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,18 +136,74 @@ TrustedProxies = Annotated[
 ]
 
 
-def trusted_proxies(text: str) -> mesh.TrustedProxies | None:
-    """Read that option; None where it is not given.
+@dataclass(frozen=True, slots=True)
+class EnvoyOptions:
+    """The options that every Envoy has."""
 
-    Raises:
-        ValueError: It is neither networks nor a number.
-    """
-    if not text:
-        return None
-    try:
-        return mesh.TrustedProxies.parse(item.strip() for item in text.split(","))
-    except ValueError as error:
-        raise ValueError(f"--trusted-proxies: {error}, got {text!r}") from None
+    admin_port: AdminPort = 15000
+    admin_socket: AdminSocket = ""
+    control_plane: ControlPlane = "127.0.0.1:15010"
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarOptions:
+    """The options of a sidecar that has defaults for them."""
+
+    instance: Instance = ""
+    deployment: Deployment = ""
+    outbound_port: OutboundPort = 15001
+    inbound_port: InboundPort = 15006
+    inbound_address: InboundAddress = "127.0.0.1"
+
+    def sidecar(self, service: str, app_port: int, envoy: EnvoyOptions) -> Sidecar:
+        """Return the sidecar of an instance."""
+        return Sidecar(
+            service=service,
+            instance=self.instance or service,
+            app_port=app_port,
+            outbound_port=self.outbound_port,
+            inbound_port=self.inbound_port,
+            inbound_address=self.inbound_address,
+            admin_port=envoy.admin_port,
+            control_plane=envoy.control_plane,
+            deployment=self.deployment,
+            admin_socket=envoy.admin_socket,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeOptions:
+    """The options of an edge."""
+
+    listen: Listen = "127.0.0.1:8000"
+    trust_overrides: TrustOverrides = False
+    trusted_proxies: TrustedProxies = ""
+
+    @property
+    def proxies(self) -> mesh.TrustedProxies | None:
+        """The proxies that are trusted; None where the option is not given.
+
+        Raises:
+            ValueError: It is neither networks nor a number.
+        """
+        if not self.trusted_proxies:
+            return None
+        try:
+            return mesh.TrustedProxies.parse(item.strip() for item in self.trusted_proxies.split(","))
+        except ValueError as error:
+            raise ValueError(f"--trusted-proxies: {error}, got {self.trusted_proxies!r}") from None
+
+    def edge(self, name: str, envoy: EnvoyOptions, proxies: mesh.TrustedProxies) -> Edge:
+        """Return the edge, with the proxies that it trusts."""
+        return Edge(
+            name,
+            self.listen,
+            envoy.admin_port,
+            envoy.control_plane,
+            self.trust_overrides,
+            envoy.admin_socket,
+            proxies,
+        )
 
 
 def bootstrap_of(envoy: Sidecar | Edge) -> dict[str, Any]:

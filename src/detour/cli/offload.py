@@ -1,20 +1,22 @@
 """`detour offload`: offloaded deployments of a running server."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from detour.cli import completion
-from detour.cli.connection import AsJson, Server, checked, connected, print_json, user
+from detour.cli.connection import AsJson, Server, checked, connected, print_json, print_list, user
 from detour.cli.groups import Force, MissingOk, group
+from detour.cli.option_groups import spread
 from detour.cli.progress import wait_until_ready
 from detour.cli.terminal import print_table, until
 from detour.client.server_address import DEFAULT_SERVER
 from detour.mesh import parse_duration
 
 if TYPE_CHECKING:
-    from detour.client import Client, DeploymentDetailOut, DeploymentOut
+    from detour.client import Client, CopyIn, DeploymentDetailOut, DeploymentOut
 
 app = group("Create, list and remove offloaded deployments.")
 
@@ -65,21 +67,41 @@ Tail = Annotated[int, typer.Option(help="How many of the last lines.", metavar="
 Everything = Annotated[bool, typer.Option("--all", help="All deployments of an owner: you, or give --owner.")]
 
 
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """How a copy differs from the baseline, and how long it lives."""
+
+    image: Image
+    env: Env = field(default_factory=list)
+    replicas: Replicas = 1
+    ttl: TimeToLive = "24h"
+    command: Command = ""
+    pull_secret: PullSecret = ""
+    container: Container = ""
+    commit: Commit = ""
+    owner: Owner = ""
+    keep: Keep = False
+
+    def body(self, service: str, name: str, owner: str) -> "CopyIn":
+        """Return the request that creates the copy.
+
+        Raises:
+            ValueError: The API does not accept it; the message is one line.
+        """
+        from detour.client import CopyIn  # noqa: PLC0415  which other commands need not wait for
+
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        own = {"service": service, "name": name, "owner": owner, "env": dict(map(_variable, self.env))}
+        return checked(CopyIn.model_validate, given | own)
+
+
 @app.command("create")
+@spread
 def create(
     service: Service,
     name: Name,
     *,
-    image: Image,
-    env: Env = [],  # noqa: B006  Typer's default
-    replicas: Replicas = 1,
-    ttl: TimeToLive = "24h",
-    command: Command = "",
-    pull_secret: PullSecret = "",
-    container: Container = "",
-    commit: Commit = "",
-    owner: Owner = "",
-    keep: Keep = False,
+    options: CopyOptions,
     wait: Wait = True,
     timeout: Timeout = "5m",
     server: Server = DEFAULT_SERVER,
@@ -90,28 +112,11 @@ def create(
     The copy becomes the offloaded deployment NAME of SERVICE: detour offload create users pr-42 --image IMAGE. If
     it does not become Ready, the reason is shown and it is removed. Create it again to roll it to another image.
     """
-    from detour.client import CopyIn  # noqa: PLC0415  which other commands need not wait for
-
     patience = parse_duration(timeout)
     with connected(server) as client:
-        wanted = checked(
-            CopyIn,
-            service=service,
-            name=name,
-            image=image,
-            env=dict(map(_variable, env)),
-            replicas=replicas,
-            ttl=ttl,
-            command=command,
-            pull_secret=pull_secret,
-            container=container,
-            commit=commit,
-            owner=owner or user(client),
-            keep=keep,
-        )
-        made = client.create_copy(wanted)
+        made = client.create_copy(options.body(service, name, options.owner or user(client)))
         if wait:
-            wait_until_ready(client, service, name, patience, keep=keep)
+            wait_until_ready(client, service, name, patience, keep=options.keep)
             made = client.get_deployment(service, name)
     _show(made, "is Ready" if wait else "is being made", as_json=as_json)
 
@@ -160,13 +165,9 @@ def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """List the offloaded deployments."""
     with connected(server) as client:
         deployments = list(client.list_deployments())
-    if as_json:
-        print_json(deployments)
-    elif not deployments:
-        typer.echo("No offloaded deployment. Register one: detour offload add SERVICE NAME --endpoint IP:PORT")
-    else:
-        columns = ("service", "deployment", "endpoints", "owner", "expires", "from")
-        print_table(columns, [_row(one) for one in deployments])
+    columns = ("service", "deployment", "endpoints", "owner", "expires", "from")
+    empty = "No offloaded deployment. Register one: detour offload add SERVICE NAME --endpoint IP:PORT"
+    print_list(deployments, columns, _row, empty=empty, as_json=as_json)
 
 
 @app.command("show")

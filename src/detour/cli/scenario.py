@@ -17,7 +17,7 @@ import typer
 from detour.cli import completion, signals
 from detour.cli.checking import Force as Unknown
 from detour.cli.checking import expect_known
-from detour.cli.connection import AsJson, Server, checked, connected, print_json, user
+from detour.cli.connection import AsJson, Server, checked, connected, print_json, print_list, user
 from detour.cli.groups import Force, MissingOk, group
 from detour.cli.scenario_text import compared, expiry, overrides, read, words, written
 from detour.cli.terminal import print_table, until
@@ -119,13 +119,9 @@ def ls(
     """List scenarios."""
     with connected(server) as client:
         found = list(client.list_scenarios(state="all" if everyone else "live", owner=owner or None))
-    if as_json:
-        print_json(found)
-    elif not found:
-        typer.echo("No scenario. Save one: detour scenario save NAME SERVICE=DEPLOYMENT")
-    else:
-        columns = ("scenario", "overrides", "owner", "expires", "version", "description")
-        print_table(columns, [_row(one) for one in found])
+    columns = ("scenario", "overrides", "owner", "expires", "version", "description")
+    empty = "No scenario. Save one: detour scenario save NAME SERVICE=DEPLOYMENT"
+    print_list(found, columns, _row, empty=empty, as_json=as_json)
 
 
 @app.command("show")

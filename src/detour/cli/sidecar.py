@@ -5,24 +5,19 @@ from functools import partial
 from detour.cli import envoys
 from detour.cli.checking import advice
 from detour.cli.connection import Server
+from detour.cli.option_groups import spread
 from detour.client.server_address import DEFAULT_SERVER
-from detour.envoy import Sidecar
 
 _HERE = ("127.0.0.1", "localhost", "[::1]")
 
 
+@spread
 def sidecar(
     *,
     service: envoys.Service,
     app_port: envoys.AppPort,
-    instance: envoys.Instance = "",
-    deployment: envoys.Deployment = "",
-    outbound_port: envoys.OutboundPort = 15001,
-    inbound_port: envoys.InboundPort = 15006,
-    inbound_address: envoys.InboundAddress = "127.0.0.1",
-    admin_port: envoys.AdminPort = 15000,
-    admin_socket: envoys.AdminSocket = "",
-    control_plane: envoys.ControlPlane = "127.0.0.1:15010",
+    options: envoys.SidecarOptions,
+    envoy: envoys.EnvoyOptions,
     drain_seconds: envoys.DrainSeconds = 30,
     server: Server = DEFAULT_SERVER,
 ) -> None:
@@ -33,24 +28,13 @@ def sidecar(
     """
     if not service:
         raise ValueError("--service needs the name of a service such as users")
-    one = Sidecar(
-        service=service,
-        instance=instance or service,
-        app_port=app_port,
-        outbound_port=outbound_port,
-        inbound_port=inbound_port,
-        inbound_address=inbound_address,
-        admin_port=admin_port,
-        control_plane=control_plane,
-        deployment=deployment,
-        admin_socket=admin_socket,
-    )
+    one = options.sidecar(service, app_port, envoy)
     envoys.run(
         one,
-        f"Sidecar of {service}: the application calls out through http_proxy=http://127.0.0.1:{outbound_port}"
-        f" and is called at {inbound_address}:{inbound_port}",
+        f"Sidecar of {service}: the application calls out through http_proxy=http://127.0.0.1:{one.outbound_port}"
+        f" and is called at {one.inbound_address}:{one.inbound_port}",
         drain_seconds,
-        partial(advice, server, service) if _is_of(server, control_plane) else None,
+        partial(advice, server, service) if _is_of(server, one.control_plane) else None,
     )
 
 

@@ -1,13 +1,17 @@
 """`detour token`: API tokens, for programs."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detour.cli.connection import AsJson, Server, checked, connected, print_json
+from detour.cli.connection import AsJson, Server, checked, connected, print_json, print_list
 from detour.cli.groups import group
-from detour.cli.terminal import print_table, until
+from detour.cli.terminal import until
 from detour.client.server_address import DEFAULT_SERVER
+
+if TYPE_CHECKING:
+    from detour.client import TokenOut
 
 app = group("Create and remove API tokens, which programs send to the API.")
 
@@ -56,16 +60,8 @@ def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """List your tokens; for an admin, all tokens."""
     with connected(server) as client:
         found = list(client.list_tokens())
-    if as_json:
-        print_json(found)
-    elif not found:
-        typer.echo("No token. Make one: detour token create NAME")
-    else:
-        rows = [
-            (one.id, one.name, one.owner, one.role.value, f"{one.created:%Y-%m-%d}", until(one.expires))
-            for one in found
-        ]
-        print_table(("token", "name", "owner", "role", "created", "expires"), rows)
+    columns = ("token", "name", "owner", "role", "created", "expires")
+    print_list(found, columns, _row, empty="No token. Make one: detour token create NAME", as_json=as_json)
 
 
 @app.command("rm")
@@ -74,3 +70,8 @@ def rm(id: Id, server: Server = DEFAULT_SERVER) -> None:  # noqa: A002  what it 
     with connected(server) as client:
         client.remove_token(id)
     typer.echo(f"Token {id} is gone")
+
+
+def _row(one: "TokenOut") -> Sequence[str]:
+    created = f"{one.created:%Y-%m-%d}"
+    return one.id, one.name, one.owner, one.role.value, created, until(one.expires)
