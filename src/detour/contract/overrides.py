@@ -3,13 +3,28 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
 from detour.contract import patterns
 from detour.contract.fields import Reason
 from detour.overrides import KINDS, PREFIX, Kind, Override, Overrides, read_entry
+
+OVERRIDES_MAX: Final = 64
+"""Maximum number of overrides in one request or scenario."""
+
+
+def overrides_field(description: str, *, most: int = OVERRIDES_MAX, **more: Any) -> Any:
+    """Return the field of a body that holds overrides by key.
+
+    Args:
+        description: Its description in the API's document.
+        most: Maximum number of overrides.
+        more: Further arguments of `Field`, such as other examples.
+    """
+    settings = {"examples": [{"route.users": "pr-42"}], "json_schema_extra": patterns.OVERRIDES, **more}
+    return Field(description=description, max_length=most, **settings)
 
 
 def collected(overrides: Mapping[str, str]) -> Overrides:
@@ -35,15 +50,7 @@ def _override(key: str, value: str) -> Override:
 class CheckIn(BaseModel, extra="forbid"):
     """Overrides to check before they are used."""
 
-    overrides: Annotated[
-        dict[str, str],
-        Field(
-            description="key and value of each, as in a scenario",
-            examples=[{"route.users": "pr-42"}],
-            max_length=64,
-            json_schema_extra=patterns.OVERRIDES,
-        ),
-    ]
+    overrides: Annotated[dict[str, str], overrides_field("key and value of each, as in a scenario")]
 
 
 class MistakeOut(BaseModel):

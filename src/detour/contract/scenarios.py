@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_vali
 
 from detour.contract import patterns
 from detour.contract.fields import Owner
-from detour.contract.overrides import collected
+from detour.contract.overrides import collected, overrides_field
 from detour.contract.pages import Page
 from detour.mesh import is_text
 from detour.overrides import append_to_baggage
@@ -27,12 +27,10 @@ class ScenarioIn(BaseModel, extra="forbid"):
 
     overrides: Annotated[
         dict[str, str],
-        Field(
-            description="key and value of each, as in the baggage; the prefix `override.` is optional",
+        overrides_field(
+            "key and value of each, as in the baggage; the prefix `override.` is optional",
             examples=[{"route.users": "pr-42", "delay.payments": "300ms", "config.new-checkout": "on"}],
             min_length=1,
-            max_length=64,
-            json_schema_extra=patterns.OVERRIDES,
         ),
     ]
     owner: Annotated[Owner | None, Field(description="by default, the caller who creates it")] = None

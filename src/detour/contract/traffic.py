@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from detour.contract import patterns
 from detour.contract.fields import ScenarioName
-from detour.contract.overrides import collected
+from detour.contract.overrides import OVERRIDES_MAX, collected, overrides_field
 from detour.contract.pages import Page
 from detour.overrides import append_to_baggage
 
@@ -37,14 +37,9 @@ class CallListOut(Page[CallOut]):
 class TrialIn(BaseModel, extra="forbid"):
     """A request to send through the mesh's edge."""
 
+    # One less than elsewhere: the trial adds one of its own.
     overrides: Annotated[
-        dict[str, str],
-        Field(
-            description="overrides for the request, as in a scenario",
-            examples=[{"route.users": "pr-42"}],
-            max_length=63,
-            json_schema_extra=patterns.OVERRIDES,
-        ),
+        dict[str, str], overrides_field("overrides for the request, as in a scenario", most=OVERRIDES_MAX - 1)
     ] = {}
     scenario: Annotated[ScenarioName | None, Field(description="a scenario for the request")] = None
     method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"

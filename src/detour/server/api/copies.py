@@ -25,7 +25,11 @@ Follow = Annotated[bool, Query(description="also send new lines as they are writ
 
 def add_copies(app: FastAPI, plane: ControlPlane) -> None:
     """Add the operations to an API."""
+    _add_changes(app, plane)
+    _add_reading(app, plane)
 
+
+def _add_changes(app: FastAPI, plane: ControlPlane) -> None:
     @app.post(
         "/v1/copies",
         tags=[Tag.DEPLOYMENTS],
@@ -40,6 +44,17 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
         made = await plane.deployments.create(caller, wanted_of(body, body.owner or ""))
         return deployment_out(made, plane.deployments.source_name(made))
 
+    @app.post(
+        "/v1/deployments/{service}/{name}/undo",
+        tags=[Tag.DEPLOYMENTS],
+        responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
+    )
+    async def undo_copy(service: ServiceName, name: DeploymentName, caller: Caller) -> UndoneOut:
+        """Undo the last change of a copy: restore the copy that worked before it, or remove the copy."""
+        return UndoneOut(what=await plane.deployments.undo(caller, service, name))
+
+
+def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
     @app.get(
         "/v1/deployments/{service}/{name}",
         tags=[Tag.DEPLOYMENTS],
@@ -54,15 +69,6 @@ def add_copies(app: FastAPI, plane: ControlPlane) -> None:
         progress = await _progress(plane.deployments, service, name)
         shown = deployment_out(found, plane.deployments.source_name(found))
         return DeploymentDetailOut(**shown.model_dump(), progress=progress)
-
-    @app.post(
-        "/v1/deployments/{service}/{name}/undo",
-        tags=[Tag.DEPLOYMENTS],
-        responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
-    )
-    async def undo_copy(service: ServiceName, name: DeploymentName, caller: Caller) -> UndoneOut:
-        """Undo the last change of a copy: restore the copy that worked before it, or remove the copy."""
-        return UndoneOut(what=await plane.deployments.undo(caller, service, name))
 
     @app.get(
         "/v1/deployments/{service}/{name}/log",

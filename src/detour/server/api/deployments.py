@@ -24,7 +24,11 @@ _Owner = Annotated[str | None, Query(description="the caller; refused if the dep
 
 def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
     """Add the operations to an API."""
+    _add_lists(app, plane)
+    _add_changes(app, plane)
 
+
+def _add_lists(app: FastAPI, plane: ControlPlane) -> None:
     @app.get("/v1/services", tags=[Tag.SERVICES], responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
     async def list_services(cursor: Place = None, limit: AnyLimit = None) -> ServiceListOut:
         """List the services of the mesh, by name."""
@@ -44,6 +48,8 @@ def add_deployments(app: FastAPI, plane: ControlPlane) -> None:
         items = [deployment_out(one, plane.deployments.source_name(one)) for one in shown]
         return DeploymentListOut(items=items, next=following)
 
+
+def _add_changes(app: FastAPI, plane: ControlPlane) -> None:
     @app.post(
         "/v1/deployments",
         tags=[Tag.DEPLOYMENTS],

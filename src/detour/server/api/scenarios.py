@@ -55,6 +55,7 @@ _OwnerWanted = Annotated[str, Query(description="only scenarios of this owner", 
 def add_scenarios(app: FastAPI, plane: ControlPlane) -> None:
     """Add the operations to an API."""
     _add_reading(app, plane)
+    _add_versions(app, plane)
     _add_writing(app, plane)
 
 
@@ -93,6 +94,18 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": _tag(found)})
         return _out(plane, found)
 
+    @app.get(
+        "/v1/scenarios/{name}/resolve",
+        tags=[Tag.SCENARIOS],
+        responses=documented(*_NO_SCENARIO, HTTPStatus.GONE),
+    )
+    async def resolve_scenario(name: Name) -> ResolvedOut:
+        """Return the header that puts a request into a scenario."""
+        found = plane.scenarios.live(name)
+        return ResolvedOut(name=name, version=found.version, value=append_to_baggage(None, found.overrides))
+
+
+def _add_versions(app: FastAPI, plane: ControlPlane) -> None:
     @app.get("/v1/scenarios/{name}/versions", tags=[Tag.SCENARIOS], responses=documented(*_NO_SCENARIO))
     async def list_scenario_versions(name: Name, cursor: Number = None, limit: Limit = PAGE) -> ScenarioListOut:
         """List the versions of a scenario, newest first."""
@@ -104,16 +117,6 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
     async def get_scenario_version(name: Name, version: _Version) -> ScenarioOut:
         """Return a version of a scenario."""
         return _out(plane, await plane.scenarios.version(name, version))
-
-    @app.get(
-        "/v1/scenarios/{name}/resolve",
-        tags=[Tag.SCENARIOS],
-        responses=documented(*_NO_SCENARIO, HTTPStatus.GONE),
-    )
-    async def resolve_scenario(name: Name) -> ResolvedOut:
-        """Return the header that puts a request into a scenario."""
-        found = plane.scenarios.live(name)
-        return ResolvedOut(name=name, version=found.version, value=append_to_baggage(None, found.overrides))
 
 
 def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
