@@ -10,6 +10,7 @@ import pytest
 
 from detour.discovery.kubernetes import Discovery, Timing
 from detour.discovery.mesh_file import Changed, Rejected, watch
+from detour.kubernetes.api import Api
 from detour.mesh import Mesh, Naming, OffloadedDeployment, Service
 from discovery.contract import Contract, Source
 from discovery.kubernetes_source import objects_of
@@ -60,7 +61,8 @@ class KubernetesSource(Source):
         super().__init__()
         self._api = api
         timing = Timing(retry=0.01, retry_max=0.02, quiet=0.001)
-        self.discovery = Discovery(api.config, ["shop"], Naming(home="shop"), timing)
+        self.connection = Api(api.config)
+        self.discovery = Discovery(self.connection, ["shop"], Naming(home="shop"), timing)
 
     async def has(self, *values: Service | OffloadedDeployment) -> None:
         wanted = objects_of(*values)
@@ -113,6 +115,7 @@ class TestKubernetes(Contract):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            await made.connection.close()
 
 
 def _keys(one: Service) -> dict:

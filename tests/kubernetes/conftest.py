@@ -1,10 +1,12 @@
 """The real cluster of the session, and a namespace of its own for each test."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from detour.kubernetes.api import Api
+from detour.kubernetes.config import cluster_config
 from kubernetes.cluster import Cluster, node
 
 
@@ -28,6 +30,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             yield running
         finally:
             running.stop()
+
+
+@pytest.fixture
+async def api(cluster: Cluster) -> AsyncIterator[Api]:
+    """Connect as the admin, by Detour's own client."""
+    api = Api(cluster_config(str(cluster.kubeconfig)))
+    yield api
+    await api.close()
 
 
 @pytest.fixture

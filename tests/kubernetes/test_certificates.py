@@ -19,6 +19,8 @@ from lightkube.resources.rbac_authorization_v1 import Role, RoleBinding
 from detour.certificates.identity import sidecar
 from detour.certificates.keeper import Installation, Keeper
 from detour.certificates.material import Serving, first_material, follow
+from detour.kubernetes.api import Api
+from detour.kubernetes.config import cluster_config
 from kubernetes.cluster import Cluster
 
 RULES = [PolicyRule(apiGroups=[""], resources=["secrets"], verbs=["get", "create", "patch"])]
@@ -44,10 +46,10 @@ def certificate(data: dict[str, bytes]) -> x509.Certificate:
     return x509.load_pem_x509_certificate(data["tls.crt"])
 
 
-async def test_the_keeper_makes_everything_and_then_nothing_more(client, cluster, namespace):
+async def test_the_keeper_makes_everything_and_then_nothing_more(api, client, cluster, namespace):
     """The authority, the server's certificate and each namespace's; a second look finds nothing to do."""
     with cluster.namespace() as shop:
-        keeper = Keeper(client, Installation(namespace), lambda: {shop})
+        keeper = Keeper(api, Installation(namespace), lambda: {shop})
         await keeper.reconcile()
         assert keeper.problems == []
         mesh, server = await held(client, shop), await held(client, namespace, "detour-server-tls")
@@ -62,9 +64,9 @@ async def test_the_keeper_makes_everything_and_then_nothing_more(client, cluster
         assert await held(client, namespace, "detour-ca") == authority
 
 
-async def test_what_is_edited_by_hand_is_put_right(client, namespace, caplog):
+async def test_what_is_edited_by_hand_is_put_right(api, client, namespace, caplog):
     """And told; what people put beside it stays."""
-    keeper = Keeper(client, Installation(namespace), lambda: {namespace})
+    keeper = Keeper(api, Installation(namespace), lambda: {namespace})
     await keeper.reconcile()
     patch = {"metadata": {"labels": {"team": "blue"}}, "data": {"tls.key": "eA==", "note": "eA=="}}
     await client.patch(Secret, "detour-sidecar-tls", patch, namespace=namespace)
@@ -81,10 +83,10 @@ async def test_what_is_edited_by_hand_is_put_right(client, namespace, caplog):
     assert found.type == "kubernetes.io/tls"
 
 
-async def test_an_authority_changes_without_a_word_in_between(client, namespace):
+async def test_an_authority_changes_without_a_word_in_between(api, client, namespace):
     """Made a year before the end of the old one, signing a day later, alone when all is signed anew."""
     shift = timedelta()
-    keeper = Keeper(client, Installation(namespace), lambda: {namespace}, lambda: datetime.now(UTC) + shift)
+    keeper = Keeper(api, Installation(namespace), lambda: {namespace}, lambda: datetime.now(UTC) + shift)
     await keeper.reconcile()
     old = await held(client, namespace, "detour-ca")
     shift = timedelta(days=2 * 365 + 1)
@@ -102,17 +104,18 @@ async def test_an_authority_changes_without_a_word_in_between(client, namespace)
     assert (await held(client, namespace))["ca.crt"] == new["tls.crt"]
 
 
-async def test_two_keepers_at_once_make_one_authority(cluster, namespace):
+async def test_two_keepers_at_once_make_one_authority(client, cluster, namespace):
     """The slower one takes what the quicker one made."""
-    clients = [cluster.async_client() for _ in range(4)]
-    keepers = [Keeper(client, Installation(namespace), lambda: {namespace}) for client in clients]
+    config = cluster_config(str(cluster.kubeconfig))
+    apis = [Api(config) for _ in range(4)]
+    keepers = [Keeper(api, Installation(namespace), lambda: {namespace}) for api in apis]
     await asyncio.gather(*(keeper.reconcile() for keeper in keepers))
     assert [keeper.problems for keeper in keepers] == [[]] * 4
-    authority = await held(clients[0], namespace, "detour-ca")
+    authority = await held(client, namespace, "detour-ca")
     for name in ("detour-server-tls", "detour-sidecar-tls"):
-        assert (await held(clients[0], namespace, name))["ca.crt"] == authority["tls.crt"]
-    for client in clients:
-        await client.close()
+        assert (await held(client, namespace, name))["ca.crt"] == authority["tls.crt"]
+    for api in apis:
+        await api.close()
 
 
 async def service_account(client: AsyncClient, home: str, *allowed: str) -> None:
@@ -130,7 +133,7 @@ async def test_a_namespace_without_permission_is_told_and_holds_up_no_other(clie
     """Once, with what to do; and once more only when something else is wrong."""
     with cluster.namespace() as open_one, cluster.namespace() as closed:
         await service_account(client, namespace, namespace, open_one)
-        own = cluster.async_client(cluster.kubeconfig_for(namespace, "detour"))
+        own = Api(cluster_config(str(cluster.kubeconfig_for(namespace, "detour"))))
         keeper = Keeper(own, Installation(namespace), lambda: {closed, open_one})
         await keeper.reconcile()
         await keeper.reconcile()
@@ -143,12 +146,12 @@ async def test_a_namespace_without_permission_is_told_and_holds_up_no_other(clie
         assert len([one for one in caplog.messages if one == problem]) == 1
 
 
-async def test_a_secret_that_cannot_be_changed_is_told(client, namespace):
+async def test_a_secret_that_cannot_be_changed_is_told(api, client, namespace):
     """It was made immutable; whoever deletes it has it made anew."""
     data = {"tls.crt": "", "tls.key": ""}
     metadata = ObjectMeta(name="detour-sidecar-tls", namespace=namespace)
     await client.create(Secret(metadata=metadata, data=data, type="kubernetes.io/tls", immutable=True))
-    keeper = Keeper(client, Installation(namespace), lambda: {namespace})
+    keeper = Keeper(api, Installation(namespace), lambda: {namespace})
     await keeper.reconcile()
     (problem,) = keeper.problems
     assert problem.endswith("if it is immutable or of another type, delete it: it will be made anew")
@@ -157,9 +160,9 @@ async def test_a_secret_that_cannot_be_changed_is_told(client, namespace):
     assert keeper.problems == []
 
 
-async def test_a_namespace_that_is_not_there_is_nobodys_problem(client, namespace):
+async def test_a_namespace_that_is_not_there_is_nobodys_problem(api, namespace):
     """It was removed a moment ago."""
-    keeper = Keeper(client, Installation(namespace), lambda: {"gone"})
+    keeper = Keeper(api, Installation(namespace), lambda: {"gone"})
     await keeper.reconcile()
     assert keeper.problems == []
 
@@ -184,9 +187,9 @@ async def webhooks(client, namespace):
     await client.delete(MutatingWebhookConfiguration, "detour")
 
 
-async def test_the_api_server_trusts_the_webhook(client, namespace, webhooks):
+async def test_the_api_server_trusts_the_webhook(api, client, namespace, webhooks):
     """Every webhook of the configuration; nothing else in it changes."""
-    keeper = Keeper(client, Installation(namespace), set)
+    keeper = Keeper(api, Installation(namespace), set)
     await keeper.reconcile()
     assert keeper.problems == []
     found = await client.get(MutatingWebhookConfiguration, "detour")
@@ -206,19 +209,19 @@ async def until(condition) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_every_replica_has_what_the_leader_made(client, namespace, monkeypatch, caplog):
+async def test_every_replica_has_what_the_leader_made(api, client, namespace, monkeypatch, caplog):
     """As soon as there is something, and again when it is another; what is damaged changes nothing."""
     from detour.certificates import material
 
     monkeypatch.setattr(material, "_PERIOD_SECONDS", 0.05)
     caplog.set_level(logging.INFO)
     secret = "detour-server-tls"
-    waiting = asyncio.create_task(first_material(client, namespace, secret))
+    waiting = asyncio.create_task(first_material(api, namespace, secret))
     await until(lambda: f"there is no Secret {secret}" in caplog.text)
-    keeper = Keeper(client, Installation(namespace), set)
+    keeper = Keeper(api, Installation(namespace), set)
     await keeper.reconcile()
     serving = Serving(first := await waiting)
-    following = asyncio.create_task(follow(client, namespace, secret, serving))
+    following = asyncio.create_task(follow(api, namespace, secret, serving))
     await client.patch(Secret, secret, {"data": {"tls.key": "eA=="}}, namespace=namespace)
     await until(lambda: "the server's certificate stays as it is" in caplog.text)
     assert serving.material == first
@@ -229,17 +232,17 @@ async def test_every_replica_has_what_the_leader_made(client, namespace, monkeyp
     await asyncio.wait({following})
 
 
-async def test_the_keeper_wakes_for_a_new_namespace(client, cluster, namespace):
+async def test_the_keeper_wakes_for_a_new_namespace(api, cluster, namespace):
     """It does not wait for its period."""
     namespaces: set[str] = set()
-    keeper = Keeper(client, Installation(namespace), lambda: namespaces)
+    keeper = Keeper(api, Installation(namespace), lambda: namespaces)
     running = asyncio.create_task(keeper.run())
     with cluster.namespace() as shop:
         async with asyncio.timeout(DEADLINE):
-            await first_material(client, namespace, "detour-server-tls")
+            await first_material(api, namespace, "detour-server-tls")
         namespaces.add(shop)
         keeper.wake()
         async with asyncio.timeout(DEADLINE):
-            await first_material(client, shop, "detour-sidecar-tls")
+            await first_material(api, shop, "detour-sidecar-tls")
     running.cancel()
     await asyncio.wait({running})

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from lightkube import ApiError, AsyncClient
 from lightkube.codecs import from_dict
-from lightkube.config.kubeconfig import KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Node, Pod, PodStatus, Service
 from lightkube.types import PatchType
 
 from detour.discovery.kubernetes import Discovery, Timing
+from detour.kubernetes.api import Api
+from detour.kubernetes.config import cluster_config
 from detour.mesh import Naming, OffloadedDeployment
 from detour.mesh import Service as MeshService
 from discovery.contract import Contract, Source
@@ -33,8 +34,9 @@ class RealSource(Source):
         self._cluster = cluster
         self._namespace = namespace
         self._there: dict[tuple[str, str], dict[str, Any]] = {}
-        config = KubeConfig.from_file(cluster.kubeconfig).get()
-        self.discovery = Discovery(config, [namespace], Naming(home=namespace), Timing(retry=0.05, retry_max=0.2))
+        self.connection = Api(cluster_config(str(cluster.kubeconfig)))
+        timing = Timing(retry=0.05, retry_max=0.2)
+        self.discovery = Discovery(self.connection, [namespace], Naming(home=namespace), timing)
 
     async def has(self, *values: MeshService | OffloadedDeployment) -> None:
         made = {key: one for key, one in objects_of(*values).items() if key[0] in KINDS}
@@ -103,3 +105,4 @@ class TestRealCluster(Contract):
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        await made.connection.close()

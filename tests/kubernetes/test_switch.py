@@ -19,7 +19,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_all_servers_follow_one_switch(cluster, namespace):
+async def test_all_servers_follow_one_switch(api, cluster, namespace):
     """Whichever was switched, and also one that starts later; leaders renew the Lease, and follow each other."""
     name, leading = LeaseName(namespace, "detour"), []
 
@@ -29,25 +29,25 @@ async def test_all_servers_follow_one_switch(cluster, namespace):
 
     client, tasks = cluster.async_client(), []
     try:
-        first, second = (ClusterSwitch(client, name) for _ in range(2))
+        first, second = (ClusterSwitch(api, name) for _ in range(2))
         with pytest.raises(StorageError, match="cannot be written, so the kill switch did not change"):
             await first.switch(is_off=True, reason="too early", by="anna")
         changes: list[ClusterSwitch] = []
         tasks.append(asyncio.create_task(first.follow(lambda: changes.append(first))))
         tasks.append(asyncio.create_task(second.follow(lambda: changes.append(second))))
-        leader = asyncio.create_task(lead(client, name, "a", work, timing=QUICK))
+        leader = asyncio.create_task(lead(api, name, "a", work, timing=QUICK))
         tasks.append(leader)
         await until(lambda: leading and first.is_known.is_set() and second.is_known.is_set())
         await first.switch(is_off=True, reason="incident 12", by="anna")
         await until(lambda: second.state.is_off)
         assert (second.state, changes) == (first.state, [second])
         leader.cancel()
-        tasks.append(asyncio.create_task(lead(client, name, "b", work, timing=QUICK)))
+        tasks.append(asyncio.create_task(lead(api, name, "b", work, timing=QUICK)))
         await until(lambda: len(leading) == 2)
         renewed = (await client.get(Lease, name.name, namespace=namespace)).spec.renewTime
         while (await client.get(Lease, name.name, namespace=namespace)).spec.renewTime == renewed:
             await asyncio.sleep(0.05)
-        third = ClusterSwitch(client, name)
+        third = ClusterSwitch(api, name)
         tasks.append(asyncio.create_task(third.follow(lambda: None)))
         await third.is_known.wait()
         assert third.state == first.state

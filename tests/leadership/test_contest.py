@@ -9,9 +9,10 @@ import logging
 
 import httpx2
 import pytest
-from lightkube import AsyncClient, KubeConfig
+from lightkube import KubeConfig
 from lightkube.config.models import Cluster, User
 
+from detour.kubernetes.api import Api
 from detour.leadership import LeaseName, Timing, lead
 from detour.leadership.candidate import Record
 from detour.leadership.lease import moment
@@ -76,11 +77,11 @@ def server() -> ApiServer:
 
 
 @pytest.fixture
-def client(server) -> AsyncClient:
+def api(server) -> Api:
     """Connect to it."""
     user = User(token="none")
     config = KubeConfig.from_one(cluster=Cluster(server="http://127.0.0.1:1"), user=user)
-    return AsyncClient(config=config, transport=server, trust_env=False)
+    return Api(config.get(), transport=server)
 
 
 class Work:
@@ -112,15 +113,15 @@ async def ended(task: asyncio.Task) -> None:
     await asyncio.wait({task})
 
 
-def leading(client, *runs, identity: str = "pod-1") -> asyncio.Task:
+def leading(api, *runs, identity: str = "pod-1") -> asyncio.Task:
     """Start a candidate."""
-    return asyncio.create_task(lead(client, NAME, identity, *runs, timing=QUICK))
+    return asyncio.create_task(lead(api, NAME, identity, *runs, timing=QUICK))
 
 
-async def test_a_free_lease_is_taken_renewed_and_given_back(server, client):
+async def test_a_free_lease_is_taken_renewed_and_given_back(server, api):
     """As client-go writes it."""
     work = Work()
-    task = leading(client, work)
+    task = leading(api, work)
     await until(lambda: work.is_on and len(server.writes) > 2)
     first, second = server.writes[:2]
     assert first["holderIdentity"].startswith("pod-1_")
@@ -134,10 +135,10 @@ async def test_a_free_lease_is_taken_renewed_and_given_back(server, client):
 
 
 @pytest.mark.parametrize("trouble", [{"failure": 500}, {"is_hanging": True}])
-async def test_work_ends_with_the_lease_and_begins_again_after(server, client, caplog, trouble):
+async def test_work_ends_with_the_lease_and_begins_again_after(server, api, caplog, trouble):
     """While the API server is away nobody can say who leads, so this one does not."""
     work = Work()
-    task = leading(client, work)
+    task = leading(api, work)
     await until(lambda: work.is_on)
     for name, value in trouble.items():
         setattr(server, name, value)
@@ -151,10 +152,10 @@ async def test_work_ends_with_the_lease_and_begins_again_after(server, client, c
     assert told[0].startswith("Lease detour-server of namespace detour cannot be read or written: ")
 
 
-async def test_who_finds_another_in_its_place_stops(server, client):
+async def test_who_finds_another_in_its_place_stops(server, api):
     """Somebody has edited the Lease by hand; its holder is waited for."""
     work = Work()
-    task = leading(client, work)
+    task = leading(api, work)
     await until(lambda: work.is_on)
     server.put({"holderIdentity": "you", "leaseDurationSeconds": 1})
     await until(lambda: not work.is_on)
@@ -163,19 +164,19 @@ async def test_who_finds_another_in_its_place_stops(server, client):
     await ended(task)
 
 
-async def test_the_second_takes_over_when_the_first_gives_back(server, client):
+async def test_the_second_takes_over_when_the_first_gives_back(server, api):
     """At its next look."""
     first, second = Work(), Work()
-    one = leading(client, first)
+    one = leading(api, first)
     await until(lambda: first.is_on)
-    two = leading(client, second, identity="pod-2")
+    two = leading(api, second, identity="pod-2")
     await ended(one)
     await until(lambda: second.is_on)
     assert server.holder.startswith("pod-2_")
     await ended(two)
 
 
-async def test_all_that_is_to_be_done_ends_together(server, client):
+async def test_all_that_is_to_be_done_ends_together(server, api):
     """An error in one ends the others, and passes."""
     work, go = Work(), asyncio.Event()
 
@@ -183,7 +184,7 @@ async def test_all_that_is_to_be_done_ends_together(server, client):
         await go.wait()
         raise OSError("disk full")
 
-    task = leading(client, work, breaks)
+    task = leading(api, work, breaks)
     await until(lambda: work.is_on)
     go.set()
     with pytest.raises(ExceptionGroup) as caught:
@@ -193,18 +194,18 @@ async def test_all_that_is_to_be_done_ends_together(server, client):
     assert server.holder == ""
 
 
-async def test_it_returns_when_all_is_done(server, client):
+async def test_it_returns_when_all_is_done(server, api):
     """And gives the Lease back."""
 
     async def brief() -> None:
         await asyncio.sleep(0)
 
     async with asyncio.timeout(DEADLINE):
-        await leading(client, brief, brief)
+        await leading(api, brief, brief)
     assert server.holder == ""
 
 
-async def test_a_process_that_was_frozen_takes_no_further_step(server, client, monkeypatch):
+async def test_a_process_that_was_frozen_takes_no_further_step(server, api, monkeypatch):
     """The clock has gone on; what the work waited for is there before any timer."""
     from detour.leadership import contest as module
 
@@ -217,7 +218,7 @@ async def test_a_process_that_was_frozen_takes_no_further_step(server, client, m
         await go.wait()
         steps.append("went on")
 
-    task = leading(client, work)
+    task = leading(api, work)
     await until(lambda: steps)
     shift = 20.0
     server.put({"holderIdentity": "you", "leaseDurationSeconds": 60})

@@ -15,11 +15,12 @@ from typing import Final
 
 import grpc
 from cryptography import x509
-from lightkube import AsyncClient
 
 from detour.certificates import secrets
 from detour.certificates.contents import BUNDLE, CERTIFICATE, KEY, Data
-from detour.kubernetes.failures import API_FAILURES
+from detour.kubernetes.api import Api
+from detour.kubernetes.errors import ApiError
+from detour.standing_problem import StandingProblem
 
 _PERIOD_SECONDS: Final = 15.0
 _FIRST_PERIOD_SECONDS: Final = 0.5
@@ -104,43 +105,40 @@ class Serving:
         return grpc.dynamic_ssl_server_credentials(_configuration(taken), news, require_client_authentication=True)
 
 
-async def first_material(client: AsyncClient, namespace: str, name: str) -> Material:
+async def first_material(api: Api, namespace: str, name: str) -> Material:
     """Wait until there is a Secret that can be used: the first leader has to make it first.
 
     Args:
-        client: For the API server.
+        api: The API server.
         namespace: The server's namespace.
         name: The Secret's name.
     """
-    told = ""
+    problem = StandingProblem(_log, logging.INFO)
     while True:
-        found = await _read(client, namespace, name)
+        found = await _read(api, namespace, name)
         if isinstance(found, Material):
             return found
-        if found != told:
-            told = found
-            _log.info("waiting for a certificate: %s", found)
+        problem.begin(f"waiting for a certificate: {found}")
         await asyncio.sleep(_FIRST_PERIOD_SECONDS)
 
 
-async def follow(client: AsyncClient, namespace: str, name: str, serving: Serving) -> None:
+async def follow(api: Api, namespace: str, name: str, serving: Serving) -> None:
     """Keep up with a Secret until cancelled.
 
     Args:
-        client: For the API server.
+        api: The API server.
         namespace: The server's namespace.
         name: The Secret's name.
         serving: What to renew.
     """
-    told = ""
+    problem = StandingProblem(_log, logging.WARNING)
     while True:
-        found = await _read(client, namespace, name)
+        found = await _read(api, namespace, name)
         if isinstance(found, Material):
-            told = ""
+            problem.end()
             _renew(serving, found)
-        elif found != told:
-            told = found
-            _log.warning("the server's certificate stays as it is: %s", found)
+        else:
+            problem.begin(f"the server's certificate stays as it is: {found}")
         await asyncio.sleep(_PERIOD_SECONDS)
 
 
@@ -150,17 +148,17 @@ def _renew(serving: Serving, material: Material) -> None:
         _log.info("the server has a new certificate")
 
 
-async def _read(client: AsyncClient, namespace: str, name: str) -> Material | str:
+async def _read(api: Api, namespace: str, name: str) -> Material | str:
     """Return what there is, or why there is nothing."""
     try:
-        held = await secrets.read_secret(client, namespace, name)
+        held = await secrets.read_secret(api, namespace, name)
         if held.data is None:
             return f"there is no Secret {name} in namespace {namespace}"
         return material_of(held.data)
     except UnfitMaterialError as error:
         return f"Secret {name} of namespace {namespace} cannot be used: {error}"
-    except API_FAILURES as error:
-        return f"Secret {name} of namespace {namespace} cannot be read: {error or type(error).__name__}"
+    except ApiError as error:
+        return f"Secret {name} of namespace {namespace} cannot be read: {error}"
 
 
 def _context() -> ssl.SSLContext:

@@ -1,5 +1,6 @@
 """`detour install` and `uninstall`: the server in a cluster, for those without Helm."""
 
+import asyncio
 import sys
 from typing import Annotated
 
@@ -60,8 +61,8 @@ def install(
     from detour.kubernetes.config import cluster_config  # noqa: PLC0415  as above
 
     config = cluster_config(kubeconfig, kube_context)
-    apply(config, server_namespace, objects, typer.echo)
-    wait_until_available(config, server_namespace, patience.total_seconds())
+    asyncio.run(apply(config, server_namespace, objects, typer.echo))
+    asyncio.run(wait_until_available(config, server_namespace, patience.total_seconds()))
     typer.echo(f"Detour serves {', '.join(namespace)}.")
     typer.echo(f"To reach its API: kubectl -n {server_namespace} port-forward service/detour 15020")
 
@@ -81,7 +82,7 @@ def uninstall(
     from detour.kubernetes.config import cluster_config  # noqa: PLC0415  as above
 
     config = cluster_config(kubeconfig, kube_context)
-    objects, offloaded = find(config)
+    objects, offloaded = asyncio.run(find(config))
     if not objects:
         typer.echo("Detour is not installed in this cluster.")
         return
@@ -92,7 +93,7 @@ def uninstall(
         return
     if not yes:
         _ask()
-    remove(config, objects, typer.echo)
+    asyncio.run(remove(config, objects, typer.echo))
     typer.echo("Pods keep their sidecars until they are restarted: kubectl rollout restart deployment")
     for one in offloaded:
         typer.echo(f"{one} stays, and does not expire any more.")

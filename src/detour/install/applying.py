@@ -1,49 +1,51 @@
 """Putting an installation into a cluster."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
-import httpx2
-from lightkube import ApiError, Client
-from lightkube.codecs import from_dict
-from lightkube.config.kubeconfig import SingleConfig
-from lightkube.resources.apps_v1 import Deployment
+from detour.install.connection import Present, connected, present
+from detour.kubernetes.api import Api
+from detour.kubernetes.config import ClusterConfig
+from detour.kubernetes.errors import ApiError
+from detour.kubernetes.kinds import DEPLOYMENTS
+from detour.kubernetes.objects import Json
+from detour.kubernetes.views import Deployment
 
-from detour.install.asking import Present, asking, present
-
-Json = dict[str, Any]
-
-_MANAGER: Final = "detour"
 _LOOK_SECONDS: Final = 0.5
 
 
-def apply(config: SingleConfig, namespace: str, objects: Sequence[Json], told: Callable[[str], None]) -> None:
+async def apply(
+    config: ClusterConfig, namespace: str, objects: Sequence[Json], report: Callable[[str], None]
+) -> None:
     """Create the objects, or change them to what they should be (server-side apply).
 
     Args:
-        config: The cluster, and who asks.
+        config: The cluster, and the credentials for it.
         namespace: The server's.
         objects: What there is to be.
-        told: Called with a line for each.
+        report: Called with a line for each.
 
     Raises:
-        RuntimeError: The cluster refuses, and the message says which object, and why; or another installation is
-            in it, and nothing was changed.
+        RuntimeError: The cluster refuses, and the message says which object, and why; or it has another
+            installation, and nothing was changed.
     """
-    with asking(Client(config, trust_env=False), config) as client:
-        _expect_none_but(namespace, present(client))
+    async with connected(config) as api:
+        _expect_no_other(namespace, await present(api))
         for one in objects:
             what = f"{one['kind']} {one['metadata']['name']}"
             try:
-                client.apply(from_dict(one), field_manager=_MANAGER, force=True)
+                await api.apply(one)
             except ApiError as error:
+                if not error.code:
+                    raise
                 raise RuntimeError(f"{what} was refused: {error}") from error
-            told(f"{what} is as it should be")
+            report(f"{what} is as it should be")
 
 
-def _expect_none_but(namespace: str, found: Present | None) -> None:
-    """Objects of the whole cluster are one installation's: another would take them away from it."""
+def _expect_no_other(namespace: str, found: Present | None) -> None:
+    """Check that the cluster has no other installation, since both would own the objects without a namespace."""
     if found and found.is_helms:
         raise RuntimeError(f"Helm has installed Detour in namespace {found.namespace}: use helm upgrade")
     if found and found.namespace not in {"", namespace}:
@@ -53,31 +55,30 @@ def _expect_none_but(namespace: str, found: Present | None) -> None:
         )
 
 
-def wait_until_available(config: SingleConfig, namespace: str, seconds: float) -> None:
-    """Wait until the server answers, in the version that was put there last.
+async def wait_until_available(config: ClusterConfig, namespace: str, seconds: float) -> None:
+    """Wait until the server answers, in the version that was applied last.
 
     Raises:
-        RuntimeError: It does not in time; the message says how to look why.
+        RuntimeError: It does not in time; the message says how to find out why.
     """
     deadline = time.monotonic() + seconds
-    with Client(config, trust_env=False) as client:
-        while not _is_available(client, namespace):
+    async with connected(config) as api:
+        while not await _is_available(api, namespace):
             if time.monotonic() > deadline:
                 look = f"kubectl -n {namespace} describe deployment,pods"
                 raise RuntimeError(f"the server is not available after {seconds:g} s; {look} says why")
-            time.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _is_available(client: Client, namespace: str) -> bool:
+async def _is_available(api: Api, namespace: str) -> bool:
     """Say whether every pod is of the newest version, and available, as `kubectl rollout status` understands it."""
     try:
-        found = client.get(Deployment, "detour", namespace=namespace)
-    except httpx2.HTTPError:
+        found = await api.get(DEPLOYMENTS.read_as(Deployment), "detour", namespace)
+    except ApiError:
         # The API server may be away for a moment.
         return False
-    if found.status is None or found.spec is None or found.metadata is None:
+    if found is None:
         return False
-    newest, status = found.metadata.generation or 0, found.status
-    wanted = found.spec.replicas or 1
-    counts = (status.replicas, status.updatedReplicas, status.availableReplicas)
-    return (status.observedGeneration or 0) >= newest and all(count == wanted for count in counts)
+    status = found.status
+    counts = (status.replicas, status.updated_replicas, status.available_replicas)
+    return found.is_observed and all(count == found.spec.replicas for count in counts)

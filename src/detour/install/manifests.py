@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-Json = dict[str, Any]
+from detour.kubernetes.objects import Json
 
 # What stands in the rendered chart for what is chosen.
 _SERVER: Final = "server-xx"

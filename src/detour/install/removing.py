@@ -1,26 +1,20 @@
-"""Taking an installation out of a cluster.
+"""Removing an installation from a cluster.
 
-Invariant: only what carries Detour's labels, and is in the chart or was made by the server. Namespaces stay, since
-other things may be in them, and so do offloaded deployments, which are people's own.
+Invariant: only objects that carry Detour's labels, and are in the chart or were made by the server. Namespaces
+stay, since they may hold other things, and so do offloaded deployments, which belong to their owners.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
-from lightkube import ApiError, Client
-from lightkube.codecs import from_dict
-from lightkube.config.kubeconfig import SingleConfig
-from lightkube.core.resource import GlobalResource
-from lightkube.operators import exists
-from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Secret
-from lightkube.types import CascadeType
-
-from detour.install.asking import MANAGER, asking, present
+from detour.install.connection import MANAGER, connected, present
 from detour.install.manifests import Choices, manifests
+from detour.kubernetes.api import Api
+from detour.kubernetes.config import ClusterConfig
+from detour.kubernetes.kinds import DEPLOYMENTS, SECRETS, Kind, kind_of
 from detour.kubernetes.labels import OFFLOADED
+from detour.kubernetes.objects import KubernetesObject
 
 _LABELS: Final = {"app.kubernetes.io/part-of": "detour", MANAGER: "detour"}
 
@@ -33,74 +27,71 @@ class Found:
     """An object of an installation.
 
     Args:
-        resource: Its kind, as lightkube has it.
+        kind: Its kind.
         name: Its name.
-        namespace: Its namespace; None for one of the whole cluster.
+        namespace: Its namespace; empty for one of the whole cluster.
     """
 
-    resource: Any
+    kind: Kind
     name: str
-    namespace: str | None
+    namespace: str
 
     def __str__(self) -> str:
         where = f" of namespace {self.namespace}" if self.namespace else ""
-        return f"{self.resource.__name__} {self.name}{where}"
+        return f"{self.kind.name} {self.name}{where}"
 
 
-def find(config: SingleConfig) -> tuple[list[Found], list[Found]]:
-    """Return what an installation consists of, in the order of removal, and the offloaded deployments that stay.
+async def find(config: ClusterConfig) -> tuple[list[Found], list[Found]]:
+    """Return an installation's objects, in the order of removal, and the offloaded deployments, which stay.
 
     Raises:
-        RuntimeError: It is Helm's; or the cluster refuses.
+        RuntimeError: Helm manages it; or the cluster refuses.
     """
-    with asking(Client(config, trust_env=False), config) as client:
-        found = present(client)
+    async with connected(config) as api:
+        found = await present(api)
         if found and found.is_helms:
             raise RuntimeError(
                 f"Helm has installed Detour in namespace {found.namespace}:"
                 f" use helm uninstall -n {found.namespace} and the release's name (helm list)"
             )
-        return list(_installed(client)), list(_listed(client, Deployment, {OFFLOADED: exists()}))
+        return await _installed(api), await _listed(api, DEPLOYMENTS, {OFFLOADED: None})
 
 
-def remove(config: SingleConfig, objects: list[Found], told: Callable[[str], None]) -> None:
-    """Delete the objects; one that is gone already is no mistake.
+async def remove(config: ClusterConfig, objects: list[Found], report: Callable[[str], None]) -> None:
+    """Delete the objects, if they still exist.
+
+    Args:
+        config: The cluster, and the credentials for it.
+        objects: What to delete.
+        report: Called with a line for each.
 
     Raises:
         RuntimeError: The cluster refuses; the message says why.
     """
-    with asking(Client(config, trust_env=False), config) as client:
+    async with connected(config) as api:
         for one in objects:
-            _delete(client, one)
-            told(f"{one} is deleted")
+            await api.delete(one.kind, one.name, one.namespace)
+            report(f"{one} is deleted")
 
 
-def _installed(client: Client) -> Iterator[Found]:
-    for resource, names in _kinds().items():
-        yield from (one for one in _listed(client, resource, _LABELS) if one.name in names)
+async def _installed(api: Api) -> list[Found]:
+    found: list[Found] = []
+    for kind, names in _kinds().items():
+        found += [one for one in await _listed(api, kind, _LABELS) if one.name in names]
     # The server's own: no other Secret has both labels.
-    yield from _listed(client, Secret, _LABELS)
+    return found + await _listed(api, SECRETS, _LABELS)
 
 
-def _kinds() -> dict[Any, set[str]]:
+def _kinds() -> dict[Kind, set[str]]:
     """Return the kinds that are in the chart, in the order of removal, with the names that are in it."""
     rank = {kind: number for number, kind in enumerate(_FIRST)}
     chart = [one for one in manifests(Choices(["any"], "any", "any")) if one["kind"] != "Namespace"]
-    kinds: dict[Any, set[str]] = {}
+    kinds: dict[Kind, set[str]] = {}
     for one in sorted(chart, key=lambda one: rank.get(one["kind"], len(rank))):
-        kinds.setdefault(type(from_dict(one)), set()).add(one["metadata"]["name"])
+        kinds.setdefault(kind_of(one), set()).add(one["metadata"]["name"])
     return kinds
 
 
-def _listed(client: Client, resource: Any, labels: dict[str, Any]) -> Iterator[Found]:
-    everywhere = None if issubclass(resource, GlobalResource) else "*"
-    for one in client.list(resource, namespace=everywhere, labels=labels):
-        yield Found(resource, one.metadata.name, one.metadata.namespace)
-
-
-def _delete(client: Client, one: Found) -> None:
-    try:
-        client.delete(one.resource, one.name, namespace=one.namespace, cascade=CascadeType.BACKGROUND)
-    except ApiError as error:
-        if error.response.status_code != HTTPStatus.NOT_FOUND:
-            raise
+async def _listed(api: Api, kind: Kind, labels: Mapping[str, str | None]) -> list[Found]:
+    found = await api.list(kind.read_as(KubernetesObject).labelled(labels))
+    return [Found(kind, one.metadata.name, one.metadata.namespace) for one in found]

@@ -1,1 +1,4 @@
-"""What all that works with a Kubernetes cluster agrees on: names of its own objects, and which cluster is meant."""
+"""The one way to a Kubernetes cluster: client, kinds of objects, labels, and the loop of an update.
+
+Invariant: no other part of Detour imports a Kubernetes library or calls an API server by itself.
+"""

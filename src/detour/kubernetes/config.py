@@ -1,12 +1,15 @@
-"""Which cluster is meant, and who asks there."""
+"""Which cluster is meant, and the credentials for it."""
 
-from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.config.kubeconfig import SingleConfig as ClusterConfig
 from lightkube.core.exceptions import ConfigError
+
+__all__ = ["ClusterConfig", "cluster_config"]
 
 _GIVE = "give --kubeconfig FILE or --context NAME"
 
 
-def cluster_config(kubeconfig: str = "", context: str = "") -> SingleConfig:
+def cluster_config(kubeconfig: str = "", context: str = "") -> ClusterConfig:
     """Find the API server as kubectl does, or as a pod's service account says.
 
     Args:
@@ -14,7 +17,7 @@ def cluster_config(kubeconfig: str = "", context: str = "") -> SingleConfig:
         context: Which of the file's contexts; its current one by default.
 
     Raises:
-        OSError: There is none, or it can't be read.
+        OSError: No cluster was found, or the file is unreadable.
     """
     try:
         found = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()

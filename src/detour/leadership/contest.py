@@ -13,13 +13,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from lightkube import AsyncClient
-
-from detour.kubernetes.failures import API_FAILURES
+from detour.kubernetes.api import Api
+from detour.kubernetes.errors import ApiError
 from detour.leadership import lease
 from detour.leadership.candidate import Candidate, Look, Record, Timing, Wait, Write
 from detour.leadership.guard import Guarded
 from detour.leadership.lease import LeaseName
+from detour.standing_problem import StandingProblem
 
 Run = Callable[[], Coroutine[Any, Any, None]]
 """What to do while leading: started at each beginning of leadership, cancelled at its end."""
@@ -29,13 +29,11 @@ _RELEASE_SECONDS: Final = 2.0
 _log = logging.getLogger(__name__)
 
 
-async def lead(
-    client: AsyncClient, name: LeaseName, identity: str, *runs: Run, timing: Timing | None = None
-) -> None:
+async def lead(api: Api, name: LeaseName, identity: str, *runs: Run, timing: Timing | None = None) -> None:
     """Do what is to be done whenever this process leads, until all of it has returned or this is cancelled.
 
     Args:
-        client: For the API server.
+        api: The API server.
         name: The Lease.
         identity: Who this is, for people: the pod's name. A random part is added.
         runs: What to do; side by side, each cancelled when leadership ends and started again with the next. Each
@@ -46,7 +44,7 @@ async def lead(
         ExceptionGroup: Of what one of `runs` raised; the others have ended, and the Lease is given back.
     """
     candidate = Candidate(f"{identity}_{uuid.uuid4().hex[:8]}", timing or Timing())
-    contest = _Contest(client, name, candidate)
+    contest = _Contest(api, name, candidate)
     try:
         while True:
             await contest.win()
@@ -60,11 +58,11 @@ async def lead(
 class _Contest:
     """One candidate and the Lease."""
 
-    def __init__(self, client: AsyncClient, name: LeaseName, candidate: Candidate) -> None:
-        self._client = client
+    def __init__(self, api: Api, name: LeaseName, candidate: Candidate) -> None:
+        self._api = api
         self._name = name
         self._candidate = candidate
-        self._told = ""
+        self._problem = StandingProblem(_log)
 
     async def win(self) -> None:
         """Return as soon as the candidate leads."""
@@ -92,7 +90,7 @@ class _Contest:
             async with asyncio.timeout(_RELEASE_SECONDS):
                 while action := self._candidate.release():
                     await self._give_back(action)
-        except API_FAILURES as error:
+        except (ApiError, TimeoutError) as error:
             _log.info("%s could not be given back: %s", self._name, error or type(error).__name__)
 
     async def _give_back(self, action: Look | Write) -> None:
@@ -102,7 +100,7 @@ class _Contest:
         now = lease.moment(datetime.now(UTC))
         freed = Record("", 1, now, now, action.transitions)
         try:
-            version = await lease.write(self._client, self._name, freed, action.version)
+            version = await lease.write(self._api, self._name, freed, action.version)
         except lease.LeaseChangedError:
             # A renewal was on its way when it was cancelled.
             self._candidate.refused(_now())
@@ -138,21 +136,22 @@ class _Contest:
         try:
             async with asyncio.timeout(patience):
                 await (self._look() if isinstance(action, Look) else self._write(action))
-            self._told = ""
+            self._problem.end()
         except lease.LeaseChangedError:
             self._candidate.refused(_now())
-        except API_FAILURES as error:
+        except (ApiError, TimeoutError) as error:
             self._candidate.failed(sent)
-            self._tell(str(error) or type(error).__name__)
+            why = str(error) or type(error).__name__
+            self._problem.begin(f"{self._name} cannot be read or written: {why}; it will be tried again")
 
     async def _look(self) -> None:
-        record, version = await lease.read(self._client, self._name)
+        record, version = await lease.read(self._api, self._name)
         self._candidate.saw(record, version, _now())
 
     async def _write(self, write: Write) -> None:
         sent = _now()
         record = self._record(write)
-        version = await lease.write(self._client, self._name, record, write.version)
+        version = await lease.write(self._api, self._name, record, write.version)
         self._candidate.wrote(record, version, sent, _now())
 
     def _record(self, write: Write) -> Record:
@@ -163,11 +162,6 @@ class _Contest:
 
     def _leads(self) -> bool:
         return self._candidate.leads(_now())
-
-    def _tell(self, problem: str) -> None:
-        if problem != self._told:
-            _log.error("%s cannot be read or written: %s; it will be tried again", self._name, problem)
-            self._told = problem
 
 
 def _now() -> float:

@@ -6,16 +6,32 @@ Invariant: thin. A write names the version that was read, and is a patch, so lab
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
-import msgspec
-from lightkube import ApiError, AsyncClient
-from lightkube.models.coordination_v1 import LeaseSpec
-from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.coordination_v1 import Lease
-from lightkube.types import PatchType
-
+from detour.kubernetes.api import Api
+from detour.kubernetes.errors import ApiError
+from detour.kubernetes.kinds import LEASES
+from detour.kubernetes.objects import KubernetesObject, View
 from detour.leadership.candidate import Record
+
+
+class LeaseSpec(View, frozen=True):
+    """Who holds a Lease (coordination/v1)."""
+
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    acquire_time: datetime | None = None
+    renew_time: datetime | None = None
+    lease_transitions: int | None = None
+
+
+class Lease(KubernetesObject, frozen=True):
+    """A Lease (coordination/v1)."""
+
+    spec: LeaseSpec = LeaseSpec()
+
+
+_LEASES: Final = LEASES.read_as(Lease)
 
 
 class LeaseChangedError(Exception):
@@ -38,55 +54,51 @@ class LeaseName:
         return f"Lease {self.name} of namespace {self.namespace}"
 
 
-async def read(client: AsyncClient, name: LeaseName) -> tuple[Record | None, str | None]:
+async def read(api: Api, name: LeaseName) -> tuple[Record | None, str | None]:
     """Return what a Lease says, and its version; None and None if there is none.
 
     Raises:
-        API_FAILURES: It could not be read.
+        ApiError: It could not be read.
     """
-    try:
-        found = await client.get(Lease, name.name, namespace=name.namespace)
-    except ApiError as error:
-        if error.response.status_code == HTTPStatus.NOT_FOUND:
-            return None, None
-        raise
-    return _record(found.spec or LeaseSpec()), _version(found)
+    found = await api.get(_LEASES, name.name, name.namespace)
+    return (_record(found.spec), found.metadata.resource_version) if found else (None, None)
 
 
-async def write(client: AsyncClient, name: LeaseName, record: Record, version: str | None) -> str:
+async def write(api: Api, name: LeaseName, record: Record, version: str | None) -> str:
     """Write a Lease that has this version, or make it where there is none; return its new version.
 
     Raises:
         LeaseChangedError: It has another version, or is there or not there against what was said.
-        API_FAILURES: It is not known whether it was written.
+        ApiError: It is not known whether it was written.
     """
     try:
         if version is None:
-            metadata = ObjectMeta(name=name.name, namespace=name.namespace)
-            made = await client.create(Lease(metadata=metadata, spec=msgspec.convert(_spec(record), LeaseSpec)))
+            metadata = {"name": name.name, "namespace": name.namespace}
+            made = await api.create(LEASES.object(metadata, spec=_spec(record)))
         else:
             patch = {"metadata": {"resourceVersion": version}, "spec": _spec(record)}
-            made = await client.patch(Lease, name.name, patch, namespace=name.namespace, patch_type=PatchType.MERGE)
+            made = await api.patch(LEASES, name.name, patch, name.namespace)
     except ApiError as error:
-        if error.response.status_code in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
+        # The candidate decides what follows: a conflict says that another candidate was faster.
+        if error.is_conflict or error.code == HTTPStatus.NOT_FOUND:
             raise LeaseChangedError from error
         raise
-    return _version(made) or ""
+    return made.resource_version
 
 
 def moment(now: datetime) -> str:
     """Write a time as Kubernetes does (`MicroTime`: RFC 3339 with exactly six digits after the point)."""
-    # lightkube leaves a fraction of zero out, and the API server then refuses the whole.
+    # The API server refuses a time without a fraction.
     return now.astimezone(UTC).replace(microsecond=now.microsecond or 1).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _record(spec: LeaseSpec) -> Record:
     return Record(
-        holder=spec.holderIdentity or "",
-        duration=spec.leaseDurationSeconds or 0,
-        acquired=moment(spec.acquireTime) if spec.acquireTime else "",
-        renewed=moment(spec.renewTime) if spec.renewTime else "",
-        transitions=spec.leaseTransitions or 0,
+        holder=spec.holder_identity or "",
+        duration=spec.lease_duration_seconds or 0,
+        acquired=moment(spec.acquire_time) if spec.acquire_time else "",
+        renewed=moment(spec.renew_time) if spec.renew_time else "",
+        transitions=spec.lease_transitions or 0,
     )
 
 
@@ -98,7 +110,3 @@ def _spec(record: Record) -> dict[str, Any]:
         "renewTime": record.renewed,
         "leaseTransitions": record.transitions,
     }
-
-
-def _version(found: Lease) -> str | None:
-    return found.metadata.resourceVersion if found.metadata else None

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from lightkube import AsyncClient
-from lightkube.config.kubeconfig import SingleConfig
-
 from detour.discovery.kubernetes import Discovery
+from detour.kubernetes.api import Api
+from detour.kubernetes.config import ClusterConfig
 from detour.mesh import Event, Mesh, Naming, OffloadedDeployment
 from detour.offload.kubernetes.cluster import ClusterDeployments
 from detour.offload.kubernetes.copying import Wanted
@@ -57,15 +56,15 @@ class Cluster(Source):
         namespaces: The namespaces whose Services form the mesh.
     """
 
-    def __init__(self, config: SingleConfig, namespaces: Namespaces) -> None:
+    def __init__(self, config: ClusterConfig, namespaces: Namespaces) -> None:
         super().__init__(
             "cluster", Mesh(), is_writable=True, status_field=StatusField.CLUSTER, location=str(namespaces)
         )
         self.naming = Naming(home=namespaces.home)
-        self.client = AsyncClient(config, namespace=namespaces.home, trust_env=False)
+        self._api = Api(config)
         self.is_synced = asyncio.Event()
-        self._discovery = Discovery(config, namespaces.watched, self.naming)
-        self._deployments = ClusterDeployments(self.client, self.naming)
+        self._discovery = Discovery(self._api, namespaces.watched, self.naming)
+        self._deployments = ClusterDeployments(self._api, self.naming)
         self._changed = asyncio.Condition()
 
     @property
@@ -91,7 +90,7 @@ class Cluster(Source):
                     async with self._changed:
                         self._changed.notify_all()
         finally:
-            await self.client.aclose()
+            await self._api.close()
 
     async def version(self) -> tuple[int, int]:
         """Return the version of the cluster; waits until the API server answers."""

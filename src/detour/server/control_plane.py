@@ -106,7 +106,7 @@ class ControlPlane:
             *(problem for one in self.sources if one.status_field is None for problem in one.problems),
             *(self.book.database.problems if self.book else ()),
             *(self._keyring.problems if self._keyring else ()),
-            *([self._switch.problem] if self._switch.problem else ()),
+            *self._switch.problems,
             *self.in_force.refused,
             *(
                 f"the resource {key.name} could not be built, and did not change: {why}"

@@ -11,31 +11,29 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-import httpx2
-from lightkube import ApiError, AsyncClient
-from lightkube.config.kubeconfig import SingleConfig
-from lightkube.operators import equal
-from lightkube.resources.core_v1 import Namespace
-
 from detour.certificates.identity import namespace_of
 from detour.certificates.keeper import SERVER_SECRET, Installation, Keeper
 from detour.certificates.material import Serving, first_material, follow
 from detour.injection import Settings
 from detour.injection.plan import Json
+from detour.kubernetes.api import Api
+from detour.kubernetes.config import ClusterConfig
+from detour.kubernetes.errors import ApiError
+from detour.kubernetes.kinds import NAMESPACES
+from detour.kubernetes.objects import KubernetesObject
 from detour.leadership import LeaseName, lead
 from detour.mesh import Naming
 from detour.offload.kubernetes.housekeeping import Housekeeping
-from detour.offload.kubernetes.objects import POD
 from detour.server.switch import ClusterSwitch
 
 _LEASE: Final = "detour-server"
-_LEASE_TIMEOUT: Final = httpx2.Timeout(4)
+_LEASE_TIMEOUT_SECONDS: Final = 4.0
 """Less than half of the time within which a leader must renew its Lease."""
 
 _NATIVE_SINCE: Final = (1, 29)
 """The first Kubernetes version that enables native sidecar containers by default (KEP-753)."""
 
-_INJECTION: Final = "detour.dev/injection"
+_INJECTED: Final = NAMESPACES.read_as(KubernetesObject).labelled({"detour.dev/injection": "enabled"})
 _NAMESPACES_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 5.0
 _DRY_RUN_SECONDS: Final = 2.0
@@ -75,18 +73,18 @@ class Installed:
         namespaces: The namespaces of the mesh; empty for all.
     """
 
-    def __init__(self, config: SingleConfig, replica: Replica, naming: Naming, namespaces: Sequence[str]) -> None:
+    def __init__(self, config: ClusterConfig, replica: Replica, naming: Naming, namespaces: Sequence[str]) -> None:
         self.replica = replica
-        self._client = AsyncClient(config, namespace=replica.namespace, trust_env=False)
-        self._lease_client = AsyncClient(config, timeout=_LEASE_TIMEOUT, trust_env=False)
+        self._api = Api(config)
+        self._lease_api = Api(config, _LEASE_TIMEOUT_SECONDS)
         self._meshed = frozenset(namespaces)
         self._injected: frozenset[str] = frozenset()
-        self._housekeeping = Housekeeping(self._client, naming, namespaces)
-        self._keeper = Keeper(self._client, Installation(replica.namespace), self._sidecar_namespaces)
+        self._housekeeping = Housekeeping(self._api, naming, namespaces)
+        self._keeper = Keeper(self._api, Installation(replica.namespace), self._sidecar_namespaces)
         self._serving: Serving | None = None
 
     @property
-    def problems(self) -> list[str]:
+    def problems(self) -> Sequence[str]:
         """Current problems, a line each; only the leader knows them."""
         return self._keeper.problems
 
@@ -105,7 +103,7 @@ class Installed:
 
     def switch(self) -> ClusterSwitch:
         """Return the kill switch that all replicas share."""
-        return ClusterSwitch(self._lease_client, self._lease_name)
+        return ClusterSwitch(self._lease_api, self._lease_name)
 
     async def lead(self) -> None:
         """Campaign for leadership, and do the leader's work while leading, until cancelled."""
@@ -114,20 +112,20 @@ class Installed:
             runs += [partial(_run_forever, self._keeper.run), self._follow_namespaces]
         name = self._lease_name
         try:
-            await lead(self._lease_client, name, self.replica.identity, *runs)
+            await lead(self._lease_api, name, self.replica.identity, *runs)
         finally:
             await self._close()
 
     async def serving(self) -> Serving:
         """Return the TLS material of the server; waits until the leader has created a certificate."""
         if self._serving is None:
-            material = await first_material(self._client, self.replica.namespace, SERVER_SECRET)
+            material = await first_material(self._api, self.replica.namespace, SERVER_SECRET)
             self._serving = Serving(material)
         return self._serving
 
     async def follow_certificate(self) -> None:
         """Follow changes of the server's certificate until cancelled."""
-        await follow(self._client, self.replica.namespace, SERVER_SECRET, await self.serving())
+        await follow(self._api, self.replica.namespace, SERVER_SECRET, await self.serving())
 
     def injection(self, version: tuple[int, int]) -> Settings:
         """Return the settings of injected sidecars in a cluster of that version."""
@@ -141,16 +139,16 @@ class Installed:
         """
         try:
             async with asyncio.timeout(_DRY_RUN_SECONDS):
-                await self._client.create(POD.from_dict(pod), dry_run=True)
-        except ApiError as error:
-            return f"the API server says: {str(error).partition(' is forbidden: ')[2] or error}"
-        except (httpx2.HTTPError, TimeoutError) as error:
+                await self._api.create(pod, is_dry_run=True)
+        except (ApiError, TimeoutError) as error:
+            if isinstance(error, ApiError) and error.code:
+                return f"the API server says: {str(error).partition(' is forbidden: ')[2] or error}"
             return f"the API server did not answer ({str(error) or type(error).__name__})"
         return ""
 
     async def _close(self) -> None:
-        await self._client.aclose()
-        await self._lease_client.aclose()
+        await self._api.close()
+        await self._lease_api.close()
 
     def _sidecar_namespaces(self) -> frozenset[str]:
         return self._meshed or self._injected
@@ -158,11 +156,8 @@ class Installed:
     async def _follow_namespaces(self) -> None:
         """If the mesh has all namespaces, find those with injection enabled: their sidecars need certificates."""
         while not self._meshed:
-            labelled = self._client.list(Namespace, labels={_INJECTION: equal("enabled")})
-            with suppress(ApiError, httpx2.HTTPError):
-                found = frozenset(
-                    [one.metadata.name async for one in labelled if one.metadata and one.metadata.name]
-                )
+            with suppress(ApiError):
+                found = frozenset([one.metadata.name for one in await self._api.list(_INJECTED)])
                 if found != self._injected:
                     self._injected = found
                     self._keeper.wake()

@@ -8,23 +8,23 @@ import json
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
-
-from lightkube import AsyncClient
-from lightkube.resources.coordination_v1 import Lease
-from lightkube.types import PatchType
+from typing import Final
 
 from detour.access import Identity, Role
 from detour.database import Change, ChangeLog, StorageError
-from detour.kubernetes.failures import API_FAILURES
+from detour.kubernetes.api import Api
+from detour.kubernetes.errors import ApiError
+from detour.kubernetes.kinds import LEASES
+from detour.kubernetes.objects import KubernetesObject, Metadata
 from detour.leadership import LeaseName
 from detour.server.events import Event, Events
 from detour.server.followed_database import FollowedDatabase
 from detour.server.mesh_in_force import MeshInForce
+from detour.standing_problem import StandingProblem
 
 KIND: Final = "overrides"
 """The kind of the switch in the log of changes, and of its events."""
@@ -33,6 +33,7 @@ OFF: Final = "switched off"
 ON: Final = "switched on"
 
 _ANNOTATION: Final = "detour.dev/overrides"
+_LEASES: Final = LEASES.read_as(KubernetesObject)
 _POLL_SECONDS: Final = 0.5
 """Maximum delay until other replicas see a change that is stored in the cluster."""
 
@@ -96,8 +97,12 @@ class OverrideSwitch(ABC):
         self.is_known = asyncio.Event()
         """Set once `state` is the stored position."""
         self.is_known.set()
-        self.problem = ""
-        """Why changes by other servers are currently not visible; "" if they are."""
+        self._problem = StandingProblem(_log)
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Why changes by other servers are currently not visible, a line; empty if they are."""
+        return self._problem.lines
 
     async def switch(self, *, is_off: bool, reason: str, by: str) -> None:
         """Switch overrides off or on.
@@ -193,22 +198,22 @@ class ClusterSwitch(OverrideSwitch):
     """A switch that is stored in an annotation of the Lease that all replicas share.
 
     Args:
-        client: A client of the API server.
+        api: The API server.
         name: The Lease.
     """
 
-    def __init__(self, client: AsyncClient, name: LeaseName) -> None:
+    def __init__(self, api: Api, name: LeaseName) -> None:
         super().__init__()
         self.is_known.clear()
-        self._client = client
+        self._api = api
         self._name = name
 
     async def _store(self, wanted: SwitchPosition) -> None:
         patch = {"metadata": {"annotations": {_ANNOTATION: wanted.to_json()}}}
         name, namespace = self._name.name, self._name.namespace
         try:
-            await self._client.patch(Lease, name, patch, namespace=namespace, patch_type=PatchType.MERGE)
-        except API_FAILURES as error:
+            await self._api.patch(LEASES, name, patch, namespace)
+        except ApiError as error:
             raise StorageError(
                 f"{self._name} cannot be written, so the kill switch did not change: {error}"
             ) from error
@@ -217,18 +222,18 @@ class ClusterSwitch(OverrideSwitch):
         """Follow changes by other replicas, until cancelled."""
         while True:
             try:
-                found = await self._client.get(Lease, self._name.name, namespace=self._name.namespace)
-                self._take(found.metadata, changed)
-                self.problem = ""
-            except API_FAILURES as error:
                 # The Lease does not exist before the first replica leads.
-                self.problem = "" if _is_missing(error) else f"{self._name} cannot be read: {error}"
-            if not self.problem:
+                if found := await self._api.get(_LEASES, self._name.name, self._name.namespace):
+                    self._take(found.metadata, changed)
+            except (ApiError, ValueError) as error:
+                self._problem.begin(f"{self._name} cannot be read: {error}")
+            else:
+                self._problem.end()
                 self.is_known.set()
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _take(self, metadata: Any, changed: Callable[[], None]) -> None:
-        text = ((metadata and metadata.annotations) or {}).get(_ANNOTATION)
+    def _take(self, metadata: Metadata, changed: Callable[[], None]) -> None:
+        text = metadata.annotation(_ANNOTATION)
         found = SwitchPosition.from_json(text) if text else SwitchPosition()
         if found != self.state:
             self.state = found
@@ -273,10 +278,6 @@ class SwitchOperations:
         """Put the current position into force."""
         self._in_force.refresh()
         self._events.publish(Event(KIND))
-
-
-def _is_missing(error: Exception) -> bool:
-    return getattr(getattr(error, "response", None), "status_code", 0) == 404
 
 
 def _of_change(change: Change | None) -> SwitchPosition:

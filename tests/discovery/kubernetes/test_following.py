@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from detour.discovery.kubernetes import Discovery, Timing
+from detour.kubernetes.api import Api
 from detour.mesh import Event, Mesh, Naming, apply
 from kubernetes_objects import deployment, endpoint, endpoint_slice, pod, service
 from scripted_api import ScriptedApi, scripted_api
@@ -58,7 +59,8 @@ class Told:
 @asynccontextmanager
 async def following(api: ScriptedApi, *namespaces: str, timing: Timing = QUICK) -> AsyncIterator[Told]:
     """Run discovery, and end it."""
-    told = Told(Discovery(api.config, namespaces or ("shop",), Naming(home="shop"), timing))
+    connection = Api(api.config)
+    told = Told(Discovery(connection, namespaces or ("shop",), Naming(home="shop"), timing))
     task = asyncio.create_task(told.discovery.follow(told.take))
     try:
         yield told
@@ -66,6 +68,7 @@ async def following(api: ScriptedApi, *namespaces: str, timing: Timing = QUICK) 
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        await connection.close()
 
 
 @pytest.fixture
@@ -333,7 +336,8 @@ async def test_all_namespaces_may_be_read_at_once(api: ScriptedApi) -> None:
     await api.put("services", service(namespace="pay"))
     await api.put("pods", there)
     await api.put("endpointslices", endpoint_slice("users", endpoint(there), namespace="pay"))
-    told = Told(Discovery(api.config, (), Naming(home="shop"), QUICK))
+    connection = Api(api.config)
+    told = Told(Discovery(connection, (), Naming(home="shop"), QUICK))
     task = asyncio.create_task(told.discovery.follow(told.take))
     mesh = await told.until(lambda mesh: len(mesh.services) == 2)
     assert [one.address for one in mesh.services["users.pay"].endpoints] == ["10.1.0.1"]
@@ -341,6 +345,7 @@ async def test_all_namespaces_may_be_read_at_once(api: ScriptedApi) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+    await connection.close()
 
 
 def _bookmark(version: int) -> dict:

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from detour.discovery.kubernetes.objects import Metadata, Pod
+from detour.discovery.kubernetes.objects import Pod
 from detour.discovery.kubernetes.reflector import Applied, ListFrom, Reflector, Removed, WatchFrom
+from detour.kubernetes.objects import Metadata
 from kubernetes_objects import pod
 
 

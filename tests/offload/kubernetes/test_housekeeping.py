@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
+from detour.kubernetes.views import Deployment
 from detour.offload.kubernetes.housekeeping import Due, Task, due
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -25,7 +27,7 @@ def deployment(expires: str = "", created: timedelta = timedelta(days=1), **anno
 
 def tasks(one: dict[str, Any]) -> list[Task]:
     """Say what is due with it."""
-    return [found.task for found in due([one], NOW)]
+    return [found.task for found in due([msgspec.convert(one, Deployment)], NOW)]
 
 
 def after(**time: float) -> str:
@@ -63,7 +65,7 @@ def test_one_that_lives_shortly_is_warned_of_at_half_of_its_time() -> None:
 def test_one_that_came_to_nothing_is_taken_back() -> None:
     """Unless it is to be kept."""
     failed = {"status": {"conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]}}
-    one = deployment(after(days=1)) | failed
+    one = msgspec.convert(deployment(after(days=1)) | failed, Deployment)
     assert list(due([one], NOW)) == [Due(Task.UNDO, one)]
     assert Due(Task.UNDO, one).place == ("users", "pr-42")
     assert tasks(deployment(after(days=1), keep="true") | failed) == []

@@ -2,9 +2,19 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from detour.offload.kubernetes.progress import Progress, State, progress_of
+from detour.kubernetes.views import Deployment
+from detour.offload.kubernetes import progress
+from detour.offload.kubernetes.objects import Event, Pod
+from detour.offload.kubernetes.progress import Progress, State
+
+
+def progress_of(deployment: dict[str, Any], pods: list[dict[str, Any]], events: list[dict[str, Any]]) -> Progress:
+    """Judge objects as the API server sends them."""
+    read = msgspec.convert
+    return progress.progress_of(read(deployment, Deployment), read(pods, list[Pod]), read(events, list[Event]))
 
 
 def deployment(*conditions: dict[str, str], observed: int = 2) -> dict[str, Any]:

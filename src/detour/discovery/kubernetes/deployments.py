@@ -7,17 +7,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-from detour.discovery.kubernetes.objects import (
-    Deployment,
-    EndpointSlice,
-    Metadata,
-    Object,
-    Pod,
-    Service,
-    ServicePort,
-)
+from detour.discovery.kubernetes.objects import Deployment, EndpointSlice, Object, Pod, Service, ServicePort
 from detour.discovery.kubernetes.services import endpoints_of, ports_of
 from detour.kubernetes.labels import EXPIRES, OFFLOADED, OWNER
+from detour.kubernetes.objects import Metadata
 from detour.mesh import Endpoint, OffloadedDeployment, is_name
 
 _ANY_PORT: Final = 0

@@ -10,19 +10,27 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
-from lightkube.config.kubeconfig import SingleConfig
-from msgspec import MsgspecError
-from msgspec.json import decode
-
-from detour.discovery.kubernetes.api import DEPLOYMENTS, PODS, SERVICES, SLICES, Api, ApiError, Kind
 from detour.discovery.kubernetes.inventory import Inventory
-from detour.discovery.kubernetes.objects import Bookmark, ObjectT, Status, WatchEvent
+from detour.discovery.kubernetes.objects import Deployment, EndpointSlice, Pod, Service
 from detour.discovery.kubernetes.reflector import GONE, Applied, ListFrom, Reflector, Removed
+from detour.kubernetes.api import Api, Changed, Deleted, Reached, WatchEvent
+from detour.kubernetes.errors import ApiError
+from detour.kubernetes.kinds import DEPLOYMENTS, ENDPOINT_SLICES, PODS, SERVICES, Reading
+from detour.kubernetes.labels import OFFLOADED
+from detour.kubernetes.objects import ObjectT
 from detour.mesh import Event, Naming
+from detour.standing_problem import StandingProblem
 
 _log = logging.getLogger(__name__)
+
+_READINGS: Final[tuple[Reading[Any], ...]] = (
+    SERVICES.read_as(Service),
+    PODS.read_as(Pod),
+    ENDPOINT_SLICES.read_as(EndpointSlice),
+    DEPLOYMENTS.read_as(Deployment).labelled({OFFLOADED: None}),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +56,28 @@ class Discovery:
     """A cluster's namespaces as a source of the mesh.
 
     Args:
-        config: The API server, and who asks, as lightkube reads it from a kubeconfig or a pod's service account.
+        api: The API server.
         namespaces: Which to read; all if there is none.
         naming: What Services are called in the mesh.
         timing: How patient to be.
     """
 
-    def __init__(
-        self, config: SingleConfig, namespaces: Sequence[str], naming: Naming, timing: Timing | None = None
-    ) -> None:
+    def __init__(self, api: Api, namespaces: Sequence[str], naming: Naming, timing: Timing | None = None) -> None:
         self._timing = timing or Timing()
-        self._api = Api(config, self._timing.silence, self._timing.longest)
+        self._api = api
         self._inventory = Inventory(naming)
         self._namespaces = namespaces
         self._news = asyncio.Event()
         self._followers: list[Follower[Any]] = [
-            Follower(self._api, kind, namespace, self._timing, self._take)
+            Follower(self._api, reading, namespace, self._timing, self._take)
             for namespace in namespaces or [""]
-            for kind in (SERVICES, PODS, SLICES, DEPLOYMENTS)
+            for reading in _READINGS
         ]
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What cannot be read, or cannot be part of the mesh, a line each."""
-        unread = (follower.problem for follower in self._followers if follower.problem)
+        unread = (line for follower in self._followers for line in follower.problem.lines)
         return tuple(dict.fromkeys((*unread, *self._empty(), *self._inventory.problems)))
 
     async def version(self) -> tuple[int, int]:
@@ -90,13 +96,10 @@ class Discovery:
         Args:
             tell: Called with the events that make the mesh once all is read, and with those that change it later.
         """
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for follower in self._followers:
-                    tasks.create_task(follower.run())
-                tasks.create_task(self._tell(tell))
-        finally:
-            await self._api.close()
+        async with asyncio.TaskGroup() as tasks:
+            for follower in self._followers:
+                tasks.create_task(follower.run())
+            tasks.create_task(self._tell(tell))
 
     async def _tell(self, tell: Callable[[tuple[Event, ...]], None]) -> None:
         is_first = True
@@ -132,7 +135,7 @@ class Follower(Generic[ObjectT]):
 
     Args:
         api: The API server.
-        kind: What to follow.
+        reading: What to follow.
         namespace: Where; everywhere if it is empty.
         timing: How patient to be.
         take: Called with changes as they come, and without any when something else is new.
@@ -141,15 +144,15 @@ class Follower(Generic[ObjectT]):
     def __init__(
         self,
         api: Api,
-        kind: Kind[ObjectT],
+        reading: Reading[ObjectT],
         namespace: str,
         timing: Timing,
         take: Callable[[Iterable[Applied[ObjectT] | Removed[ObjectT]]], None],
     ) -> None:
         self.namespace = namespace
-        self.problem = ""
+        self.problem = StandingProblem(_log, logging.WARNING)
         self._api = api
-        self._kind = kind
+        self._reading = reading
         self._timing = timing
         self._take = take
         self._reflector: Reflector[ObjectT] = Reflector()
@@ -182,33 +185,34 @@ class Follower(Generic[ObjectT]):
     async def _step(self) -> None:
         asked = self._reflector.next()
         if isinstance(asked, ListFrom):
-            page = await self._api.page(self._kind, self.namespace, asked.token)
+            page = await self._api.page(self._reading, self.namespace, asked.token)
             self._take(
                 self._reflector.page(page.items or (), page.metadata.resource_version, page.metadata.continue_)
             )
             self._recover()
             return
-        async with aclosing(self._api.watch(self._kind, self.namespace, asked.version)) as events:
+        watch = self._api.watch(
+            self._reading,
+            self.namespace,
+            asked.version,
+            silence=self._timing.silence,
+            longest=self._timing.longest,
+        )
+        async with aclosing(watch) as events:
             async for event in events:
                 self._hear(event)
                 self._recover()
         # An API server that ends every watch at once is not to be asked as often as it can answer.
         await asyncio.sleep(self._timing.retry)
 
-    def _hear(self, event: WatchEvent) -> None:
-        try:
-            match event.type:
-                case "ADDED" | "MODIFIED":
-                    self._take(self._reflector.applied(decode(event.object, type=self._kind.type)))
-                case "DELETED":
-                    self._take(self._reflector.removed(decode(event.object, type=self._kind.type)))
-                case "BOOKMARK":
-                    self._reflector.reached(decode(event.object, type=Bookmark).metadata.resource_version)
-                case "ERROR":
-                    status = decode(event.object, type=Status)
-                    raise ApiError(status.message or "the watch ended with an error", status.code)
-        except MsgspecError as error:
-            raise ApiError(f"it said something that cannot be read: {error}") from error
+    def _hear(self, event: WatchEvent[ObjectT]) -> None:
+        match event:
+            case Changed():
+                self._take(self._reflector.applied(event.object))
+            case Deleted():
+                self._take(self._reflector.removed(event.object))
+            case Reached():
+                self._reflector.reached(event.version)
 
     def _fail(self, error: ApiError) -> None:
         self._reflector.refused(error.code)
@@ -216,27 +220,28 @@ class Follower(Generic[ObjectT]):
             _log.info("%s: %s; reading them anew", self._what, error)
             return
         self._is_refused = self._is_refused or 400 <= error.code < 500
-        problem = self._explained(error)
-        if not self.problem:
-            _log.warning("%s; trying again", problem)
-        self.problem = problem
+        # The words of a connection that fails differ from one time to the next.
+        self.problem.begin(self._explained(error), cause=error.code)
         self._take(())
 
     def _recover(self) -> None:
-        if self.problem:
+        if self.problem.end():
             _log.info("%s can be read again", self._what)
-            self.problem = ""
 
     @property
     def _what(self) -> str:
-        return f"{self._kind.plural} of " + (f"namespace {self.namespace}" if self.namespace else "all namespaces")
+        return f"{self._reading.kind.plural} of " + (
+            f"namespace {self.namespace}" if self.namespace else "all namespaces"
+        )
 
     def _explained(self, error: ApiError) -> str:
         match error.code:
             case 401:
                 return f"the API server at {self._api.url} does not know who asks: are the credentials still good?"
             case 403:
-                needs = f"its ServiceAccount needs a Role that lets it get, list and watch {self._kind.plural}"
+                needs = (
+                    f"its ServiceAccount needs a Role that lets it get, list and watch {self._reading.kind.plural}"
+                )
                 return f"the server may not read {self._what}: {needs} ({error})"
             case 0:
                 return f"the API server at {self._api.url} cannot be heard ({error}): the mesh stays as it was"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic
 
-from detour.discovery.kubernetes.objects import Metadata, ObjectT
+from detour.kubernetes.objects import ObjectT
 
 GONE: Final = 410
 """The HTTP status of a version that the API has forgotten."""
@@ -134,8 +134,7 @@ class Reflector(Generic[ObjectT]):
 
 
 def _key(one: ObjectT) -> _Key:
-    metadata: Metadata = one.metadata
-    return metadata.namespace, metadata.name
+    return one.metadata.namespace, one.metadata.name
 
 
 def _is_newer(version: str, heard: str) -> bool:

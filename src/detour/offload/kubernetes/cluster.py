@@ -1,54 +1,93 @@
-"""Offloaded deployments in a cluster: made, rolled, extended, looked at and removed.
+"""Offloaded deployments in a cluster: created, rolled, extended, inspected and removed.
 
 Invariant: the cluster's objects are all the state there is; any replica of the server can do any of this, and two
 that do it at once do not undo each other (resourceVersion decides).
 """
 
-from collections.abc import AsyncIterator, Iterable
-from copy import deepcopy
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
 from uuid import uuid4
 
-from lightkube import ApiError, AsyncClient
-from lightkube.operators import Operator
-from lightkube.types import CascadeType
+import msgspec
 
-from detour.kubernetes.labels import EXPIRES, OFFLOADED, OWNER, ROLL
+from detour.kubernetes.api import Api
+from detour.kubernetes.kinds import DEPLOYMENTS, ENDPOINT_SLICES, EVENTS, PODS, REPLICA_SETS, SERVICES
+from detour.kubernetes.labels import EXPIRES, OFFLOADED, OWNER
 from detour.kubernetes.labels import SERVICE as SERVICE_LABEL
-from detour.mesh import Endpoint, Naming, OffloadedDeployment
-from detour.offload.kubernetes.copying import (
-    Json,
-    Wanted,
-    find_baseline,
-    is_sidecar,
-    make_copy,
-    object_name,
-)
+from detour.kubernetes.objects import Json, KubernetesObject
+from detour.kubernetes.update import update
+from detour.kubernetes.views import Deployment
+from detour.mesh import Naming, OffloadedDeployment
+from detour.offload.kubernetes.copying import Wanted, find_baseline, is_sidecar, make_copy, object_name
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
-from detour.offload.kubernetes.objects import DEPLOYMENT, EVENT, POD, REPLICA_SET, SERVICE, SLICE
+from detour.offload.kubernetes.objects import Event, Pod
 from detour.offload.kubernetes.progress import Progress, progress_of
 from detour.offload.kubernetes.refusals import explained
+from detour.offload.kubernetes.registered import moment, slices_of
+from detour.offload.kubernetes.rollback import rolled_back, working_before
 from detour.offload.ownership import expect_owner
 
-_TRIES: Final = 5
-_CONFLICT: Final = 409
-_NOT_FOUND: Final = 404
-_HASH: Final = "pod-template-hash"
-_REVISION: Final = "deployment.kubernetes.io/revision"
+_EVENTS: Final = EVENTS.read_as(Event)
+_PODS: Final = PODS.read_as(Pod)
+_SLICES: Final = ENDPOINT_SLICES.read_as(KubernetesObject)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a deployment is in the cluster.
+
+    Args:
+        namespace: Its namespace.
+        service: The Service's name.
+        name: The deployment's name.
+    """
+
+    namespace: str
+    service: str
+    name: str
+
+    @property
+    def object_name(self) -> str:
+        """The name of its Deployment."""
+        return object_name(self.service, self.name)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of its objects."""
+        return {SERVICE_LABEL: self.service, OFFLOADED: self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """What a new copy depends on.
+
+    Args:
+        services: All Services of the namespace.
+        deployments: All Deployments of the namespace.
+        slices: The EndpointSlices of that name that are registered already.
+        existing: The Deployment of that name; None if there is none.
+    """
+
+    services: Sequence[Json]
+    deployments: Sequence[Json]
+    slices: Sequence[KubernetesObject]
+    existing: Json | None
 
 
 class ClusterDeployments:
     """The offloaded deployments of a cluster's namespaces.
 
     Args:
-        client: The API server, and who asks.
+        api: The API server.
         naming: What Services are called in the mesh.
     """
 
-    def __init__(self, client: AsyncClient, naming: Naming) -> None:
-        self._client = client
+    def __init__(self, api: Api, naming: Naming) -> None:
+        self._api = api
         self._naming = naming
 
     async def create(self, wanted: Wanted) -> None:
@@ -58,87 +97,78 @@ class ClusterDeployments:
             wanted: The deployment; `service` is the service's name in the mesh.
 
         Raises:
-            CannotCopyError: It can't be made as asked.
-            OwnedByAnotherError: Somebody else has a deployment of that name.
+            CannotCopyError: It can't be made as requested.
+            OwnedByAnotherError: Another user has a deployment of that name.
             ClusterError: The cluster refuses.
         """
-        service, namespace = self._naming.place(wanted.service)
-        wanted = replace(wanted, service=service, roll=wanted.roll or uuid4().hex[:8])
-        for attempt in range(_TRIES):
-            copy = await self._copy(namespace, wanted)
-            for one in await self._slices(namespace, service, wanted.name):
-                expect_owner(_described(one, self._naming), wanted.owner)
-                raise CannotCopyError(f"{_described(one, self._naming)} has registered endpoints: remove it first")
-            existing = await self._get(namespace, service, wanted.name)
-            if existing:
-                expect_owner(_described(existing, self._naming), wanted.owner)
-            try:
-                await self._put(namespace, copy, existing)
-            except ClusterError as error:
-                if error.code != _CONFLICT or attempt == _TRIES - 1:
-                    raise
-            else:
-                return
+        place = self._place(wanted.service, wanted.name)
+        in_cluster = replace(wanted, service=place.service, roll=wanted.roll or uuid4().hex[:8])
+        await update(
+            lambda: self._surroundings(place),
+            lambda found: self._copy(found, in_cluster, place),
+            lambda found, copy: self._put(place.namespace, copy, found.existing),
+        )
 
     async def progress(self, service: str, name: str) -> Progress | None:
-        """Say how a deployment is coming on; None if there is no copy of that name.
+        """Say how far a deployment has come; None if there is no copy of that name.
 
         Raises:
             ClusterError: The cluster refuses.
         """
-        at, namespace = self._naming.place(service)
-        deployment = await self._get(namespace, at, name)
+        place = self._place(service, name)
+        deployment = await self._get(place)
         if deployment is None:
             return None
-        pods = await self._pods(namespace, at, name)
-        with explained("read events", namespace):
-            events = [one async for one in self._client.list(EVENT, namespace=namespace)]
+        pods = await self._pods(place)
+        with explained("read events", place.namespace):
+            events = await self._api.list(_EVENTS, place.namespace)
         return progress_of(deployment, pods, events)
 
     async def undo(self, service: str, name: str) -> str:
-        """Take back a change that came to nothing; say what was done.
+        """Take back a change that failed; say what was done.
 
         A copy that worked before it was rolled goes back to that; one that never worked is removed.
 
         Raises:
             ClusterError: The cluster refuses.
         """
-        at, namespace = self._naming.place(service)
-        deployment = await self._get(namespace, at, name)
+        place = self._place(service, name)
+        deployment = await self._whole(place)
         if deployment is None:
             return "it is gone"
-        before = await self._working_before(namespace, deployment)
+        before = working_before(deployment, await self._replica_sets(place.namespace, deployment))
         if before is None:
             await self.remove(service, name)
             return "it was removed"
-        with explained("change Deployments", namespace):
-            # Replaced, not patched: what the failed one has more must go.
-            await self._client.replace(DEPLOYMENT.from_dict(_rolled_back(deployment, before)))
+        with explained("change Deployments", place.namespace):
+            # Replaced, not patched: fields that only the failed one has must go. No retry: whoever changed it
+            # meanwhile has taken it back, or rolled it on.
+            await self._api.replace(rolled_back(deployment, before))
         return "the one before is back"
 
     async def add(self, deployment: OffloadedDeployment) -> None:
         """Register endpoints that run somewhere, as EndpointSlices that belong to no Service.
 
         Raises:
-            OwnedByAnotherError: Somebody else has a deployment of that name.
+            OwnedByAnotherError: Another user has a deployment of that name.
             CannotCopyError: The name can't be one in Kubernetes, or a copy has it.
             ClusterError: The cluster refuses.
         """
-        service, namespace = self._naming.place(deployment.service)
-        if existing := await self._get(namespace, service, deployment.name):
-            expect_owner(_described(existing, self._naming), deployment.owner)
+        place = self._place(*deployment.key)
+        if existing := await self._get(place):
+            expect_owner(self._described(existing), deployment.owner)
             raise CannotCopyError(f"{deployment} runs in the cluster already: remove it first")
-        there = await self._slices(namespace, service, deployment.name)
-        for one in there:
-            expect_owner(_described(one, self._naming), deployment.owner)
-        wanted = _slices_of(deployment, service, namespace)
-        with explained("write EndpointSlices", namespace):
-            for one in wanted:
-                await self._client.apply(SLICE.from_dict(one), field_manager="detour", force=True)
-            names = {one["metadata"]["name"] for one in wanted}
-            for one in there:
-                if one["metadata"]["name"] not in names:
-                    await self._client.delete(SLICE, one["metadata"]["name"], namespace=namespace)
+        before = await self._slices(place)
+        for one in before:
+            expect_owner(self._described(one), deployment.owner)
+        wanted = list(slices_of(deployment, place.service, place.namespace))
+        names = {one["metadata"]["name"] for one in wanted}
+        with explained("write EndpointSlices", place.namespace):
+            for slice_ in wanted:
+                await self._api.apply(slice_)
+            for one in before:
+                if one.metadata.name not in names:
+                    await self._api.delete(ENDPOINT_SLICES, one.metadata.name, place.namespace)
 
     async def extend(self, service: str, name: str, expires: datetime) -> bool:
         """Let a deployment live until another moment; False if there is none.
@@ -146,32 +176,29 @@ class ClusterDeployments:
         Raises:
             ClusterError: The cluster refuses.
         """
-        at, namespace = self._naming.place(service)
-        patch = {"metadata": {"annotations": {EXPIRES: _moment(expires)}}}
-        found = False
-        with explained("change offloaded deployments", namespace):
-            if existing := await self._get(namespace, at, name):
-                found = True
-                await self._client.patch(DEPLOYMENT, existing["metadata"]["name"], patch, namespace=namespace)
-            for one in await self._slices(namespace, at, name):
-                found = True
-                await self._client.patch(SLICE, one["metadata"]["name"], patch, namespace=namespace)
-        return found
+        place = self._place(service, name)
+        patch: Json = {"metadata": {"annotations": {EXPIRES: moment(expires)}}}
+        existing, slices = await self._get(place), await self._slices(place)
+        with explained("change offloaded deployments", place.namespace):
+            if existing:
+                await self._api.patch(DEPLOYMENTS, existing.metadata.name, patch, place.namespace)
+            for one in slices:
+                await self._api.patch(ENDPOINT_SLICES, one.metadata.name, patch, place.namespace)
+        return bool(existing or slices)
 
     async def remove(self, service: str, name: str) -> bool:
-        """Take a deployment away; False if there is none.
+        """Remove a deployment; False if there is none.
 
         Raises:
             ClusterError: The cluster refuses.
         """
-        at, namespace = self._naming.place(service)
-        existing = await self._get(namespace, at, name)
-        slices = await self._slices(namespace, at, name)
-        with explained("delete offloaded deployments", namespace):
+        place = self._place(service, name)
+        existing, slices = await self._get(place), await self._slices(place)
+        with explained("delete offloaded deployments", place.namespace):
             if existing:
-                await self._delete(DEPLOYMENT, existing)
+                await self._api.delete(DEPLOYMENTS, existing.metadata.name, place.namespace)
             for one in slices:
-                await self._delete(SLICE, one)
+                await self._api.delete(ENDPOINT_SLICES, one.metadata.name, place.namespace)
         return bool(existing or slices)
 
     async def log(self, service: str, name: str, *, tail: int, follow: bool = False) -> AsyncIterator[str]:
@@ -180,21 +207,18 @@ class ClusterDeployments:
         Raises:
             ClusterError: It has no pod, or the cluster refuses.
         """
-        at, namespace = self._naming.place(service)
-        pods = sorted(await self._pods(namespace, at, name), key=_created)
+        place = self._place(service, name)
+        pods = sorted(await self._pods(place), key=lambda pod: pod.metadata.creation_timestamp or "")
         if not pods:
-            raise ClusterError(f"{service}@{name} has no pod yet, so there is no log", _NOT_FOUND)
-        container = _main(pods[-1])
-        with explained("read logs of pods", namespace):
-            lines = self._client.log(
-                pods[-1]["metadata"]["name"],
-                namespace=namespace,
-                container=container,
-                tail_lines=tail,
-                follow=follow,
+            raise ClusterError(f"{service}@{name} has no pod yet, so there is no log", HTTPStatus.NOT_FOUND)
+        newest = pods[-1]
+        with explained("read logs of pods", place.namespace):
+            lines = self._api.log(
+                place.namespace, newest.metadata.name, _main_container(newest), tail=tail, follow=follow
             )
-            async for line in lines:
-                yield line
+            async with aclosing(lines):
+                async for line in lines:
+                    yield line
 
     async def log_of(self, service: str, pod: str, container: str, tail: int) -> list[str]:
         """Return the last lines of one container; none if it left none.
@@ -204,141 +228,79 @@ class ClusterDeployments:
         """
         _, namespace = self._naming.place(service)
         with explained("read logs of pods", namespace):
-            lines = self._client.log(pod, namespace=namespace, container=container, tail_lines=tail)
-            return [line async for line in lines]
+            return [line async for line in self._api.log(namespace, pod, container, tail=tail)]
 
-    async def _copy(self, namespace: str, wanted: Wanted) -> Json:
-        object_name(wanted.service, wanted.name)
-        with explained("read Services and Deployments", namespace):
-            services = [one async for one in self._client.list(SERVICE, namespace=namespace)]
-            deployments = [one async for one in self._client.list(DEPLOYMENT, namespace=namespace)]
-        service = next((one for one in services if one["metadata"]["name"] == wanted.service), None)
+    def _place(self, service: str, name: str) -> _Place:
+        at, namespace = self._naming.place(service)
+        return _Place(namespace, at, name)
+
+    async def _surroundings(self, place: _Place) -> _Surroundings:
+        """Read what a new copy depends on; the name is checked before anything is read."""
+        object_name(place.service, place.name)
+        with explained("read Services and Deployments", place.namespace):
+            services = await self._api.list(SERVICES.whole, place.namespace)
+            deployments = await self._api.list(DEPLOYMENTS.whole, place.namespace)
+        return _Surroundings(services, deployments, await self._slices(place), await self._whole(place))
+
+    def _copy(self, found: _Surroundings, wanted: Wanted, place: _Place) -> Json:
+        service = next((one for one in found.services if one["metadata"]["name"] == place.service), None)
         if service is None:
-            raise CannotCopyError(f"there is no Service {wanted.service} in namespace {namespace}")
-        return make_copy(find_baseline(service, deployments), services, wanted)
+            raise CannotCopyError(f"there is no Service {place.service} in namespace {place.namespace}")
+        copy = make_copy(find_baseline(service, found.deployments), found.services, wanted)
+        for one in found.slices:
+            expect_owner(self._described(one), wanted.owner)
+            raise CannotCopyError(f"{self._described(one)} has registered endpoints: remove it first")
+        if found.existing:
+            expect_owner(self._described(msgspec.convert(found.existing, KubernetesObject)), wanted.owner)
+        return copy
 
     async def _put(self, namespace: str, copy: Json, existing: Json | None) -> None:
         with explained("write Deployments", namespace):
             if existing is None:
-                await self._client.create(DEPLOYMENT.from_dict(copy))
+                await self._api.create(copy)
                 return
             copy["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
-            await self._client.replace(DEPLOYMENT.from_dict(copy))
+            await self._api.replace(copy)
 
-    async def _get(self, namespace: str, service: str, name: str) -> Json | None:
-        wanted = object_name(service, name)
-        try:
-            with explained("read Deployments", namespace):
-                found: Json = await self._client.get(DEPLOYMENT, wanted, namespace=namespace)
-        except ClusterError as error:
-            if error.code == _NOT_FOUND:
-                return None
-            raise
-        labels = found["metadata"].get("labels") or {}
-        if (labels.get(SERVICE_LABEL), labels.get(OFFLOADED)) != (service, name):
-            raise CannotCopyError(f"the Deployment {wanted} is there already, and is not {service}@{name}")
+    async def _get(self, place: _Place) -> Deployment | None:
+        found = await self._whole(place)
+        return msgspec.convert(found, Deployment) if found else None
+
+    async def _whole(self, place: _Place) -> Json | None:
+        """Read a deployment's Deployment; None if there is none.
+
+        Raises:
+            CannotCopyError: There is one of that name, and it is not this deployment's.
+            ClusterError: The cluster refuses.
+        """
+        with explained("read Deployments", place.namespace):
+            found = await self._api.get(DEPLOYMENTS.whole, place.object_name, place.namespace)
+        if found and not place.labels.items() <= (found["metadata"].get("labels") or {}).items():
+            raise CannotCopyError(
+                f"the Deployment {place.object_name} is there already, and is not {place.service}@{place.name}"
+            )
         return found
 
-    async def _pods(self, namespace: str, service: str, name: str) -> list[Json]:
-        with explained("read pods", namespace):
-            found = self._client.list(POD, namespace=namespace, labels=_labels(service, name))
-            return [one async for one in found]
+    async def _pods(self, place: _Place) -> list[Pod]:
+        with explained("read pods", place.namespace):
+            return await self._api.list(_PODS.labelled(place.labels), place.namespace)
 
-    async def _slices(self, namespace: str, service: str, name: str) -> list[Json]:
-        with explained("read EndpointSlices", namespace):
-            found = self._client.list(SLICE, namespace=namespace, labels=_labels(service, name))
-            return [one async for one in found]
+    async def _slices(self, place: _Place) -> list[KubernetesObject]:
+        with explained("read EndpointSlices", place.namespace):
+            return await self._api.list(_SLICES.labelled(place.labels), place.namespace)
 
-    async def _working_before(self, namespace: str, deployment: Json) -> Json | None:
-        """Find the ReplicaSet of a roll before this one that still has a pod Ready."""
-        roll = deployment["metadata"]["annotations"].get(ROLL)
+    async def _replica_sets(self, namespace: str, deployment: Json) -> list[Json]:
+        labels = deployment["spec"]["selector"]["matchLabels"]
         with explained("read ReplicaSets", namespace):
-            labels = deployment["spec"]["selector"]["matchLabels"]
-            found = [one async for one in self._client.list(REPLICA_SET, namespace=namespace, labels=labels)]
-        before = [
-            one
-            for one in found
-            if one["spec"]["template"]["metadata"].get("annotations", {}).get(ROLL) != roll
-            and one.get("status", {}).get("readyReplicas", 0) > 0
-        ]
-        return max(before, key=_revision, default=None)
+            return await self._api.list(REPLICA_SETS.whole.labelled(labels), namespace)
 
-    async def _delete(self, kind: Any, one: Json) -> None:
-        metadata = one["metadata"]
-        try:
-            await self._client.delete(
-                kind, metadata["name"], namespace=metadata["namespace"], cascade=CascadeType.BACKGROUND
-            )
-        except ApiError as error:
-            if error.status.code != _NOT_FOUND:
-                raise
+    def _described(self, one: KubernetesObject) -> OffloadedDeployment:
+        """Return what an object says of its deployment, but for its endpoints."""
+        metadata = one.metadata
+        service = self._naming.name(metadata.label(SERVICE_LABEL), metadata.namespace)
+        return OffloadedDeployment(service, metadata.label(OFFLOADED), owner=metadata.annotation(OWNER))
 
 
-def _labels(service: str, name: str) -> dict[str, str | Operator[Any] | Iterable[Any] | None]:
-    return {SERVICE_LABEL: service, OFFLOADED: name}
-
-
-def _described(one: Json, naming: Naming) -> OffloadedDeployment:
-    """Return what an object says of its deployment, but for its endpoints."""
-    metadata = one["metadata"]
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    service = naming.name(labels.get(SERVICE_LABEL, ""), metadata["namespace"])
-    return OffloadedDeployment(service, labels.get(OFFLOADED, ""), owner=annotations.get(OWNER, ""))
-
-
-def _slices_of(deployment: OffloadedDeployment, service: str, namespace: str) -> list[Json]:
-    """Return EndpointSlices: one for each port and family of addresses."""
-    groups: dict[tuple[str, int], list[Endpoint]] = {}
-    for endpoint in deployment.endpoints:
-        family = "IPv6" if ":" in endpoint.address else "IPv4"
-        groups.setdefault((family, endpoint.port), []).append(endpoint)
-    annotations = {OWNER: deployment.owner}
-    if deployment.expires:
-        annotations[EXPIRES] = _moment(deployment.expires)
-    return [
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "name": f"{object_name(service, deployment.name)}-{family.lower()}-{port}",
-                "namespace": namespace,
-                "labels": {SERVICE_LABEL: service, OFFLOADED: deployment.name},
-                "annotations": annotations,
-            },
-            "addressType": family,
-            "endpoints": [{"addresses": [one.address], "conditions": {"ready": True}} for one in endpoints],
-            "ports": [{"name": "", "port": port, "protocol": "TCP"}],
-        }
-        for (family, port), endpoints in (groups or {("IPv4", 1): []}).items()
-    ]
-
-
-def _main(pod: Json) -> str:
-    names: list[str] = [one["name"] for one in pod["spec"]["containers"]]
+def _main_container(pod: Pod) -> str:
+    names = [one.name for one in pod.spec.containers]
     return next((name for name in names if not is_sidecar(name)), names[0])
-
-
-def _created(one: Json) -> str:
-    created: str = one["metadata"].get("creationTimestamp", "")
-    return created
-
-
-def _revision(one: Json) -> int:
-    return int((one["metadata"].get("annotations") or {}).get(_REVISION, 0))
-
-
-def _rolled_back(deployment: Json, before: Json) -> Json:
-    """Return a Deployment with the pods of one of its ReplicaSets."""
-    template = deepcopy(before["spec"]["template"])
-    template["metadata"].get("labels", {}).pop(_HASH, None)
-    roll = template["metadata"].get("annotations", {}).get(ROLL, "")
-    annotations = {**deployment["metadata"]["annotations"], ROLL: roll}
-    return {
-        **deployment,
-        "metadata": {**deployment["metadata"], "annotations": annotations},
-        "spec": {**deployment["spec"], "template": template},
-    }
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")

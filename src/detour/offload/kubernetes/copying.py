@@ -13,12 +13,11 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 from detour.kubernetes.labels import COMMIT, COPY_OF, EXPIRES, KEEP, OFFLOADED, OWNER, ROLL, SERVICE
+from detour.kubernetes.objects import Json
 from detour.offload.kubernetes.errors import CannotCopyError
-
-Json = dict[str, Any]
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _LABEL_MAX: Final = 63

@@ -1,4 +1,4 @@
-"""What has to be done with offloaded deployments though nobody asks: ends, warnings of them, and what failed.
+"""What has to be done with offloaded deployments without a request: expiry, warnings before it, failed copies.
 
 Invariant: one server at a time does it (see `detour.leadership`); done twice it would be the same.
 """
@@ -9,19 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from lightkube import AsyncClient
-from lightkube.operators import Operator, exists
-
+from detour.kubernetes.api import Api
+from detour.kubernetes.kinds import DEPLOYMENTS, ENDPOINT_SLICES, EVENTS, Kind
 from detour.kubernetes.labels import EXPIRES, KEEP, OFFLOADED, OWNER, SERVICE, WARNED
+from detour.kubernetes.objects import Json
+from detour.kubernetes.views import Deployment
 from detour.mesh import Naming
 from detour.offload.kubernetes.cluster import ClusterDeployments
 from detour.offload.kubernetes.errors import ClusterError
-from detour.offload.kubernetes.objects import DEPLOYMENT, EVENT, SLICE
 from detour.offload.kubernetes.refusals import explained
-
-Json = dict[str, Any]
+from detour.standing_problem import StandingProblems
 
 _PERIOD_SECONDS: Final = 5.0
 _WARN_BEFORE: Final = timedelta(hours=1)
@@ -42,32 +41,32 @@ class Due:
     """Something that is to be done with an object."""
 
     task: Task
-    one: Json
+    one: Deployment
 
     @property
     def place(self) -> tuple[str, str]:
         """The Service, and the deployment's name."""
-        labels = self.one["metadata"]["labels"]
-        return labels.get(SERVICE, ""), labels.get(OFFLOADED, "")
+        metadata = self.one.metadata
+        return metadata.label(SERVICE), metadata.label(OFFLOADED)
 
 
-def due(objects: Iterable[Json], now: datetime) -> Iterator[Due]:
+def due(objects: Iterable[Deployment], now: datetime) -> Iterator[Due]:
     """Say what is to be done at a moment (timezone-aware).
 
-    A deployment is warned of an hour before its end, or at half of its time where that is less; one that nobody
-    waits for any more, and that came to nothing, is taken back unless it is to be kept.
+    The owner is warned an hour before the end, or at half of the deployment's time where that is less. A copy that
+    failed, and that no caller waits for any longer, is taken back unless it is to be kept.
     """
     for one in objects:
-        annotations = one["metadata"].get("annotations") or {}
-        expires = _moment(annotations.get(EXPIRES, ""))
+        metadata = one.metadata
+        expires = _moment(metadata.annotation(EXPIRES))
         if expires is not None and expires <= now:
             yield Due(Task.REMOVE, one)
             continue
-        if expires is not None and annotations.get(WARNED) != annotations[EXPIRES]:
-            created = _moment(one["metadata"].get("creationTimestamp", "")) or now
+        if expires is not None and metadata.annotation(WARNED) != metadata.annotation(EXPIRES):
+            created = _moment(metadata.creation_timestamp or "") or now
             if expires - now <= min(_WARN_BEFORE, (expires - created) / 2):
                 yield Due(Task.WARN, one)
-        if _has_failed(one) and annotations.get(KEEP) != "true":
+        if _has_failed(one) and metadata.annotation(KEEP) != "true":
             yield Due(Task.UNDO, one)
 
 
@@ -75,17 +74,17 @@ class Housekeeping:
     """Does it, in some namespaces.
 
     Args:
-        client: The API server, and who asks.
+        api: The API server.
         naming: What Services are called in the mesh.
         namespaces: Where; everywhere if there is none.
     """
 
-    def __init__(self, client: AsyncClient, naming: Naming, namespaces: Sequence[str]) -> None:
-        self._client = client
+    def __init__(self, api: Api, naming: Naming, namespaces: Sequence[str]) -> None:
+        self._api = api
         self._naming = naming
-        self._namespaces = namespaces or ["*"]
-        self._deployments = ClusterDeployments(client, naming)
-        self._told: dict[str, str] = {}
+        self._namespaces = namespaces or [""]
+        self._deployments = ClusterDeployments(api, naming)
+        self._problems = StandingProblems(_log, logging.WARNING)
 
     async def run(self) -> None:
         """Keep house until cancelled."""
@@ -93,75 +92,79 @@ class Housekeeping:
             for namespace in self._namespaces:
                 try:
                     await self.sweep(namespace)
-                    self._told.pop(namespace, None)
+                    self._problems.end(namespace)
                 except ClusterError as error:
-                    if self._told.get(namespace) != str(error):
-                        _log.warning("offloaded deployments of %s are not looked after: %s", namespace, error)
-                    self._told[namespace] = str(error)
+                    where = namespace or "all namespaces"
+                    problem = f"offloaded deployments of {where} are not looked after: {error}"
+                    self._problems.begin(namespace, problem)
             await asyncio.sleep(_PERIOD_SECONDS)
 
     async def sweep(self, namespace: str) -> None:
-        """Do once what is due in a namespace.
+        """Do once what is due in a namespace; in all of them if it is empty.
 
         Raises:
             ClusterError: The cluster refuses.
         """
-        labels: dict[str, str | Operator[Any] | Iterable[Any] | None] = {OFFLOADED: exists()}
-        with explained("list offloaded deployments", namespace):
-            objects = [one async for one in self._client.list(DEPLOYMENT, namespace=namespace, labels=labels)]
-            objects += [one async for one in self._client.list(SLICE, namespace=namespace, labels=labels)]
-        for one in due(objects, datetime.now(UTC)):
-            await self._do(one)
+        for kind in (DEPLOYMENTS, ENDPOINT_SLICES):
+            with explained("list offloaded deployments", namespace):
+                # A slice has what matters here of a Deployment: labels, annotations, and when it was created.
+                found = await self._api.list(kind.read_as(Deployment).labelled({OFFLOADED: None}), namespace)
+            for one in due(found, datetime.now(UTC)):
+                await self._do(kind, one)
 
-    async def _do(self, one: Due) -> None:
+    async def _do(self, kind: Kind, one: Due) -> None:
         service, name = one.place
-        metadata = one.one["metadata"]
-        mesh_name = self._naming.name(service, metadata["namespace"])
-        owner = (metadata.get("annotations") or {}).get(OWNER) or "nobody"
+        metadata = one.one.metadata
+        mesh_name = self._naming.name(service, metadata.namespace)
+        what = f"{mesh_name}@{name} of {metadata.annotation(OWNER) or 'no owner'}"
         match one.task:
             case Task.REMOVE:
                 await self._deployments.remove(mesh_name, name)
-                _log.info("%s@%s of %s has expired", mesh_name, name, owner)
+                _log.info("%s has expired", what)
             case Task.UNDO:
                 done = await self._deployments.undo(mesh_name, name)
-                _log.info("%s@%s of %s never became Ready: %s", mesh_name, name, owner, done)
+                _log.info("%s never became Ready: %s", what, done)
             case Task.WARN:
-                expires = metadata["annotations"][EXPIRES]
-                message = (
-                    f"{mesh_name}@{name} of {owner} is removed at {expires}; to keep it: detour offload extend"
-                )
-                await self._warn(one.one, f"{message} {mesh_name} {name} --ttl 24h")
+                keep = f"detour offload extend {mesh_name} {name} --ttl 24h"
+                expires = metadata.annotation(EXPIRES)
+                await self._warn(kind, one.one, f"{what} is removed at {expires}; to keep it: {keep}")
 
-    async def _warn(self, one: Json, message: str) -> None:
-        """Say so where people look: in the log, and beside the object (kubectl describe)."""
-        metadata = one["metadata"]
-        kind = SLICE if one.get("kind") == "EndpointSlice" else DEPLOYMENT
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        event = {
-            "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
-            "involvedObject": {
-                "apiVersion": one.get("apiVersion"),
-                "kind": one.get("kind"),
-                **{key: metadata[key] for key in ("name", "namespace", "uid")},
-            },
-            "type": "Warning",
-            "reason": "ExpiresSoon",
-            "message": message,
-            "source": {"component": "detour"},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
-        warned = {"metadata": {"annotations": {WARNED: metadata["annotations"][EXPIRES]}}}
-        with explained("warn of the end of deployments", metadata["namespace"]):
-            await self._client.patch(kind, metadata["name"], warned, namespace=metadata["namespace"])
-            await self._client.create(EVENT.from_dict(event))
+    async def _warn(self, kind: Kind, one: Deployment, message: str) -> None:
+        """Warn where people look: in the log, and beside the object (kubectl describe)."""
+        metadata = one.metadata
+        patch: Json = {"metadata": {"annotations": {WARNED: metadata.annotation(EXPIRES)}}}
+        with explained("warn of the end of deployments", metadata.namespace):
+            await self._api.patch(kind, metadata.name, patch, metadata.namespace)
+            await self._api.create(_warning(kind, one, message))
         _log.warning("%s", message)
 
 
-def _has_failed(one: Json) -> bool:
-    conditions = (one.get("status") or {}).get("conditions") or ()
-    return any(condition.get("reason") == "ProgressDeadlineExceeded" for condition in conditions)
+def _warning(kind: Kind, one: Deployment, message: str) -> Json:
+    """Return the Event that warns of an object's end."""
+    metadata = one.metadata
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    involved = {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "name": metadata.name,
+        "namespace": metadata.namespace,
+        "uid": metadata.uid,
+    }
+    return EVENTS.object(
+        {"generateName": f"{metadata.name}.", "namespace": metadata.namespace},
+        involvedObject=involved,
+        type="Warning",
+        reason="ExpiresSoon",
+        message=message,
+        source={"component": "detour"},
+        firstTimestamp=now,
+        lastTimestamp=now,
+        count=1,
+    )
+
+
+def _has_failed(one: Deployment) -> bool:
+    return any(condition.reason == "ProgressDeadlineExceeded" for condition in one.status.conditions or ())
 
 
 def _moment(text: str) -> datetime | None:

@@ -1,12 +1,114 @@
-"""The kinds of objects that offloading works with, as plain JSON: nothing that an object has is lost on the way."""
+"""Offloading's views of pods and events, which tell how far a deployment has come.
 
-from typing import Final
+The Deployments that are copied or rolled back are read whole instead, as `Json`: no field may be lost.
+"""
 
-from lightkube.generic_resource import create_namespaced_resource
+from msgspec import field
 
-DEPLOYMENT: Final = create_namespaced_resource("apps", "v1", "Deployment", "deployments")
-REPLICA_SET: Final = create_namespaced_resource("apps", "v1", "ReplicaSet", "replicasets")
-POD: Final = create_namespaced_resource("", "v1", "Pod", "pods")
-SERVICE: Final = create_namespaced_resource("", "v1", "Service", "services")
-EVENT: Final = create_namespaced_resource("", "v1", "Event", "events")
-SLICE: Final = create_namespaced_resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+from detour.kubernetes.objects import KubernetesObject, View
+from detour.kubernetes.views import Condition, DatedMetadata
+
+
+class Dated(KubernetesObject, frozen=True):
+    """An object whose age matters."""
+
+    metadata: DatedMetadata = DatedMetadata()
+
+
+class Waiting(View, frozen=True):
+    """Why a container does not run yet (core/v1, ContainerStateWaiting)."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class Terminated(View, frozen=True):
+    """How a container ended (core/v1, ContainerStateTerminated)."""
+
+    exit_code: int | None = None
+
+
+class ContainerState(View, frozen=True):
+    """What a container does, or did (core/v1)."""
+
+    waiting: Waiting | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(View, frozen=True):
+    """How a container is (core/v1)."""
+
+    name: str
+    image: str = ""
+    ready: bool = False
+    state: ContainerState | None = None
+    last_state: ContainerState | None = None
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """Why it does not run yet; None if it does, or if Kubernetes gives no reason."""
+        found = self.state.waiting if self.state else None
+        return found if found and (found.reason or found.message) else None
+
+    @property
+    def last_end(self) -> Terminated | None:
+        """How it ended before it was restarted; None if it never was."""
+        return self.last_state.terminated if self.last_state else None
+
+
+class PodStatus(View, frozen=True):
+    """How a pod is (core/v1)."""
+
+    conditions: tuple[Condition, ...] | None = ()
+    init_container_statuses: tuple[ContainerStatus, ...] | None = ()
+    container_statuses: tuple[ContainerStatus, ...] | None = ()
+
+
+class Container(View, frozen=True):
+    """A container of a pod (core/v1)."""
+
+    name: str
+
+
+class PodSpec(View, frozen=True):
+    """What a pod runs (core/v1)."""
+
+    containers: tuple[Container, ...] = ()
+
+
+class Pod(Dated, frozen=True):
+    """A pod (core/v1)."""
+
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+    @property
+    def statuses(self) -> tuple[ContainerStatus, ...]:
+        """How its containers are, in the order in which they start."""
+        return (*(self.status.init_container_statuses or ()), *(self.status.container_statuses or ()))
+
+    def condition(self, kind: str) -> Condition | None:
+        """Find one of its conditions."""
+        return next((one for one in self.status.conditions or () if one.type == kind), None)
+
+
+class Reference(View, frozen=True):
+    """Which object is meant (core/v1, ObjectReference)."""
+
+    name: str = ""
+
+
+class Event(Dated, frozen=True):
+    """What Kubernetes reports about an object (core/v1)."""
+
+    type: str = ""
+    reason: str = ""
+    message: str = ""
+    last_timestamp: str | None = None
+    event_time: str | None = None
+    involved: Reference = field(default=Reference(), name="involvedObject")
+
+    @property
+    def moment(self) -> str:
+        """When it was last reported."""
+        return self.last_timestamp or self.event_time or self.metadata.creation_timestamp or ""

@@ -3,14 +3,14 @@
 Invariant: what is final is told as failed at once, with its reason; what may still become good is not.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from detour.kubernetes.labels import ROLL
-
-Json = dict[str, Any]
+from detour.kubernetes.views import Deployment
+from detour.offload.kubernetes.objects import ContainerStatus, Event, Pod, Waiting
 
 # Why a container waits (kubelet, "container state reasons"), and cannot be waited for any longer.
 _FINAL: Final = {
@@ -55,7 +55,7 @@ class Progress:
     failing: tuple[str, str] | None = None
 
 
-def progress_of(deployment: Json, pods: Iterable[Json], events: Iterable[Json]) -> Progress:
+def progress_of(deployment: Deployment, pods: Iterable[Pod], events: Iterable[Event]) -> Progress:
     """Judge a Deployment.
 
     Args:
@@ -63,15 +63,12 @@ def progress_of(deployment: Json, pods: Iterable[Json], events: Iterable[Json]) 
         pods: Its pods, old ones too.
         events: The events of its namespace.
     """
-    roll = _annotation(deployment, ROLL)
-    newest = [pod for pod in pods if _annotation(pod, ROLL) == roll and not _is_ending(pod)]
-    wanted = deployment["spec"].get("replicas", 1)
-    ready = sum(_condition(pod, "Ready").get("status") == "True" for pod in newest)
+    roll = deployment.metadata.annotation(ROLL)
+    newest = [pod for pod in pods if pod.metadata.annotation(ROLL) == roll and not pod.is_ending]
+    wanted = deployment.spec.replicas
+    ready = sum(_is_ready(pod) for pod in newest)
     said = tuple(_said(deployment, newest, events))
-    observed = deployment.get("status", {}).get("observedGeneration", 0) >= deployment["metadata"].get(
-        "generation", 0
-    )
-    if observed and ready >= wanted:
+    if deployment.is_observed and ready >= wanted:
         return Progress(State.READY, ready, wanted, f"{ready} of {wanted} Ready")
     for failure in _failures(deployment, newest):
         return Progress(State.FAILED, ready, wanted, failure.why, said, failure.container)
@@ -84,79 +81,64 @@ class _Failure:
     container: tuple[str, str] | None = None
 
 
-def _failures(deployment: Json, pods: Sequence[Json]) -> Iterator[_Failure]:
-    for condition in deployment.get("status", {}).get("conditions") or ():
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            yield _Failure(f"Kubernetes refuses the pod: {condition.get('message', '')}")
+def _failures(deployment: Deployment, pods: Sequence[Pod]) -> Iterator[_Failure]:
+    for condition in deployment.status.conditions or ():
+        if condition.type == "ReplicaFailure" and condition.status == "True":
+            yield _Failure(f"Kubernetes refuses the pod: {condition.message}")
     for pod in pods:
-        for status in _statuses(pod):
-            waiting = status.get("state", {}).get("waiting") or {}
-            if why := _FINAL.get(waiting.get("reason", "")):
-                ran = bool(status.get("lastState", {}).get("terminated"))
-                at = (pod["metadata"]["name"], status["name"]) if ran else None
-                yield _Failure(_explained(status, waiting, why), at)
-    for condition in deployment.get("status", {}).get("conditions") or ():
-        if condition.get("reason") == "ProgressDeadlineExceeded":
-            yield _Failure(f"it made no progress in time: {condition.get('message', '')}")
+        for status in pod.statuses:
+            waiting = status.waiting
+            if waiting and (why := _FINAL.get(waiting.reason)):
+                yield _Failure(_explained(status, waiting, why), _with_log(pod, status))
+    for condition in deployment.status.conditions or ():
+        if condition.reason == "ProgressDeadlineExceeded":
+            yield _Failure(f"it made no progress in time: {condition.message}")
 
 
-def _explained(status: Json, waiting: Json, why: str) -> str:
-    ended = status.get("lastState", {}).get("terminated") or {}
-    if waiting["reason"] == "CrashLoopBackOff" and ended:
-        return f"{status['name']}: {why}, last with exit status {ended.get('exitCode')}"
-    return f"{status['name']}: {why} ({waiting.get('message') or status.get('image', '')})"
+def _with_log(pod: Pod, status: ContainerStatus) -> tuple[str, str] | None:
+    """Return the pod and the container if it has run: then its log tells more."""
+    return (pod.metadata.name, status.name) if status.last_end else None
 
 
-def _step(pods: Sequence[Json], ready: int, wanted: int) -> str:
-    """Say what is being waited for."""
+def _explained(status: ContainerStatus, waiting: Waiting, why: str) -> str:
+    if waiting.reason == "CrashLoopBackOff" and status.last_end:
+        return f"{status.name}: {why}, last with exit status {status.last_end.exit_code}"
+    return f"{status.name}: {why} ({waiting.message or status.image})"
+
+
+def _step(pods: Sequence[Pod], ready: int, wanted: int) -> str:
+    """Say what the deployment waits for."""
     if not pods:
         return "waiting for its pod"
     for pod in pods:
-        scheduled = _condition(pod, "PodScheduled")
-        if scheduled.get("status") == "False":
-            return f"no room on any node: {scheduled.get('message', '')}"
-        for status in _statuses(pod):
-            waiting = status.get("state", {}).get("waiting") or {}
-            if waiting.get("reason") == _PULLING:
-                return f"{status['name']}: pulling {status.get('image', 'the image')} failed, trying again"
-            if waiting:
-                return f"{status['name']}: {waiting.get('reason', 'waiting')}"
-            ended = status.get("lastState", {}).get("terminated")
-            if ended and not status.get("ready"):
-                return f"{status['name']}: started again after exit status {ended.get('exitCode')}"
+        scheduled = pod.condition("PodScheduled")
+        if scheduled and scheduled.status == "False":
+            return f"no room on any node: {scheduled.message}"
+        for status in pod.statuses:
+            if step := _container_step(status):
+                return step
     return f"{ready} of {wanted} Ready"
 
 
-def _said(deployment: Json, pods: Iterable[Json], events: Iterable[Json]) -> Iterator[str]:
+def _container_step(status: ContainerStatus) -> str:
+    """Say what a container waits for; empty if for nothing."""
+    if status.waiting and status.waiting.reason == _PULLING:
+        return f"{status.name}: pulling {status.image or 'the image'} failed, trying again"
+    if status.waiting:
+        return f"{status.name}: {status.waiting.reason or 'waiting'}"
+    if status.last_end and not status.ready:
+        return f"{status.name}: started again after exit status {status.last_end.exit_code}"
+    return ""
+
+
+def _said(deployment: Deployment, pods: Iterable[Pod], events: Iterable[Event]) -> Iterator[str]:
     """Quote what Kubernetes has said about a deployment's objects: warnings, oldest first."""
-    names = {deployment["metadata"]["name"], *(pod["metadata"]["name"] for pod in pods)}
-    owned = [
-        one
-        for one in events
-        if one.get("type") == "Warning" and one.get("involvedObject", {}).get("name", "") in names
-    ]
-    for one in sorted(owned, key=_moment)[-_EVENTS_MAX:]:
-        yield f"{one.get('reason', '')}: {' '.join(one.get('message', '').split())}"
+    names = {deployment.metadata.name, *(pod.metadata.name for pod in pods)}
+    owned = [one for one in events if one.type == "Warning" and one.involved.name in names]
+    for one in sorted(owned, key=lambda event: event.moment)[-_EVENTS_MAX:]:
+        yield f"{one.reason}: {' '.join(one.message.split())}"
 
 
-def _moment(event: Json) -> str:
-    metadata = event["metadata"]
-    return str(event.get("lastTimestamp") or event.get("eventTime") or metadata.get("creationTimestamp") or "")
-
-
-def _statuses(pod: Json) -> list[Json]:
-    status: Mapping[str, Any] = pod.get("status", {})
-    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-
-
-def _condition(pod: Json, kind: str) -> Json:
-    conditions = pod.get("status", {}).get("conditions") or ()
-    return next((one for one in conditions if one["type"] == kind), {})
-
-
-def _annotation(one: Json, name: str) -> str:
-    return str((one["metadata"].get("annotations") or {}).get(name, ""))
-
-
-def _is_ending(pod: Json) -> bool:
-    return pod["metadata"].get("deletionTimestamp") is not None
+def _is_ready(pod: Pod) -> bool:
+    condition = pod.condition("Ready")
+    return condition is not None and condition.status == "True"

@@ -4,41 +4,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-import httpx2
-from lightkube import ApiError
-
+from detour.kubernetes.errors import ApiError
 from detour.offload.kubernetes.errors import ClusterError
 
 
 @contextmanager
 def explained(doing: str, namespace: str) -> Iterator[None]:
-    """Explain whatever goes wrong inside.
+    """Explain every failed call of the API server in the body.
 
     Args:
-        doing: What is done there, as in `create Deployments`.
+        doing: What the body does, as in `create Deployments`.
         namespace: Where.
 
     Raises:
-        ClusterError: It went wrong.
+        ClusterError: A call failed.
     """
     try:
         yield
+    except ClusterError:
+        # Explained already, by a body within this one.
+        raise
     except ApiError as error:
-        code = int(error.status.code or 0)
-        raise ClusterError(_explanation(code, str(error), doing, namespace), code) from error
-    except httpx2.HTTPError as error:
-        raise ClusterError(
-            f"could not {doing} in namespace {namespace}: the API server is away ({error})"
-        ) from error
+        raise ClusterError(_explanation(error, doing, namespace), error.code, error.causes) from error
 
 
-def _explanation(code: int, message: str, doing: str, namespace: str) -> str:
-    match code:
+def _explanation(error: ApiError, doing: str, namespace: str) -> str:
+    match error.code:
         case HTTPStatus.FORBIDDEN:
-            needed = f"give its ServiceAccount that right ({message})"
+            needed = f"give its ServiceAccount that right ({error})"
             return f"the server may not {doing} in namespace {namespace}: {needed}"
-        case HTTPStatus.NOT_FOUND:
-            return f"could not {doing} in namespace {namespace}: {message}"
         case HTTPStatus.UNPROCESSABLE_ENTITY:
-            return f"Kubernetes does not accept it: {message}"
-    return f"could not {doing} in namespace {namespace}: {message}"
+            return f"Kubernetes does not accept it: {error}"
+        case 0:
+            return f"could not {doing} in namespace {namespace}: the API server does not answer ({error})"
+    return f"could not {doing} in namespace {namespace}: {error}"
