@@ -77,7 +77,7 @@ def test_a_link_from_save_to_removal(mesh):
         server.detour("scenario", "rm", "redesign")
         for ask in (by_host, by_link):
             wait_until(lambda ask=ask: ask().status_code == 410)
-            assert "The scenario redesign is over" in ask().text
+            assert "The scenario redesign has ended" in ask().text
         assert browser.get(f"{edge}/healthz?detour=").json() == {"status": "ok"}
         assert "detour" not in browser.cookies
 

@@ -55,10 +55,10 @@ async def tunnel(
         (
             "users:443",
             "",
-            "service users speaks plain HTTP, and this CONNECT is for https: call http://users/ instead",
+            "service users speaks plain HTTP, but this CONNECT is for https: call http://users/ instead",
         ),
         ("db:5432", "override.route.db=pr-1", "overrides of db have no effect: the mesh says protocol: tcp"),
-        ("db:443", "override%2Eabort.db=503", "such as TLS, is passed on unread. Call it by http:// instead"),
+        ("db:443", "override%2Eabort.db=503", "(TLS, for example). Call it with http:// instead"),
         (
             "127.0.0.1:1",
             "override.delay.127.0.0.1=1s",

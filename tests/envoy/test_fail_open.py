@@ -323,7 +323,7 @@ async def test_a_sidecar_reports_what_it_did_without_a_control_plane(tmp_path: P
             while NO_ANSWER_CLUSTER not in [name for one in reports._loads for name in wanted(one)]:
                 await caller.get("http://users/")
                 await asyncio.sleep(0.05)
-        assert list(ads.gone) == ["caller-1"]
+        assert list(ads.disconnected) == ["caller-1"]
         for number in range(3):
             await caller.get(f"http://localhost:{users.port}/{number}")
         async with reported(port, mesh) as (ads, reports, opened):

@@ -291,7 +291,7 @@ async def test_a_page_for_each_kind_of_client(
     ):
         answer = await client.get("/", headers={**headers, **way})
         assert (answer.status_code, answer.headers["content-type"]) == (status, kind)
-        assert "There is no such scenario" in answer.text + answer.headers.get("grpc-message", "")
+        assert "Unknown scenario" in answer.text + answer.headers.get("grpc-message", "")
         if kind == "application/problem+json":
             assert answer.json().keys() == {"type", "title", "status", "detail"}
         if kind == "application/grpc":

@@ -64,7 +64,7 @@ async def test_a_failure_names_the_service_its_endpoint_and_the_likely_cause(
         (
             "tls",
             502,
-            "called with HTTP/1.1, as the mesh says (protocol: http1), and perhaps it speaks HTTP/2 or TLS",
+            "called with HTTP/1.1, as the mesh says (protocol: http1); the service may speak HTTP/2 or TLS",
         ),
         ("http1-only", 502, "called with HTTP/2, as the mesh says (protocol: http2)"),
         ("http2-only", 502, "called with HTTP/1.1, as the mesh says (protocol: http1)"),

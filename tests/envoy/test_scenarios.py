@@ -180,7 +180,7 @@ async def test_what_is_no_scenario(previewed: MeshUnderTest, headers: dict[str, 
     assert (await edge.get("/rides", headers={"x-detour-scenario": ""})).status_code == 404
     answer = await edge.get("/rides", headers={**headers, **PAGE})
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert "There is no such scenario" in answer.text
+    assert "Unknown scenario" in answer.text
     assert 'href="?detour="' in answer.text
     assert "<script>" not in answer.text
 
@@ -192,7 +192,7 @@ async def test_a_scenario_that_is_over(previewed: MeshUnderTest) -> None:
     previewed.apply(scenarios(checkout="was removed by <b>bo</b>, 100%"))
     for way in WAYS.values():
         answer = await edge.until("/", lambda one: one.status_code == 410, headers={**way, **PAGE})
-        assert "The scenario checkout is over" in answer.text
+        assert "The scenario checkout has ended" in answer.text
         assert "was removed by &lt;b&gt;bo&lt;/b&gt;, 100%." in answer.text
         assert answer.headers["cache-control"] == "no-store"
 

@@ -26,7 +26,7 @@ def test_names_past_the_limit_are_answered_and_not_kept() -> None:
     talk = Conversation(catalog, limits=ROOM_FOR_THREE)
     for name in ("users", "users:1", "users:2", "users:3", "users:4"):
         assert names(talk.receive(ask(ENDPOINTS, name))) == [("ClusterLoadAssignment", [name])]
-    assert talk.session.unkept == 2
+    assert talk.session.not_kept == 2
     catalog.replace(Mesh.of([Service("users")]), {"users"})
     assert changed(talk) == ["users", "users:1", "users:2"]
     request = ask(ENDPOINTS, "users:3")
@@ -55,7 +55,7 @@ def test_withdrawn_names_make_room_for_others() -> None:
     for number in range(10):
         assert len(talk.receive(ask(CLUSTER, f"users@{number}"))) == 1
     assert talk.session.cluster_count == 3
-    assert talk.session.unkept == 0
+    assert talk.session.not_kept == 0
 
 
 def test_a_stream_forgets_all_that_it_counts() -> None:
@@ -124,7 +124,7 @@ def test_streams_share_what_a_server_keeps() -> None:
             response = session.respond()
             sent += len(response.resources) if response else 0
         assert sent == len(names)
-        return len(names) - session.unkept
+        return len(names) - session.not_kept
 
     assert kept(first, "users", "users:1", "users:2", "users:3") == 3
     assert kept(second, "users") == 1

@@ -60,7 +60,7 @@ async def test_garbage(channel: grpc.aio.Channel, kind: str) -> None:
     call = channel.stream_stream(kind)()
     await call.write(GARBAGE)
     assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert (await call.details()).startswith("this is no envoy.service.")
+    assert (await call.details()).startswith("this is not a valid envoy.service.")
 
 
 async def test_garbage_in_a_conversation(channel: grpc.aio.Channel) -> None:
@@ -187,7 +187,7 @@ async def test_names_too_long_to_mean_anything(mesh: MeshUnderTest, channel: grp
 
 
 async def test_a_client_that_never_acknowledges(mesh: MeshUnderTest, channel: grpc.aio.Channel) -> None:
-    """It is served, and what it owes does not add up."""
+    """It is served, and the responses it is owed do not accumulate."""
     client = RawClient(channel, acknowledges=False)
     await client.ask(CLUSTER, "users")
     for number in range(RESPONSES_MAX + 50):

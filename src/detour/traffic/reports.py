@@ -189,9 +189,8 @@ class Reports:
         """Say who reports; one whom the mesh could not have is refused."""
         verified = self._ads.verified(context) if self._ads else ""
         if verified is None:
-            await refuse(
-                context, grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh"
-            )
+            why = "this certificate does not belong to a sidecar of this mesh"
+            await refuse(context, grpc.StatusCode.PERMISSION_DENIED, why)
         caller = reporter(node, verified or "", self._mesh.settings.naming)
         if caller is None:
             await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "node.cluster is not the name of a service")

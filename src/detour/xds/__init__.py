@@ -1,5 +1,5 @@
-"""The control plane's protocol: what an Envoy may ask for, what it is answered, and the stream that carries both.
+"""The control plane's protocol: the resources that Envoys can request, and the stream that delivers them.
 
-Invariant: everything but `server` is pure. A resource depends on its name and the mesh alone, so every Envoy
-that asks for the same name gets the same bytes.
+Invariant: all modules but `server` and its gRPC adapters are pure. A resource depends on its name and the mesh
+only, so every Envoy that requests the same name receives the same bytes.
 """

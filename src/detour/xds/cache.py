@@ -1,6 +1,6 @@
-"""Resources that have been built, kept within a number of bytes: the least recently used goes first.
+"""An LRU cache of built resources, limited in bytes.
 
-Invariant: names that clients make up cannot fill the memory, however many there are and however long.
+Invariant: names that clients invent cannot fill the memory, whatever their number and length.
 """
 
 from collections import OrderedDict
@@ -11,20 +11,21 @@ from typing import Final
 from envoy.service.discovery.v3.discovery_pb2 import Resource
 
 CACHED_BYTES: Final = 64_000_000
-"""What one server keeps: some 60,000 clusters."""
+"""Cache size of one server: some 60,000 clusters."""
 
 _OVERHEAD: Final = 700
-"""Bytes that an entry costs beside its name and its content: a message's arena, the entry, and its place."""
+"""Bytes that an entry costs in addition to name and content: the message's arena, the entry, and its dictionary
+slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A resource as it was built.
+    """A built resource.
 
     Args:
-        resource: None if there is none of that name.
-        subject: What of the mesh it depends on.
-        built: When, on the clock of the catalog that built it.
+        resource: The resource; None if there is none of that name.
+        subject: The subject in the mesh that it depends on.
+        built: When it was built, on the clock of its catalog.
     """
 
     resource: Resource | None
@@ -33,10 +34,10 @@ class Entry:
 
 
 class Cache:
-    """Entries by key, within a number of bytes.
+    """Entries by key, limited in bytes.
 
     Args:
-        max_bytes: How many; an entry that is larger by itself is not kept.
+        max_bytes: The limit. A single entry that exceeds it is not cached.
     """
 
     def __init__(self, max_bytes: int = CACHED_BYTES) -> None:
@@ -45,7 +46,7 @@ class Cache:
         self.used_bytes = 0
 
     def get(self, key: Hashable) -> Entry | None:
-        """Find an entry, which counts as used from here on."""
+        """Return an entry, and mark it as recently used."""
         found = self._entries.get(key)
         if found is None:
             return None
@@ -53,7 +54,7 @@ class Cache:
         return found[0]
 
     def put(self, key: Hashable, entry: Entry, name: str) -> None:
-        """Keep an entry, and let go of those that have not been used for longest."""
+        """Add an entry, and evict the least recently used ones if necessary."""
         self._drop(key)
         cost = _OVERHEAD + 2 * len(name) + (entry.resource.ByteSize() if entry.resource else 0)
         if cost > self._max_bytes:

@@ -1,8 +1,8 @@
-"""All resources that an Envoy may ask for, each built from the mesh at first need and kept as bytes.
+"""All resources that Envoys can request, each built from the mesh when first requested and cached as bytes.
 
-Invariant: asking twice without a change of the mesh gives the same bytes and version, in every process, so that an
-Envoy that reconnects (perhaps to another server) is sent only what it lacks. A resource that can't be built anew
-stays as it last was, and is listed in `failures`.
+Invariant: without a change of the mesh, two requests return the same bytes and version, in every process. An Envoy
+that reconnects, perhaps to another server, therefore receives only what it lacks. A resource that cannot be built
+keeps its previous content and is listed in `failures`.
 """
 
 import itertools
@@ -39,27 +39,27 @@ _BUILDERS: Final[dict[str, Callable[[str, Target | None, Mesh], Message]]] = {
 }
 
 TYPES: Final = (CLUSTER, ENDPOINTS, FILTERS, ROUTES)
-"""What is served, in the order in which it is sent: clusters before their endpoints, both before the routes that
-lead to them (xDS protocol, "Eventual consistency considerations")."""
+"""The supported types in send order: clusters before their endpoints, and both before the routes that refer to them
+(xDS protocol, "Eventual consistency considerations")."""
 
 _FAILURES_MAX: Final = 1000
 _TOUCHED_MAX: Final = 10_000
 
 _ids: Final = itertools.count()
-"""Of catalogs: what one kept is of no use to another, not even one of the same namespace."""
+"""Identifies catalogs in the shared cache: no catalog may use another's entries, even of the same namespace."""
 
 _log = logging.getLogger(__name__)
 
 
 SETTINGS: Final = ""
-"""The subject of what depends on the mesh's settings."""
+"""The subject of resources that depend on the mesh's settings."""
 
 EDGES: Final = "@edges"
-"""The subject of what depends on settings, scenarios and keys. No service is called so."""
+"""The subject of resources that depend on settings, scenarios and keys. It is not a valid service name."""
 
 
 def subjects(events: Iterable[Event]) -> frozenset[str]:
-    """Name what events change."""
+    """Return the subjects that events change."""
     events = list(events)
     found = set(touched(events))
     if any(isinstance(event, SettingsApplied) for event in events):
@@ -81,7 +81,7 @@ OUTBOUND: Final = Key(ROUTES, OUTBOUND_ROUTES)
 
 
 def same_but_for_hosts(one: str, other: str) -> bool:
-    """Say whether two versions of a sidecar's route table differ in the hosts that they name, at most."""
+    """Return whether two versions of a sidecar's route table are the same apart from the hosts in them."""
     return one.partition(".")[0] == other.partition(".")[0]
 
 
@@ -89,17 +89,17 @@ class Catalog:
     """The resources of one mesh, for the Envoys of one namespace.
 
     Args:
-        mesh: The mesh to begin with.
-        namespace: Where the callers are, which decides what a bare host name means.
-        cache: Where what is built is kept; catalogs of several namespaces share one.
+        mesh: The initial mesh.
+        namespace: The namespace of the Envoys, which decides what a bare host name means.
+        cache: Where built resources are kept. Catalogs of several namespaces share one cache.
     """
 
     def __init__(self, mesh: Mesh, namespace: str = "", cache: Cache | None = None) -> None:
         self._mesh = mesh
         self._namespace = namespace
         self._cache = cache if cache is not None else Cache()
-        # What was built before its subject was last touched is built anew when somebody asks for it: a change of
-        # the mesh costs nothing for resources that nobody wants any more.
+        # A resource is rebuilt on request if its subject changed after it was built. A mesh change therefore costs
+        # nothing for resources that no Envoy requests any longer.
         self._id = next(_ids)
         self._clock = 0
         self._touched: dict[str, int] = {}
@@ -108,11 +108,11 @@ class Catalog:
 
     @property
     def mesh(self) -> Mesh:
-        """The mesh that resources are built from."""
+        """The current mesh."""
         return self._mesh
 
     def resource(self, key: Key) -> Resource | None:
-        """Return a resource with its version; None if there is none of that type and name."""
+        """Return a resource with its version; None if there is no such resource."""
         if len(key.name) > NAME_MAX:
             return self._build(key)
         where = (self._id, key)
@@ -124,7 +124,7 @@ class Catalog:
         return entry.resource
 
     def subject(self, key: Key) -> str:
-        """Name the service on which a resource depends, or else `SETTINGS` or `EDGES`."""
+        """Return the service that a resource depends on, or `SETTINGS` or `EDGES`."""
         if key.type_url == ROUTES:
             return SETTINGS if key.name == OUTBOUND_ROUTES else EDGES
         if key.type_url == FILTERS:
@@ -132,17 +132,17 @@ class Catalog:
         return self.subject_of(key.name)
 
     def subject_of(self, name: str) -> str:
-        """Name the service that a cluster's name stands for; "" for none."""
+        """Return the service that a cluster's name stands for, or ""."""
         target = self._target(name)
         return target.host if target else ""
 
     def outbound_routes(self, hosts: tuple[str, ...]) -> Resource | None:
         """Return the route table of a sidecar.
 
-        Its version begins with that of the table without any hosts (`same_but_for_hosts`).
+        Its version starts with the version of the table without hosts (`same_but_for_hosts`).
 
         Args:
-            hosts: Clusters that the sidecar has, by which the table may name hosts.
+            hosts: The hosts to name in the table; the sidecar must hold their clusters.
         """
         base = self.resource(OUTBOUND)
         if base is None or not hosts:
@@ -155,37 +155,37 @@ class Catalog:
             self._cache.put(where, entry, base.name)
         return entry.resource
 
-    def everything(self, type_url: str, *, is_edge: bool) -> Sequence[str]:
-        """Return what "*" stands for: at an edge the clusters of the services that it serves, else nothing."""
+    def wildcard_names(self, type_url: str, *, is_edge: bool) -> Sequence[str]:
+        """Return what "*" covers: at an edge, the clusters of the services that it serves; otherwise nothing."""
         if not is_edge or type_url != CLUSTER:
             return ()
         settings = self._mesh.settings
         return sorted({*settings.edge_hosts.values(), *settings.edge_previews.values()})
 
     def is_backed(self, name: str) -> bool:
-        """Say whether a cluster's name stands for something in the mesh, rather than anything a client made up."""
+        """Return whether a cluster's name stands for something in the mesh; a client may have invented it."""
         target = self._target(name)
         if target is None or target.host not in self._mesh.services:
             return False
         return target.deployment is None or self._mesh.deployment(target.host, target.deployment) is not None
 
     def has_endpoints(self, name: str) -> bool:
-        """Say whether Envoy asks for a cluster's endpoints, rather than knowing them, or none, at once."""
+        """Return whether Envoy requests a cluster's endpoints. Other clusters contain theirs, or have none."""
         resource = self.resource(Key(CLUSTER, name))
         return resource is not None and Cluster.FromString(resource.resource.value).type == Cluster.EDS
 
     def may_serve(self, name: str) -> bool:
-        """Say whether a cluster may have an instance: it stands for something, or falls back to something."""
+        """Return whether a cluster can have an instance: its own, or its fallback's."""
         target = self._target(name)
         falls_back = target is not None and target.falls_back and target.host in self._mesh.services
         return falls_back or self.is_backed(name)
 
     def replace(self, mesh: Mesh, touched: Iterable[str]) -> None:
-        """Continue with another mesh.
+        """Switch to another mesh.
 
         Args:
-            mesh: The mesh as it is from here on.
-            touched: The subjects (services, `SETTINGS`, `EDGES`) in which it differs from the one before.
+            mesh: The new mesh.
+            touched: The subjects (services, `SETTINGS`, `EDGES`) that changed.
         """
         self._mesh = mesh
         self._clock += 1
@@ -211,8 +211,8 @@ class Catalog:
     def _build(self, key: Key, last_good: Resource | None = None) -> Resource | None:
         try:
             message = self._message(key)
-        except Exception as error:  # noqa: BLE001  one resource's fault must not stop the others
-            _log.exception("%s %r could not be built; it stays as it was", key.type_url, key.name)
+        except Exception as error:  # noqa: BLE001  a failure in one resource must not stop the others
+            _log.exception("%s %r could not be built; the previous version stays in use", key.type_url, key.name)
             self._note_failure(key, str(error))
             return last_good
         self.failures.pop(key, None)

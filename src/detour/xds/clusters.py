@@ -1,7 +1,7 @@
-"""Clusters, from the mesh (CDS v3).
+"""Builds clusters from the mesh (CDS v3).
 
-Invariant: every name has an answer. A deployment that never existed, is gone or is not ready yet is a cluster
-without endpoints, so that its callers get a 503 at once, and instances that appear are an endpoint update.
+Invariant: every name has a cluster. A deployment that never existed, was removed or is not ready is a cluster
+without endpoints: its callers get a 503 at once, and new instances arrive as an endpoint update.
 """
 
 from datetime import timedelta
@@ -33,27 +33,27 @@ from detour.xds.names import Target
 from detour.xds.outside import outside_tunnel
 
 _ENDPOINTS_TIMEOUT: Final = Duration(seconds=1)
-"""While one cluster waits for its endpoints, Envoy asks for no other: it may not wait long."""
+"""How long a cluster waits for its endpoints. Envoy requests no other cluster meanwhile, so this must be short."""
 
 _HTTPS: Final = 443
-_UNREAD: Final = "and what goes through this tunnel, such as TLS, is passed on unread. Call it by http:// instead"
+_UNREAD: Final = "and Envoy cannot read the content of this tunnel (TLS, for example). Call it with http:// instead"
 
 _SPEAKS: Final = {
-    Protocol.HTTP1: "HTTP/1.1, as the mesh says (protocol: http1), and perhaps it speaks HTTP/2 or TLS",
-    Protocol.HTTP2: "HTTP/2, as the mesh says (protocol: http2), and perhaps it speaks HTTP/1.1 only, or TLS",
-    Protocol.TCP: "HTTP/1.1, though the mesh says that it speaks none (protocol: tcp)",
+        Protocol.HTTP1: "HTTP/1.1, as the mesh says (protocol: http1); the service may speak HTTP/2 or TLS",
+    Protocol.HTTP2: "HTTP/2, as the mesh says (protocol: http2); the service may speak only HTTP/1.1, or TLS",
+    Protocol.TCP: "HTTP/1.1, although the mesh says that it does not speak HTTP (protocol: tcp)",
 }
-"""By what a service says of itself, what it is called with, and what may be wrong with that."""
+"""By a service's protocol in the mesh: the protocol that Envoy calls it with, and what may be wrong with that."""
 
 _SHOWN_MAX: Final = 200
-"""Of a longer name that means nothing so many characters are shown to the caller."""
+"""Maximum number of characters shown of a name that means nothing."""
 
 
 def cluster(name: str, target: Target | None, mesh: Mesh) -> cluster_pb2.Cluster:
-    """Return the cluster of that name; one without endpoints if the name means nothing."""
+    """Return the cluster of that name. If the name means nothing, the cluster has no endpoints."""
     if target is None:
         shown = name if len(name) <= _SHOWN_MAX else f"{name[:_SHOWN_MAX]}..."
-        return _without_endpoints(name, f"{shown!r} does not name a service, nor a host outside the mesh")
+        return _without_endpoints(name, f"{shown!r} is neither a service nor a host outside the mesh")
     service = mesh.services.get(target.host)
     if service is not None:
         return _of_service(name, target, service)
@@ -63,7 +63,7 @@ def cluster(name: str, target: Target | None, mesh: Mesh) -> cluster_pb2.Cluster
         )
     if target.deployment is None:
         return outside_tunnel(name) if target.is_tunnel else _internal(name, OUTSIDE_LISTENER, target)
-    return _without_endpoints(name, f"override of {target.host}, but the mesh has no service of that name")
+    return _without_endpoints(name, f"override of {target.host}, but the mesh has no service called {target.host}")
 
 
 def _of_service(name: str, target: Target, service: Service) -> cluster_pb2.Cluster:
@@ -79,13 +79,13 @@ def _of_service(name: str, target: Target, service: Service) -> cluster_pb2.Clus
 
 
 def _why_no_tunnel(target: Target, service: Service, port: Port) -> str:
-    """Say why a CONNECT can't come to anything; "" if it may. gRPC clients mean port 443, in plain text too."""
+    """Return why a CONNECT cannot work, or "". gRPC clients use port 443 for plain text, too."""
     if target.has_overrides and port.protocol == Protocol.TCP:
         return f"overrides of {service.name} have no effect: the mesh says protocol: tcp, {_UNREAD}"
     if target.port == _HTTPS and port.protocol == Protocol.HTTP1 and not service.ports:
         return (
-            f"service {service.name} speaks plain HTTP, and this CONNECT is for https: call http://{service.name}/"
-            " instead, or say protocol: tcp in the mesh if it speaks TLS itself"
+            f"service {service.name} speaks plain HTTP, but this CONNECT is for https: call"
+            f" http://{service.name}/ instead, or set protocol: tcp in the mesh if the service speaks TLS itself"
         )
     return ""
 
@@ -105,7 +105,7 @@ def _service_cluster(name: str, target: Target, service: Service, protocol: Prot
         circuit_breakers=unlimited(),
         typed_extension_protocol_options={HTTP_OPTIONS: http_options(service, protocol)},
     )
-    _say_missing(made, _missing(target))
+    _set_missing(made, _missing(target))
     if service.timeout is not None:
         milliseconds = round(service.timeout / timedelta(milliseconds=1))
         made.metadata.filter_metadata[METADATA].fields[TIMEOUT].string_value = str(milliseconds)
@@ -123,7 +123,7 @@ def _missing(target: Target) -> str:
 
 
 def _internal(name: str, listener: str, target: Target) -> cluster_pb2.Cluster:
-    """Return a cluster that leads to a listener of the same Envoy, in the protocol that the request came in."""
+    """Return a cluster that leads to a listener of the same Envoy, with the request's own protocol."""
     internal = address_pb2.EnvoyInternalAddress(server_listener_name=listener)
     endpoint = endpoint_components_pb2.Endpoint(address=address_pb2.Address(envoy_internal_address=internal))
     made = cluster_pb2.Cluster(
@@ -131,7 +131,7 @@ def _internal(name: str, listener: str, target: Target) -> cluster_pb2.Cluster:
         alt_stat_name=listener,
         type=cluster_pb2.Cluster.STATIC,
         circuit_breakers=unlimited(),
-        transport_socket=_handing_on(),
+        transport_socket=_pass_on_destination(),
         typed_extension_protocol_options={HTTP_OPTIONS: as_downstream()},
         load_assignment=endpoint_pb2.ClusterLoadAssignment(
             cluster_name=name,
@@ -147,8 +147,8 @@ def _internal(name: str, listener: str, target: Target) -> cluster_pb2.Cluster:
 
 
 @cache
-def _handing_on() -> base_pb2.TransportSocket:
-    """Hand on where a redirected connection was going (`detour.envoy.transparent`)."""
+def _pass_on_destination() -> base_pb2.TransportSocket:
+    """Pass on the original destination of a redirected connection (`detour.envoy.transparent`)."""
     plain = base_pb2.TransportSocket(
         name="envoy.transport_sockets.raw_buffer", typed_config=packed(raw_buffer_pb2.RawBuffer())
     )
@@ -158,12 +158,12 @@ def _handing_on() -> base_pb2.TransportSocket:
 
 def _without_endpoints(name: str, why: str) -> cluster_pb2.Cluster:
     made = cluster_pb2.Cluster(name=name, alt_stat_name="unknown", type=cluster_pb2.Cluster.STATIC)
-    _say_missing(made, why)
+    _set_missing(made, why)
     return made
 
 
 def _describe(made: cluster_pb2.Cluster, target: Target, protocol: str) -> None:
-    """Say what errors are to say of a cluster."""
+    """Store the texts that error bodies use for this cluster."""
     service = f"service {target.host}"
     called = f"deployment {target.deployment} of {service}" if target.deployment else service
     if target.falls_back:
@@ -173,5 +173,5 @@ def _describe(made: cluster_pb2.Cluster, target: Target, protocol: str) -> None:
         fields[name].string_value = text
 
 
-def _say_missing(made: cluster_pb2.Cluster, sentence: str) -> None:
+def _set_missing(made: cluster_pb2.Cluster, sentence: str) -> None:
     made.metadata.filter_metadata[METADATA].fields[MISSING].string_value = sentence

@@ -1,6 +1,6 @@
-"""Endpoints of a cluster, from the mesh (EDS v3).
+"""Builds the endpoints of clusters from the mesh (EDS v3).
 
-Invariant: a baseline cluster holds the service's own endpoints and never one of a deployment.
+Invariant: a baseline cluster has the service's own endpoints only, never those of a deployment.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from detour.xds.names import Target
 
 
 def load_assignment(name: str, target: Target | None, mesh: Mesh) -> endpoint_pb2.ClusterLoadAssignment:
-    """Return the endpoints of the cluster of that name, which may be none."""
+    """Return the endpoints of the cluster of that name, possibly none."""
     served_by, endpoints = _served(target, mesh) if target else ("", ())
     made = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     if endpoints:

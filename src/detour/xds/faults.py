@@ -1,4 +1,4 @@
-"""Faults, as Envoy's fault filter takes them (fault filter v3)."""
+"""Builds configurations of Envoy's fault filter (fault filter v3)."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ _GRPC_CODE_MAX: Final = 16
 
 
 def by_header() -> fault_pb2.HTTPFault:
-    """Let the fault filter obey the headers that the Lua before it has set."""
+    """Return a configuration that takes faults from request headers, which the preceding Lua filter sets."""
     fault = fault_pb2.HTTPFault()
     fault.delay.header_delay.SetInParent()
     fault.delay.percentage.CopyFrom(_ALWAYS)
@@ -26,12 +26,12 @@ def by_header() -> fault_pb2.HTTPFault:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What befalls every request to a service.
+    """The fault that applies to every request to a service.
 
     Args:
-        delay: How long it is held.
-        status: The HTTP status with which it is answered then.
-        code: The same for gRPC, if only gRPC requests are to fail.
+        delay: How long a request is delayed.
+        status: The HTTP status that it is then answered with, if any.
+        code: The gRPC code that gRPC requests are then answered with, if any.
     """
 
     delay: timedelta = timedelta()
@@ -40,7 +40,7 @@ class Fault:
 
     @staticmethod
     def of(overrides: Overrides, service: str) -> "Fault":
-        """Return what overrides say of a service."""
+        """Return the fault that overrides define for a service."""
         fault = Fault()
         for one in overrides:
             if one.subject == service:
@@ -60,8 +60,8 @@ class Fault:
             case unknown:
                 assert_never(unknown)
 
-    def filtered(self, *, grpc: bool) -> fault_pb2.HTTPFault | None:
-        """Return what the filter does to gRPC requests, or to others; None if that is nothing."""
+    def filter_config(self, *, grpc: bool) -> fault_pb2.HTTPFault | None:
+        """Return the filter's configuration for gRPC requests, or for others; None if no fault applies."""
         fault = fault_pb2.HTTPFault()
         if self.delay:
             fault.delay.fixed_delay.CopyFrom(duration(self.delay))

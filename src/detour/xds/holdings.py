@@ -1,8 +1,8 @@
-"""What one Envoy may have the server keep: names, in bytes, and clusters that stand for nothing in the mesh.
+"""Limits on what the server keeps for one Envoy: names, in bytes, and clusters that stand for nothing in the mesh.
 
-Invariant: pure counting, and bounded. Of clusters that a client made up the oldest are withdrawn from the Envoy;
-their names are kept on record until there is no more room for them. Where there is no room at all a name is
-answered, and forgotten.
+Invariant: pure counting, and bounded. When an Envoy holds too many clusters that stand for nothing, the oldest are
+withdrawn. The server remembers their names until it needs the room. When there is no room at all, a name is
+answered once and not remembered.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,19 +13,20 @@ from detour.xds.catalog import CLUSTER, Key
 from detour.xds.names import NAME_MAX
 
 _OVERHEAD: Final = 400
-"""Bytes that a name costs beside its characters: its places in sets and dictionaries, and its versions."""
+"""Bytes that a name costs in addition to its characters: entries in sets and dictionaries, and its versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one stream may cost.
+    """The limits of one stream.
 
     Args:
-        unbacked: How many clusters the Envoy may hold that stand for nothing in the mesh: missing deployments,
-            hosts outside.
-        unbacked_bytes: How long their names may be together: those that are too long to mean anything count too.
-        kept_bytes: What the names that are kept up to date may cost: some 40,000 of them.
-        own_bytes: What of that is the stream's in any case: some 200 names. The rest is of what all streams share.
+        unbacked: Maximum number of clusters that stand for nothing in the mesh, such as missing deployments and
+            outside hosts.
+        unbacked_bytes: Maximum total length of their names, including names that are too long to mean anything.
+        kept_bytes: Maximum cost of the names that are kept up to date: some 40,000 names.
+        own_bytes: The part of `kept_bytes` that is reserved for this stream: some 200 names. The rest comes out of
+            what all streams share.
     """
 
     unbacked: int = 2000
@@ -36,11 +37,11 @@ class Limits:
 
 @dataclass(slots=True)
 class Shared:
-    """What the names of all streams of a server may cost, beyond what each has of its own.
+    """The limit on the names of all streams of a server together, beyond what is reserved for each.
 
     Args:
-        max_bytes: How much; some million names.
-        used_bytes: How much of it is taken.
+        max_bytes: The limit: some million names.
+        used_bytes: How much of it is in use.
     """
 
     max_bytes: int = 500_000_000
@@ -48,12 +49,12 @@ class Shared:
 
 
 class Holdings:
-    """The names of one stream, by what they cost.
+    """Counts the names of one stream and what they cost.
 
     Args:
-        limits: What they may cost.
-        is_backed: Whether a cluster's name stands for something in the mesh.
-        shared: What all streams may cost together.
+        limits: The limits of this stream.
+        is_backed: Returns whether a cluster's name stands for something in the mesh.
+        shared: The limit of all streams together.
     """
 
     def __init__(self, limits: Limits, is_backed: Callable[[str], bool], shared: Shared) -> None:
@@ -64,25 +65,25 @@ class Holdings:
         self._unbacked_bytes = 0
         self._withdrawn: dict[str, None] = {}
         self._kept_bytes = 0
-        self.unkept = 0
+        self.not_kept = 0
 
     def fits(self, key: Key) -> bool:
-        """Say whether there is room for one more name."""
+        """Return whether there is room for one more name."""
         kept = self._kept_bytes + _cost(key)
         more = self._beyond_own(kept) - self._beyond_own(self._kept_bytes)
         is_shared = not more or self._shared.used_bytes + more <= self._shared.max_bytes
         return kept <= self._limits.kept_bytes and is_shared
 
     def keep(self, key: Key) -> None:
-        """Take a name on."""
+        """Count a name."""
         self._count(_cost(key))
 
     def end(self) -> None:
-        """Give back what is shared with other streams."""
+        """Release this stream's part of the shared limit."""
         self._count(-self._kept_bytes)
 
-    def let_go(self, key: Key, *, was_kept: bool) -> None:
-        """Count a name no longer."""
+    def forget(self, key: Key, *, was_kept: bool) -> None:
+        """Stop counting a name."""
         if was_kept:
             self._count(-_cost(key))
         if key.type_url == CLUSTER:
@@ -90,7 +91,7 @@ class Holdings:
             self._withdrawn.pop(key.name, None)
 
     def withdraw_for(self, name: str) -> list[str]:
-        """Count a cluster that an Envoy asks for; return those that it loses because of it, the oldest first."""
+        """Count a cluster that an Envoy requests; return the clusters to withdraw in exchange, oldest first."""
         if self._is_backed(name):
             self._drop(name)
             return []
@@ -100,15 +101,15 @@ class Holdings:
         return list(self._oldest())
 
     def is_withdrawn(self, name: str) -> bool:
-        """Say whether the Envoy was sent a cluster, and lost it."""
+        """Return whether the Envoy received a cluster and had it withdrawn."""
         return name in self._withdrawn
 
     def restore(self, name: str) -> None:
-        """Count a withdrawn cluster as one that the Envoy has."""
+        """Mark a withdrawn cluster as held by the Envoy again."""
         self._withdrawn.pop(name, None)
 
     def oldest_withdrawn(self) -> str | None:
-        """Return the name that has been on record for longest, of those that the Envoy lost."""
+        """Return the name of the cluster that was withdrawn first, if any."""
         return next(iter(self._withdrawn), None)
 
     def _count(self, more: int) -> None:
@@ -136,7 +137,7 @@ class Holdings:
 
 
 def is_keepable(name: str) -> bool:
-    """Say whether a name may be kept: one that is too long can never mean anything."""
+    """Return whether a name may be kept. A name over the limit can never mean anything."""
     return len(name) <= NAME_MAX
 
 

@@ -1,6 +1,6 @@
-"""What clusters let through, how long they wait and what they try again (HTTP protocol options v3).
+"""Limits, timeouts and retries of clusters (HTTP protocol options v3).
 
-Invariant: a deployment's cluster has the limits of its baseline's, and counts for itself.
+Invariant: a deployment's cluster has the same limits as its baseline's, and its requests count separately.
 """
 
 from functools import cache, lru_cache
@@ -9,7 +9,7 @@ from typing import Final
 from envoy.config.cluster.v3 import circuit_breaker_pb2
 from envoy.config.route.v3 import route_components_pb2
 
-# Not used by name: JSON that holds one of these as `Any` can't be read before its module is imported.
+# Imported for its side effect: JSON with such an `Any` can be parsed only after its module is imported.
 from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_case_pb2 as _case_pb2  # noqa: F401
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf.any_pb2 import Any
@@ -32,16 +32,16 @@ _REMEMBERED_MAX: Final = 1000
 
 @cache
 def unlimited() -> circuit_breaker_pb2.CircuitBreakers:
-    """Leave services and their deployments as unlimited as they were without a sidecar."""
+    """Remove Envoy's default limits, so that a sidecar adds none to services and deployments."""
     return ParseDict(LIMITS, circuit_breaker_pb2.CircuitBreakers())
 
 
 def http_options(service: Service, protocol: Protocol) -> Any:
-    """Return the options of a cluster that leads to a service or one of its deployments; they are never changed."""
+    """Return the options of a cluster of a service or one of its deployments. Callers must not change them."""
     return _options(service.retries, protocol, has_timeout=service.timeout is not None)
 
 
-# Most services have the same, and every name that a client makes up is a cluster.
+# Most services share the same options, and each name that a client invents is a cluster.
 @lru_cache(_REMEMBERED_MAX)
 def _options(own: RetryPolicy | None, protocol: Protocol, *, has_timeout: bool) -> Any:
     options = _common()
@@ -55,7 +55,7 @@ def _options(own: RetryPolicy | None, protocol: Protocol, *, has_timeout: bool) 
 
 @cache
 def as_downstream() -> Any:
-    """Return the options of a cluster that speaks what the request came in."""
+    """Return the options of a cluster that uses the protocol of the incoming request."""
     options = _common()
     ParseDict(HTTP1_UPSTREAM, options.use_downstream_protocol_config.http_protocol_options)
     ParseDict(HTTP2_UPSTREAM, options.use_downstream_protocol_config.http2_protocol_options)
@@ -78,6 +78,6 @@ def _usual(protocol: Protocol, *, has_timeout: bool) -> route_components_pb2.Ret
     retries = SAFE_RETRIES if protocol == Protocol.HTTP2 else RESET_RETRIES
     made = ParseDict(retries, route_components_pb2.RetryPolicy())
     if has_timeout and protocol != Protocol.HTTP2:
-        # Envoy takes the end of a timeout for a reset: an attempt that takes too long is repeated, but not often.
+        # Envoy treats a timeout as a reset and retries: limit how often a slow attempt is repeated.
         made.num_retries.value = 1
     return made

@@ -1,7 +1,7 @@
 """The responses that a client has neither acknowledged nor rejected yet.
 
-Invariant: a client that never acknowledges anything fills no memory: past a number of responses, and of names in
-them, the oldest are given up, as if they had been settled.
+Invariant: bounded memory, even if a client never acknowledges anything. Past a number of responses, or of names in
+them, the oldest responses are dropped as if they had been settled.
 """
 
 from collections import OrderedDict
@@ -13,11 +13,11 @@ NAMES_MAX: Final = 50_000
 
 
 class Sent(NamedTuple):
-    """What a response said.
+    """The content of a response.
 
     Args:
-        type_url: Of which type.
-        versions: Names to versions, "" for what does not exist.
+        type_url: Its resource type.
+        versions: Names to versions; "" for a resource that does not exist.
     """
 
     type_url: str
@@ -25,7 +25,7 @@ class Sent(NamedTuple):
 
 
 class InFlight:
-    """Responses by nonce, the oldest first."""
+    """Responses by nonce, oldest first."""
 
     def __init__(self, responses_max: int = RESPONSES_MAX, names_max: int = NAMES_MAX) -> None:
         self._responses_max = responses_max
@@ -38,26 +38,26 @@ class InFlight:
         return len(self._sent)
 
     def next_nonce(self) -> str:
-        """Return a nonce that the stream has not seen yet."""
+        """Return a nonce that this stream has not used yet."""
         self._last_nonce += 1
         return str(self._last_nonce)
 
     def add(self, nonce: str, sent: Sent) -> Iterator[Sent]:
-        """Await an acknowledgement; yield the responses that are given up for it."""
+        """Track a response until it is settled; yield the responses that are dropped to make room."""
         self._sent[nonce] = sent
         self._names += len(sent.versions)
         while len(self._sent) > self._responses_max or (self._names > self._names_max and len(self._sent) > 1):
-            given_up = self._pop(next(iter(self._sent)))
-            if given_up:
-                yield given_up
+            dropped = self._pop(next(iter(self._sent)))
+            if dropped:
+                yield dropped
 
     def settle(self, nonce: str, type_url: str) -> Sent | None:
-        """Return what was sent under a nonce; None if it is stale or made up, which says nothing."""
+        """Return what was sent with a nonce, and stop tracking it; None if the nonce is stale or invented."""
         found = self._sent.get(nonce)
         return self._pop(nonce) if found and found.type_url == type_url else None
 
     def has(self, type_url: str) -> bool:
-        """Say whether a response of a type is awaited."""
+        """Return whether a response of a type is in flight."""
         return any(sent.type_url == type_url for sent in self._sent.values())
 
     def _pop(self, nonce: str) -> Sent | None:

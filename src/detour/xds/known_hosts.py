@@ -1,10 +1,10 @@
-"""The hosts that a sidecar's route table names: services whose clusters the sidecar has.
+"""The hosts that a sidecar's route table names: services whose clusters the sidecar holds.
 
-A request to one of them takes the shortest way: its route names the cluster, and Envoy does not look whether it
-is there. So a host is named only after the sidecar has acknowledged its cluster and its endpoints, and only while
+A request to a named host takes the shortest path: its route names the cluster, and Envoy does not check whether it
+exists. A host is therefore named only after the sidecar has acknowledged its cluster and endpoints, and only while
 it is a service of the mesh: clusters of services are never withdrawn.
 
-Invariant: pure. A table that a reconnecting sidecar brings along is believed to name what the sidecar has.
+Invariant: pure. When a sidecar reconnects with a route table, the server assumes that it holds the hosts in it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,17 +13,17 @@ from typing import Final
 from detour.xds.catalog import CLUSTER, ENDPOINTS, Catalog
 
 HOSTS_MAX: Final = 500
-"""So many hosts are named; requests to others take the way of hosts that are not known."""
+"""Maximum number of named hosts. Requests to other hosts use the routes for unknown hosts."""
 
 Acknowledged = Mapping[str, Mapping[str, str]]
 """By type URL, names to versions."""
 
 
 class KnownHosts:
-    """What the route table of one sidecar names.
+    """The set of hosts in one sidecar's route table.
 
     Args:
-        catalog: Says what a cluster's name stands for.
+        catalog: Resolves cluster names.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -31,17 +31,17 @@ class KnownHosts:
         self._named: Mapping[str, str] | None = None
 
     def name(self, acknowledged: Acknowledged) -> tuple[str, ...]:
-        """Return the hosts that a table names which is sent now."""
+        """Return the hosts for a table that is sent now, and remember them."""
         found = [name for name in acknowledged.get(CLUSTER, ()) if self._is_known(name, acknowledged)]
         self._named = {name: self._catalog.subject_of(name) for name in found[:HOSTS_MAX]}
         return tuple(sorted(self._named))
 
     def are_more(self, names: Iterable[str], acknowledged: Acknowledged) -> bool:
-        """Say whether the table is to name hosts that it does not name yet.
+        """Return whether the table should name additional hosts.
 
         Args:
             names: The clusters that the sidecar has just acknowledged, or whose endpoints it has.
-            acknowledged: All that it has.
+            acknowledged: Everything that the sidecar holds.
         """
         named = self._named if self._named is not None else {}
         if len(named) >= HOSTS_MAX:
@@ -49,10 +49,10 @@ class KnownHosts:
         return any(name not in named and self._is_known(name, acknowledged) for name in names)
 
     def are_fewer(self, subjects: Iterable[str]) -> bool:
-        """Say whether the table names hosts that are no services any more.
+        """Return whether the table names hosts that are no longer services.
 
         Args:
-            subjects: The services that have changed.
+            subjects: The services that changed.
         """
         if not self._named:
             return False
@@ -62,7 +62,7 @@ class KnownHosts:
         )
 
     def _is_known(self, name: str, acknowledged: Acknowledged) -> bool:
-        # Envoy compares hosts in lower case; of two spellings of one host the table could name one.
+        # Envoy compares hosts in lower case, so the table could name only one of two spellings.
         if "@" in name or name != name.lower() or not self._catalog.is_backed(name):
             return False
         waits = self._catalog.has_endpoints(name)

@@ -1,4 +1,4 @@
-"""Small pieces of Envoy's messages that several resources are built of."""
+"""Helpers for Envoy's protobuf messages."""
 
 from datetime import timedelta
 from typing import Final
@@ -8,11 +8,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-"""The key under which a cluster's HTTP settings stand in `typed_extension_protocol_options`."""
+"""The key of a cluster's HTTP settings in `typed_extension_protocol_options`."""
 
 
 def packed(message: Message) -> Any:
-    """Wrap a message, with the same bytes each time: versions are made of them."""
+    """Wrap a message. The bytes are deterministic, because versions are computed from them."""
     wrapped = Any()
     wrapped.Pack(message, deterministic=True)
     return wrapped

@@ -1,7 +1,7 @@
-"""gRPC methods that take any bytes: what cannot be read, and what is not served, is a status, never a stack trace.
+"""gRPC methods that accept arbitrary bytes: unreadable messages and unsupported methods are answered with a status.
 
-Invariant: a thin adapter. A handler is a coroutine, so that it ends, with all that it has started, when its stream
-does, however that ends.
+Invariant: a thin adapter. A handler is a coroutine, so it ends when its stream ends, for whatever reason, and so do
+the tasks that it started.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ Context: TypeAlias = grpc.aio.ServicerContext
 
 
 class UnusableError(ValueError):
-    """A client sent what cannot be used; the message says what is wrong with it."""
+    """A client sent an unusable message. The text says what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ class _Unreadable:
 
 
 class Messages(Generic[Read]):
-    """What a client sends, message by message, until it ends or is gone.
+    """The messages of a client, one by one, until the client ends the stream or disconnects.
 
-    No generator: one that is left behind half-way would have to be closed by a task that nobody waits for.
+    This is not an async generator: an abandoned generator has to be closed by a task that nothing awaits.
 
     Args:
         context: The stream.
-        check: Called with each; it raises `UnusableError` if one will not do.
+        check: Called with each message; raises `UnusableError` for an invalid one.
     """
 
     def __init__(self, context: Context, check: Callable[[Read], None]) -> None:
@@ -70,14 +70,14 @@ Handler = Callable[[Messages[Read], Context], Awaitable[Message | None]]
 def stream_stream(
     kind: type[Read], handler: Handler[Read], check: Callable[[Read], None] = lambda _: None
 ) -> grpc.RpcMethodHandler:
-    """Return a method that takes messages of a kind, and writes its own to the context."""
+    """Return a method that reads messages of one type, and whose handler writes responses to the context."""
     return grpc.stream_stream_rpc_method_handler(_method(handler, check), _reader(kind), _written)
 
 
 def stream_unary(
     kind: type[Read], handler: Handler[Read], check: Callable[[Read], None] = lambda _: None
 ) -> grpc.RpcMethodHandler:
-    """Return a method that takes messages of a kind, and returns one."""
+    """Return a method that reads messages of one type and returns a single response."""
     return grpc.stream_unary_rpc_method_handler(_method(handler, check), _reader(kind), _written)
 
 
@@ -91,7 +91,7 @@ async def write(context: Context, message: Message) -> None:
     """Send a message, once the client has room for it.
 
     Raises:
-        asyncio.CancelledError: The client is gone.
+        asyncio.CancelledError: The client disconnected.
     """
     try:
         await context.write(message)
@@ -99,11 +99,11 @@ async def write(context: Context, message: Message) -> None:
         raise asyncio.CancelledError from error
 
 
-class Elsewhere(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Answers every method of xDS that is not served: state of the world, and services for one type each."""
+class UnsupportedMethods(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Answers unsupported xDS methods (state of the world, services for a single type) with `UNIMPLEMENTED`."""
 
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        """Return what answers a method; None if it has nothing to do with xDS."""
+        """Return the handler of a method; None if the method does not belong to xDS."""
         return grpc.stream_stream_rpc_method_handler(_unimplemented) if call.method.startswith(_XDS) else None
 
 
@@ -126,7 +126,7 @@ def _reader(kind: type[Read]) -> Callable[[bytes], Read | _Unreadable]:
         try:
             return kind.FromString(content)
         except DecodeError as error:
-            return _Unreadable(f"this is no {kind.DESCRIPTOR.full_name}: {' '.join(str(error).split())}")
+            return _Unreadable(f"this is not a valid {kind.DESCRIPTOR.full_name}: {' '.join(str(error).split())}")
 
     return read
 

@@ -1,16 +1,16 @@
-"""The names of clusters: what a sidecar asks for, taken apart.
+"""Cluster names, as sidecars request them, and what they mean.
 
     users:8080                  baseline instances of the service that the request's authority names
     users:8080@pr-42            instances of the offloaded deployment pr-42
-    users:8080@pr-42,baseline   the same, or the baseline's where pr-42 has none
+    users:8080@pr-42,baseline   the same; the baseline's instances if pr-42 has none
     connect@users:50051         the end of a CONNECT tunnel to that authority
-    connect@users:443,overrides the same, where the CONNECT carries overrides of that service
+    connect@users:443,overrides the same, if the CONNECT carries overrides of that service
 
-A sidecar asks as its application does; where services live in namespaces, what a host name means depends on the
-sidecar's own (see `detour.mesh.Naming`).
+A name contains the authority as the application wrote it. If services live in namespaces, the meaning of a host
+name depends on the sidecar's namespace (see `detour.mesh.Naming`).
 
-`@` and `,` cannot be told apart from a client's own host name by their looks alone, so a route refuses requests
-whose authority holds an `@` (see `detour.xds.routes`).
+A client could write `@` and `,` into its own host name. Routes therefore refuse requests whose authority contains
+an `@` (see `detour.xds.routes`).
 """
 
 import re
@@ -22,10 +22,10 @@ from detour.mesh import Naming, is_name
 from detour.mesh.model import NAME_MAX as DEPLOYMENT_MAX
 
 HOST_MAX = 254
-"""The longest host name, with a dot at its end (RFC 1035, section 2.3.4)."""
+"""The longest host name, with a trailing dot (RFC 1035, section 2.3.4)."""
 
 NAME_MAX = len("connect@") + HOST_MAX + len(":65535") + len("@") + DEPLOYMENT_MAX + len(",baseline")
-"""The longest name that can mean anything. A longer one is answered, and kept nowhere."""
+"""The longest name that can mean anything. Longer names are answered but not remembered."""
 
 _REMEMBERED_MAX: Final = 2000
 
@@ -38,15 +38,16 @@ _NO_NAMESPACES = Naming()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request is to go.
+    """The destination that a cluster name stands for.
 
     Args:
-        host: A service's name in the mesh, or a host outside it, in lower case.
-        port: The authority's port, if it names one.
+        host: The name of a service in the mesh, or a host outside it, in lower case.
+        port: The authority's port, if it has one.
         deployment: The offloaded deployment that an override chose.
-        falls_back: Whether the baseline serves where that deployment has no instance.
-        is_tunnel: Whether this is the end of a CONNECT rather than the destination itself.
-        has_overrides: Whether that CONNECT carries overrides of the host; they count if its tunnel is read.
+        falls_back: Whether the baseline serves the request if that deployment has no instance.
+        is_tunnel: Whether this is the end of a CONNECT tunnel instead of the destination itself.
+        has_overrides: Whether that CONNECT carries overrides of the host. They take effect only if Envoy reads the
+            tunnel's content.
     """
 
     host: str
@@ -58,22 +59,22 @@ class Target:
 
     @property
     def label(self) -> str:
-        """What people call it: `users` or `users@pr-42`, without port."""
+        """The name shown to people: `users` or `users@pr-42`, without the port."""
         return f"{self.host}@{self.deployment}" if self.deployment else self.host
 
 
 def parse(name: str, naming: Naming = _NO_NAMESPACES, caller: str = "") -> Target | None:
-    """Take a cluster's name apart; None if it names nothing that a request could be sent to.
+    """Parse a cluster's name; None if a request cannot be sent to anything of that name.
 
     Args:
-        name: What a sidecar asks for.
-        naming: Which service a host name means.
+        name: The name that a sidecar requests.
+        naming: Maps host names to services.
         caller: The sidecar's namespace.
     """
     return _parsed(name, naming, caller) if len(name) <= NAME_MAX else None
 
 
-# A name is taken apart several times on its way, by those who each need a part of it.
+# Several steps of one request parse the same name, each for a part of it.
 @lru_cache(_REMEMBERED_MAX)
 def _parsed(name: str, naming: Naming, caller: str) -> Target | None:
     is_tunnel = name.startswith(_TUNNEL)

@@ -1,7 +1,7 @@
 """The connection manager of sidecars' outbound listeners (ECDS v3).
 
-It is the bootstrap's own, with the route table in the place of what a sidecar does without a control plane
-(`detour.envoy.fail_open`). Nothing of it depends on the mesh.
+It is the bootstrap's connection manager, but with the route table instead of the routes that a sidecar uses without
+a control plane (`detour.envoy.fail_open`). It does not depend on the mesh.
 """
 
 from functools import cache

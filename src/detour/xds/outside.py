@@ -1,7 +1,7 @@
 """The end of a CONNECT tunnel to a host outside the mesh.
 
-What passes through a tunnel is not ours to read, let alone to change. Its host is resolved when it is opened
-(dynamic forward proxy), so that a slow DNS server delays nobody else.
+Envoy neither reads nor changes what passes through such a tunnel. It resolves the host when the tunnel is opened
+(dynamic forward proxy), so a slow DNS server delays no other request.
 """
 
 from envoy.config.cluster.v3 import cluster_pb2

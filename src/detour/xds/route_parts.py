@@ -1,6 +1,6 @@
-"""What the route tables of sidecars and of edges have in common (RDS v3).
+"""Building blocks of route tables, shared by sidecars and edges (RDS v3).
 
-A request that carries overrides is told, at each hop, who served it.
+For each request that carries overrides, the response says at each hop which instance's deployment served it.
 """
 
 import re
@@ -34,7 +34,7 @@ from detour.xds.messages import packed
 
 BY_CLUSTER: Final = "%UPSTREAM_CLUSTER%"
 BY_ENDPOINT: Final = f"%UPSTREAM_METADATA({METADATA}:{SERVED_BY})%"
-"""Costs more, and is right also where an override may fall back to the baseline."""
+"""Costs more than `BY_CLUSTER`. Needed where an override may fall back to the baseline."""
 
 UNLIMITED: Final = Duration()
 ANY_PATH: Final = "/"
@@ -43,28 +43,28 @@ _ROUTE: Final = "override.route."
 _MISSING: Final = "override.missing"
 
 PLAIN_OVERRIDES: Final = "plain overrides of the host"
-"""Code that chooses clusters for a sidecar's requests whose baggage is plain.
+"""Name of the Lua code that chooses clusters for a sidecar's requests with plain baggage.
 
-An edge has none: it would be one more Lua state for each service behind it."""
+Edges have no such code: it would add a Lua state for each service behind the edge."""
 
 _START: Final = r"(?:\C*,)?[^A-Za-z0-9._,;=-]*"
-"""What may stand before a key (RE2; `\\C` is any byte, also one that is no UTF-8)."""
+"""What may precede a key (RE2; `\\C` is any byte, including bytes that are not valid UTF-8)."""
 
 
 def _beginnings(word: str) -> str:
-    """Return a pattern for every beginning of a word but the whole."""
+    """Return a pattern that matches every proper prefix of a word."""
     return "".join(f"(?:{re.escape(letter)}" for letter in word[:-1]) + ")?" * (len(word) - 1)
 
 
 ENCODED: Final = rf"{_START}{_beginnings(OVERRIDE)}%\C*"
-"""A baggage with a key that may become an override's once it is decoded. Other people's keys hardly have a `%`."""
+"""Baggage with a key that may turn out to be an override's once it is decoded. Other keys rarely contain a `%`."""
 
 _LETTER: Final = "[A-Za-z0-9._-]"
 _NAME: Final = f"[A-Za-z0-9]{_LETTER}*"
 
 
 def _is_plain(kind: Kind) -> bool:
-    """Return whether an override of a kind may be among plain baggage: `plain.lua` reads it, or has no need to."""
+    """Return whether plain baggage may contain overrides of a kind: `plain.lua` reads them or may ignore them."""
     match kind:
         case Kind.ROUTE | Kind.MISSING | Kind.CONFIG | Kind.LOG | Kind.DB:
             return True
@@ -79,14 +79,14 @@ _UNNAMED: Final = "|".join(f"{kind}={BASELINE}" for kind in Kind if not kind.sub
 _OVERRIDE: Final = rf"override\.(?:(?:{_NAMED})\.{_NAME}={_NAME}|{_UNNAMED})"
 _PLAIN: Final = f"(?:(?:{_OVERRIDE}|[A-Za-np-z0-9]{_LETTER}*={_LETTER}*)(?:,|$))+"
 _LARGE: Final = r"\C*[--z]{64}\C*|(?:[--z]*,){5}\C*"
-"""A baggage as most requests with overrides have it is plain, and not large, which is five members of 63 bytes: all
-of it can be read, and no fault is among it. Two patterns, and the second with one range for all that the first lets
-pass in a member: Envoy takes no pattern for which RE2 needs over 100 instructions."""
+"""Most baggage with overrides is plain (it can be read completely and contains no fault) and not large (at most
+five members of 63 bytes). Two patterns are needed, and the second uses one range for all characters that the first
+allows in a member, because Envoy rejects a pattern for which RE2 needs over 100 instructions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Whose requests a table is for: the headers that count in them, and what their host names mean."""
+    """The callers that a route table serves: which headers apply to them, and what their host names mean."""
 
     carriers: Sequence[Carrier]
     naming: Naming
@@ -94,24 +94,24 @@ class Callers:
 
     @property
     def use_opentracing(self) -> bool:
-        """Whether overrides in `x-ot-span-context` count too."""
+        """Whether overrides in `x-ot-span-context` apply, too."""
         return Carrier.OPENTRACING in self.carriers
 
     def source(self, service: str = "") -> str:
-        """Return the code that reads overrides, for requests to a service or to the one that each names."""
+        """Return the Lua code that reads overrides; service "" means the one that the request's host names."""
         return override_source(
             service=service, opentracing=self.use_opentracing, naming=self.naming, caller=self.namespace
         )
 
     def plain_source(self) -> str:
-        """Return the code that reads plain baggage, for requests to the service that each names."""
+        """Return the Lua code that reads plain baggage, for requests to the service that the host names."""
         return plain_source(naming=self.naming, caller=self.namespace)
 
 
 def plain_routes(
     action: components_pb2.RouteAction, callers: Callers, *more: components_pb2.HeaderMatcher
 ) -> Iterator[components_pb2.Route]:
-    """Yield the routes of requests that carry no override: nearly all have the first, which reads no baggage."""
+    """Yield the routes of requests without overrides. Nearly all take the first, which does not read baggage."""
     if callers.use_opentracing:
         more = (present(Carrier.OPENTRACING, is_absent=True), *more)
     yield route(action, present(Carrier.BAGGAGE, is_absent=True), *more)
@@ -125,13 +125,13 @@ def override_routes(
 ) -> Iterator[components_pb2.Route]:
     """Yield the routes of all other requests.
 
-    What can all be read, as a look at it shows, needs a cluster alone. Anything else needs a filter that says what
-    can't be read, or switches faults on; what `x-ot-span-context` holds can't be seen from outside.
+    A request whose plain baggage can be read completely needs only a cluster. All others need the Lua filter, which
+    reports unreadable overrides and enables faults; route matchers cannot look into `x-ot-span-context`.
 
     Args:
-        action: Where requests go whose overrides are of other kinds.
-        callers: Whose requests they are.
-        service: The service that they are for; "" for that which their host names.
+        action: The action for requests that have only overrides of other kinds.
+        callers: The callers that the table serves.
+        service: The service that the requests are for; "" for the one that their host names.
     """
     plain = [matches(Carrier.BAGGAGE, _PLAIN), matches(Carrier.BAGGAGE, _LARGE, is_inverted=True)]
     if callers.use_opentracing:
@@ -144,7 +144,7 @@ def override_routes(
 
 
 def with_overrides(callers: Callers) -> Iterator[components_pb2.HeaderMatcher]:
-    """Yield what tells requests that may carry overrides."""
+    """Yield matchers for requests that may carry overrides."""
     yield contains(Carrier.BAGGAGE, OVERRIDE)
     yield matches(Carrier.BAGGAGE, ENCODED)
     if callers.use_opentracing:
@@ -152,7 +152,7 @@ def with_overrides(callers: Callers) -> Iterator[components_pb2.HeaderMatcher]:
 
 
 def override_route(callers: Callers, *headers: components_pb2.HeaderMatcher, service: str) -> components_pb2.Route:
-    """Return a route that does whatever overrides of such requests say."""
+    """Return a route that applies all overrides of such requests."""
     made = with_served_by(route(by_lua(service), *headers), BY_ENDPOINT)
     made.typed_per_filter_config[LUA_FILTER].CopyFrom(enabled(_faults_by_lua(callers, service)))
     made.typed_per_filter_config[FAULT_FILTER].CopyFrom(enabled(by_header()))
@@ -162,26 +162,27 @@ def override_route(callers: Callers, *headers: components_pb2.HeaderMatcher, ser
 def _faults_by_lua(callers: Callers, service: str) -> lua_pb2.LuaPerRoute:
     if not service:
         return lua(callers.source())
-    # By name: an edge has many such routes, some for each scenario, and each code would be a Lua state of its own.
+    # Referenced by name: an edge has many such routes, and each inline copy of the code would be a Lua state of its
+    # own.
     made = lua_pb2.LuaPerRoute(name=FAULTS_OF_BOTH if callers.use_opentracing else FAULTS)
     made.filter_context.update({"service": service})
     return made
 
 
 def route(action: components_pb2.RouteAction, *headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
-    """Return the route of requests with these headers, whatever their path."""
+    """Return the route of requests with these headers, for any path."""
     action.timeout.CopyFrom(UNLIMITED)
     return components_pb2.Route(match=components_pb2.RouteMatch(prefix=ANY_PATH, headers=headers), route=action)
 
 
 def with_served_by(made: components_pb2.Route, served_by: str) -> components_pb2.Route:
-    """Let the response say who served the request."""
+    """Add the response header that names the service or deployment that served the request."""
     made.response_headers_to_add.append(setting(SERVED_BY_HEADER, served_by))
     return made
 
 
 def setting(name: str, value: str) -> base_pb2.HeaderValueOption:
-    """Set a header, whatever it was; `value` may hold Envoy's command operators."""
+    """Set a header, replacing any previous value; `value` may contain Envoy's command operators."""
     return base_pb2.HeaderValueOption(
         header=base_pb2.HeaderValue(key=name, value=value),
         append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
@@ -189,7 +190,7 @@ def setting(name: str, value: str) -> base_pb2.HeaderValueOption:
 
 
 def answer(status: int, words: str, match: components_pb2.RouteMatch | None = None) -> components_pb2.Route:
-    """Return a route that Envoy answers itself."""
+    """Return a route that Envoy answers directly."""
     body = base_pb2.DataSource(inline_string=f"Detour: {words}")
     return components_pb2.Route(
         match=match or components_pb2.RouteMatch(prefix=ANY_PATH),
@@ -198,24 +199,24 @@ def answer(status: int, words: str, match: components_pb2.RouteMatch | None = No
 
 
 def contains(header: str, text: str) -> components_pb2.HeaderMatcher:
-    """Match a header with that text."""
+    """Match a header that contains a text."""
     return components_pb2.HeaderMatcher(name=header, string_match=string_pb2.StringMatcher(contains=text))
 
 
 def present(header: str, *, is_absent: bool = False) -> components_pb2.HeaderMatcher:
-    """Match requests that have a header, or those that have not, whatever it says."""
+    """Match requests that have a header, or that do not have it, whatever its value."""
     return components_pb2.HeaderMatcher(name=header, present_match=True, invert_match=is_absent)
 
 
 def matches(header: str, pattern: str, *, is_inverted: bool = False) -> components_pb2.HeaderMatcher:
-    """Match a header that is wholly as a pattern (RE2) has it, or one that is not."""
+    """Match a header whose whole value matches a pattern (RE2), or does not match it."""
     regex = regex_pb2.RegexMatcher(regex=pattern)
     whole = string_pb2.StringMatcher(safe_regex=regex)
     return components_pb2.HeaderMatcher(name=header, string_match=whole, invert_match=is_inverted)
 
 
 def absent(header: str, text: str) -> components_pb2.HeaderMatcher:
-    """Match a header without that text, and requests without that header."""
+    """Match a header that does not contain a text, and requests without that header."""
     part = string_pb2.StringMatcher(contains=text)
     return components_pb2.HeaderMatcher(
         name=header, string_match=part, invert_match=True, treat_missing_header_as_empty=True
@@ -223,12 +224,12 @@ def absent(header: str, text: str) -> components_pb2.HeaderMatcher:
 
 
 def by_lua(service: str) -> components_pb2.RouteAction:
-    """Let the overrides choose among the deployments of a service."""
+    """Let overrides choose among the deployments of a service."""
     return components_pb2.RouteAction(cluster_specifier_plugin=specifier_name(service), timeout=UNLIMITED)
 
 
 def specifier(name: str, source: str) -> components_pb2.ClusterSpecifierPlugin:
-    """Return code that chooses clusters: once in a table, however many routes use it."""
+    """Return named Lua code that chooses clusters. A table contains it once, however many routes use it."""
     made = components_pb2.ClusterSpecifierPlugin()
     made.extension.name = name
     config = specifier_pb2.LuaConfig(source_code=base_pb2.DataSource(inline_string=source))
@@ -237,26 +238,26 @@ def specifier(name: str, source: str) -> components_pb2.ClusterSpecifierPlugin:
 
 
 def specifier_name(service: str) -> str:
-    """Name the code that chooses among the deployments of a service; "" for that which the host names."""
+    """Return the name of the code that chooses among a service's deployments; "" for the service the host names."""
     return f"overrides of {service or 'the host'}"
 
 
 def lua(source: str) -> lua_pb2.LuaPerRoute:
-    """Run code on the requests of a route."""
+    """Run Lua code on the requests of a route."""
     return lua_pb2.LuaPerRoute(source_code=base_pb2.DataSource(inline_string=source))
 
 
 def switch_on(made: components_pb2.Route, filters: Iterable[str]) -> None:
-    """Switch on, for one route, filters that are off elsewhere; what it has configured itself stays."""
+    """Enable filters for one route that are disabled elsewhere. Filters that the route already configures stay."""
     for name in sorted(set(filters) - set(made.typed_per_filter_config)):
         made.typed_per_filter_config[name].CopyFrom(packed(components_pb2.FilterConfig(config=Any())))
 
 
 def enabled(config: Message) -> Any:
-    """Switch on, for one route, a filter that is off elsewhere."""
+    """Return a per-route configuration that enables a filter that is disabled elsewhere."""
     return packed(components_pb2.FilterConfig(config=packed(config)))
 
 
 def switch_off(made: components_pb2.Route, name: str) -> None:
-    """Switch off, for one route, a filter that is on elsewhere."""
+    """Disable a filter for one route that is enabled elsewhere."""
     made.typed_per_filter_config[name].CopyFrom(packed(components_pb2.FilterConfig(disabled=True)))

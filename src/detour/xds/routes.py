@@ -1,8 +1,8 @@
-"""Route tables (RDS v3): one for every sidecar, one for edges that trust overrides, one for those that do not.
+"""Route tables (RDS v3): one for all sidecars, one for edges that trust overrides, one for edges that do not.
 
-A sidecar's table names no service. The first route is for requests without overrides, nearly all of them: two
-header matches, and the cluster that the authority names, natively. Only a request whose baggage names a deployment
-or a fault enters Lua. What a cluster is, the control plane says when a request first needs it.
+A sidecar's base table names no service. Its first route serves requests without overrides, which are nearly all: it
+costs two header matches, and Envoy selects the cluster that the authority names. Only requests whose baggage names
+a deployment or a fault run Lua. The control plane describes a cluster when a request first needs it.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ from detour.xds.route_parts import (
     switch_on,
     with_overrides,
 )
-from detour.xds.switched_off import ignoring, ignoring_code
+from detour.xds.switched_off import ignore_overrides, ignore_config
 
 _NO_AT: Final = "no deployment in a host"
 _KNOWN: Final = "known host"
@@ -70,22 +70,22 @@ def route_table(name: str, mesh: Mesh, caller: str = "") -> route_pb2.RouteConfi
 
 
 def has_timeouts(mesh: Mesh) -> bool:
-    """Say whether any service has a timeout: requests of a mesh without need not be asked for theirs."""
+    """Return whether any service has a timeout. In a mesh without timeouts, routes need not look them up."""
     return any(service.timeout is not None for service in mesh.services.values())
 
 
 class ServicesWithTimeouts:
-    """Counts the services with a timeout, change by change: looking through a large mesh each time costs too much.
+    """Tracks the services that have a timeout. Scanning a large mesh on each change would cost too much.
 
     Args:
-        mesh: The mesh to begin with.
+        mesh: The initial mesh.
     """
 
     def __init__(self, mesh: Mesh) -> None:
         self._names = {name for name, service in mesh.services.items() if service.timeout is not None}
 
-    def take(self, mesh: Mesh, names: Iterable[str]) -> bool:
-        """Take over what services of these names are now; return whether `has_timeouts` is another than before."""
+    def update(self, mesh: Mesh, names: Iterable[str]) -> bool:
+        """Update the services of these names; return whether the result of `has_timeouts` changed."""
         had_some = bool(self._names)
         for name in names:
             service = mesh.services.get(name)
@@ -108,23 +108,23 @@ def _table(name: str, mesh: Mesh, caller: str) -> route_pb2.RouteConfiguration |
 
 
 def with_hosts(table: route_pb2.RouteConfiguration, hosts: Iterable[str]) -> route_pb2.RouteConfiguration:
-    """Name hosts in a sidecar's table, each by the cluster of the same name, which the sidecar has to have.
+    """Add virtual hosts to a sidecar's table. The sidecar must hold the cluster of each host.
 
-    A request to one of them differs from others only in the route that it takes without overrides.
+    Requests to these hosts differ from others only in the route that they take without overrides.
     """
     (everything,) = table.virtual_hosts
     for host in hosts:
         made = table.virtual_hosts.add(name=host, domains=[host])
         for one in everything.routes:
             if one.route.cluster_specifier_plugin == _KNOWN:
-                made.routes.append(_straight(one, host))
+                made.routes.append(_route_to_known_host(one, host))
             elif one.name != _NO_AT:
                 made.routes.append(one)
     return table
 
 
-def _straight(plain: components_pb2.Route, host: str) -> components_pb2.Route:
-    """Return the route of requests without overrides to a host that is known, and therefore has no @."""
+def _route_to_known_host(plain: components_pb2.Route, host: str) -> components_pb2.Route:
+    """Return the route of requests without overrides to a known host (which cannot contain an `@`)."""
     made = components_pb2.Route()
     made.CopyFrom(plain)
     made.route.CopyFrom(components_pb2.RouteAction(cluster=host, timeout=UNLIMITED))
@@ -143,11 +143,12 @@ def _outbound(name: str, callers: Callers, settings: Settings) -> route_pb2.Rout
             *plain_routes(_if_known(), callers, absent(":authority", "@")),
             _refuse_deployment_in_host(),
             *(
-                [ignoring(route(_if_known()))]
+                [ignore_overrides(route(_if_known()))]
                 if settings.overrides_off
                 else override_routes(by_authority, callers, service="")
             ),
-            # Last, for a request pays for each route before its own. No other matches a CONNECT: it has no path.
+            # Last, because every preceding route costs each request. No other route matches a CONNECT: it has no
+            # path.
             *(_connect(_OVERRIDDEN_TUNNEL, header) for header in with_overrides(callers)),
             _tunnel_out(),
             _connect(),
@@ -170,8 +171,8 @@ def _outbound(name: str, callers: Callers, settings: Settings) -> route_pb2.Rout
 
 
 def _share_code(table: route_pb2.RouteConfiguration, callers: Callers, settings: Settings) -> None:
-    """Keep code that several routes run in one place: each copy would be a Lua state of its own, for each host."""
-    code = ignoring_code(settings) if settings.overrides_off else enabled(lua(callers.source()))
+    """Move code that several routes run to the table: each inline copy would be a Lua state of its own per host."""
+    code = ignore_config(settings) if settings.overrides_off else enabled(lua(callers.source()))
     table.typed_per_filter_config[LUA_FILTER].CopyFrom(code)
     for made in table.virtual_hosts[0].routes:
         if settings.overrides_off and made.response_headers_to_add:
@@ -183,34 +184,34 @@ def _share_code(table: route_pb2.RouteConfiguration, callers: Callers, settings:
 
 
 def _refuse_deployment_in_host() -> components_pb2.Route:
-    """Keep `@` to clusters that overrides name: `Host: users@pr-42` is no way to choose a deployment."""
+    """Reserve `@` for clusters that overrides name: `Host: users@pr-42` must not choose a deployment."""
     match = components_pb2.RouteMatch(prefix=ANY_PATH, headers=[contains(":authority", "@")])
-    made = answer(400, "a host name has no @; to choose a deployment use the baggage header.\n", match)
+    made = answer(400, "a host name cannot contain @; to choose a deployment, use the baggage header.\n", match)
     made.name = _NO_AT
     return made
 
 
 def _if_known() -> components_pb2.RouteAction:
-    """Lead to the cluster that the authority names, or to where a sidecar finds out about hosts without one."""
+    """Route to the cluster that the authority names if the sidecar holds it; otherwise to the lookup listener."""
     return components_pb2.RouteAction(cluster_specifier_plugin=_KNOWN)
 
 
 def _connect(plugin: str = _CONNECT, *headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
-    """End a client's CONNECT here, and treat what comes through it like any request."""
+    """Terminate a client's CONNECT, and route the requests inside the tunnel like any others."""
     action = components_pb2.RouteAction(cluster_specifier_plugin=plugin, timeout=UNLIMITED)
     upgrade = action.upgrade_configs.add(upgrade_type="CONNECT")
     upgrade.connect_config.SetInParent()
     connect = components_pb2.RouteMatch.ConnectMatcher()
     match = components_pb2.RouteMatch(connect_matcher=connect, headers=headers)
     made = components_pb2.Route(match=match, route=action)
-    # A host outside the mesh is resolved when the tunnel to it is opened. With the other filters a sidecar does not
-    # wait long for an absent control plane; one that is older has none of them, and waits.
+    # Outside hosts are resolved when the tunnel is opened. The other filters limit how long a sidecar waits for an
+    # absent control plane; older sidecars lack them, and wait.
     switch_on(made, [FORWARD_PROXY_FILTER, CLOCK_FILTER, ASK_FILTER, WAY_OUT_FILTER])
     return made
 
 
 def _tunnel_out() -> components_pb2.Route:
-    """Let a CONNECT whose host the control plane does not know, or not yet, go where it names."""
+    """Route a CONNECT for a host that the control plane does not know (yet) to the host that it names."""
     made = _connect(_KNOWN_TUNNEL)
     path = [metadata_pb2.MetadataMatcher.PathSegment(key=OUT)]
     value = value_pb2.ValueMatcher(bool_match=True)

@@ -1,8 +1,8 @@
-"""The ADS server: gRPC streams on one side, sessions on the other.
+"""The ADS server: connects gRPC streams to sessions.
 
-Invariant: a thin adapter. What to say is decided by `Session`; this module reads, waits and writes. A request is
-read once the one before is answered, and changes of the mesh that come meanwhile are answered together: a client
-that reads slowly, or never, costs no more than any other.
+Invariant: a thin adapter. `Session` decides what to send; this module reads, waits and writes. It reads a request
+only after it has answered the one before, and answers mesh changes that arrive in the meantime together. A client
+that reads slowly, or never, therefore costs no more than any other.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from detour.xds.admission import Admission
 from detour.xds.cache import Cache
 from detour.xds.catalog import EDGES, ROUTES, SETTINGS, Catalog, Key
 from detour.xds.holdings import Shared
-from detour.xds.methods import Elsewhere, Messages, UnusableError, refuse, stream_stream, write
+from detour.xds.methods import UnsupportedMethods, Messages, UnusableError, refuse, stream_stream, write
 from detour.xds.routes import ServicesWithTimeouts
 from detour.xds.session import Session
 
@@ -35,29 +35,30 @@ _ADMITTED_AT_ONCE: Final = 50
 _GRACE_SECONDS: Final = 0.5
 
 _STREAMS_MAX: Final = 20_000
-"""How many streams all clients together may have open: an Envoy has one for each of ADS, load reports and logs."""
+"""Maximum number of open streams of all clients together. An Envoy opens one each for ADS, load reports and
+logs."""
 _SILENT_SECONDS: Final = 30
-"""How long a client may hold a stream before it says anything; Envoy speaks at once."""
+"""How long a client may hold a stream before its first request. Envoy sends one at once."""
 _TEXT_MAX: Final = 512
-"""How long a node's id, cluster and namespace, and a type's name, may be."""
-_LOOKED_AT: Final = ("role", "namespace")
-"""What of a node's metadata is kept."""
+"""Maximum length of a node's id, cluster and namespace, and of a type URL."""
+_METADATA_FIELDS: Final = ("role", "namespace")
+"""The fields of a node's metadata that the server reads."""
 _PORTS_MAX: Final = 16
 _REQUEST_BYTES: Final = 16_000_000
-"""The largest request: an Envoy that reconnects names all that it has in one."""
+"""Maximum size of a request. An Envoy that reconnects lists everything it holds in its first request."""
 _DEAD_AFTER_MS: Final = 300_000
-"""How long a client may say nothing before it is asked whether it is still there."""
-_GONE_MAX: Final = 1000
+"""How long a client may be silent before the server sends a keepalive ping."""
+_DISCONNECTED_MAX: Final = 1000
 _EDGE: Final = "edge"
-"""The role of Envoys whose host names are the world's, not those of a namespace."""
+"""The role of Envoys that resolve host names without a namespace."""
 
 _log = logging.getLogger(__name__)
 _ADS: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _OPTIONS: Final = (
-    # Two servers on one port would each see half of the Envoys.
+    # With SO_REUSEPORT, two servers on one port would each receive some of the Envoys.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", _REQUEST_BYTES),
-    # Of a machine that lost its power nobody else would say that it is gone.
+    # Without keepalive pings the server would never notice that a client's machine lost power.
     ("grpc.keepalive_time_ms", _DEAD_AFTER_MS),
 )
 
@@ -66,17 +67,17 @@ NamespaceOf = Callable[[Mapping[str, Iterable[bytes]]], str | None]
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One Envoy that is connected.
+    """One connected Envoy.
 
     Args:
-        session: Its conversation.
-        node: Its id, as in its bootstrap.
+        session: Its xDS conversation.
+        node: Its node id, from its bootstrap.
         service: The service that it belongs to, or `edge`.
-        namespace: The namespace that it is in, where there are any.
+        namespace: Its namespace, if the mesh has namespaces.
         role: `sidecar` or `edge`.
         since: When it connected.
         sent_bytes: Size of all responses sent to it.
-        listening: Where it listens for others than callers of its application.
+        listening: The addresses of its own listeners, such as those for outbound traffic.
     """
 
     session: Session
@@ -93,11 +94,11 @@ class Connection:
     _inbox: "asyncio.Queue[Request | None]" = field(default_factory=lambda: asyncio.Queue(1))
 
     def receive(self, request: Request) -> None:
-        """Take the first request."""
+        """Queue the first request."""
         self._inbox.put_nowait(request)
 
     async def read(self, requests: Messages[Request]) -> None:
-        """Take requests from the wire until it closes; one that waits to be answered holds the Envoy back."""
+        """Queue requests from the stream until it closes. An unanswered request blocks the next one."""
         try:
             async for request in requests:
                 await self._inbox.put(request)
@@ -106,54 +107,54 @@ class Connection:
             self._wake()
 
     def notify(self, subjects: frozenset[str]) -> None:
-        """Say that the catalog changed; it concerns those that have asked for something there."""
+        """Report a change of the catalog. Subjects that the Envoy has not subscribed to are ignored."""
         if concerned := self.session.subjects & subjects:
             self._changed.update(concerned)
             self._wake()
 
     def end(self) -> None:
-        """Have the stream closed in good order."""
+        """Request that the stream closes gracefully."""
         self.has_ended = True
         self._wake()
 
     def _wake(self) -> None:
-        # A full inbox is reason enough for the stream to wake soon.
+        # If the inbox is full, the stream wakes up anyway.
         with suppress(asyncio.QueueFull):
             self._inbox.put_nowait(None)
 
     @property
-    def goes_on(self) -> bool:
-        """Whether there is, or may come, something to be answered."""
+    def is_open(self) -> bool:
+        """Whether the stream has, or can still receive, something to answer."""
         return not (self.has_ended or (self._is_over and self._inbox.empty()))
 
     async def next_request(self) -> None:
-        """Wait for the next request or change, and take it."""
+        """Wait for the next request or mesh change, and process it."""
         request = await self._inbox.get()
         if request is not None:
             self.session.receive(request)
 
     def is_due(self) -> bool:
-        """Take what has changed; say whether there is anything to be said."""
+        """Process pending mesh changes; return whether a response is due."""
         if self._changed:
             subjects, self._changed = self._changed, set()
             self.session.changed(subjects)
         return self.session.is_due and not self.has_ended
 
     def respond(self) -> Response | None:
-        """Do a part of what is due; return a response if it makes one."""
+        """Do part of the pending work. Return a response if one is complete."""
         response = self.session.respond()
         self.sent_bytes += response.ByteSize() if response else 0
         return response
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """An Envoy that was connected. It has ended, or goes on without the server.
+class DisconnectedEnvoy:
+    """An Envoy that disconnected. It has ended, or it continues without the server.
 
     Args:
-        node: Its id.
+        node: Its node id.
         service: The service that it belongs to, or `edge`.
-        since: When its connection ended.
+        since: When it disconnected.
     """
 
     node: str
@@ -162,27 +163,28 @@ class Gone:
 
 
 class Companion(Protocol):
-    """Serves Envoys as well, on the same port."""
+    """Another gRPC service for Envoys on the same port."""
 
     def join(self, ads: "AdsServer", server: grpc.aio.Server) -> None:
-        """Add what it serves to the server, before that starts."""
+        """Register the service's methods, before the server starts."""
 
     def before_sending(self, connection: Connection) -> None:
-        """Take note that an Envoy is about to receive clusters or endpoints."""
+        """Prepare for an Envoy that is about to receive clusters or endpoints."""
 
     def end(self) -> None:
-        """Have all streams closed in good order."""
+        """Request that all streams close gracefully."""
 
 
 class AdsServer:
-    """Serves a mesh to every Envoy that connects.
+    """Serves a mesh to all Envoys that connect.
 
     Args:
-        mesh: The mesh to begin with.
-        namespace_of: Gives the namespace that a caller speaks for, by what gRPC has verified of it, or None for
-            nobody that is known; without it, callers are believed.
-        connected: Called whenever an Envoy has come or gone.
-        companion: What else is served to Envoys.
+        mesh: The initial mesh.
+        namespace_of: Returns the namespace of a caller's verified certificate, or None if the certificate is
+            unknown.
+            Without it, callers are trusted.
+        connected: Called when an Envoy connects or disconnects.
+        companion: Another service for Envoys on the same port.
     """
 
     def __init__(
@@ -200,8 +202,8 @@ class AdsServer:
         self._catalogs = {"": self._home}
         self._timed = ServicesWithTimeouts(mesh)
         self.connections: set[Connection] = set()
-        self.gone: dict[str, Gone] = {}
-        """By node, the Envoys that were connected and have not come back, the first to go first."""
+        self.disconnected: dict[str, DisconnectedEnvoy] = {}
+        """By node id, the Envoys that disconnected and have not reconnected, oldest first."""
         self._admission = Admission(_ADMITTED_PER_SECOND, _ADMITTED_AT_ONCE)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_STREAMS_MAX)
@@ -210,7 +212,7 @@ class AdsServer:
         self._companion = companion
         if companion:
             companion.join(self, self._server)
-        self._server.add_generic_rpc_handlers([Elsewhere()])
+        self._server.add_generic_rpc_handlers([UnsupportedMethods()])
 
     @property
     def mesh(self) -> Mesh:
@@ -219,23 +221,23 @@ class AdsServer:
 
     @property
     def listening(self) -> dict[Endpoint, str]:
-        """Where Envoys that are connected listen themselves, and which they are."""
+        """The addresses that connected Envoys listen on, each with a description."""
         return {where: f"a port of the Envoy {one.node}" for one in self.connections for where in one.listening}
 
     @property
     def failures(self) -> dict[Key, str]:
-        """The resources that could not be built, and why."""
+        """The resources that could not be built, and the reasons."""
         return {key: why for catalog in self._catalogs.values() for key, why in catalog.failures.items()}
 
     async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
-        """Listen on `ip:port`, where port 0 is any free one; return the port.
+        """Listen on `ip:port`; port 0 means any free port. Return the port.
 
         Args:
             address: Where to listen.
-            credentials: What TLS is spoken with; plain text without.
+            credentials: The TLS credentials; None for plain text.
 
         Raises:
-            OSError: The address is in use or can't be had.
+            OSError: The address is in use or not available.
         """
         try:
             port: int = (
@@ -249,7 +251,7 @@ class AdsServer:
         return port
 
     async def stop(self) -> None:
-        """Close all streams; Envoys keep what they have."""
+        """Close all streams. Envoys keep their configuration."""
         for connection in self.connections:
             connection.end()
         if self._companion:
@@ -260,11 +262,11 @@ class AdsServer:
         """Serve another mesh.
 
         Args:
-            mesh: The mesh as it is from here on.
-            subjects: The services in which it differs from the one before, and "" if its settings do.
+            mesh: The new mesh.
+            subjects: The services that changed, and `SETTINGS` or `EDGES` for those.
         """
         subjects = frozenset(subjects)
-        if self._timed.take(mesh, subjects):
+        if self._timed.update(mesh, subjects):
             subjects |= {SETTINGS, EDGES}
         for catalog in self._catalogs.values():
             catalog.replace(mesh, subjects)
@@ -272,24 +274,23 @@ class AdsServer:
             connection.notify(subjects)
 
     async def _converse(self, requests: Messages[Request], context: grpc.aio.ServicerContext) -> None:
-        """Carry one Envoy's stream (`envoy.service.discovery.v3.AggregatedDiscoveryService`)."""
+        """Serve one Envoy's stream (`envoy.service.discovery.v3.AggregatedDiscoveryService`)."""
         first = await self._first(requests, context)
         if first is None:
             return
         verified = self.verified(context)
         if verified is None:
-            await refuse(
-                context, grpc.StatusCode.PERMISSION_DENIED, "this certificate is no sidecar's of this mesh"
-            )
-        connection = self._introduced(first, verified, context.peer())
+            why = "this certificate does not belong to a sidecar of this mesh"
+            await refuse(context, grpc.StatusCode.PERMISSION_DENIED, why)
+        connection = self._connection_of(first, verified, context.peer())
         self.connections.add(connection)
-        self.gone.pop(connection.node, None)
+        self.disconnected.pop(connection.node, None)
         self._connected()
         reading = asyncio.create_task(connection.read(requests))
         try:
-            while connection.goes_on:
+            while connection.is_open:
                 await connection.next_request()
-                await self._say(connection, context)
+                await self._send_responses(connection, context)
             if reading.done():
                 reading.result()
         finally:
@@ -298,12 +299,12 @@ class AdsServer:
             await asyncio.wait({reading})
 
     async def _first(self, requests: Messages[Request], context: grpc.aio.ServicerContext) -> Request | None:
-        """Wait until an Envoy may begin, and for its first request; None if it is gone.
+        """Wait until the Envoy is admitted, then for its first request; return None if it disconnected.
 
-        Streams of one connection wait behind each other, so that a client that opens thousands delays itself alone.
+        Streams of one connection wait for each other, so a client that opens thousands delays only itself.
         """
         peer = context.peer()
-        # The streams that wait hold the lock; after the last of them it is forgotten.
+        # Waiting streams keep the lock alive; it is dropped after the last one.
         turn = self._turns.setdefault(peer, asyncio.Lock())
         async with turn:
             await asyncio.sleep(self._admission.wait(time.monotonic()))
@@ -313,20 +314,20 @@ class AdsServer:
         except TimeoutError:
             await refuse(context, grpc.StatusCode.DEADLINE_EXCEEDED, f"no request in {_SILENT_SECONDS} seconds")
 
-    async def _say(self, connection: Connection, context: grpc.aio.ServicerContext) -> None:
-        unkept = connection.session.unkept
+    async def _send_responses(self, connection: Connection, context: grpc.aio.ServicerContext) -> None:
+        not_kept = connection.session.not_kept
         while connection.is_due():
             response = connection.respond()
             if response is None:
-                # Many names are being looked at: others have their turn.
+                # A large request is processed in steps; other connections get their turn here.
                 await asyncio.sleep(0)
                 continue
             if self._companion and response.type_url != ROUTES:
                 self._companion.before_sending(connection)
             await write(context, response)
-        if connection.session.unkept and not unkept:
+        if connection.session.not_kept and not not_kept:
             _log.warning(
-                "%s asks for more names, or longer ones, than the server keeps: they are answered once",
+                "%s subscribes to more names than the server keeps up to date: each further one is answered once",
                 connection.node or "an Envoy without an id",
             )
 
@@ -334,20 +335,23 @@ class AdsServer:
         self.connections.discard(connection)
         connection.session.end()
         if connection.node and all(one.node != connection.node for one in self.connections):
-            self.gone[connection.node] = Gone(connection.node, connection.service, datetime.now(UTC))
-            if len(self.gone) > _GONE_MAX:
-                del self.gone[next(iter(self.gone))]
+            self.disconnected[connection.node] = DisconnectedEnvoy(
+                connection.node, connection.service, datetime.now(UTC)
+            )
+            if len(self.disconnected) > _DISCONNECTED_MAX:
+                del self.disconnected[next(iter(self.disconnected))]
         if connection.namespace and all(one.namespace != connection.namespace for one in self.connections):
-            # A namespace is what an Envoy says it is: nobody is to fill the memory with names of such.
+            # An Envoy without a certificate may claim any namespace, so invented namespaces must not fill the
+            # memory.
             self._catalogs.pop(connection.namespace, None)
         self._connected()
 
     def verified(self, context: grpc.aio.ServicerContext) -> str | None:
-        """Return the namespace that a caller's certificate speaks for; "" if none is asked for, None if refused."""
+        """Return the namespace of a caller's certificate: "" if none is required, None if the caller is refused."""
         return self._namespace_of(context.auth_context()) if self._namespace_of else ""
 
-    def _introduced(self, request: Request, verified: str, peer: str) -> Connection:
-        """Begin a conversation; an Envoy says in its first request who it is, and in no other."""
+    def _connection_of(self, request: Request, verified: str, peer: str) -> Connection:
+        """Start a conversation. Envoy sends its node only in the first request."""
         metadata = {key: value.string_value for key, value in request.node.metadata.fields.items()}
         is_edge = metadata.get("role") == _EDGE
         namespace = "" if is_edge else verified or metadata.get("namespace", "")
@@ -363,7 +367,7 @@ class AdsServer:
         return connection
 
     def _catalog_of(self, namespace: str) -> Catalog:
-        """Return the resources as Envoys of a namespace see them."""
+        """Return the resources as seen from a namespace."""
         home = self.mesh.settings.naming.home
         if not home or namespace in {"", home}:
             return self._home
@@ -371,10 +375,10 @@ class AdsServer:
 
 
 def _listening(request: Request, peer: str) -> tuple[Endpoint, ...]:
-    """Return where an Envoy listens itself, by the ports that its bootstrap names and the address it comes from.
+    """Return the addresses of an Envoy's own listeners: the ports in its bootstrap, on the address of its stream.
 
     Args:
-        request: Its first.
+        request: Its first request.
         peer: Its address as gRPC writes it: `ipv4:127.0.0.1:40000`, `ipv6:%5B::1%5D:40000`.
     """
     address = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
@@ -385,13 +389,13 @@ def _listening(request: Request, peer: str) -> tuple[Endpoint, ...]:
 
 
 def _check(request: Request) -> None:
-    """Raise `UnusableError` for a request that cannot be answered, or would have to be kept at length."""
+    """Raise `UnusableError` for a request that cannot be answered, or whose fields are too long to keep."""
     if not request.type_url:
         raise UnusableError(
-            "a request on an aggregated stream says in type_url what it is about; this one does not"
+            "a request on an aggregated stream must set type_url; this one does not"
         )
     texts = {"type_url": request.type_url, "node.id": request.node.id, "node.cluster": request.node.cluster}
     texts |= {name: value.string_value for name, value in request.node.metadata.fields.items()}
-    for name in ("type_url", "node.id", "node.cluster", *_LOOKED_AT):
+    for name in ("type_url", "node.id", "node.cluster", *_METADATA_FIELDS):
         if len(texts.get(name, "")) > _TEXT_MAX:
             raise UnusableError(f"{name} has more than {_TEXT_MAX} characters")

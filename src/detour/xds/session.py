@@ -1,19 +1,20 @@
 """One Envoy's delta xDS conversation, as a state machine without I/O (xDS protocol, "Incremental xDS").
 
-Requests and changes of the mesh go in; responses come out, one at a time and each of bounded size and work, so that
-many names hold up nobody else. What always holds:
+The inputs are requests and mesh changes. The outputs are responses, one at a time. The size of a response and the
+work for it are bounded, so an Envoy with many names does not delay others. Invariants:
 
-- a name that is asked for is answered, each time that it is asked for;
-- nothing is sent that was not asked for, nor a version again that the Envoy has; "*" stands for the clusters of the
-  services that an edge serves, and for nothing elsewhere;
-- a rejected version is not sent again until the resource changes, and the rejection is kept for `status`;
-- an updated cluster is followed by its endpoints: Envoy waits for them even if they are the same;
-- an edge's routes lead to no cluster that "*" stands for and that it was not sent; they wait until it has
-  acknowledged the endpoints of what they newly lead to. A cluster that "*" no longer stands for is removed once the
-  routes that led there are replaced;
-- a sidecar's route table names hosts whose clusters the sidecar surely has (`detour.xds.known_hosts`);
-- what clients make up is bounded in bytes (`detour.xds.holdings`). Envoy never asks again for a cluster that it was
-  sent and lost, so the name of one that was withdrawn stays on record: it is sent once the mesh has it.
+- Every name in a request is answered, each time it is requested.
+- The session sends only resources that the Envoy subscribed to, and no version that the Envoy already has. "*"
+  means the clusters of the services that an edge serves; for sidecars it means nothing.
+- A rejected version is not sent again until the resource changes. `status` reports the rejection.
+- An updated cluster is followed by its endpoints: Envoy waits for them even if they did not change.
+- An edge's routes never refer to a cluster covered by "*" that the edge has not received. New routes wait until the
+  edge has acknowledged the endpoints of their new clusters. A cluster that "*" no longer covers is removed after
+  the routes that referred to it are replaced.
+- A sidecar's route table names only hosts whose clusters the sidecar holds (`detour.xds.known_hosts`).
+- Names that clients invent are bounded in bytes (`detour.xds.holdings`). Envoy never requests a cluster again that
+  it received and then lost. The server therefore remembers the names of withdrawn clusters, and sends them once the
+  mesh has them.
 """
 
 from collections import defaultdict
@@ -46,16 +47,16 @@ from detour.xds.known_hosts import KnownHosts
 from detour.xds.subscription import WILDCARD, Subscription
 
 RESPONSE_BYTES: Final = 1_000_000
-"""No response is larger, unless a single resource is."""
+"""Maximum size of a response. Only a single resource may exceed it."""
 
 NAMES_AT_ONCE: Final = 50
-"""How many names are looked at in one go, before others have their turn: 5 to 10 ms."""
+"""Maximum number of names processed before other connections get their turn: 5 to 10 ms of work."""
 
 _MESSAGE_MAX: Final = 2000
-"""Of a rejection's reason so many characters are kept."""
+"""Maximum number of characters kept of a rejection's reason."""
 
 _SIDECAR_TYPES: Final = (CLUSTER, ENDPOINTS, ROUTES, FILTERS)
-"""The order for sidecars: their connection manager needs a route table from its first request on."""
+"""Send order for sidecars. A connection manager without a route table answers 404, so the table comes first."""
 
 _MANAGERS: Final = tuple(Key(FILTERS, name) for name in OUTBOUND_MANAGERS)
 _EVERYTHING: Final = Key(CLUSTER, WILDCARD)
@@ -63,7 +64,7 @@ _EVERYTHING: Final = Key(CLUSTER, WILDCARD)
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Resources that an Envoy refused, and why, in its own words."""
+    """Resources that an Envoy refused, and the reason that it gave."""
 
     type_url: str
     names: tuple[str, ...]
@@ -72,7 +73,7 @@ class Rejection:
 
 @dataclass(slots=True)
 class _Draft:
-    """A response in the making, and the versions in it that are to be acknowledged."""
+    """A response under construction, and the versions in it that await an acknowledgement."""
 
     response: Response
     versions: dict[str, str]
@@ -80,7 +81,7 @@ class _Draft:
     is_full: bool = False
 
     def has_room(self, size: int) -> bool:
-        """Say whether so many bytes more can be part of it; the first can, whatever their number."""
+        """Return whether `size` more bytes fit. The first resource always fits, whatever its size."""
         self.is_full = self.is_full or bool(self.size and self.size + size > RESPONSE_BYTES)
         return not self.is_full
 
@@ -90,13 +91,13 @@ class _Draft:
 
 
 class Session:
-    """The state of one stream: `receive` and `changed` take what happens, `respond` gives what is to be sent.
+    """The state of one stream. `receive` and `changed` take inputs; `respond` returns the next response.
 
     Args:
-        catalog: Where resources come from.
+        catalog: Builds the resources.
         is_edge: Whether the Envoy is an edge.
-        limits: What the Envoy may have the server keep.
-        shared: What all Envoys together may; by default there is no other.
+        limits: How much the server keeps for this Envoy.
+        shared: How much the server keeps for all Envoys together; by default unlimited.
     """
 
     def __init__(
@@ -116,56 +117,56 @@ class Session:
         self._rejections: dict[Key, Rejection] = {}
         self._in_flight = InFlight()
         self._updated: set[str] = set()
-        """Clusters that were sent anew, and whose endpoints are not known yet to have been asked for."""
+        """Updated clusters whose endpoints the Envoy has not subscribed to yet."""
         self._gate = RouteGate()
-        self._unserved: list[Response] = []
+        self._unsupported: list[Response] = []
         self._hosts = KnownHosts(catalog)
-        self._names_hosts = False
-        """Whether the route table is to be sent because of the hosts that it names."""
+        self._has_new_hosts = False
+        """Whether the route table is due because the set of hosts in it changed."""
 
     def receive(self, request: Request) -> None:
-        """Take a request."""
+        """Process a request."""
         if request.type_url not in TYPES:
             self._refuse_type(request)
             return
         subscription = self._subscriptions[request.type_url]
         if request.response_nonce:
             self._settle(request, subscription)
-        took_all = subscription.takes_all
-        asks_for_all = subscription.take(request)
-        if asks_for_all or took_all != subscription.takes_all:
+        took_all = subscription.has_wildcard
+        subscribes_to_all = subscription.take(request)
+        if subscribes_to_all or took_all != subscription.has_wildcard:
             self._cover(request.type_url)
-        if asks_for_all:
+        if subscribes_to_all:
             for name in sorted(subscription.covered):
-                subscription.ask(name)
-        self._proceed()
+                subscription.schedule(name)
+        self._release()
 
     def end(self) -> None:
-        """Leave to other streams what this one shares with them."""
+        """Release what this stream takes of the limits that all streams share."""
         self._holdings.end()
 
     def changed(self, subjects: Iterable[str]) -> None:
-        """Take note that the catalog changed in these subjects."""
+        """Mark the resources of these subjects as possibly changed."""
         for subject in subjects:
             for key in self._subjects.get(subject, ()):
                 if key != _EVERYTHING:
-                    self._subscriptions[key.type_url].check([key.name])
+                    self._subscriptions[key.type_url].schedule_if_changed([key.name])
         if self._hosts.are_fewer(subjects):
-            self._name_hosts()
-        self._look_again()
+            self._schedule_hosts()
+        self._adopt_mesh()
 
     @property
     def is_due(self) -> bool:
         """Whether `respond` has something to do."""
-        return bool(self._unserved) or any(one.is_due for one in self._subscriptions.values())
+        return bool(self._unsupported) or any(one.is_due for one in self._subscriptions.values())
 
     def respond(self) -> Response | None:
-        """Do a part of what is due; return a response if it makes one."""
-        if self._unserved:
-            return self._unserved.pop(0)
+        """Do part of the pending work. Return a response if one is complete."""
+        if self._unsupported:
+            return self._unsupported.pop(0)
         if self._mesh is not self._catalog.mesh:
-            # Routes are built of the mesh as it is: clusters that they lead to come before them.
-            self._look_again()
+            # Routes are built from the current mesh, so the clusters that they refer to must be considered first.
+            self._adopt_mesh()
         for type_url in TYPES if self._is_edge else _SIDECAR_TYPES:
             subscription = self._subscriptions.get(type_url)
             if subscription and subscription.is_due:
@@ -174,50 +175,50 @@ class Session:
 
     @property
     def subjects(self) -> KeysView[str]:
-        """The services that the Envoy has asked for, and `SETTINGS` and `EDGES` for what depends on those."""
+        """The services that the Envoy subscribed to; `SETTINGS` or `EDGES` for resources that depend on those."""
         return self._subjects.keys()
 
     @property
     def cluster_count(self) -> int:
-        """How many clusters the Envoy is kept up to date of."""
+        """The number of clusters that this session keeps up to date."""
         return len(self._subscriptions[CLUSTER].sent)
 
     @property
     def clusters(self) -> list[str]:
-        """The clusters that the Envoy has asked for, and that may have an instance."""
+        """The clusters that the Envoy subscribed to and that can have an instance."""
         return [name for name in self._subscriptions[CLUSTER].sent if self._catalog.may_serve(name)]
 
     @property
     def acknowledged(self) -> dict[str, dict[str, str]]:
-        """By type URL, the names that the Envoy holds with the versions that it acknowledged."""
+        """By type URL: the names that the Envoy holds, and the versions that it acknowledged."""
         return {type_url: dict(one.acknowledged) for type_url, one in self._subscriptions.items()}
 
     @property
     def pending(self) -> int:
-        """How many responses the Envoy has neither acknowledged nor rejected yet."""
+        """The number of responses that the Envoy has neither acknowledged nor rejected yet."""
         return len(self._in_flight)
 
     @property
-    def unkept(self) -> int:
-        """How many names were answered, but are not kept up to date because there are too many."""
-        return self._holdings.unkept
+    def not_kept(self) -> int:
+        """The number of names that were answered once but are not kept up to date, because there are too many."""
+        return self._holdings.not_kept
 
     @property
     def rejections(self) -> tuple[Rejection, ...]:
-        """What the Envoy refused and has not replaced since."""
+        """The resources that the Envoy refused and has not replaced since."""
         return tuple(dict.fromkeys(self._rejections.values()))
 
     def _refuse_type(self, request: Request) -> None:
-        """Answer that there is nothing of a type that is not served, and keep nothing of it."""
+        """Answer a request for an unsupported type: report every name as removed, and keep no state."""
         names = [name for name in request.resource_names_subscribe if name != WILDCARD]
         if request.response_nonce and not request.resource_names_subscribe:
             return
         response = Response(type_url=request.type_url, nonce=self._in_flight.next_nonce())
         response.removed_resources.extend(dict.fromkeys(names))
-        self._unserved.append(response)
+        self._unsupported.append(response)
 
     def _settle(self, request: Request, subscription: Subscription) -> None:
-        """Take an acknowledgement or a rejection; a nonce that is not in flight is stale and says nothing."""
+        """Process an acknowledgement or a rejection. A nonce that is not in flight is stale and is ignored."""
         sent = self._in_flight.settle(request.response_nonce, request.type_url)
         if sent is None:
             return
@@ -235,44 +236,44 @@ class Session:
         for key in keys:
             self._rejections.pop(key, None)
         if request.type_url in {CLUSTER, ENDPOINTS} and self._hosts.are_more(held, self._held):
-            self._name_hosts()
+            self._schedule_hosts()
 
     @property
     def _held(self) -> dict[str, dict[str, str]]:
         return {type_url: one.acknowledged for type_url, one in self._subscriptions.items()}
 
-    def _name_hosts(self) -> None:
-        """Have a sidecar's route table name the hosts that it may name now."""
+    def _schedule_hosts(self) -> None:
+        """Schedule a sidecar's route table, because the set of hosts that it may name changed."""
         routes = self._subscriptions.get(ROUTES)
         if routes and OUTBOUND.name in routes.sent:
-            self._names_hosts = True
-            routes.check([OUTBOUND.name])
+            self._has_new_hosts = True
+            routes.schedule_if_changed([OUTBOUND.name])
 
     def _resource(self, key: Key) -> Resource | None:
         if key in _MANAGERS and not self._is_edge and not self._subscriptions[ROUTES].sent.get(OUTBOUND.name):
-            # None yet: without a route table it would answer 404. It follows the table.
+            # Hold the manager back until the sidecar has the route table: without one it would answer 404.
             return None
         if key != OUTBOUND:
             return self._catalog.resource(key)
-        self._names_hosts = False
+        self._has_new_hosts = False
         return self._catalog.outbound_routes(self._hosts.name(self._held))
 
-    def _look_again(self) -> None:
-        """Take the mesh as it is now: what "*" stands for, and what routes still have to wait for."""
+    def _adopt_mesh(self) -> None:
+        """Adopt the current mesh: update what "*" covers, and what the routes have to wait for."""
         self._mesh = self._catalog.mesh
         for type_url, subscription in self._subscriptions.items():
-            if subscription.takes_all:
+            if subscription.has_wildcard:
                 self._cover(type_url)
         self._gate.keep_waiting_for(self._catalog.has_endpoints)
-        self._proceed()
+        self._release()
 
     def _cover(self, type_url: str) -> None:
-        """Send what "*" newly stands for, and let go of the rest."""
+        """Send the resources that "*" newly covers, and release those that it no longer covers."""
         subscription = self._subscriptions[type_url]
-        added, gone = subscription.cover(self._catalog.everything(type_url, is_edge=self._is_edge))
+        added, gone = subscription.cover(self._catalog.wildcard_names(type_url, is_edge=self._is_edge))
         if type_url != CLUSTER or not self._is_edge:
             return
-        if not subscription.takes_all:
+        if not subscription.has_wildcard:
             self._stop_covering(gone)
             return
         self._subjects[EDGES].add(_EVERYTHING)
@@ -280,7 +281,7 @@ class Session:
         self._gate.stay(added)
         new = [name for name in added if name not in subscription.sent or self._holdings.is_withdrawn(name)]
         for name in new:
-            subscription.ask(name)
+            subscription.schedule(name)
         self._gate.enter(
             name for name in new if name not in subscription.claims and self._catalog.has_endpoints(name)
         )
@@ -292,16 +293,16 @@ class Session:
         if not self._subjects[EDGES]:
             del self._subjects[EDGES]
 
-    def _proceed(self) -> None:
-        """Let routes go that have waited long enough, and then the clusters that nothing leads to any more."""
+    def _release(self) -> None:
+        """Release routes whose clusters are ready, then clusters that no route refers to any longer."""
         routes = self._subscriptions.get(ROUTES)
         if routes and self._gate.release_routes():
-            routes.check(routes.sent)
+            routes.schedule_if_changed(routes.sent)
         if leaving := self._gate.release_clusters(lambda: not (routes and self._are_routes_unsettled(routes))):
-            self._subscriptions[CLUSTER].check(leaving)
+            self._subscriptions[CLUSTER].schedule_if_changed(leaving)
 
     def _are_routes_unsettled(self, routes: Subscription) -> bool:
-        """Say whether the Envoy may still use routes that are older than the mesh."""
+        """Return whether the Envoy may still use routes that are older than the mesh."""
         refused = any(key.type_url == ROUTES for key in self._rejections)
         return routes.is_due or refused or self._in_flight.has(ROUTES)
 
@@ -311,49 +312,49 @@ class Session:
         for _ in range(NAMES_AT_ONCE):
             if not subscription.due or draft.is_full:
                 break
-            name, is_asked = subscription.due.popitem(last=False)
-            self._consider(Key(type_url, name), draft, is_asked=is_asked)
+            name, is_forced = subscription.due.popitem(last=False)
+            self._consider(Key(type_url, name), draft, is_forced=is_forced)
         self._withdraw(subscription, draft)
-        if draft.is_empty and (subscription.due or not subscription.owes):
-            self._proceed()
+        if draft.is_empty and (subscription.due or not subscription.owes_response):
+            self._release()
             return None
-        subscription.owes = False
-        for given_up in self._in_flight.add(nonce, Sent(type_url, draft.versions)):
-            if given_up.type_url in {CLUSTER, ENDPOINTS}:
-                self._gate.settle(given_up.versions)
-        self._proceed()
+        subscription.owes_response = False
+        for dropped in self._in_flight.add(nonce, Sent(type_url, draft.versions)):
+            if dropped.type_url in {CLUSTER, ENDPOINTS}:
+                self._gate.settle(dropped.versions)
+        self._release()
         return draft.response
 
     def _withdraw(self, subscription: Subscription, draft: _Draft) -> None:
-        """Remove clusters; one that this very response brings goes with the next."""
+        """Add removals to a response. A name that the same response also sends is removed by the next one."""
         sent_now = {resource.name for resource in draft.response.resources}
         for name in list(islice(subscription.removed, NAMES_AT_ONCE)):
             if name not in sent_now and draft.has_room(len(name)):
                 del subscription.removed[name]
                 self._remove(name, draft)
 
-    def _consider(self, key: Key, draft: _Draft, *, is_asked: bool) -> None:
-        """Look at one name: put it into the response if it has to be sent."""
+    def _consider(self, key: Key, draft: _Draft, *, is_forced: bool) -> None:
+        """Process one name: add it to the response if it has to be sent."""
         subscription = self._subscriptions[key.type_url]
         claim = subscription.claims.pop(key.name, None)
         if not subscription.wants(key.name):
-            was_held = key.name in subscription.sent or claim is not None or is_asked
+            was_held = key.name in subscription.sent or claim is not None or is_forced
             self._forget(key)
-            if subscription.takes_all and was_held:
+            if subscription.has_wildcard and was_held:
                 self._remove(key.name, draft)
             return
-        if key.type_url == CLUSTER and (is_asked or claim is not None):
-            self._make_way(key.name)
+        if key.type_url == CLUSTER and (is_forced or claim is not None):
+            self._withdraw_others(key.name)
         if claim is not None:
-            is_asked = key.type_url == ENDPOINTS and key.name in self._updated
+            is_forced = key.type_url == ENDPOINTS and key.name in self._updated
         is_kept = self._keep(key, claim)
         if claim is not None and is_kept:
             subscription.acknowledged[key.name] = claim
-        if is_asked or (is_kept and self._is_stale(key)):
+        if is_forced or (is_kept and self._is_stale(key)):
             self._put(key, draft, is_kept=is_kept)
 
     def _keep(self, key: Key, claim: str | None) -> bool:
-        """Take a name on, to be kept up to date; return whether it is one of those that are."""
+        """Start to keep a name up to date; return whether there is room for it."""
         subscription = self._subscriptions[key.type_url]
         if key.name in subscription.sent:
             return True
@@ -365,8 +366,8 @@ class Session:
         self._subjects[self._catalog.subject(key)].add(key)
         return True
 
-    def _make_way(self, name: str) -> None:
-        """Have clusters withdrawn for one that an Envoy has or asks for, if that stands for nothing."""
+    def _withdraw_others(self, name: str) -> None:
+        """Make room for a cluster that stands for nothing in the mesh: withdraw older ones of that sort."""
         subscription = self._subscriptions[CLUSTER]
         if name in subscription.covered:
             return
@@ -375,7 +376,7 @@ class Session:
             subscription.removed[withdrawn] = None
 
     def _has_room(self, key: Key) -> bool:
-        """Say whether one more name can be kept, if need be in place of one that the Envoy has lost anyway."""
+        """Return whether one more name can be kept. Forget names of withdrawn clusters if that makes room."""
         while is_keepable(key.name) and not self._holdings.fits(key):
             name = self._holdings.oldest_withdrawn()
             if name is None:
@@ -384,7 +385,7 @@ class Session:
             self._forget(Key(CLUSTER, name))
         if is_keepable(key.name) and self._holdings.fits(key):
             return True
-        self._holdings.unkept += 1
+        self._holdings.not_kept += 1
         return False
 
     def _forget(self, key: Key) -> None:
@@ -395,7 +396,7 @@ class Session:
             self._gate.settle([key.name])
             self._updated.discard(key.name)
         was_kept = subscription.sent.pop(key.name, None) is not None
-        self._holdings.let_go(key, was_kept=was_kept)
+        self._holdings.forget(key, was_kept=was_kept)
         if not was_kept:
             return
         subject = self._catalog.subject(key)
@@ -408,7 +409,7 @@ class Session:
             return False
         if key.type_url == CLUSTER and self._holdings.is_withdrawn(key.name):
             return key.name in self._subscriptions[CLUSTER].covered or self._catalog.is_backed(key.name)
-        if key == OUTBOUND and self._names_hosts:
+        if key == OUTBOUND and self._has_new_hosts:
             return True
         resource = self._catalog.resource(key)
         if resource is None and key in self._catalog.failures:
@@ -421,27 +422,27 @@ class Session:
         resource = self._resource(key)
         size = resource.ByteSize() if resource else len(key.name)
         if not draft.has_room(size):
-            # The next response begins with it.
+            # The next response starts with it.
             subscription.names.add(key.name)
-            subscription.ask_first(key.name)
+            subscription.schedule_first(key.name)
             return
         if key.type_url == CLUSTER:
             subscription.removed.pop(key.name, None)
         if is_kept:
             version = resource.version if resource else ""
-            self._follow_up(key, version)
+            self._schedule_endpoints(key, version)
             subscription.sent[key.name] = draft.versions[key.name] = version
             if key == OUTBOUND and FILTERS in self._subscriptions:
                 managers = self._subscriptions[FILTERS]
-                managers.check(name for name in managers.sent if name in OUTBOUND_MANAGERS)
+                managers.schedule_if_changed(name for name in managers.sent if name in OUTBOUND_MANAGERS)
         if resource:
             draft.response.resources.append(resource)
             draft.size += size
         else:
             self._remove(key.name, draft)
 
-    def _follow_up(self, key: Key, version: str) -> None:
-        """Have an updated cluster followed by its endpoints, which a reconnecting Envoy may name later."""
+    def _schedule_endpoints(self, key: Key, version: str) -> None:
+        """Schedule the endpoints of an updated cluster. A reconnecting Envoy may subscribe to them later."""
         if key.type_url == ENDPOINTS:
             self._updated.discard(key.name)
         if key.type_url != CLUSTER:
@@ -452,7 +453,7 @@ class Session:
             return
         endpoints = self._subscriptions[ENDPOINTS]
         if key.name in endpoints.sent:
-            endpoints.ask(key.name)
+            endpoints.schedule(key.name)
         else:
             self._updated.add(key.name)
 

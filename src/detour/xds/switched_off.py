@@ -1,7 +1,7 @@
 """Routes while overrides are switched off (RDS v3): every request goes to the baseline.
 
-Invariant: a request that carries nothing meets what it would meet otherwise, and its response is the same. Of any
-other the response says that its overrides, or its scenario, were ignored, and why.
+Invariant: requests without overrides are handled as usual and get the same response. For all others, the response
+says that their overrides or scenario were ignored, and why.
 """
 
 import re
@@ -25,37 +25,37 @@ from detour.xds.edge.signed_routes import with_removal_reason
 from detour.xds.route_parts import enabled, lua, matches, present, route, setting, switch_off
 
 _NAME: Final = "[A-Za-z0-9]"
-"""How a scenario's name begins."""
+"""The first character of a scenario's name."""
 
 
 def ignored(settings: Settings) -> str:
-    """Say what became of a request's overrides."""
+    """Return the value of the response header that reports ignored overrides."""
     return f"ignored: {settings.overrides_off}"
 
 
-def ignoring_code(settings: Settings) -> Any:
-    """Return what the Lua filter does to requests that may carry overrides, wherever it is not switched off."""
+def ignore_config(settings: Settings) -> Any:
+    """Return the Lua filter's configuration for requests that may carry overrides, where the filter is enabled."""
     return enabled(lua(ignore_source(ignored(settings))))
 
 
-def ignoring(made: components_pb2.Route) -> components_pb2.Route:
-    """Have the overrides of a route's requests ignored, and the response say so."""
+def ignore_overrides(made: components_pb2.Route) -> components_pb2.Route:
+    """Ignore the overrides of a route's requests, and report that in the response."""
     return with_removal_reason(made)
 
 
 def baseline_routes(settings: Settings, service: str) -> Iterator[components_pb2.Route]:
     """Yield the routes of an edge's requests to a service."""
-    for brings_scenario in _bringing_scenarios(settings):
-        yield scenario_route(settings, route(to(service), brings_scenario))
+    for names_scenario in _scenario_matchers(settings):
+        yield ignore_scenario(settings, route(to(service), names_scenario))
     for carrier in (Carrier.BAGGAGE, Carrier.OPENTRACING):
-        yield ignoring(route(to(service), present(carrier)))
+        yield ignore_overrides(route(to(service), present(carrier)))
     straight = route(to(service))
     switch_off(straight, ON_DEMAND_FILTER)
     switch_off(straight, LUA_FILTER)
     yield straight
 
 
-def _bringing_scenarios(settings: Settings) -> Iterator[components_pb2.HeaderMatcher]:
+def _scenario_matchers(settings: Settings) -> Iterator[components_pb2.HeaderMatcher]:
     yield present(SCENARIO_HEADER)
     yield matches("cookie", rf"(.*;)?\s*{SCENARIO_COOKIE}={_NAME}.*")
     yield matches(":path", rf"[^?]*\?(.*&)?{re.escape(settings.edge_parameter)}={_NAME}.*")
@@ -63,7 +63,7 @@ def _bringing_scenarios(settings: Settings) -> Iterator[components_pb2.HeaderMat
         yield matches("origin", rf"https?://{_NAME}[A-Za-z0-9-]*\.{re.escape(domain)}(:[0-9]+)?")
 
 
-def scenario_route(settings: Settings, made: components_pb2.Route) -> components_pb2.Route:
-    """Have the scenario of a route's requests ignored, and their overrides."""
+def ignore_scenario(settings: Settings, made: components_pb2.Route) -> components_pb2.Route:
+    """Ignore the scenario and the overrides of a route's requests, and report that in the response."""
     made.response_headers_to_add.append(setting(OVERRIDES_HEADER, ignored(settings).replace("%", "%%")))
     return made

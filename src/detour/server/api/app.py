@@ -41,7 +41,7 @@ from detour.server.sources import Source, StatusField
 from detour.server.web import add_page
 from detour.traffic.departures import Departure
 from detour.traffic.openings import Opening
-from detour.xds.server import Connection, Gone
+from detour.xds.server import Connection, DisconnectedEnvoy
 
 _GONE_FOR = timedelta(hours=1)
 
@@ -120,9 +120,9 @@ def _status(plane: ControlPlane) -> StatusOut:
     )
 
 
-def _gone(plane: ControlPlane) -> list[Gone]:
+def _gone(plane: ControlPlane) -> list[DisconnectedEnvoy]:
     earliest = datetime.now(UTC) - _GONE_FOR
-    return [one for one in plane.ads.gone.values() if one.since > earliest]
+    return [one for one in plane.ads.disconnected.values() if one.since > earliest]
 
 
 def _opening(one: Opening) -> OpeningOut:

@@ -92,8 +92,9 @@ class _State(Collector):
         yield _gauge("detour_deployments", "Offloaded deployments of the mesh.", sources, "source")
         roles = Counter((one.role,) for one in plane.ads.connections)
         yield _gauge("detour_envoys", "Envoys that are connected.", roles, "role")
+        disconnected = len(plane.ads.disconnected)
         yield _gauge(
-            "detour_envoys_gone", "Envoys that disconnected and have not reconnected.", {(): len(plane.ads.gone)}
+            "detour_envoys_gone", "Envoys that disconnected and have not reconnected.", {(): disconnected}
         )
         opened: Counter[tuple[str]] = Counter()
         for opening in plane.reports.openings.recent(time.time()):

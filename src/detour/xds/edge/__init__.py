@@ -1,1 +1,1 @@
-"""What only edges get: their routes, the check of override tokens, their settings, and the order of it all."""
+"""What only edges use: their routes, token check and settings, and the send order of routes and clusters."""

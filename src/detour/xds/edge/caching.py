@@ -1,7 +1,7 @@
-"""What caches are to keep of responses that overrides have changed: nothing (RDS v3).
+"""Cache headers of responses that overrides may have changed (RDS v3): no cache may store them.
 
-Invariant: a cache in front of an edge never hands what one person sees in a scenario to somebody else, and no
-answer of one version is made of what is stored of another.
+Invariant: a cache in front of an edge never serves a scenario's response to a user outside it, and a stored
+response of one version never validates a request for another.
 """
 
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ from detour.envoy.vocabulary import CACHES_OWN, CONDITIONS
 from detour.xds.route_parts import setting
 
 
-def unstored(made: components_pb2.Route) -> components_pb2.Route:
-    """Keep a route's responses out of every cache."""
+def uncached(made: components_pb2.Route) -> components_pb2.Route:
+    """Prevent caches from storing a route's responses."""
     made.response_headers_to_add.append(setting("cache-control", "private, no-store"))
     made.response_headers_to_remove.extend(CACHES_OWN)
     return made
 
 
 def unconditional(made: components_pb2.Route) -> Iterator[components_pb2.Route]:
-    """Yield a route, and before it one on which whoever only reads gets the whole of what there is.
+    """Yield a route, preceded by a copy for GET requests that drops conditions: their response is complete.
 
-    The conditions of other methods decide whether something is changed, and stay.
+    The conditions of other methods stay: they decide whether something is changed.
     """
     reading = components_pb2.Route()
     reading.CopyFrom(made)

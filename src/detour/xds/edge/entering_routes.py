@@ -1,7 +1,8 @@
-"""The routes of requests that are in no scenario, or in none yet, at an edge (RDS v3).
+"""The edge's routes of requests that are in no scenario, or not yet (RDS v3).
 
-Nearly every request brings nothing, and meets one route. One that may bring a scenario is looked at, and chooses
-its route anew: then it is in that scenario, or has the route that it would have had anyway.
+Nearly every request names no scenario and takes one route. A request that may name one passes a filter that looks
+for
+it, and then selects its route again: either one in the scenario, or the one that it would have taken anyway.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,7 @@ from detour.envoy.vocabulary import (
     TOKEN_FILTER,
 )
 from detour.mesh import Carrier, Scenarios
-from detour.xds.edge.caching import unconditional, unstored
+from detour.xds.edge.caching import uncached, unconditional
 from detour.xds.edge.links import Links
 from detour.xds.edge.pages import unknown_pages
 from detour.xds.edge.scenario_routes import ScenarioRoutes, to
@@ -40,18 +41,18 @@ from detour.xds.route_parts import (
 )
 
 _NAMING: Final = f"{SCENARIO_COOKIE}="
-"""What stands among the cookies of a request that may name a scenario."""
+"""Text in the cookie header of a request that may name a scenario."""
 _NAMING_NOTHING: Final = f"{_NAMING};"
 
 
 @dataclass(frozen=True, slots=True)
 class OutsideRoutes:
-    """What holds for all requests in no scenario at one kind of edge.
+    """The routes of requests in no scenario, at one kind of edge.
 
     Args:
-        scenario_routes: What holds for those in one.
-        scenarios: The scenarios that there are; None if nobody keeps any.
-        links: What holds for links into scenarios.
+        scenario_routes: The routes of requests in a scenario.
+        scenarios: The scenarios; None if the server keeps none.
+        links: The rules for links into scenarios.
     """
 
     scenario_routes: ScenarioRoutes
@@ -60,40 +61,41 @@ class OutsideRoutes:
 
     def routes(self, service: str) -> Iterator[components_pb2.Route]:
         """Yield the routes of requests to a service, as if there were no scenarios."""
-        yield self._straight(service)
+        yield self._default_route(service)
         yield from self._with_baggage(service)
 
-    def ways_in(self, service: str) -> Iterator[components_pb2.Route]:
-        """Yield the routes of requests that may bring a scenario, and of all others.
+    def entry_routes(self, service: str) -> Iterator[components_pb2.Route]:
+        """Yield the routes of requests that may name a scenario, then those of all others.
 
-        Who may bring one takes the route that he would take without, on which he is looked at. What most requests
-        are comes first: each look at a header costs.
+        A request that may name one takes its usual route, with the filter that looks for the scenario enabled. The
+        routes of the most frequent requests come first, because each header match costs.
         """
         cookie, no_link = contains("cookie", _NAMING), absent(":path", self.links.naming)
         nothing = [absent("cookie", _NAMING), *self.links.absent(), present(SCENARIO_HEADER, is_absent=True)]
-        yield _with_headers(self._straight(service), *nothing)
+        yield _with_headers(self._default_route(service), *nothing)
         without, with_baggage = self._without_baggage(service), list(self._with_baggage(service))
         only_cookie = _with_headers(without, cookie, no_link, absent("cookie", _NAMING_NOTHING))
-        yield from self._looked_at([only_cookie], service)
-        # Nobody gets there: a header that is there is one that names a scenario.
+        yield from self._with_scenario_lookup([only_cookie], service)
+        # No request ends up here: a request with that header always names a scenario, and then selects its route
+        # again.
         (nowhere,) = unknown_pages(self.links.parameter)[-1:]
         by_header = [_with_headers(nowhere, *self._no_baggage()), nowhere]
-        yield from self._looked_at(by_header, service, present(SCENARIO_HEADER))
+        yield from self._with_scenario_lookup(by_header, service, present(SCENARIO_HEADER))
         for link in self.links.present():
-            yield from self._looked_at([without, *with_baggage], service, link, is_link=True)
-        yield from self._looked_at([without, *with_baggage], service, cookie)
+            yield from self._with_scenario_lookup([without, *with_baggage], service, link, is_link=True)
+        yield from self._with_scenario_lookup([without, *with_baggage], service, cookie)
         yield from self.routes(service)
 
-    def _looked_at(
+    def _with_scenario_lookup(
         self,
         routes: Iterable[components_pb2.Route],
         service: str,
         *headers: components_pb2.HeaderMatcher,
         is_link: bool = False,
     ) -> Iterator[components_pb2.Route]:
-        """Have requests with headers looked at for a scenario; the first route is for those without baggage.
+        """Enable the scenario lookup for requests with headers; the first route is for those without baggage.
 
-        Envoy decides which filters a request passes by its first route: what the scenario may need is switched on.
+        Envoy selects a request's filters by its first route, so this enables all filters that a scenario may need.
         """
         needed = {NAME_FILTER, *self._needed(service)}
         for one in routes:
@@ -105,17 +107,17 @@ class OutsideRoutes:
             needed = {NAME_FILTER, TOKEN_FILTER, FAULT_FILTER, LUA_FILTER, SCENARIO_FILTER}
 
     def _needed(self, service: str) -> Iterator[str]:
-        """Yield the filters that a request without baggage may need in a scenario: nearly all need none."""
+        """Yield the filters that requests without baggage may need in a scenario; usually none."""
         live = self.scenarios.live.values() if self.scenarios else ()
         if any(Fault.of(overrides, service) != Fault() for overrides in live):
             yield FAULT_FILTER
         if self.scenario_routes.has_badge:
             yield SCENARIO_FILTER
 
-    def _straight(self, service: str) -> components_pb2.Route:
-        """Return the route of requests that bring nothing, nearly all: they pay for looking once.
+    def _default_route(self, service: str) -> components_pb2.Route:
+        """Return the route of requests without baggage; nearly all take it, after a single check.
 
-        An edge has the clusters of the services that it serves from the start, and looks for none.
+        An edge holds the clusters of the services that it serves from the start, so it needs no on-demand lookup.
         """
         made = self._without_baggage(service)
         switch_off(made, ON_DEMAND_FILTER)
@@ -125,11 +127,11 @@ class OutsideRoutes:
         return route(to(service), *self._no_baggage())
 
     def _with_baggage(self, service: str) -> Iterator[components_pb2.Route]:
-        """Yield the routes of requests whose baggage may hold overrides."""
+        """Yield the routes of requests whose baggage may contain overrides."""
         if self.scenario_routes.trusted and self.scenario_routes.choosing:
             yield from plain_routes(to(service), self.scenario_routes.choosing)
             for made in override_routes(to(service), self.scenario_routes.choosing, service=service):
-                yield from unconditional(unstored(made))
+                yield from unconditional(uncached(made))
             return
         if self.scenario_routes.choosing:
             yield from signed_routes(service, self.scenario_routes.choosing)
@@ -141,7 +143,7 @@ class OutsideRoutes:
 
 
 def _with_headers(made: components_pb2.Route, *headers: components_pb2.HeaderMatcher) -> components_pb2.Route:
-    """Return a copy of a route for requests that have these headers, too; they are looked at first."""
+    """Return a copy of a route for requests that also have these headers, which are matched first."""
     copy = components_pb2.Route()
     copy.match.headers.extend(headers)
     copy.MergeFrom(made)

@@ -1,4 +1,4 @@
-"""Links into scenarios: which requests bring one, and what Lua has to know of them (RDS v3)."""
+"""Links into scenarios: matchers for requests that may contain one, and the configuration of the Lua (RDS v3)."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,19 +14,19 @@ from detour.mesh import Mesh, Scenarios
 from detour.xds.route_parts import absent, contains, enabled, matches
 
 _NAMING_NOTHING: Final = f"{SCENARIO_COOKIE}=;"
-"""What stands among cookies where one names nothing, and another may follow."""
+"""Text in a cookie header where the first cookie is empty; another one may follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What holds for all links into the scenarios of a mesh.
+    """The rules for links into the scenarios of a mesh.
 
     Args:
         parameter: The query parameter that names a scenario.
-        previews: The domains below which scenarios have hosts, to the service behind them.
-        hosts: The hosts that lead to an edge, without patterns.
-        everyday: The scenarios that have a name which is a usual value of parameters, such as `1` or `true`.
-        cookie_domain: Where the cookie holds; empty for the one host that sets it.
+        previews: Preview domains, each with the service behind it. Scenarios have hosts below these domains.
+        hosts: The hosts that lead to an edge, without wildcards.
+        everyday: The scenarios whose names are also common parameter values, such as `1` or `true`.
+        cookie_domain: The domain of the scenario cookie; empty for a host-only cookie.
     """
 
     parameter: str
@@ -37,7 +37,7 @@ class Links:
 
     @staticmethod
     def of(mesh: Mesh) -> "Links":
-        """Return those of a mesh."""
+        """Return the rules of a mesh."""
         settings, known = mesh.settings, mesh.scenarios or Scenarios()
         served = {**settings.edge_hosts, **settings.edge_previews}
         return Links(
@@ -49,12 +49,12 @@ class Links:
         )
 
     def entering(self, service: str) -> Any:
-        """Have Lua look for a link into a scenario in a route's requests.
+        """Return the Lua configuration that looks for a link into a scenario in a route's requests.
 
         Args:
             service: The service behind the route's host.
         """
-        # By name: inline, the code would be a Lua state of its own for each route, and each scenario has some.
+        # Referenced by name: each inline copy of the code would be a Lua state of its own, for each route.
         config = lua_pb2.LuaPerRoute(name=ENTER)
         fallback = next((domain for domain, behind in self.previews.items() if behind == service), "")
         values = {
@@ -70,26 +70,26 @@ class Links:
 
     @property
     def naming(self) -> str:
-        """What stands in the path of a request that may bring a link."""
+        """Text in the path of a request that may contain a link."""
         return f"{self.parameter}="
 
     def absent(self) -> Iterator[components_pb2.HeaderMatcher]:
-        """Yield what tells requests that bring none: each look at a header costs."""
+        """Yield matchers for requests without a link. Each header match costs, so there are few."""
         yield absent(":path", self.naming)
-        # A page's own calls bring an origin or a referrer, too: only those of preview hosts are looked at.
+        # A page's own calls carry an origin or a referrer, too. Only those of preview hosts matter.
         for domain in self.previews:
             yield absent("origin", f".{domain}")
             yield absent("referer", f".{domain}")
 
     def present(self) -> Iterable[components_pb2.HeaderMatcher]:
-        """Yield what tells requests that may bring one, or come from a preview page, and some others."""
-        # Not by Envoy's matcher of queries, which takes every request's path apart.
+        """Yield matchers for requests that may contain a link or come from a preview page, and for a few others."""
+        # Envoy's query matcher would parse the path of every request.
         yield contains(":path", self.naming)
         for domain in self.previews:
             host = rf"https?://[a-z0-9-]+\.{re.escape(domain)}(:[0-9]+)?"
             yield matches("origin", host)
             yield matches("referer", f"{host}([/?#].*)?")
-        # Behind a cookie that says nothing may stand another one; only Lua looks further.
+        # An empty cookie may be followed by another one of the same name; only Lua looks further.
         yield contains("cookie", _NAMING_NOTHING)
 
 

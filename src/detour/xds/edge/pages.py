@@ -1,4 +1,4 @@
-"""What an edge shows to people: pages where a scenario can't be entered, and a badge on pages in one."""
+"""Pages that an edge shows to people: errors for scenarios that cannot be entered, and the scenario badge."""
 
 import json
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ _PAGE: Final = """\
 <main>
 <h1>{title}</h1>
 <p>{words}</p>
-<p><a href="{leaving}">Go on without it</a>: you then see what everybody sees.</p>
+<p><a href="{leaving}">Continue without the scenario</a> to see the standard version.</p>
 </main>
 """
 
 _STYLE_PATH: Final = "/.detour/badge.css"
-"""A file of its own, because many a page forbids styles that stand in it (Content-Security-Policy)."""
+"""A separate file, because many pages forbid inline styles (Content-Security-Policy)."""
 
 _STYLE: Final = """\
 .detour-badge {
@@ -59,7 +59,7 @@ _BADGE: Final = (
 
 
 def badge_of(scenario: str, parameter: str) -> str:
-    """Return the badge of pages in a scenario: it names it, leads out of it, and can be hidden."""
+    """Return the badge of pages in a scenario: it shows the name, links out of it, and can be hidden."""
     return _BADGE.format(name=f"<b>{escape(scenario)}</b>", parameter=parameter)
 
 
@@ -80,47 +80,47 @@ def badge_style() -> components_pb2.Route:
 
 
 def ended_pages(name: str, what: str, parameter: str) -> list[components_pb2.Route]:
-    """Return the routes of requests to a scenario whose time is over.
+    """Return the routes of requests to a scenario that has ended.
 
     Args:
-        name: Which.
-        what: What became of it: "expired at ...".
-        parameter: That of links into scenarios.
+        name: The scenario's name.
+        what: How it ended: "expired at ...".
+        parameter: The query parameter of links into scenarios.
     """
-    words = f"It {what}. Whoever sent you here can make it anew, or extend it."
-    return _Page(410, f"The scenario {name} is over", words).routes(parameter)
+    words = f"It {what}. Ask the person who sent you the link to create it again, or to extend it."
+    return _Page(410, f"The scenario {name} has ended", words).routes(parameter)
 
 
 def unknown_pages(parameter: str) -> list[components_pb2.Route]:
-    """Return the routes of requests to a scenario that never was; the last one is for any of them."""
+    """Return the routes of requests to an unknown scenario; the last one matches any client."""
     words = (
-        "There is none of that name, or it ended long ago. Perhaps the link was cut off? If the application itself "
-        f"has a parameter {parameter}, edge.parameter in the mesh file gives links another one; a cookie of the "
-        f"application's that is called {SCENARIO_COOKIE}, with such values, needs another name itself."
+        "No scenario has this name, or it ended long ago. Check that the link is complete. If the application "
+        f"itself uses a parameter {parameter}, choose another one for links with edge.parameter in the mesh file. "
+        f"If it uses a cookie {SCENARIO_COOKIE} with such values, rename that cookie."
     )
-    return _Page(404, "There is no such scenario", words).routes(parameter)
+    return _Page(404, "Unknown scenario", words).routes(parameter)
 
 
 def no_cookie_pages(parameter: str) -> list[components_pb2.Route]:
-    """Return the routes of browsers that were given the cookie of a scenario and came back without it."""
+    """Return the routes of browsers that received a scenario cookie and came back without it."""
     words = (
-        "A scenario needs a cookie here, and your browser has not kept it: it may refuse all cookies, or those of "
-        "pages in a frame. Allow cookies for this site, or open the link in a window of its own. A preview host "
-        "needs none (edge.previews in the mesh file)."
+        "Scenarios on this host need a cookie, and your browser did not send it back: it may block all cookies, "
+        "or those of pages in frames. Allow cookies for this site, or open the link in a separate window. "
+        "Preview hosts (edge.previews in the mesh file) need no cookie."
     )
-    return _Page(403, "The scenario can't be entered", words).routes(parameter)
+    return _Page(403, "The scenario cannot be entered", words).routes(parameter)
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What is wrong, for people and for programs."""
+    """An error for people and programs."""
 
     status: int
     title: str
     words: str
 
     def routes(self, parameter: str) -> list[components_pb2.Route]:
-        """Return a route for each kind of client, by what it says that it takes; the last one is for any."""
+        """Return one route for each content type that a client may accept; the last one matches any client."""
         grpc = self._answer(
             "text/plain", f"{self.title}. {self.words}", matches("content-type", "application/grpc.*")
         )
@@ -139,7 +139,7 @@ class _Page:
         return _PAGE.format(title=title, words=words, leaving=f"?{parameter}=")
 
     def _json(self) -> str:
-        # RFC 9457, section 4.2.1: of such a type the title is that of the status.
+        # RFC 9457, section 4.2.1: with the type about:blank, the title is the status's standard phrase.
         title, detail = HTTPStatus(self.status).phrase, f"{self.title}. {self.words}"
         problem = {"type": "about:blank", "title": title, "status": self.status, "detail": detail}
         return json.dumps(problem)
@@ -151,7 +151,7 @@ class _Page:
             direct_response=components_pb2.DirectResponseAction(
                 status=self.status,
                 body_format=format_pb2.SubstitutionFormatString(
-                    # Percent signs are command operators there.
+                    # In a format string, percent signs are command operators.
                     text_format_source=base_pb2.DataSource(inline_string=text.replace("%", "%%")),
                     content_type=kind,
                 ),

@@ -1,11 +1,11 @@
-"""Route tables of edges (RDS v3): what they serve, what of a request from outside counts, and scenarios.
+"""Route tables of edges (RDS v3): the hosts that they serve, the overrides that they accept, and scenarios.
 
-A request's scenario is found natively: by its host, which is a virtual host of its own, or by the name that its
-header or its cookie brings, which leads through one hash table to the scenario's routes. Only a request that brings
-one in its query or its origin meets Lua, which sets that header. Each scenario's routes say which cluster a request
-goes to and what is added to its baggage; so a changed scenario is another route table, and no request asks anybody.
+Envoy finds a request's scenario natively: by its host, which is a virtual host of its own, or by the name in its
+header or cookie, which one hash table maps to the scenario's routes. Only requests that name a scenario in the
+query or the origin run Lua, which sets that header. A scenario's routes contain its clusters and what it adds to
+the baggage. A changed scenario is therefore a new route table, and no request has to call the server.
 
-Overrides from outside are taken out, unless the edge trusts them or the request brings a good token.
+Overrides from outside are removed, unless the edge trusts them or the request carries a valid token.
 """
 
 from collections.abc import Iterable, Iterator
@@ -50,16 +50,16 @@ from detour.xds.route_parts import (
     specifier_name,
     switch_on,
 )
-from detour.xds.switched_off import baseline_routes, ignoring_code, scenario_route
+from detour.xds.switched_off import baseline_routes, ignore_config, ignore_scenario
 
 
 def edge(name: str, mesh: Mesh, callers: Callers, *, trusted: bool) -> route_pb2.RouteConfiguration:
     """Return the route table of edges.
 
     Args:
-        name: The table's.
-        mesh: What is served, and the scenarios.
-        callers: Which headers count.
+        name: The table's name.
+        mesh: The services to serve, and the scenarios.
+        callers: The headers that may carry overrides.
         trusted: Whether overrides from outside are honoured.
     """
     settings = mesh.settings
@@ -72,11 +72,11 @@ def edge(name: str, mesh: Mesh, callers: Callers, *, trusted: bool) -> route_pb2
         for domain, service in sorted(settings.edge_previews.items()):
             virtual_hosts += hosts.previews(domain, service)
     if "*" not in served:
-        listed = ", ".join(sorted(served)) or "none: the mesh file names none under edge.hosts"
+        listed = ", ".join(sorted(served)) or "none: edge.hosts in the mesh file is empty"
         words = f"this edge does not serve that host (it serves {listed}).\n"
         virtual_hosts.append(components_pb2.VirtualHost(name="unknown", domains=["*"], routes=[answer(404, words)]))
     choosing = None if settings.overrides_off else hosts.choosing
-    shared = {LUA_FILTER: ignoring_code(settings)} if settings.overrides_off else {}
+    shared = {LUA_FILTER: ignore_config(settings)} if settings.overrides_off else {}
     return route_pb2.RouteConfiguration(
         name=name,
         typed_per_filter_config=shared,
@@ -91,15 +91,15 @@ def edge(name: str, mesh: Mesh, callers: Callers, *, trusted: bool) -> route_pb2
 
 
 def _choosing(callers: Callers, mesh: Mesh, *, trusted: bool) -> Callers | None:
-    """Say which headers of requests from outside may choose at all; None if none may."""
+    """Return the headers that may carry overrides from outside; None if none may."""
     if trusted:
         return callers
-    # The header of OpenTracing is taken out natively, whatever else a request brings.
+    # The OpenTracing header is always removed natively, with or without a token.
     return replace(callers, carriers=(Carrier.BAGGAGE,)) if mesh.keys is not None else None
 
 
 class _Hosts:
-    """Makes the virtual hosts of an edge."""
+    """Builds the virtual hosts of an edge."""
 
     def __init__(self, callers: Callers, mesh: Mesh, *, trusted: bool) -> None:
         settings, links = mesh.settings, Links.of(mesh)
@@ -115,7 +115,7 @@ class _Hosts:
         self._outside_routes = OutsideRoutes(self._scenario_routes, mesh.scenarios, links)
 
     def ordinary(self, host: str, service: str) -> components_pb2.VirtualHost:
-        """Return a host on which a request may bring a scenario by header, query, cookie or origin."""
+        """Return a host whose requests may name a scenario by header, query, cookie or origin."""
         made = self._host(host)
         if self._scenarios is None:
             made.routes.extend(self._outside_routes.routes(service))
@@ -130,15 +130,15 @@ class _Hosts:
         by_name.exact_match_map.map[NO_COOKIES].CopyFrom(_leading_to(no_cookie_pages(parameter)))
         unknown = named.on_match.matcher.on_no_match.matcher
         asking = unknown.matcher_list.matchers.add()
-        # By the header whatever is named means a scenario; a cookie of such a value is an application's own.
+        # Any value of the header means a scenario. A cookie of another form belongs to the application.
         asking.predicate.or_matcher.predicate.extend([_matching(_NAMED, _SCENARIO_NAME), _matching(_HEADER, ".*")])
         asking.on_match.CopyFrom(_leading_to(unknown_pages(parameter)))
         unknown.on_no_match.CopyFrom(_leading_to(self._outside_routes.routes(service)))
-        made.matcher.on_no_match.CopyFrom(_leading_to(self._outside_routes.ways_in(service)))
+        made.matcher.on_no_match.CopyFrom(_leading_to(self._outside_routes.entry_routes(service)))
         return made
 
     def previews(self, domain: str, service: str) -> Iterator[components_pb2.VirtualHost]:
-        """Yield a host for each scenario, and one for all others below the domain."""
+        """Yield a host for each scenario, and one for all other names below the domain."""
         leaving, parameter = self._leaving(service), self._links.parameter
         for name, of_scenario in self._routes_of_scenarios(service):
             host = self._host(f"{name}.{domain}")
@@ -157,7 +157,7 @@ class _Hosts:
             yield made
         for domain, service in sorted(settings.edge_previews.items()):
             preview = self._host(f"*.{domain}")
-            preview.routes.append(scenario_route(settings, route(to(service))))
+            preview.routes.append(ignore_scenario(settings, route(to(service))))
             yield preview
 
     def _host(self, domain: str) -> components_pb2.VirtualHost:
@@ -165,7 +165,7 @@ class _Hosts:
         return components_pb2.VirtualHost(name=domain, domains=[domain], request_headers_to_remove=removed)
 
     def _routes_of_scenarios(self, service: str) -> Iterator[tuple[str, list[components_pb2.Route]]]:
-        """Yield the routes inside each scenario, and the page of each whose time is over."""
+        """Yield each live scenario's routes, and the pages of those that have ended."""
         known = self._scenarios or Scenarios()
         for name, overrides in sorted(known.live.items()):
             routes = self._scenario_routes.routes(name, overrides, service)
@@ -176,7 +176,8 @@ class _Hosts:
     def _leaving(self, service: str) -> components_pb2.Route:
         """Return the route of a preview host's requests that may lead elsewhere.
 
-        Lua answers those that do; it gives all others the header, by which they take the host's own routes.
+        Lua redirects those that do. It sets the scenario header on all others, which then take the host's own
+        routes.
         """
         made = unknown_pages(self._links.parameter)[-1]
         made.match.headers.extend([contains(":path", self._links.naming), present(SCENARIO_HEADER, is_absent=True)])
@@ -191,7 +192,7 @@ def _leading_to(routes: Iterable[components_pb2.Route]) -> matcher_pb2.Matcher.O
 
 
 def _matching(what: extension_pb2.TypedExtensionConfig, pattern: str) -> matcher_pb2.Matcher.MatcherList.Predicate:
-    """Match requests of which something is there, and of such a form."""
+    """Match requests where an input is present and matches a pattern."""
     made = matcher_pb2.Matcher.MatcherList.Predicate()
     made.single_predicate.input.CopyFrom(what)
     made.single_predicate.value_match.safe_regex.regex = pattern

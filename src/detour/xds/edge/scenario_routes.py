@@ -1,7 +1,7 @@
-"""The routes of requests that are in a scenario, at an edge (RDS v3).
+"""The edge's routes of requests that are in a scenario (RDS v3).
 
-They say which cluster a request goes to, what happens to it on the way, and what is added to its baggage. A request
-without baggage, nearly any, meets native code only.
+They define which cluster a request goes to, its faults, and what is added to its baggage. Requests without baggage,
+which are nearly all, are handled by native code alone.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from detour.envoy.vocabulary import (
 )
 from detour.mesh import Carrier
 from detour.overrides import ON_CALLS, Override, Overrides, append_to_baggage
-from detour.xds.edge.caching import unconditional, unstored
+from detour.xds.edge.caching import uncached, unconditional
 from detour.xds.edge.pages import badge_of
 from detour.xds.edge.signed_routes import verified, with_removal_reason
 from detour.xds.faults import Fault
@@ -45,18 +45,18 @@ from detour.xds.route_parts import (
 )
 
 _REMEMBERED_MAX: Final = 20_000
-"""A change of one scenario is a table of all: what the others are is remembered, two kilobytes each."""
+"""A change of one scenario rebuilds the table, so the other scenarios' routes are cached: two kilobytes each."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioRoutes:
-    """What holds for all scenarios at one kind of edge.
+    """The rules for all scenarios at one kind of edge.
 
     Args:
-        choosing: Which headers of requests from outside may choose; None if none may.
-        trusted: Whether they may without a token.
-        has_badge: Whether pages carry a badge that names the scenario.
-        parameter: That of links into scenarios.
+        choosing: The headers that may carry overrides from outside; None if none may.
+        trusted: Whether these overrides need no token.
+        has_badge: Whether pages show a badge with the scenario's name.
+        parameter: The query parameter of links into scenarios.
     """
 
     choosing: Callers | None
@@ -65,18 +65,18 @@ class ScenarioRoutes:
     parameter: str
 
     def routes(self, name: str, overrides: Overrides, service: str) -> Sequence[components_pb2.Route]:
-        """Return the routes in one scenario, for requests to a service; they are to be copied, and never changed.
+        """Return the routes of a scenario for requests to a service. Callers must copy them before changing them.
 
-        Where what comes from outside counts, and the scenario says nothing of that service, the request's own
-        overrides choose; else the scenario's do.
+        If overrides from outside are accepted, and the scenario has none for that service, the request's own
+        overrides apply; otherwise the scenario's do.
         """
         return _remembered(self, name, tuple(overrides), service)
 
     def named(self, name: str, overrides: Overrides, service: str) -> Iterator[components_pb2.Route]:
-        """Make the routes in one scenario, whose responses name it."""
+        """Build the routes of a scenario; their responses name it."""
         for made in self._unnamed(name, overrides, service):
             made.response_headers_to_add.append(setting(SCENARIO_HEADER, name))
-            yield unstored(made)
+            yield uncached(made)
 
     def _unnamed(self, name: str, overrides: Overrides, service: str) -> Iterator[components_pb2.Route]:
         baggage = append_to_baggage(None, overrides)
@@ -95,7 +95,7 @@ class ScenarioRoutes:
             yield made if self.trusted else self._guarded(made, is_open=is_open)
 
     def _open(self, service: str) -> Iterable[components_pb2.Route]:
-        """Return the routes on which the request's own overrides choose."""
+        """Return the routes on which the request's own overrides apply."""
         if self.choosing is None:
             return ()
         if self.trusted:
@@ -111,7 +111,7 @@ class ScenarioRoutes:
         return enabled(adding)
 
     def _guarded(self, made: components_pb2.Route, *, is_open: bool) -> components_pb2.Route:
-        """Have a request's token looked at; one that is good may lead to a route that needs more filters."""
+        """Enable the token check on a route. A valid token may lead to a route that needs more filters."""
         if self.choosing:
             switch_on(made, {TOKEN_FILTER, *((FAULT_FILTER, LUA_FILTER) if is_open else ())})
         return with_removal_reason(made)
@@ -125,7 +125,7 @@ def _remembered(
 
 
 def to(service: str, overrides: Overrides | None = None) -> components_pb2.RouteAction:
-    """Lead to a service, or to the deployment of it that overrides choose."""
+    """Route to a service, or to the deployment of it that overrides choose."""
     deployment = overrides.route(service) if overrides else None
     if overrides is None or deployment is None:
         return components_pb2.RouteAction(cluster=service, timeout=UNLIMITED)
@@ -136,7 +136,7 @@ def to(service: str, overrides: Overrides | None = None) -> components_pb2.Route
 def _leading(
     overrides: Overrides, service: str, *headers: components_pb2.HeaderMatcher
 ) -> Iterable[components_pb2.Route]:
-    """Yield the routes that do what overrides say, to requests with these headers."""
+    """Yield the routes that apply overrides to requests with these headers."""
     for action_headers, fault in _faults(Fault.of(overrides, service)):
         made = route(to(service, overrides), *headers, *action_headers)
         if fault is not None:
@@ -145,7 +145,7 @@ def _leading(
 
 
 def _faults(fault: Fault) -> Iterator[tuple[list[components_pb2.HeaderMatcher], Message | None]]:
-    """Yield what the fault filter does to which requests."""
+    """Yield header matchers, each with the fault filter's configuration for matching requests."""
     if fault.code is not None:
-        yield [matches("content-type", r"application/grpc.*")], fault.filtered(grpc=True)
-    yield [], fault.filtered(grpc=False)
+        yield [matches("content-type", r"application/grpc.*")], fault.filter_config(grpc=True)
+    yield [], fault.filter_config(grpc=False)

@@ -1,6 +1,7 @@
-"""What an edge has to know of the mesh before it starts (ECDS v3, as plain data).
+"""The mesh settings that an edge needs before it starts (ECDS v3, as plain data).
 
-Whom an edge believes is part of its listener, which is made at its start; so `detour edge` asks for this first.
+The list of trusted proxies is part of the edge's listener, which is fixed at its start. `detour edge` therefore
+requests these settings first.
 """
 
 from typing import Final
@@ -13,13 +14,13 @@ from detour.mesh import Mesh, TrustedProxies
 from detour.xds.messages import packed
 
 EDGE_SETTINGS: Final = "edge-settings"
-"""What the control plane calls it."""
+"""The resource's name."""
 
 _PROXIES: Final = "trusted_proxies"
 
 
 def edge_settings(name: str, mesh: Mesh) -> extension_pb2.TypedExtensionConfig | None:
-    """Return the settings; None under any other name."""
+    """Return the settings; None for any other name."""
     if name != EDGE_SETTINGS:
         return None
     values = Struct()
@@ -29,7 +30,7 @@ def edge_settings(name: str, mesh: Mesh) -> extension_pb2.TypedExtensionConfig |
 
 
 def trusted_proxies(settings: extension_pb2.TypedExtensionConfig) -> TrustedProxies:
-    """Return whom the mesh trusts in front of its edges, by its settings."""
+    """Return the proxies in front of the edges that the mesh trusts."""
     values = Struct()
     settings.typed_config.Unpack(values)
     items = MessageToDict(values).get(_PROXIES, ())

@@ -1,7 +1,7 @@
-"""What an edge's routes have to do with tokens (RDS v3): where a valid one leads, what responses say without one.
+"""Token checks in an edge's routes (RDS v3): where a valid token leads, and what responses report without one.
 
-A good token is seen by what Envoy's token filter has put into the request's metadata. It does so while the request
-is under way, on the route of those that bring a token; the request then takes a route anew.
+Envoy's token filter stores a valid token's claims in the request's metadata. It runs on the route of requests with
+a token; afterwards the request selects its route again, and the metadata decides.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from detour.envoy.vocabulary import (
     VERIFIED,
 )
 from detour.mesh import override_tokens
-from detour.xds.edge.caching import unconditional, unstored
+from detour.xds.edge.caching import uncached, unconditional
 from detour.xds.route_parts import (
     UNLIMITED,
     Callers,
@@ -35,36 +35,37 @@ from detour.xds.route_parts import (
 
 
 def signed_routes(service: str, choosing: Callers) -> Iterator[components_pb2.Route]:
-    """Yield the routes of requests with baggage and a token, before that has been looked at and after.
+    """Yield the routes of requests with baggage and a token, after the token check and before it.
 
-    One that is good has one route for all that its overrides may say: nobody measures what these few requests cost.
+    A valid token leads to a single route for all kinds of overrides: these requests are few, so their cost matters
+    little.
 
     Args:
         service: The service behind the edge.
-        choosing: Which headers count if the token is good.
+        choosing: The headers that may carry overrides if the token is valid.
     """
-    yield from unconditional(unstored(verified(override_route(choosing, service=service))))
+    yield from unconditional(uncached(verified(override_route(choosing, service=service))))
     action = components_pb2.RouteAction(cluster=service, timeout=UNLIMITED)
     checking = guarded(route(action, present(override_tokens.HEADER)))
-    # Envoy decides by this route which filters the request passes; the fault filter does nothing here.
+    # Envoy selects the request's filters by this route; without a configuration the fault filter does nothing here.
     switch_on(checking, (TOKEN_FILTER, FAULT_FILTER))
     yield checking
 
 
 def guarded(made: components_pb2.Route) -> components_pb2.Route:
-    """Take the overrides out of a route's requests, unless their token is good."""
+    """Remove the overrides of a route's requests, unless their token is valid."""
     made.typed_per_filter_config[LUA_FILTER].CopyFrom(enabled(lua_pb2.LuaPerRoute(name=GUARD)))
     return with_removal_reason(made)
 
 
 def with_removal_reason(made: components_pb2.Route) -> components_pb2.Route:
-    """Let the response say if overrides have been taken out; where none were, Envoy adds no header."""
+    """Report removed overrides in the response. If nothing was removed, Envoy adds no header."""
     made.response_headers_to_add.append(setting(OVERRIDES_HEADER, f"%DYNAMIC_METADATA({METADATA}:{REMOVED})%"))
     return made
 
 
 def verified(made: components_pb2.Route) -> components_pb2.Route:
-    """Keep a route to requests whose token is good."""
+    """Restrict a route to requests with a valid token."""
     by_server = metadata_pb2.MetadataMatcher(
         filter=TOKEN_FILTER,
         path=[metadata_pb2.MetadataMatcher.PathSegment(key=key) for key in (VERIFIED, "iss")],

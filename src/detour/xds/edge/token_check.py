@@ -1,8 +1,8 @@
 """The configuration of the edges' token filter (ECDS v3; jwt_authn filter v3).
 
-Invariant: no request is refused for its token. One that brings a good token has its claims in its metadata from
-here on, where no client can put anything, and routes go by that. Other keys are another configuration of this one
-filter: requests that are under way end with the one that they began with, and none is lost.
+Invariant: no request is refused because of its token. A valid token's claims are stored in the request's metadata,
+which clients cannot write to, and routes match on them. When the keys change, this filter alone gets a new
+configuration: requests in progress finish with the previous one, and none is lost.
 """
 
 import json
@@ -23,7 +23,7 @@ _PROVIDER: Final = "server"
 
 
 def token_check(name: str, mesh: Mesh) -> extension_pb2.TypedExtensionConfig | None:
-    """Return the filter's configuration; None under any other name. Without keys no token is good."""
+    """Return the filter's configuration; None for any other name. Without keys no token is valid."""
     if name != TOKEN_FILTER:
         return None
     config = _checking(mesh.keys) if mesh.keys else config_pb2.JwtAuthentication()
@@ -38,7 +38,7 @@ def _checking(keys: Iterable[PublicKey]) -> config_pb2.JwtAuthentication:
         max_lifetime=duration(override_tokens.LIFE_MAX + override_tokens.SKEW_MAX),
         clock_skew_seconds=int(override_tokens.SKEW_MAX.total_seconds()),
         local_jwks=base_pb2.DataSource(inline_string=_jwks(keys)),
-        # Nowhere else: by default Envoy looks into the Authorization header, which is the application's.
+        # By default Envoy also reads the Authorization header, which belongs to the application.
         from_headers=[config_pb2.JwtHeader(name=override_tokens.HEADER)],
         payload_in_metadata=VERIFIED,
         failed_status_in_metadata=REFUSED,
@@ -47,14 +47,14 @@ def _checking(keys: Iterable[PublicKey]) -> config_pb2.JwtAuthentication:
     may_fail = config_pb2.JwtRequirement(allow_missing_or_failed=Empty())
     either = [config_pb2.JwtRequirement(provider_name=_PROVIDER), may_fail]
     requires = config_pb2.JwtRequirement(requires_any=config_pb2.JwtRequirementOrList(requirements=either))
-    # Several lines are one to an edge, joined by commas, and no token: nobody has to ask which of them counts.
+    # An edge joins repeated headers with commas; the result is not a token, so the order does not matter.
     match = components_pb2.RouteMatch(prefix=ANY_PATH, headers=[present(override_tokens.HEADER)])
     rule = config_pb2.RequirementRule(match=match, requires=requires)
     return config_pb2.JwtAuthentication(providers={_PROVIDER: provider}, rules=[rule])
 
 
 def _jwks(keys: Iterable[PublicKey]) -> str:
-    """Write keys as a JWK set (RFC 7517, section 5)."""
+    """Return the keys as a JWK set (RFC 7517, section 5)."""
     made = [
         {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.name, "x": key.point}
         for key in keys
