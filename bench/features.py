@@ -9,7 +9,7 @@ from typing import Any
 from bench.envoys import Json
 from detour.envoy.connection_manager import HTTP_OPTIONS, upstream_protocol
 from detour.envoy.transparency import HTTP1_UPSTREAM, RESET_RETRIES
-from detour.envoy.vocabulary import CACHES_OWN
+from detour.envoy.vocabulary import CACHE_HEADERS
 
 
 def keep_case(bootstrap: Json) -> None:
@@ -29,7 +29,7 @@ def try_again(bootstrap: Json) -> None:
 
 def store_nothing(bootstrap: Json) -> None:
     """Have no cache store the responses."""
-    told = ("cache-control", *CACHES_OWN)
+    told = ("cache-control", *CACHE_HEADERS)
     bootstrap["inline_headers"] = [
         {"inline_header_name": name, "inline_header_type": "RESPONSE_HEADER"} for name in told
     ]
@@ -38,7 +38,7 @@ def store_nothing(bootstrap: Json) -> None:
         for host in manager["route_config"]["virtual_hosts"]:
             added = {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
             host["routes"][0]["response_headers_to_add"] = [added]
-            host["routes"][0]["response_headers_to_remove"] = list(CACHES_OWN)
+            host["routes"][0]["response_headers_to_remove"] = list(CACHE_HEADERS)
 
 
 def _managers(bootstrap: Json) -> Iterator[Json]:

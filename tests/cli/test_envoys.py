@@ -116,7 +116,7 @@ def test_a_missing_envoy_is_one_line(tmp_path):
     """It says which was asked for."""
     missing = str(tmp_path / "envoy")
     line = refusal(detour(*sidecar(nowhere()), DETOUR_ENVOY=missing))
-    assert line == f"DETOUR_ENVOY={missing} is not a program that can be run"
+    assert line == f"DETOUR_ENVOY={missing} is not an executable file"
 
 
 @pytest.mark.parametrize(

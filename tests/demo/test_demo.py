@@ -145,7 +145,7 @@ def test_a_part_that_does_not_start_is_told_and_nothing_stays(tmp_path):
     """Exit status 2, what failed and why, where the logs are, and no process left."""
     with demo(tmp_path, "-m", "detour", "demo", "--once", DETOUR_ENVOY=shutil.which("false")) as running:
         assert running.process.wait(STORY_SECONDS) == 2, running.text()
-        assert "Envoy ended with status 1" in running.text()
+        assert "Envoy exited with status 1" in running.text()
         assert f"{left_in(tmp_path)[0]}/logs" in running.text()
         assert "Traceback" not in running.text()
         assert running.offspring() == []
@@ -155,5 +155,5 @@ def test_a_missing_envoy_is_one_line(tmp_path):
     """Nothing is started, and the line says what to do."""
     with demo(tmp_path, "-m", "detour", "demo", "--once", DETOUR_ENVOY="/nonexistent/envoy") as running:
         assert running.process.wait(STORY_SECONDS) == 2, running.text()
-        assert running.text() == "detour: DETOUR_ENVOY=/nonexistent/envoy is not a program that can be run\n"
+        assert running.text() == "detour: DETOUR_ENVOY=/nonexistent/envoy is not an executable file\n"
         assert left_in(tmp_path) == []

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from detour.envoy.admin import READABLE
-from detour.envoy.asking import Admin
+from detour.envoy.admin_client import Admin
 from detour.mesh import Endpoint, Service, SettingsApplied
 from parts import Client, MeshUnderTest, edge_of, http_instance, running_mesh
 
@@ -72,10 +72,10 @@ async def test_the_socket_without_a_file_only_reads(mesh: MeshUnderTest) -> None
     sidecar = await mesh.sidecar()
     admin = Admin(f"@detour-admin-{sidecar.settings.admin_port}")
     for path in CHANGING:
-        assert (await admin.ask(path, "POST"))[0] == 403
+        assert (await admin.request(path, "POST"))[0] == 403
     for path in TELLING:
-        assert (await admin.ask(path))[0] == 403
-    assert (await admin.ask("/ready"))[0] == 200
+        assert (await admin.request(path))[0] == 403
+    assert (await admin.request("/ready"))[0] == 200
     assert await admin.stats("^server.live$") == {"server.live": 1}
 
 
@@ -88,7 +88,7 @@ async def test_the_file_is_its_owners(mesh: MeshUnderTest, tmp_path: Path) -> No
     mode = path.stat().st_mode
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) == 0o600
-    status, body = await Admin(str(path)).ask("/config_dump")
+    status, body = await Admin(str(path)).request("/config_dump")
     assert (status, sidecar.settings.instance in body) == (200, True)
-    await Admin(str(path)).ask("/quitquitquit", "POST")
+    await Admin(str(path)).request("/quitquitquit", "POST")
     assert await sidecar.envoy.ended() == 0

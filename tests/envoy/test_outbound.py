@@ -207,7 +207,7 @@ async def test_an_unknown_host_says_that_neither_mesh_nor_dns_knows_it(caller: C
     """A misspelt service is the usual reason."""
     answer = await caller.get("http://usres.invalid/")
     assert answer.status_code == 503
-    assert "the mesh has no service usres.invalid, and DNS does not know that name" in answer.text
+    assert "the mesh has no service usres.invalid, and DNS cannot resolve that name" in answer.text
 
 
 async def test_an_override_of_what_is_no_service_fails_aloud(caller: Client) -> None:
@@ -306,7 +306,7 @@ async def test_a_service_that_leaves_the_mesh_is_looked_for_outside(mesh: MeshUn
     assert (await caller.get("http://users/")).status_code == 200
     mesh.ads.update(Mesh.of([], []), {"users"})
     async with asyncio.timeout(10):
-        while "DNS does not know" not in (await caller.get("http://users/")).text:
+        while "DNS cannot resolve" not in (await caller.get("http://users/")).text:
             pass
     mesh.apply(ServiceApplied(users))
     async with asyncio.timeout(10):

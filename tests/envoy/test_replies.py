@@ -59,7 +59,7 @@ async def test_a_failure_names_the_service_its_endpoint_and_the_likely_cause(
 ) -> None:
     """Connections refused and closed, and protocols that are not what the mesh says."""
     for service, status, cause in (
-        ("gone", 503, "can't be reached (delayed_connect_error:_Connection_refused); most likely nothing listens"),
+        ("gone", 503, "cannot be reached (delayed_connect_error:_Connection_refused); most likely nothing listens"),
         ("closes", 503, "closed the connection before it answered"),
         (
             "tls",
@@ -86,11 +86,11 @@ async def test_what_is_behind_a_sidecar_or_outside_the_mesh_is_named_as_well(cal
         answer = await direct.get(f"http://127.0.0.1:{caller.settings.inbound_port}/")
     assert answer.status_code == 503
     assert (
-        f"the application at 127.0.0.1:{caller.settings.app_port}, which this sidecar stands before" in answer.text
+        f"the application behind this sidecar, at 127.0.0.1:{caller.settings.app_port} (--app-port)," in answer.text
     )
     outside = f"127.0.0.1:{free_port()}"
     answer = await caller.get(f"http://{outside}/")
-    assert answer.text.startswith(f"Detour: {outside}, which is outside the mesh, at {outside} can't be reached")
+    assert answer.text.startswith(f"Detour: {outside}, which is outside the mesh, at {outside} cannot be reached")
 
 
 async def test_an_answer_that_an_override_made_up_says_so(mesh: MeshUnderTest, caller: Client) -> None:

@@ -1,7 +1,7 @@
-"""The Envoys of a mesh: what they are told at their start, the Lua they run, and running the binary.
+"""Envoy's bootstrap configuration, the Lua that Envoy runs, and the Envoy process.
 
-Invariant: a bootstrap holds listeners and the way to the control plane, and nothing about the mesh; a sidecar
-learns of a service when a request first needs it.
+Invariant: a bootstrap contains listeners and the address of the control plane, and nothing about the mesh. A
+sidecar requests a service's configuration when a request first needs it.
 """
 
 from detour.envoy.bootstrap import Edge, Sidecar, edge_bootstrap, sidecar_bootstrap

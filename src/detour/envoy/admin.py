@@ -1,12 +1,13 @@
 """Envoy's admin interface, as plain data in Envoy's JSON form.
 
-Envoy's own port would let everything that reaches it end Envoy (`POST /quitquitquit`) and read its configuration,
-any web page included: browsers send such a POST to loopback. So the interface is a Unix socket, which neither a
-browser nor a request of the mesh can reach, and the port is an ordinary listener in front of it.
+Envoy's own admin port would let every client that reaches it stop Envoy (`POST /quitquitquit`) and read its
+configuration. That includes any web page, because browsers send such a POST to loopback. The admin interface is
+therefore a Unix socket, which neither browsers nor requests in the mesh can reach, with an ordinary listener in
+front.
 
-Invariant: through the port nothing changes and no configuration is read. It answers GET alone, for a few paths
-alone, and only to requests whose Host is this machine: a page that has its own name resolve to loopback (DNS
-rebinding) reads nothing.
+Invariant: clients of the port can neither change anything nor read the configuration. It answers only GET, only for
+a few paths, and only if the Host is this machine. The last rule prevents DNS rebinding, where a page lets its own
+name resolve to loopback.
 """
 
 from typing import Final
@@ -14,38 +15,38 @@ from typing import Final
 from detour.envoy.connection_manager import Json, connection_manager
 
 READABLE: Final = ("/ready", "/stats", "/stats/prometheus", "/server_info", "/memory")
-"""The paths that only read, and say nothing about the mesh."""
+"""Read-only paths that reveal nothing about the mesh."""
 
 CLUSTER: Final = "@admin"
-"""Nothing that a request says makes such a name."""
+"""A cluster name that no request can produce."""
 
 _MODE: Final = 0o600
 _HOSTS: Final = ["127.0.0.1", "localhost"]
 
 
 def admin_socket(path: str, port: int) -> str:
-    """Return the path of the Unix socket as Envoy takes it.
+    """Return the path of the Unix socket in Envoy's notation.
 
     Args:
-        path: Where it is in the file system. Empty stands for one that has no file (a name that begins with `@`,
-            unix(7), "Abstract sockets"), which needs no folder, but has no owner either.
-        port: The admin port, which tells the Envoys of one network namespace apart.
+        path: Its path in the file system. Empty means an abstract socket (unix(7), "Abstract sockets"), whose name
+            begins with `@`. It needs no folder, but has no owner either.
+        port: The admin port, which distinguishes the Envoys of one network namespace.
     """
     return path or f"@detour-admin-{port}"
 
 
 def admin(path: str, port: int) -> Json:
-    """Return the bootstrap's `admin`: everything on a socket that belongs to one user, on others what reads."""
+    """Return the bootstrap's `admin`. Only a socket with a file, which has an owner, serves the full interface."""
     at = admin_socket(path, port)
     if path:
         return {"address": {"pipe": {"path": at, "mode": _MODE}}}
     readable = "|".join(READABLE)
-    # Envoy compares the query, too.
+    # Envoy's path allow list compares the query string, too.
     return {"address": {"pipe": {"path": at}}, "allow_paths": [{"safe_regex": {"regex": rf"({readable})(\?.*)?"}}]}
 
 
 def admin_cluster(path: str, port: int) -> Json:
-    """Return the cluster that leads from the port to the socket."""
+    """Return the cluster that connects the port to the socket."""
     endpoint = {"endpoint": {"address": {"pipe": {"path": admin_socket(path, port)}}}}
     return {
         "name": CLUSTER,
@@ -73,8 +74,8 @@ def admin_filter() -> Json:
 
 def _refused() -> Json:
     words = (
-        f"this port answers GET {', '.join(READABLE)} to requests for {' or '.join(_HOSTS)}, and nothing else."
-        " Envoy's whole admin interface is on the Unix socket that --admin-socket names."
+        f"this port answers only GET {', '.join(READABLE)}, for the hosts {' and '.join(_HOSTS)}."
+        " Envoy's full admin interface is on the Unix socket that --admin-socket sets."
     )
     answer = {"status": 403, "body": {"inline_string": f"Detour: {words}\n"}}
     return {"match": {"prefix": "/"}, "direct_response": answer}

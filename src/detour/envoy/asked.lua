@@ -1,4 +1,4 @@
--- After the control plane has been asked for a host: the request takes its route anew, which depends on the answer.
+-- Runs after a host's cluster was requested from the control plane: the request selects its route again.
 function envoy_on_request(handle)
   handle:streamInfo():dynamicMetadata():set("detour", "out", true)
   handle:clearRouteCache()

@@ -1,4 +1,4 @@
--- Behind member.lua and opentracing.lua: says whether a request carries overrides, readable or not.
+-- Follows member.lua and opentracing.lua: returns whether a request carries overrides, readable or not.
 
 local CARRIER_MAX = 65536
 

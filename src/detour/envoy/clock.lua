@@ -1,5 +1,5 @@
--- Before the control plane is asked for a host that this Envoy does not know: while it does not answer for a host,
--- requests to that host do not wait, and it is asked again once a second.
+-- Runs before a host's cluster is requested from the control plane. If the control plane has not answered for a host,
+-- requests to that host do not wait, and the cluster is requested again once a second.
 
 local PAUSE, HOSTS_MAX = 1000, 1000
 local silent_until, hosts = {}, 0
@@ -22,7 +22,7 @@ function envoy_on_request(handle)
   end
 end
 
--- Only the listener of requests without an answer sets that header.
+-- Only the listener of requests without an answer sets this header.
 function envoy_on_response(handle)
   if not handle:headers():get("x-detour-no-answer") then return end
   handle:headers():remove("x-detour-no-answer")

@@ -1,5 +1,5 @@
--- Envoy's cluster specifier for a CONNECT that carries overrides, behind override.lua: the cluster's name says so where
--- one is for the host, for it counts only where somebody reads what goes through the tunnel.
+-- Envoy's cluster specifier for a CONNECT with overrides; follows override.lua. If an override is for the host, the
+-- cluster's name says so, because it only takes effect if Envoy reads the content of the tunnel.
 function envoy_on_route(handle)
   local headers = handle:headers()
   local authority = headers:get(":authority") or ""

@@ -1,6 +1,6 @@
-"""HTTP connection managers, as plain data in Envoy's JSON form: what all listeners have in common.
+"""HTTP connection managers, as plain data in Envoy's JSON form: the options that all listeners share.
 
-Invariant: as transparent as Envoy can be. Requests and responses pass as they are, but for what a route says.
+Invariant: as transparent as Envoy can be. Requests and responses pass unchanged, unless a route says otherwise.
 """
 
 from typing import Any, Final
@@ -24,9 +24,9 @@ _MANAGER: Final = TYPE + "envoy.extensions.filters.network.http_connection_manag
 
 
 def connection_manager(stat_prefix: str, filters: list[Json], **options: object) -> Json:
-    """Return the network filter that speaks HTTP.
+    """Return the network filter that handles HTTP.
 
-    Idle streams are not ended: a WebSocket or a gRPC stream may be silent for as long as its ends agree.
+    It has no idle timeout for streams: a WebSocket or a gRPC stream may be silent for as long as both ends agree.
     """
     manager = {
         "@type": _MANAGER,
@@ -42,8 +42,8 @@ def connection_manager(stat_prefix: str, filters: list[Json], **options: object)
 
 
 def router() -> Json:
-    """Return the last filter of every chain."""
-    # Neither request nor response tells of Envoy: not of its timings, nor of its own headers.
+    """Return the router, the last filter of every chain."""
+    # Adds none of Envoy's own headers, such as its timings, to requests and responses.
     return http_filter("envoy.filters.http.router", "router.v3.Router", suppress_envoy_headers=True)
 
 
@@ -53,15 +53,16 @@ def http_filter(name: str, kind: str, **config: object) -> Json:
 
 
 def timeout_filter() -> Json:
-    """Return the filter that sets how long a cluster may take from a request's end to its response's beginning.
+    """Return the filter that applies a cluster's timeout, from the end of a request to the start of its response.
 
-    Envoy takes that from a route or from this header; the routes do not know services. The header goes no further.
+    Envoy takes the timeout from a route or from a request header. Routes do not know services, so this filter sets
+    the header. Envoy removes it before it forwards the request.
     """
     timeout = {
         "key": "x-envoy-upstream-rq-per-try-timeout-ms",
         "value": f"%METADATA(CLUSTER:{METADATA}:{TIMEOUT})%",
     }
-    # Without a timeout the value is empty; then there is no header.
+    # Without a timeout the value is empty, and Envoy adds no header.
     append = {"append": {"header": timeout, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
     made = http_filter(
         "header_mutation", "header_mutation.v3.HeaderMutation", mutations={"request_mutations": [append]}
@@ -84,12 +85,12 @@ def routes_to(cluster: str, *headers: Json, **more: object) -> list[Json]:
 
 
 def upstream_protocol(**options: object) -> Json:
-    """Return what a cluster speaks, as its `typed_extension_protocol_options`."""
+    """Return a cluster's upstream protocol, as its `typed_extension_protocol_options`."""
     return {HTTP_OPTIONS: {"@type": TYPE + HTTP_OPTIONS, **options}}
 
 
 def as_downstream() -> Json:
-    """Return the options of a cluster that speaks what the request came in."""
+    """Return the options of a cluster that uses the protocol of the incoming request."""
     options = {"http_protocol_options": HTTP1_UPSTREAM, "http2_protocol_options": HTTP2_UPSTREAM}
     return upstream_protocol(use_downstream_protocol_config=options, common_http_protocol_options=COMMON_UPSTREAM)
 
@@ -97,7 +98,7 @@ def as_downstream() -> Json:
 def reply(
     flag: str, words: str, *, status: int = 0, served_by: bool = False, header: tuple[str, str] | None = None
 ) -> Json:
-    """Say in words what an answer of Envoy's own says with a flag (access log docs, "%RESPONSE_FLAGS%")."""
+    """Return a mapper that turns one of Envoy's response flags into text (access log docs, "%RESPONSE_FLAGS%")."""
     mapper: Json = {
         "filter": {"response_flag_filter": {"flags": [flag]}},
         "body_format_override": {"text_format_source": {"inline_string": f"Detour: {words}\n"}},

@@ -1,43 +1,43 @@
-"""Letting an Envoy finish what it has accepted before it ends.
+"""Drains an Envoy: it finishes the requests that it has accepted before it stops.
 
-Invariant: from the first moment on no new connection begins, and it asks clients that keep theirs to leave
-(`Connection: close`, GOAWAY). It never takes longer than it may.
+Invariant: from the first moment Envoy accepts no new connections, and asks clients to close theirs (`Connection:
+close`, GOAWAY). Draining never exceeds its time limit.
 """
 
 import asyncio
 from typing import Final
 
-from detour.envoy.asking import Admin
+from detour.envoy.admin_client import Admin
 from detour.envoy.listening import take_no_more
 
 _POLL_SECONDS: Final = 0.05
 _QUIET_SECONDS: Final = 1
-"""How long connections without a request are waited for: a client may be about to send on one."""
+"""How long idle connections are kept: a client may be about to send a request on one."""
 
 _QUEUE_SECONDS: Final = 2
-"""The longest to wait for connections that Envoy has not accepted yet."""
+"""Maximum wait for connections that Envoy has not accepted yet."""
 
 _COUNTED: Final = "downstream_(rq_active|cx_active|cx_tx_bytes_buffered)$"
 
 
 async def drain(admin: Admin, pid: int, seconds: float) -> int:
-    """Take no more connections, and wait for the requests that are in flight.
+    """Stop accepting connections, and wait for the requests in flight.
 
     Args:
-        admin: Of the Envoy.
-        pid: Its process.
-        seconds: The longest to wait.
+        admin: The Envoy's admin interface.
+        pid: Its process id.
+        seconds: Maximum wait.
 
     Returns:
-        How many requests are left; 0 if the Envoy has ended meanwhile.
+        The number of requests still in flight; 0 if Envoy has exited.
     """
     in_flight = 0
     try:
         async with asyncio.timeout(seconds):
-            # First so that no answer is sent between the two without asking its client to leave.
-            await admin.ask("/drain_listeners?graceful&skip_exit", "POST")
+            # First, so that every response sent from here on asks its client to close the connection.
+            await admin.request("/drain_listeners?graceful&skip_exit", "POST")
             await take_no_more(pid, _QUEUE_SECONDS)
-            await admin.ask("/drain_listeners", "POST")
+            await admin.request("/drain_listeners", "POST")
             idle_since: float | None = None
             while True:
                 in_flight, connections, waiting = _counts(await admin.stats(_COUNTED))
@@ -53,9 +53,9 @@ async def drain(admin: Admin, pid: int, seconds: float) -> int:
 
 
 def _counts(stats: dict[str, int]) -> tuple[int, int, int]:
-    """Return requests in flight, open connections, and bytes that clients have not taken yet.
+    """Return requests in flight, open connections, and bytes that clients have not read yet.
 
-    A connection that is no HTTP (`tcp.`) is in flight for as long as it is open.
+    A connection that is not HTTP (`tcp.`) counts as in flight for as long as it is open.
     """
     requests = connections = waiting = 0
     for name, value in stats.items():

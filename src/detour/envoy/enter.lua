@@ -1,19 +1,19 @@
--- At an edge: has a request name the scenario to which its query, its cookie or the page that it comes from leads, in
--- the header by which programs name one.
+-- At an edge: finds the scenario that a request's query, cookie or originating page names, and sets the header that
+-- names it.
 --
--- A link (?detour=NAME) ends in its scenario whatever the client does with cookies. A browser that opens a page is sent
--- on to the same address with a cookie, and with a mark behind the name; where it comes back without the cookie it is
--- sent to the preview host, or shown why not. Any other client is in the scenario at once, and so is where it is
--- redirected to from there.
+-- A link (?detour=NAME) leads into its scenario whatever the client does with cookies. A browser that opens a page is
+-- redirected to the same address with a cookie, and with a mark after the name. If it comes back without the cookie,
+-- it is redirected to the preview host, or sees why that failed. All other clients are in the scenario at once, and
+-- so are the addresses that they are redirected to from there.
 
 local HEADER = "x-detour-scenario"
 
--- No scenario can be called so: who names one that can't exist is told, and never gets the baseline in silence.
+-- Not valid as scenario names: a request for an invalid name gets an error page, never the baseline.
 local NO_NAME, NO_COOKIES = "-", "-cookies"
 local MARK = "~"
 
--- It goes on by itself; a redirect would keep the fragment, and so does this.
-local BETWEEN = '<!doctype html><meta charset="utf-8"><title>Detour</title><p><a href="%s">Go on</a>'
+-- Continues by itself, and keeps the fragment as a redirect would.
+local BETWEEN = '<!doctype html><meta charset="utf-8"><title>Detour</title><p><a href="%s">Continue</a>'
   .. "<script>location.replace(document.links[0].href + location.hash)</script>"
   .. '<noscript><meta http-equiv="refresh" content="0; url=%s"></noscript>'
 
@@ -31,22 +31,22 @@ local function has_word(words, word)
   return string.find(" " .. words .. " ", " " .. word .. " ", 1, true) ~= nil
 end
 
--- Returns the scenario that a parameter's value stands for, "" to leave one, nil if it is the application's own; and
--- whether it is marked.
+-- Returns the scenario that a parameter's value names, "" to leave a scenario, nil if the value is the application's
+-- own; and whether the value is marked.
 local function meaning(value, everyday)
   local text = string.gsub(value, "%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
   local marked = string.sub(text, -1) == MARK
   if marked then text = string.sub(text, 1, -2) end
   if text == "" then return not marked and "" or nil end
   if not is_name(text) then return nil end
-  -- An application's own parameter may have such a value; DETOUR_EVERYDAY stands in front of this script.
-  local is_usual = has_word(DETOUR_EVERYDAY, text) or not string.find(text, "%a")
+  -- An application's own parameter may have such a value. DETOUR_COMMON_VALUES is defined before this script.
+  local is_usual = has_word(DETOUR_COMMON_VALUES, text) or not string.find(text, "%a")
   if is_usual and not has_word(everyday, text) then return nil end
   return text, marked
 end
 
--- Returns what the first link in a path leads to, if there is one, and the path without its links. All else stays as it
--- is, and where it is.
+-- Returns what the first link in a path leads to, if there is one, and the path without its links. The rest of the
+-- path does not change.
 local function link_in(path, parameter, everyday)
   local start = string.find(path, "?", 1, true)
   if not start then return nil end
@@ -68,7 +68,7 @@ local function link_in(path, parameter, everyday)
   return found
 end
 
--- Adds a query's entry to an address, in front of its fragment.
+-- Adds a query parameter to an address, before its fragment.
 local function with_entry(address, entry)
   local start = string.find(address, "#", 1, true)
   local head = start and string.sub(address, 1, start - 1) or address
@@ -76,8 +76,8 @@ local function with_entry(address, entry)
   return head .. (string.find(head, "?", 1, true) and "&" or "?") .. entry .. fragment
 end
 
--- Returns the value of the first cookie of that name that has one. Several lines come joined by ";" or ",", which no
--- cookie's value holds.
+-- Returns the value of the first cookie of that name that has one. Repeated headers arrive joined by ";" or ",",
+-- which cookie values cannot contain.
 local function cookie(text)
   for entry in string.gmatch(text, "[^;,]+") do
     local value = string.match(entry, "^%s*detour=(.+)$")
@@ -97,7 +97,7 @@ local function preview(authority, domains)
   end
 end
 
--- Says whether a browser, or what looks like one, asks for a page to be shown.
+-- Returns whether a browser, or a client that looks like one, requests a page to display.
 local function is_page(headers)
   local method, mode = headers:get(":method"), headers:get("sec-fetch-mode")
   if method ~= "GET" and method ~= "HEAD" then return false end
@@ -105,9 +105,9 @@ local function is_page(headers)
   return string.find(headers:get("accept") or "", "text/html", 1, true) ~= nil
 end
 
--- Returns the scenario of the preview page that a request comes from. Such a page calls other hosts without a cookie; a
--- preflight carries no header but its origin, and a script or an image has no origin, or "null", but a referrer. Who
--- goes from there to another page goes out of the scenario.
+-- Returns the scenario of the preview page that a request comes from. Such a page calls other hosts without a cookie.
+-- A preflight carries no header except its origin; a script or an image has no origin, or "null", but a referrer.
+-- Navigation from there to another page leaves the scenario.
 local function page_scenario(headers, domains)
   local origin = headers:get("origin")
   if origin and origin ~= "null" then return (preview(string.match(origin, "^https?://(.+)$") or "", domains)) end
@@ -119,15 +119,15 @@ local function is_secure(headers)
   return headers:get("x-forwarded-proto") == "https"
 end
 
--- Returns the lines that set the cookie, or take it away: also those that it may have been set by in another way.
+-- Returns the lines that set or remove the cookie, including variants that it may have been set with earlier.
 local function cookie_lines(headers, scenario, domain)
   local host = string.match(headers:get(":authority") or "", "^[^:]*")
   local is_below = domain ~= "" and string.sub("." .. string.lower(host), -#domain - 1) == "." .. domain
   local inside = is_below and "; Domain=" .. domain or ""
   local secure = is_secure(headers) and "; Secure" or ""
   local fixed = "; Path=/; HttpOnly"
-  -- In a frame on another site's page a browser keeps no other cookie than this. Who says where a request comes from
-  -- takes the address for a safe one.
+  -- In a frame on another site's page, browsers keep only this kind of cookie. Browsers send these headers only to
+  -- addresses that they consider secure.
   local is_framed = headers:get("sec-fetch-site") == "cross-site" and FRAMES[headers:get("sec-fetch-dest") or ""]
   local framed = fixed .. "; SameSite=None; Secure; Partitioned"
   if scenario ~= "" then
@@ -154,9 +154,9 @@ local function escaped(text)
   return (string.gsub(text, "[&<>\"']", ENTITIES))
 end
 
--- Gives a browser the cookie of a scenario, and has it forget what it has stored of another version. What the process
--- of a page has in memory it forgets only with that process, so there is a page between, for which it takes another one
--- (COOP and COEP). The route, which is the scenario's by now, keeps the response out of caches.
+-- Sets the cookie of a scenario and clears the browser's cache of other versions. A browser clears what a page's
+-- process holds in memory only when that process ends, so there is a page in between that needs another process (COOP
+-- and COEP). The route, which is already the scenario's, keeps the response out of caches.
 local function give_cookie(handle, headers, location, lines)
   local answer = { [":status"] = "302", ["set-cookie"] = lines, ["clear-site-data"] = '"cache"' }
   if headers:get("sec-fetch-dest") ~= "document" then
@@ -170,22 +170,22 @@ local function give_cookie(handle, headers, location, lines)
   handle:respond(answer, string.format(BETWEEN, escaped(location), escaped(location)))
 end
 
--- Two slashes in front would lead to another host.
+-- Two leading slashes would lead to another host.
 local function local_path(path)
   return (string.gsub(path, "^[/\\]+", "/"))
 end
 
--- Who prefetches a link has not opened it.
+-- A client that prefetches a link has not opened it.
 local function is_prefetch(headers)
   local purpose = headers:get("sec-purpose") or headers:get("purpose") or headers:get("x-moz") or ""
   return string.find(purpose, "prefetch", 1, true) ~= nil
 end
 
--- A preview host says by itself which scenario it is: another one has another host.
+-- A preview host identifies its scenario by itself; another scenario has another host.
 local function from_preview(handle, headers, own, domain, link)
   local method = headers:get(":method")
   if not link or (method ~= "GET" and method ~= "HEAD") then
-    -- By this header the request takes the host's own routes.
+    -- With this header the request takes the host's own routes.
     return headers:replace(HEADER, own)
   end
   local below = link.scenario == "" and "" or link.scenario .. "."
@@ -202,7 +202,7 @@ local function leave(handle, headers, context, link)
   if cookies then headers:replace("cookie", without_cookie(cookies)) end
 end
 
--- Chooses the route of a scenario, and says whether that leads into it: it may be over, or may never have been.
+-- Selects the route of a scenario; returns whether it leads into it. The scenario may have ended, or not exist.
 local function is_live(handle, scenario)
   handle:streamInfo():filterState():set("detour.scenario", "envoy.string", scenario)
   handle:clearRouteCache()
@@ -210,7 +210,7 @@ local function is_live(handle, scenario)
   return handle:streamInfo():routeName() ~= "page"
 end
 
--- A browser comes twice: by a link without mark it is given the cookie, by one with a mark it has to bring it.
+-- A browser comes twice: a link without a mark sets the cookie, a link with one requires it.
 local function open_page(handle, headers, context, link)
   local path, domain = local_path(link.path), context:get("cookie_domain")
   if cookie(headers:get("cookie") or "") == link.scenario then return send_on(handle, path) end
@@ -244,8 +244,8 @@ local function enter(handle, headers, context, link)
   headers:replace(":path", link.path)
 end
 
--- The route brings `parameter`, and, with spaces between them: the domains below which scenarios have hosts
--- (`previews`), the hosts that lead to an edge (`hosts`), the scenarios with names that are everyday values (`everyday`).
+-- The route supplies `parameter` and, separated by spaces: the preview domains (`previews`), the hosts that lead to
+-- an edge (`hosts`), and the scenarios whose names are common parameter values (`everyday`).
 function envoy_on_request(handle)
   local headers, context = handle:headers(), handle:filterContext()
   local link = link_in(headers:get(":path") or "/", context:get("parameter"), context:get("everyday"))
@@ -253,30 +253,30 @@ function envoy_on_request(handle)
   if own then return from_preview(handle, headers, own, domain, link) end
   if link and is_prefetch(headers) then
     local answer = { [":status"] = "503", ["cache-control"] = "no-store", ["content-type"] = "text/plain" }
-    return handle:respond(answer, "Detour: a link into a scenario is not prefetched; open it.\n")
+    return handle:respond(answer, "Detour: a link into a scenario cannot be prefetched; open it instead.\n")
   end
   if link and link.scenario == "" then return leave(handle, headers, context, link) end
   if link then return enter(handle, headers, context, link) end
   local there = cookie(headers:get("cookie") or "")
-  -- Another value is the application's own.
+  -- Other values belong to the application.
   if there and is_name(there) then return headers:replace(HEADER, there) end
   local found = page_scenario(headers, context:get("previews"))
   if not found then return end
-  -- A frame has parts of its own, which do not name the page around it.
+  -- A frame requests parts of its own, which do not refer to the page around it.
   if is_page(headers) then
     return enter(handle, headers, context, { scenario = name(found), path = headers:get(":path"), marked = false })
   end
   headers:replace(HEADER, name(found))
 end
 
--- Says whether an address leads back to an edge.
+-- Returns whether an address leads back to an edge.
 local function is_edges(location, entered)
   local host = string.match(string.lower(location), "^https?://([^/?#:\\]+)") or string.match(location, "^//([^/?#:\\]+)")
   if not host then return not string.find(location, "^%a[%w+.-]*:") and string.sub(location, 1, 2) ~= "/\\" end
   return host == entered.host or has_word(entered.hosts, host)
 end
 
--- Who came in by a link keeps the scenario: by a cookie if the client has some, and where it is redirected to, anyway.
+-- A client that came by a link stays in the scenario: by a cookie, if it keeps any, and by its redirects in any case.
 function envoy_on_response(handle)
   local entered = (handle:streamInfo():dynamicMetadata():get("detour") or {})["entered"]
   local headers = handle:headers()

@@ -1,15 +1,16 @@
-"""What a sidecar does with requests while the control plane does not answer.
+"""How a sidecar handles requests while the control plane does not answer.
 
-Requests without overrides go where they would go without Detour: to the original destination in transparent mode,
-to the host that DNS knows otherwise. Requests with overrides are refused.
+Requests without overrides are forwarded as without Detour: to the original destination in transparent mode,
+otherwise to the host that DNS resolves. Requests with overrides are refused.
 
 - A sidecar that has never reached the control plane has no route table. Its outbound listener runs the connection
-  manager below, until the control plane sends another (ECDS). What that one costs per request is nothing: it
-  replaces this one, connection by connection.
-- A sidecar that has a route table but not the cluster of a host sends the request to an internal listener, which
-  asks the control plane and does not wait long for the answer. Nobody else passes it.
+  manager below, until the control plane sends another one (ECDS). That one replaces this one connection by
+  connection, so the fallback costs nothing per request afterwards.
+- A sidecar that has a route table but lacks a host's cluster sends the request to an internal listener. That
+  listener requests the cluster from the control plane and does not wait long for the answer. No other requests pass
+  it.
 
-Invariant: a request waits for the control plane only if it can't go anywhere without.
+Invariant: a request waits for the control plane only if it cannot be forwarded without it.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,29 +55,29 @@ from detour.envoy.vocabulary import (
 )
 
 PATIENCE_MS: Final = 50
-"""How long the control plane may take to say where a host is, if the request can go on without an answer.
+"""How long a request that could be forwarded without the control plane's answer waits for it.
 
-It usually takes 5 to 10 ms."""
+The answer usually takes 5 to 10 ms."""
 
 NO_ROUTES: Final = (
-    "this sidecar has not reached the control plane yet, and does not know where overrides lead;"
-    " requests without overrides go on"
+    "this sidecar has not reached the control plane yet and cannot route overrides;"
+    " requests without overrides are forwarded"
 )
-"""What a request with overrides is answered."""
+"""The error for a request with overrides."""
 
 _MESH_CLUSTER: Final = "@mesh"
 _RESOLVER_CLUSTER: Final = "@resolver"
 
 _REQUESTS_MAX: Final = 100
-"""After so many requests a connection gives way to one that has the manager of the control plane."""
+"""Maximum number of requests per connection: the next connection may already use the control plane's manager."""
 
 
 def discovered(fallback: Json, source: Json) -> Json:
-    """Return the network filter that is what the control plane says, and `fallback` until then.
+    """Return a network filter that the control plane configures; until then it is `fallback`.
 
     Args:
         fallback: A connection manager, as a network filter.
-        source: Where the control plane's comes from.
+        source: The config source of the control plane's version.
     """
     config = fallback["typed_config"]
     discovery = {"config_source": source, "default_config": config, "type_urls": [config["@type"]]}
@@ -84,11 +85,11 @@ def discovered(fallback: Json, source: Json) -> Json:
 
 
 def fallback_options() -> Json:
-    """Return the options and routes of the connection manager that needs no control plane."""
+    """Return the options and routes of the connection manager that works without a control plane."""
     plain = {"match": {"prefix": "/", "dynamic_metadata": [_noted(PLAIN)]}, **_to(UNKNOWN_CLUSTER)}
     carriers = (
         {"name": "baggage", "string_match": {"contains": "override."}},
-        # Some propagators encode what needs no encoding.
+        # Some propagators percent-encode characters that do not need it.
         {"name": "baggage", "string_match": {"contains": "%"}},
         {"name": "x-ot-span-context", "present_match": True},
     )
@@ -112,13 +113,13 @@ def fallback_options() -> Json:
 
 
 def unknown_listener(manager: Callable[..., Json], outbound_port: int) -> Json:
-    """Return the listener of requests to hosts whose cluster the sidecar does not have (yet).
+    """Return the listener of requests to hosts whose cluster the sidecar does not hold (yet).
 
-    It has the control plane asked for the cluster.
+    It requests the cluster from the control plane.
 
     Args:
-        manager: Makes a connection manager of a name, routes, and filters in front of its own.
-        outbound_port: Where the application sends its requests.
+        manager: Builds a connection manager from a name, routes, and filters that precede its own.
+        outbound_port: The port that the application sends its requests to.
     """
     known = {"cluster_specifier_plugin": "known host", "timeout": "0s"}
     answered = {"match": {"prefix": "/", "dynamic_metadata": [_noted(OUT)]}, "route": known}
@@ -130,13 +131,13 @@ def unknown_listener(manager: Callable[..., Json], outbound_port: int) -> Json:
 
 
 def no_answer_listener(manager: Callable[..., Json], *, by_dns: bool) -> Json:
-    """Return the listener of requests whose host the control plane has not named in time.
+    """Return the listener of requests whose host's cluster did not arrive in time.
 
-    They go where they would go without Detour; where there is no such place, they wait on.
+    They are forwarded as without Detour. If that is not possible, they continue to wait.
 
     Args:
-        manager: Makes a connection manager of a name, routes, and filters in front of its own.
-        by_dns: Whether they would go where DNS says, rather than where they were sent.
+        manager: Builds a connection manager from a name, routes, and filters that precede its own.
+        by_dns: Whether requests are forwarded to the host that DNS resolves, instead of their original destination.
     """
     out = {"match": {"prefix": "/", "dynamic_metadata": [_noted(OUT)]}, **_to(outside_cluster()["name"])}
     known = {"match": {"prefix": "/"}, **_to(outside_cluster()["name"])}
@@ -151,7 +152,7 @@ def no_answer_listener(manager: Callable[..., Json], *, by_dns: bool) -> Json:
 
 
 def tunnel_filters() -> list[Json]:
-    """Return the filters of CONNECT requests, which only their routes switch on."""
+    """Return the filters of CONNECT requests; their routes enable them."""
     return [{**one, "disabled": True} for one in (_clock(), _ask(), _way_out())]
 
 
@@ -169,24 +170,24 @@ def _way_out() -> Json:
 
 
 def internal_listener(name: str, manager: Json) -> Json:
-    """Return a listener that only clusters of the same Envoy lead to."""
+    """Return a listener that only clusters of the same Envoy can reach."""
     return {"name": name, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
 
 
 def resolver_listener() -> Json:
-    """Return the listener that answers 204 to a request whose host DNS knows, and connects to nobody."""
+    """Return the listener that answers 204 if DNS resolves the request's host; it opens no connection."""
     routes = _routes(RESOLVER_LISTENER, [_everything([{"match": {"prefix": "/"}, **_to(TUNNEL_BYTES_CLUSTER)}])])
     filters = [forward_proxy(), _lua(LUA_FILTER, resolved_source())]
     return internal_listener(RESOLVER_LISTENER, connection_manager(RESOLVER_LISTENER, filters, **routes))
 
 
 def fail_open_clusters(outbound_port: int, *, by_dns: bool) -> Sequence[Json]:
-    """Return the clusters that all this needs.
+    """Return the clusters that failing open needs.
 
     Args:
-        outbound_port: Where the application sends its requests.
-        by_dns: As above. Elsewhere a client that sends CONNECT means another proxy than this sidecar, and what it
-            sends through the tunnel is left alone.
+        outbound_port: The port that the application sends its requests to.
+        by_dns: As above. Otherwise, a client that sends CONNECT talks to another proxy than this sidecar, and the
+            content of its tunnel is not inspected.
     """
     tunnels = _internal(TUNNEL_OUT_CLUSTER, TUNNEL_OUT_LISTENER)
     passed_on = {**bytes_cluster(), "name": TUNNEL_OUT_CLUSTER}
@@ -201,7 +202,7 @@ def fail_open_clusters(outbound_port: int, *, by_dns: bool) -> Sequence[Json]:
 
 
 def _internal(name: str, listener: str) -> Json:
-    """Return a cluster that leads to a listener of the same Envoy, in the protocol that the request came in."""
+    """Return a cluster that leads to a listener of the same Envoy, with the request's own protocol."""
     sockets = TYPE + "envoy.extensions.transport_sockets."
     plain = {
         "name": "envoy.transport_sockets.raw_buffer",
@@ -224,14 +225,14 @@ def _internal(name: str, listener: str) -> Json:
 
 
 def _no_deployment_in_host() -> Json:
-    """As in the control plane's table (`detour.xds.routes`): names with @ are clusters, and no hosts."""
-    words = "Detour: a host name has no @; to choose a deployment use the baggage header.\n"
+    """As in the control plane's table (`detour.xds.routes`): names with @ are clusters, not hosts."""
+    words = "Detour: a host name cannot contain @; to choose a deployment, use the baggage header.\n"
     match = {"prefix": "/", "headers": [{"name": ":authority", "string_match": {"contains": "@"}}]}
     return {"match": match, "direct_response": {"status": 400, "body": {"inline_string": words}}}
 
 
 def _tunnels() -> list[Json]:
-    """End a client's CONNECT here: first where it went without an answer, then where it is asked for."""
+    """Terminate a client's CONNECT: the first route is for hosts without an answer, the last requests a cluster."""
     upgrades = [{"upgrade_type": "CONNECT", "connect_config": {}}]
     actions: tuple[tuple[Json, str], ...] = (
         ({"dynamic_metadata": [_noted(OUT)]}, "known tunnel"),
@@ -249,7 +250,7 @@ def _tunnels() -> list[Json]:
 
 
 def _maybe_overrides(header: Json) -> Json:
-    """Refuse requests with overrides, in words: where they lead there is no route table either."""
+    """Refuse requests with overrides, with a reason: there is no route table to route them by."""
     code = {
         "@type": TYPE + "envoy.extensions.filters.http.lua.v3.LuaPerRoute",
         "source_code": {"inline_string": closed_source()},
@@ -297,4 +298,4 @@ def _lua(name: str, source: str) -> Json:
 
 
 _TIMED: Final[Json] = {"typed_per_filter_config": {TIMEOUT_FILTER: _enabled()}}
-"""Services' timeouts hold here too."""
+"""Timeouts of services apply here, too."""

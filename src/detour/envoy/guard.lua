@@ -1,7 +1,7 @@
--- At an edge, behind strip.lua: takes the overrides out of a request that has brought no good token, and has the
--- response say so, and why: who sent them is not to take the baseline for the deployment that they asked for.
+-- At an edge; follows strip.lua. Removes the overrides of a request without a valid token. The response says so, and
+-- why: the sender must not take the baseline for the deployment that the overrides chose.
 
--- What the token filter has found out; the name is its own, and no client writes there.
+-- The token filter's results. The namespace is its own; clients cannot write to it.
 local CHECKED = "envoy.filters.http.jwt_authn"
 
 local function guard(handle)

@@ -1,8 +1,8 @@
 """Mutual TLS between a sidecar and the control plane, as plain data in Envoy's JSON form.
 
-Invariant: certificates, key and authorities are read from files, and read again when the folder changes, without a
-restart. Envoy watches files only for secrets that it was told of through SDS, not for those in its bootstrap; so
-two files beside the certificates hold the SDS resources that name them (`sds_files`).
+Invariant: certificate, key and authorities are read from files, and again when the folder changes, without a
+restart. Envoy watches files only for secrets that come through SDS, not for those in its bootstrap. Two files
+beside the certificates therefore hold the SDS resources that refer to them (`sds_files`).
 """
 
 import json
@@ -19,10 +19,10 @@ _AUTHORITY: Final = "authority"
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:
-    """A sidecar's certificate, and what it expects of the control plane's.
+    """A sidecar's certificate, and the name that it expects in the control plane's.
 
     Args:
-        folder: Holds `tls.crt`, `tls.key` and `ca.crt` as a Kubernetes Secret has them, and the `sds_files`.
+        folder: Contains `tls.crt`, `tls.key` and `ca.crt` as a Kubernetes Secret has them, and the `sds_files`.
         server_name: The DNS name in the control plane's certificate; by default the host that is connected to.
     """
 
@@ -31,7 +31,7 @@ class ClientTls:
 
 
 def sds_files(tls: ClientTls) -> dict[str, str]:
-    """Return what has to lie in the folder beside the certificates: file names and their content."""
+    """Return the additional files that the folder must contain: names and content."""
     watched = {"watched_directory": {"path": tls.folder}}
     certificate = {"certificate_chain": _file(tls, "tls.crt"), "private_key": _file(tls, "tls.key"), **watched}
     authority = {"trusted_ca": _file(tls, "ca.crt"), **watched}
@@ -42,9 +42,9 @@ def sds_files(tls: ClientTls) -> dict[str, str]:
 
 
 def client_socket(tls: ClientTls, host: str) -> Json:
-    """Return the transport socket of a cluster that is reached at `host` under mutual TLS."""
+    """Return the transport socket of a cluster that is reached at `host` with mutual TLS."""
     name = tls.server_name or host
-    # Without this any certificate of the authority would do: another sidecar's too.
+    # Without this, any certificate of the authority would be accepted, including another sidecar's.
     expected = {"match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": name}}]}
     validation = {
         "default_validation_context": expected,
@@ -66,7 +66,7 @@ def _source(tls: ClientTls, name: str) -> Json:
 
 
 def _discovered(name: str, **secret: Json) -> str:
-    """Return the one resource that a file of SDS may hold ("xDS protocol", "Filesystem subscriptions")."""
+    """Return the content of an SDS file with one resource ("xDS protocol", "Filesystem subscriptions")."""
     return json.dumps({"resources": [{"@type": f"{_TLS}Secret", "name": name, **secret}]})
 
 

@@ -1,5 +1,5 @@
--- While overrides are switched off, behind strip.lua and carries.lua: takes them out of a request, for the SDKs of all
--- services behind it to ignore them too, and has the response say so.
+-- While overrides are switched off; follows strip.lua and carries.lua. Removes overrides from a request, so that the
+-- SDKs of all services behind it ignore them, too, and reports that in the response.
 
 local LETTERS = {}
 for letter, sixtet in pairs(SIXTETS) do LETTERS[sixtet] = string.char(letter) end
@@ -13,7 +13,7 @@ local function to_base64(bytes)
   end))
 end
 
--- Gives the item with the overrides another name of the same length: all else of a tracer's header stays.
+-- Renames the item with the overrides, keeping its length: the rest of the tracer's header stays as it is.
 local function strip_opentracing(headers)
   local header = headers:get("x-ot-span-context")
   local carrier = header and base64(header)

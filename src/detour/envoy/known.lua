@@ -1,5 +1,5 @@
--- Envoy's cluster specifier for hosts that the route table does not name: the host's cluster where this Envoy has it,
--- else the cluster DETOUR_ELSE. An Envoy without that one asks the control plane by the host's name.
+-- Envoy's cluster specifier for hosts that the route table does not name: the host's cluster if this Envoy holds it,
+-- otherwise the cluster DETOUR_ELSE. An Envoy without the latter requests the host's cluster from the control plane.
 function envoy_on_route(handle)
   local authority = handle:headers():get(":authority") or ""
   local name = DETOUR_PREFIX .. authority

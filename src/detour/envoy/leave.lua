@@ -1,5 +1,5 @@
--- On the way out of the mesh, behind strip.lua: takes the overrides out of a request, and notes that it had some: for the
--- access log, which reports them, and for the response, which says so.
+-- On the way out of the mesh; follows strip.lua. Removes the overrides of a request and records that it had some: the
+-- access log reports such requests, and their response says so.
 
 local NOTED_MAX = 2000
 

@@ -1,11 +1,11 @@
-"""Closing listeners without losing a connection (Linux).
+"""Closes listeners without losing a connection (Linux).
 
-The kernel completes connections before a program accepts them. Those that wait for that are reset when the program
-closes its listening socket. So the kernel first stops completing new ones: a filter on the socket drops their first
-packet (SO_ATTACH_FILTER, socket(7)). When none waits any more the listener can be closed. A client whose packet was
-dropped sends it again after a second, to whoever listens by then.
+The kernel completes connections before a program accepts them. Completed connections that wait to be accepted are
+reset when the program closes its listening socket. So the kernel must first stop completing new ones: a filter on
+the socket drops their first packet (SO_ATTACH_FILTER, socket(7)). Once no connection waits, the listener can be
+closed. A client whose packet was dropped sends it again after a second, and reaches the next program that listens.
 
-Invariant: where the kernel does not allow this (pidfd_getfd(2) is often closed in containers), nothing happens.
+Invariant: where the kernel does not permit this (containers often block pidfd_getfd(2)), nothing happens.
 """
 
 import asyncio
@@ -19,37 +19,37 @@ from pathlib import Path
 from typing import Final
 
 _PIDFD_GETFD: Final = 438
-"""The system call's number, the same on all processors that have numbers of their own since Linux 5.6."""
+"""The system call's number: the same on all architectures since Linux 5.6."""
 
 _SO_ATTACH_FILTER: Final = 26
 _LISTEN: Final = "0A"
-"""A listening socket's state in /proc/PID/net/tcp, where the local address and the inode stand in these columns:"""
+"""The state of a listening socket in /proc/PID/net/tcp. The columns of its local address and inode follow:"""
 _STATE, _INODE = 3, 9
 
 _WAITING_AT: Final = 24
-"""Where TCP_INFO of a listening socket has the number of connections that wait (tcpi_unacked, 4 bytes)."""
+"""Offset in TCP_INFO of a listening socket's number of waiting connections (tcpi_unacked, 4 bytes)."""
 
 _NO_SYN: Final = (
-    # Load the byte with the flags, keep SYN and ACK of them: SYN alone is dropped, all else passes (RFC 9293, 3.1).
+    # Load the flags byte, mask SYN and ACK. Drop packets with SYN only, pass all others (RFC 9293, 3.1).
     (0x30, 0, 0, 13),
     (0x54, 0, 0, 0x12),
     (0x15, 0, 1, 0x02),
     (0x06, 0, 0, 0),
     (0x06, 0, 0, 0xFFFF_FFFF),
 )
-"""Instructions of classic BPF: code, how far to jump if true, if false, operand."""
+"""Classic BPF instructions: code, jump if true, jump if false, operand."""
 
 _POLL_SECONDS: Final = 0.01
 _CALM_SECONDS: Final = 0.05
-"""How long nothing must have waited: handshakes that have begun need a moment to be completed."""
+"""How long the queue must have been empty: handshakes in progress need a moment to complete."""
 
 
 async def take_no_more(pid: int, seconds: float) -> None:
-    """Have the kernel begin no more connections to what a process listens on, and wait until none waits.
+    """Make the kernel refuse new connections to a process's listeners, and wait until no connection waits.
 
     Args:
         pid: The process: this one, or a child of it with the same user.
-        seconds: The longest to wait.
+        seconds: Maximum wait.
     """
     with listening(pid) as sockets, suppress(TimeoutError):
         for one in sockets:
@@ -67,7 +67,7 @@ async def _until_none_waits(sockets: Sequence[socket.socket]) -> None:
 
 @contextmanager
 def listening(pid: int) -> Iterator[Sequence[socket.socket]]:
-    """Give duplicates of the TCP sockets on which a process listens; none where that is not allowed."""
+    """Return duplicates of the TCP sockets that a process listens on; none if that is not permitted."""
     with ExitStack() as opened:
         try:
             pidfd = os.pidfd_open(pid)
@@ -79,7 +79,7 @@ def listening(pid: int) -> Iterator[Sequence[socket.socket]]:
 
 
 def waiting(listener: socket.socket) -> int:
-    """Return how many connections wait for being accepted."""
+    """Return the number of connections that wait to be accepted."""
     info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _WAITING_AT + 4)
     return int(struct.unpack_from("=I", info, _WAITING_AT)[0])
 
@@ -104,7 +104,7 @@ def _duplicate(pidfd: int, number: int) -> socket.socket:
 
 
 def drop_beginnings(listener: socket.socket) -> None:
-    """Have the kernel drop the first packets of new connections."""
+    """Make the kernel drop the first packet of each new connection."""
     code = b"".join(struct.pack("=HBBI", *one) for one in _NO_SYN)
     held = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(held))

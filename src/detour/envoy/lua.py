@@ -1,13 +1,13 @@
 """The Lua that Envoy runs, as text.
 
-Invariant: what is sent is what the tests run under LuaJIT, less comments and indentation.
+Invariant: the tests run the same code under LuaJIT. Only comments and indentation are removed from it.
 """
 
 import re
 from functools import cache
 from importlib.resources import files
 
-from detour.envoy.vocabulary import EVERYDAY
+from detour.envoy.vocabulary import COMMON_VALUES
 from detour.mesh import Naming
 
 _COMMENT = re.compile(r"^\s*--[^\n]*$", re.MULTILINE)
@@ -20,13 +20,13 @@ _NO_NAMESPACES = Naming()
 def override_source(
     *, service: str = "", opentracing: bool = False, naming: Naming = _NO_NAMESPACES, caller: str = ""
 ) -> str:
-    """Return the code that reads overrides, for the cluster specifier and for the fault routes alike.
+    """Return the code that reads overrides, for the cluster specifier and for the fault routes.
 
     Args:
-        service: The service that requests are for; by default the host that each of them names.
-        opentracing: Whether overrides in `x-ot-span-context` count too.
-        naming: Which service a host name means.
-        caller: The namespace of those who call.
+        service: The service that requests are for; by default the one that each request's host names.
+        opentracing: Whether overrides in `x-ot-span-context` apply, too.
+        naming: Maps host names to services.
+        caller: The namespace of the callers.
     """
     fixed = f'DETOUR_SERVICE = "{service}"\n' if service else _namespaces(naming, caller)
     carriers = (_code("opentracing.lua") if opentracing else "") + _code("member.lua")
@@ -35,11 +35,11 @@ def override_source(
 
 @cache
 def plain_source(*, naming: Naming = _NO_NAMESPACES, caller: str = "") -> str:
-    """Return the code that reads baggage of which the route has found that all of it can be read.
+    """Return the code that reads plain baggage, which the route has found to be completely readable.
 
     Args:
-        naming: Which service a host name means.
-        caller: The namespace of those who call.
+        naming: Maps host names to services.
+        caller: The namespace of the callers.
     """
     return _namespaces(naming, caller) + _code("service.lua") + _code("plain.lua")
 
@@ -59,44 +59,44 @@ def _namespaces(naming: Naming, caller: str) -> str:
 
 @cache
 def connect_source() -> str:
-    """Return the code that names the end of a CONNECT tunnel, for the cluster specifier."""
+    """Return the cluster specifier's code for the end of a CONNECT tunnel."""
     return _code("connect.lua")
 
 
 def connect_overrides_source(source: str) -> str:
-    """Return the code that does so for a CONNECT with overrides, behind code that reads these."""
+    """Return the same for a CONNECT with overrides; it follows the code that reads them."""
     return source + _code("connect_overrides.lua")
 
 
 @cache
 def known_source(otherwise: str, prefix: str = "") -> str:
-    """Return the code that names a host's cluster if this Envoy has it, for the cluster specifier.
+    """Return the cluster specifier's code that selects a host's cluster if this Envoy holds it.
 
     Args:
-        otherwise: The cluster that it names if not.
-        prefix: What stands before the host in the cluster's name.
+        otherwise: The cluster that it selects if not.
+        prefix: The prefix of the host in the cluster's name.
     """
     return f'DETOUR_ELSE = "{otherwise}"\nDETOUR_PREFIX = "{prefix}"\n' + _code("known.lua")
 
 
 @cache
 def clock_source() -> str:
-    """Return the code that notes when the control plane is asked where a host is."""
+    """Return the code that records when a host's cluster was requested from the control plane."""
     return _code("clock.lua")
 
 
 @cache
 def asked_source() -> str:
-    """Return the code that has a request take its route anew, once the control plane has been asked."""
+    """Return the code that makes a request select its route again after its cluster was requested."""
     return _code("asked.lua")
 
 
 @cache
 def way_out_source(resolver: str) -> str:
-    """Return the code that lets a request go on without the control plane's answer, if DNS knows its host.
+    """Return the code that forwards a request without the control plane's answer, if DNS resolves its host.
 
     Args:
-        resolver: The cluster that says whether DNS knows a host.
+        resolver: The cluster that answers whether DNS resolves a host.
     """
     return f'DETOUR_RESOLVER = "{resolver}"\n' + _code("way_out.lua")
 
@@ -109,16 +109,16 @@ def resolved_source() -> str:
 
 @cache
 def closed_source() -> str:
-    """Return the code that tells requests with overrides from those that only look like it."""
+    """Return the code that distinguishes requests with overrides from those that only match the route's pattern."""
     return _carries() + _code("closed.lua")
 
 
 @cache
 def ignore_source(words: str) -> str:
-    """Return the code that takes overrides out of requests while they are switched off.
+    """Return the code that removes overrides from requests while they are switched off.
 
     Args:
-        words: What the response says became of them: printable ASCII.
+        words: The reason for the response header; printable ASCII.
     """
     return f"DETOUR_IGNORED = {_quoted(words)}\n" + _carries() + _code("strip.lua") + _code("ignore.lua")
 
@@ -134,26 +134,26 @@ def _quoted(text: str) -> str:
 
 @cache
 def strip_source() -> str:
-    """Return the code that takes every override out of a request's baggage."""
+    """Return the code that removes all overrides from a request's baggage."""
     return _code("member.lua") + _code("strip.lua")
 
 
 @cache
 def leave_source() -> str:
-    """Return the code that does so on the way out of the mesh, and notes what it took."""
+    """Return the code that does so on the way out of the mesh, and records what it removed."""
     return strip_source() + _code("leave.lua")
 
 
 @cache
 def guard_source() -> str:
-    """Return the code that does so at an edge, unless the request has brought a token."""
+    """Return the code that does so at an edge, unless the request has a valid token."""
     return strip_source() + _code("guard.lua")
 
 
 @cache
 def enter_source() -> str:
-    """Return the code that puts a request into the scenario that its query, its cookie or its page names."""
-    return f'DETOUR_EVERYDAY = "{" ".join(EVERYDAY)}"\n' + _code("enter.lua")
+    """Return the code that finds the scenario that a request's query, cookie or page names."""
+    return f'DETOUR_COMMON_VALUES = "{" ".join(COMMON_VALUES)}"\n' + _code("enter.lua")
 
 
 @cache

@@ -1,5 +1,5 @@
--- Members of the W3C baggage header, before strip.lua and override.lua: whose one is, and what its text stands for.
--- Propagators percent-encode keys and values again, some of them more than once.
+-- Members of the W3C baggage header: which are overrides, and the text that they encode. Precedes strip.lua and
+-- override.lua. Propagators percent-encode keys and values again, some of them more than once.
 
 local DECODING_ROUNDS = 3
 
@@ -15,8 +15,8 @@ local function decoded(text)
   return text
 end
 
--- Returns a text without what stands around its first and last characters of a set. A loop, for a pattern takes
--- quadratic time.
+-- Returns a text without the characters outside a set at its start and end. A loop, because a pattern takes quadratic
+-- time.
 local function cut(text, set)
   local start, finish, anchored = string.find(text, set), #text, "^" .. set
   if not start then return "" end
@@ -28,8 +28,8 @@ local function bare(text)
   return cut(text, "[%w._-]")
 end
 
--- Returns the key of an override's member, and the undecoded text behind its "=" if it has one; nil for other
--- people's members. Whatever stands around a key is passed over: another reader may do so too.
+-- Returns the key of an override's member, and the undecoded text after its "=" if there is one; nil for members that
+-- are not overrides. Ignores characters around a key, because another reader may do so, too.
 local function override_of(member)
   local raw, rest = string.match(member, "^([^;=]*)=?([^;]*)")
   if not string.find(raw, "override.", 1, true) and not string.find(raw, "%", 1, true) then return nil end

@@ -1,6 +1,6 @@
--- Reads the overrides of an `x-ot-span-context` header, for meshes that still trace with OpenTracing: base64 of protobuf
--- whose baggage item `overrides` is base64 of protobuf again. Bounded by the header's length, and total: whatever is
--- not of that form has no overrides, unless it shows that there were some.
+-- Reads the overrides of an `x-ot-span-context` header, for meshes that still trace with OpenTracing: base64 of
+-- protobuf, whose baggage item `overrides` is base64 of protobuf again. Bounded by the header's length, and total: a
+-- header of another form has no overrides, unless it shows that it contains some.
 
 local VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
@@ -10,7 +10,7 @@ do
   for index = 1, 64 do SIXTETS[string.byte(alphabet, index)] = index - 1 end
 end
 
--- Returns the bytes that standard base64 stands for, padded or not; nil if it is none.
+-- Returns the bytes of standard base64, padded or not; nil if the text is not base64.
 local function base64(text)
   text = string.match(text, "^([^=]*)=*$")
   if not text or #text % 4 == 1 then return nil end
@@ -29,7 +29,7 @@ local function base64(text)
   return table.concat(bytes)
 end
 
--- Returns an unsigned integer of at most `most` bytes and where the next field begins; nil if it does not end.
+-- Returns an unsigned integer of at most `most` bytes, and the position of the next field; nil if it is incomplete.
 local function varint(message, at, most)
   local value, unit = 0, 1
   for index = at, math.min(at + most - 1, #message) do
@@ -39,7 +39,7 @@ local function varint(message, at, most)
   end
 end
 
--- Returns where a field's content begins and where the next field does; nil if it is not all there.
+-- Returns the positions of a field's content and of the next field; nil if the field is incomplete.
 local function extent(message, at, wire_type)
   local start, finish
   if wire_type == VARINT then
@@ -56,7 +56,7 @@ local function extent(message, at, wire_type)
   if finish and finish <= #message + 1 then return start, finish end
 end
 
--- Calls `take(number, content)` for each length-delimited field; false if the message is none.
+-- Calls `take(number, content)` for each length-delimited field; returns false if the message is invalid.
 local function fields(message, take)
   local at = 1
   while at <= #message do
@@ -72,7 +72,7 @@ local function fields(message, take)
   return true
 end
 
--- Calls `take(key, value)` for each entry of the map<string, string> in a field; false if the message is none.
+-- Calls `take(key, value)` for each entry of the map<string, string> in a field; false if the message is invalid.
 local function map(message, number, take)
   return fields(message, function(field, content)
     if field ~= number then return end
@@ -82,10 +82,10 @@ local function map(message, number, take)
   end)
 end
 
--- What stands before the item's value in a carrier: its key, as protobuf writes it.
+-- What precedes the item's value in a carrier: its key, as protobuf writes it.
 local ITEM = "\10\9overrides"
 
--- Returns a carrier's item that holds overrides, nil if it has none; false if the carrier is of another form.
+-- Returns a carrier's item with overrides; nil if it has none; false if the carrier is invalid.
 local function item_of(carrier)
   local context, item = "", nil
   if not fields(carrier, function(number, content) if number == 2 then context = content end end) then return false end
@@ -93,8 +93,8 @@ local function item_of(carrier)
   return item
 end
 
--- Returns the entries of the header, each a key without "override." and a value, in their order; and what is wrong where
--- they, or more of them, can't be read.
+-- Returns the header's entries in order, each a key without "override." and a value; and the problem if they, or
+-- further ones, cannot be read.
 function detour_read_opentracing(header, bytes_max)
   local carrier, entries = header and base64(header), {}
   if not carrier then return entries end
@@ -103,7 +103,7 @@ function detour_read_opentracing(header, bytes_max)
   if not item and not string.find(carrier, ITEM, 1, true) then return entries end
   local message = item and base64(item)
   if not message or not map(message, 1, function(key, value) entries[#entries + 1] = { key, value } end) then
-    return {}, "x-ot-span-context has overrides in it, in no form that can be read"
+    return {}, "x-ot-span-context contains overrides in a form that cannot be read"
   end
   if #header > bytes_max then
     return entries, "x-ot-span-context has " .. #header .. " bytes, and only " .. bytes_max .. " are read"

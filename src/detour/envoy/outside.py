@@ -1,8 +1,8 @@
 """The way out of the mesh: an internal listener that is an ordinary forward proxy.
 
-Invariant: no override and no internal header leaves the mesh, whichever route led here. Names are resolved request
-by request (dynamic forward proxy), so that a slow DNS server delays nobody else. Requests between services of the
-mesh never pass this way, and pay nothing for it.
+Invariant: no override and no internal header leaves the mesh, whichever route led here. Host names are resolved per
+request (dynamic forward proxy), so a slow DNS server delays no other request. Requests between services of the mesh
+never pass this listener.
 """
 
 from typing import Final
@@ -26,31 +26,32 @@ from detour.envoy.vocabulary import (
 INTERNAL_PREFIXES: Final = ("x-envoy-", "x-detour-")
 INTERNAL_HEADERS: Final = ("x-ot-span-context",)
 _ADDED: Final = "x-forwarded-proto"
-"""What the sidecar's own connection manager adds, as `http`, where the application has not set it."""
+"""A header that the sidecar's own connection manager adds, with the value `http`, if the application did not set
+it."""
 
 _CLUSTER: Final = "@outside"
-"""Nothing that a request says makes such a name."""
+"""A cluster name that no request can produce."""
 
 
 def outside_listener(outbound_port: int, control_plane: str) -> Json:
-    """Return the listener; a request for the sidecar itself is answered instead of being sent there for ever.
+    """Return the listener. It answers requests for the sidecar itself, which would otherwise loop.
 
     Args:
-        outbound_port: Where the application reaches the sidecar.
-        control_plane: The cluster to which requests are reported that had overrides.
+        outbound_port: The port where the application reaches the sidecar.
+        control_plane: The cluster that receives reports of requests that had overrides.
     """
     removed = {"key": OVERRIDES_HEADER, "value": f"%DYNAMIC_METADATA({METADATA}:{REMOVED})%"}
     added = {"name": _ADDED, "string_match": {"exact": "http"}}
     everything = {
         "name": "everything",
         "domains": ["*"],
-        # Not by a filter: Envoy finds no route for a request without that header.
+        # A filter cannot do this: Envoy finds no route for a request without that header.
         "routes": [
             *routes_to(_CLUSTER, added, request_headers_to_remove=[_ADDED]),
             *routes_to(_CLUSTER),
         ],
         "request_headers_to_remove": list(INTERNAL_HEADERS),
-        # Envoy adds no header whose value is empty: only requests that had overrides are answered so.
+        # Envoy adds no header with an empty value, so only responses to requests that had overrides get this one.
         "response_headers_to_add": [{"header": removed, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
     }
     filters = [
@@ -69,9 +70,9 @@ def outside_listener(outbound_port: int, control_plane: str) -> Json:
 
 
 def outside_cluster() -> Json:
-    """Return the cluster that sends each request to the host that it names, port 80 by default."""
+    """Return the cluster that sends each request to the host that it names; the default port is 80."""
     cluster_type = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
-    # Envoy's rule is about TLS to the names that it resolves; this forward proxy speaks plain HTTP only.
+    # Envoy's rule concerns TLS to the resolved names; this forward proxy speaks plain HTTP only.
     config = {"@type": TYPE + cluster_type, "dns_cache_config": OUTSIDE_DNS, "allow_insecure_cluster_options": True}
     return {
         "name": _CLUSTER,
@@ -85,7 +86,7 @@ def outside_cluster() -> Json:
 
 
 def forward_proxy() -> Json:
-    """Return the filter that resolves the name of a request for a forward proxy's cluster."""
+    """Return the filter that resolves a request's host name for a forward proxy's cluster."""
     return http_filter(FORWARD_PROXY_FILTER, "dynamic_forward_proxy.v3.FilterConfig", dns_cache_config=OUTSIDE_DNS)
 
 
@@ -99,7 +100,7 @@ def itself(port: int) -> Json:
     """Return the virtual host of requests for the sidecar itself."""
     words = (
         f"this is the outbound listener of a Detour sidecar. Use it as HTTP proxy (http_proxy=http://127.0.0.1:{port}),"
-        " or send the name of a service as Host."
+        " or send a service's name as Host."
     )
     answer = {"status": 421, "body": {"inline_string": f"Detour: {words}\n"}}
     return {

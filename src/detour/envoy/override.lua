@@ -1,6 +1,7 @@
--- Reads the overrides of one request: which deployment of a service it is to reach, and which faults it is to meet. One
--- that is for this service and can't be read is refused with a 400 that says why; others fail at their own hop.
--- Total and bounded: no input makes it fail, and it looks at each byte of a header a fixed number of times.
+-- Reads the overrides of one request: the deployment of a service to route to, and the faults to inject. An
+-- unreadable override for this service is refused with a 400 that says why; others are refused by the sidecars that
+-- they are for. Total and bounded: no input causes an error, and each byte of a header is read a fixed number of
+-- times.
 
 local HEADER_MAX = 8192
 local ENTRIES_MAX = 64
@@ -14,7 +15,7 @@ local FAULT_HEADERS = {
   "x-envoy-fault-throughput-response", "x-envoy-fault-throughput-response-percentage",
 }
 
--- Each reader returns what a value stands for, or nil if it can't be read.
+-- Each reader returns the value that a text encodes, or nil if it is not valid.
 
 local function delay(text)
   local milliseconds = tonumber(string.match(text, "^(%d%d?%d?%d?%d?)ms$"))
@@ -36,7 +37,7 @@ end
 
 local SLOTS = { "route", "delay", "abort", "missing", "missing.", "key" }
 local READERS = { route = name, delay = delay, abort = status, missing = baseline }
--- These are for services to read.
+-- Services read these.
 local OTHERS = { config = true, log = true, db = true }
 local EXPECTED = {
   route = "expected a deployment's name, as in override.route.users=pr-42: letters, digits, dot, dash and underscore, "
@@ -48,17 +49,17 @@ local EXPECTED = {
 }
 EXPECTED["missing."] = EXPECTED.missing
 
--- Returns which slot of `found` an override of this key belongs to; nil if it is no matter of this service's.
+-- Returns the slot of `found` that an override with this key belongs to; nil if it is not for this service.
 local function slot_of(key, service)
   local kind, dot, subject = string.match(key, "^override%.([^.]*)(%.?)(.*)$")
   if OTHERS[kind] or service == "" then return nil end
   if kind == "missing" then return dot == "" and "missing" or "missing." end
   if READERS[kind] and subject == service then return kind end
-  -- Almost: a kind that there is none of, none at all (override.users=pr-42), or a name in quotes.
+  -- Almost: an unknown kind, no kind at all (override.users=pr-42), or a name in quotes.
   return (bare(subject) == service or string.sub(key, 10) == service) and "key" or nil
 end
 
--- Puts one override into `found`; of several of one kind the last counts.
+-- Stores one override in `found`; of several of one kind the last wins.
 local function take(found, slot, key, text, number)
   local value, why = text and READERS[slot] and READERS[slot](text), nil
   if number > ENTRIES_MAX then
@@ -87,10 +88,10 @@ local function read_baggage(header, service, found)
   end
 end
 
--- Returns what a request says of a service, by slot; where both headers say something, the baggage counts.
+-- Returns a request's overrides for a service, by slot. If both headers have one, the baggage wins.
 local function overrides(headers, service)
   local found = {}
-  -- The mesh honours that header where opentracing.lua is loaded before this.
+  -- The mesh accepts that header if opentracing.lua is loaded before this.
   if detour_read_opentracing then
     local entries, why = detour_read_opentracing(headers:get("x-ot-span-context"), HEADER_MAX)
     found.whole = why
@@ -104,14 +105,14 @@ local function overrides(headers, service)
   return found
 end
 
--- Says what of all that can't be read though it is needed; nil if nothing is.
+-- Returns the first problem with the overrides that matters; nil if there is none.
 local function unreadable(found)
   if found.whole then return found.whole end
   for _, slot in ipairs(SLOTS) do
     local one = found[slot]
     local is_needed = found.route or string.sub(slot, 1, 7) ~= "missing"
     if one and one.why and is_needed then
-      -- It goes into a header.
+      -- The text goes into a header.
       local shown = string.gsub(string.sub(one.what, 1, SHOWN_MAX), "[^\32-\126]", "?")
       return shown .. ": " .. one.why
     end
@@ -122,7 +123,7 @@ local function value_of(found, slot)
   return found[slot] and found[slot].value
 end
 
--- Envoy's cluster specifier: returns the name of the cluster that the request goes to.
+-- Envoy's cluster specifier: returns the name of the request's cluster.
 function envoy_on_route(handle)
   local headers = handle:headers()
   local authority = headers:get(":authority") or ""
@@ -142,7 +143,7 @@ local function refuse(handle, headers, why)
   handle:respond(answer, "Detour: an override of this request can't be read: " .. why .. ". Correct it, or leave it out.\n")
 end
 
--- Envoy's Lua filter: hands the request's faults to the fault filter behind it, and none that a client thought of.
+-- Envoy's Lua filter: passes the request's faults to the fault filter behind it, and removes those that a client set.
 function envoy_on_request(handle)
   local headers = handle:headers()
   for _, header in ipairs(FAULT_HEADERS) do headers:remove(header) end

@@ -1,16 +1,16 @@
--- In the place of override.lua, behind service.lua, for requests whose baggage the route has found to be plain: all of
--- it can be read, nothing is quoted, encoded or padded, and it is short. So there is nothing to take apart.
+-- Replaces override.lua for requests with plain baggage, as the route has checked: everything in it can be read,
+-- nothing is quoted, encoded or padded, and it is short. No parsing is needed. Follows service.lua.
 
--- With the comma: other people's keys may end in these words. A comma is put before the first member, too.
+-- With the comma, because other keys may end in these words. A comma is added before the first member, too.
 local ROUTE = ",override.route."
 local FALLS_BACK = ",override.missing=baseline"
 
--- The services of a mesh are few, but a client may make up any number of hosts, of any length.
+-- A mesh has few services, but clients may invent any number of hosts of any length.
 local HOSTS_MAX = 1000
 local HOST_MAX = 255
 local keys, hosts = {}, 0
 
--- Returns how members begin that choose a deployment of the service that a host names.
+-- Returns the start of members that choose a deployment of a host's service.
 local function key_of(host)
   local key = keys[host]
   if key then return key end
@@ -27,7 +27,7 @@ function envoy_on_route(handle)
   local authority, members = headers:get(":authority") or "", "," .. (headers:get("baggage") or "")
   local key = key_of(authority)
   local deployment, _, finish = nil, string.find(members, key, 1, true)
-  -- The last counts.
+  -- The last one wins.
   while finish do
     deployment = string.match(members, "^[^,]*", finish + 1)
     _, finish = string.find(members, key, finish + 1, true)

@@ -1,7 +1,6 @@
 """An edge behind other proxies, as plain data in Envoy's JSON form.
 
-Invariant: what a request says of its way, by `x-forwarded-*` and `x-request-id`, is believed of the proxies that
-the mesh trusts, and of nobody else.
+Invariant: the edge trusts `x-forwarded-*` and `x-request-id` only if they come from proxies that the mesh trusts.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from detour.mesh import TrustedProxies
 
 _FORWARDED = "x-forwarded-"
 _OTHERS_FORWARDED = ("forwarded", "x-real-ip")
-"""What proxies call the same thing."""
+"""Other headers with which proxies report the client."""
 
 _MATCHING = "envoy.extensions.common.matching.v3.ExtensionWithMatcher"
 _SKIPPED = "envoy.extensions.filters.common.matcher.action.v3.SkipFilter"
@@ -21,10 +20,10 @@ _PEER = "envoy.extensions.matching.common_inputs.network.v3.DirectSourceIPInput"
 
 
 def behind(proxies: TrustedProxies, manager: Json) -> Json:
-    """Return an edge's connection manager, as it is behind proxies; the same if there are none.
+    """Return an edge's connection manager, adapted to the proxies in front of it; unchanged if there are none.
 
     Args:
-        proxies: Whom it believes.
+        proxies: The trusted proxies.
         manager: The network filter.
     """
     if not proxies:
@@ -33,7 +32,7 @@ def behind(proxies: TrustedProxies, manager: Json) -> Json:
     unbelieved = [_unless_from(proxies.networks, _forget())] if proxies.networks else []
     changed = {
         **config,
-        # Envoy keeps `x-forwarded-proto` as soon as it is to trust one.
+        # If Envoy trusts any proxy, it also keeps `x-forwarded-proto`.
         "xff_num_trusted_hops": proxies.hops or 1,
         "preserve_external_request_id": True,
         "http_filters": [*unbelieved, *config["http_filters"]],
@@ -42,7 +41,7 @@ def behind(proxies: TrustedProxies, manager: Json) -> Json:
 
 
 def _forget() -> Json:
-    """Have a request say of its way what the connection says: whoever sent it is the client."""
+    """Replace forwarding headers with the values of the connection: the sender is the client."""
     said = {
         "x-forwarded-for": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
         "x-forwarded-proto": "http",
@@ -62,7 +61,7 @@ def _setting(name: str, value: str) -> Json:
 
 
 def _unless_from(networks: Sequence[str], one: Json) -> Json:
-    """Run a filter for requests but those on connections from these networks."""
+    """Run a filter for all requests except those on connections from these networks."""
     skip = {"action": {"name": "skip", "typed_config": {"@type": TYPE + _SKIPPED}}}
     ranges = [_range(network) for network in networks]
     trie = {

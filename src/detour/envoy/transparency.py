@@ -1,8 +1,8 @@
-"""What lets HTTP pass through Envoy as it is, as plain data in Envoy's JSON form.
+"""Options that let HTTP pass through Envoy unchanged, as plain data in Envoy's JSON form.
 
-Invariant: listeners and clusters, those of a bootstrap and those that the control plane sends, have the same
-options, so that what one side of an Envoy takes in the other one sends on. docs/transparency.md lists what Envoy
-changes all the same.
+Invariant: listeners and clusters have the same options, whether they come from a bootstrap or from the control
+plane, so that whatever Envoy accepts on one side it can send on the other. docs/transparency.md lists what Envoy
+changes nevertheless.
 """
 
 import re
@@ -18,16 +18,16 @@ LIMITS: Final[Json] = {
         {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY, "max_retries": _MANY}
     ]
 }
-"""Circuit breakers that never open: without Envoy there is none."""
+"""Circuit breakers that never open, because without Envoy there would be none."""
 
 CONNECT_SECONDS: Final = 10
-"""How long a connection may take. A server with a full backlog drops packets; their sender repeats them after 1,
-3 and 7 seconds, and connects."""
+"""Connect timeout in seconds. A server with a full backlog drops packets; clients resend them after 1, 3 and 7
+seconds, and then connect."""
 
 _HEADERS_KB_MAX: Final = 8192
-"""The most that Envoy accepts (HttpConnectionManager, `max_request_headers_kb`)."""
+"""Envoy's maximum (HttpConnectionManager, `max_request_headers_kb`)."""
 _HEADERS_MAX: Final = 1_000_000
-"""More than fit into that."""
+"""More headers than fit into that size."""
 
 _CASE: Final = {
     "stateful_formatter": {
@@ -39,7 +39,7 @@ _CASE: Final = {
         },
     }
 }
-"""Names of headers and reason phrases as the other side wrote them; some HTTP/1 software compares them so."""
+"""Keep the case of header names and the reason phrases of the other side; some HTTP/1 software depends on it."""
 
 _RETRIES: Final = 3
 
@@ -47,45 +47,47 @@ SAFE_RETRIES: Final[Json] = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
     "num_retries": _RETRIES,
 }
-"""Retries of requests that no application has seen, whatever they are."""
+"""Retries of requests that no application has received, whatever their method."""
 
 _IDEMPOTENT: Final = "GET|HEAD|OPTIONS|TRACE|PUT|DELETE"
 REPEATABLE: Final[Json] = {"name": ":method", "string_match": {"safe_regex": {"regex": _IDEMPOTENT}}}
-"""Matches requests that may be sent again although an application may have seen them (RFC 9110, section 9.2.2)."""
+"""Matches requests that may be repeated even if an application has received them (RFC 9110, section 9.2.2)."""
 
 RESET_RETRIES: Final[Json] = {
     "retry_on": f"{SAFE_RETRIES['retry_on']},reset",
     "num_retries": _RETRIES,
-    # One after the other, because most requests need the first only.
+    # Nested, because for most requests the first condition decides.
     "retriable_request_headers": [
         {"name": ":method", "string_match": {"exact": method}} for method in _IDEMPOTENT.split("|")
     ],
 }
-"""Retries of requests whose connection ended before an answer began, as that of a server which finds it idle
-just when Envoy sends on it. Only of those that may be repeated; of all others there is no retry at all."""
+"""Retries of requests whose connection was reset before the response started. A server that closes an idle
+connection just when Envoy sends a request causes this. Only repeatable requests are retried."""
 
 HTTP1_UPSTREAM: Final[Json] = {"enable_trailers": True, "header_key_format": _CASE}
 HTTP2_UPSTREAM: Final[Json] = {
     "allow_connect": True,
-    # The least that common servers allow; more go on another connection. A server resets what comes above its limit
-    # before Envoy knows that, unlike clients, which wait until it has told them.
+    # The lowest limit of common servers; further requests use another connection. Servers reset streams above their
+    # limit before Envoy knows that limit, unlike clients, which wait for the server's settings.
     "max_concurrent_streams": 100,
 }
 COMMON_UPSTREAM: Final[Json] = {
     "max_headers_count": _HEADERS_MAX,
     "max_response_headers_kb": _HEADERS_KB_MAX,
-    # Less than any common server waits before it closes an idle connection; gunicorn's 2 s are the least.
+    # Less than any common server keeps an idle connection; gunicorn's 2 s are the shortest.
     "idle_timeout": "1.5s",
 }
 
 UPGRADES: Final = ("websocket", "tcp", "spdy/3.1")
-"""What a connection may turn into: Docker's API uses the second, Kubernetes' the third. Envoy knows no wildcard."""
+"""Protocols that a connection may upgrade to. Docker uses the second, Kubernetes the third; Envoy has no
+wildcard."""
 
 
 def _other_than(words: Collection[str]) -> list[Json]:
-    """Match every text but these words, none of which begins like another.
+    """Match every text except these words. No two of them may start with the same letter.
 
-    RE2 can't negate, and Envoy refuses a long pattern: so one for each word, and one for other beginnings.
+    RE2 cannot negate, and Envoy rejects long patterns: so there is one per word, and one for all other first
+    letters.
     """
     others = "".join(word[0] for word in words)
     patterns = [f"[^{others}].*", *(f"{word[0]}{_not(word[1:])}" for word in words)]
@@ -100,8 +102,8 @@ def _not(word: str) -> str:
 COMMON_DOWNSTREAM: Final[Json] = {"max_headers_count": _HEADERS_MAX}
 
 LASTING: Final[Json] = {"common_http_protocol_options": {**COMMON_DOWNSTREAM, "idle_timeout": "0s"}}
-"""Options in whose place there may be those of a listener for clients of the same machine, whose kernel says when
-they end: idle connections stay. A timer would be set and taken back for each request."""
+"""Options without an idle timeout, for listeners whose clients run on the same machine: the kernel reports when
+they end. A timer would be set and cancelled for each request."""
 
 DOWNSTREAM: Final[Json] = {
     "upgrade_configs": [{"upgrade_type": name} for name in UPGRADES],
@@ -122,7 +124,7 @@ DOWNSTREAM: Final[Json] = {
 """The options of a connection manager."""
 
 RUNTIME: Final[Json] = {
-    # A path with a fragment loses it, rather than being refused.
+    # A path with a fragment loses the fragment instead of being rejected.
     "envoy.reloadable_features.http_reject_path_with_fragment": False,
 }
-"""The runtime settings that no option has in their place."""
+"""Runtime settings for which there is no option."""

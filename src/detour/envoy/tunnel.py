@@ -1,8 +1,8 @@
-"""The end of a CONNECT tunnel to a service of the mesh: its plain HTTP is routed like any other.
+"""The end of a CONNECT tunnel to a service of the mesh: plain HTTP in it is routed like any other request.
 
-A client that calls `https://users/` through the sidecar speaks TLS there, to a service that does not. An answer in
-plain text would be "wrong version number" to it; it gets the alert that no TLS is served under that name, and the
-sidecar's log says what to do.
+A client that calls `https://users/` through the sidecar speaks TLS in the tunnel, but the service does not. To a
+plain-text error the client would report "wrong version number". It therefore receives the TLS alert that the server
+name is unknown, and the sidecar's log says what to do.
 """
 
 from base64 import b64encode
@@ -12,11 +12,12 @@ from detour.envoy.connection_manager import Json
 from detour.envoy.vocabulary import TUNNEL_LISTENER, TYPE
 
 _UNRECOGNIZED_NAME: Final = bytes((0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 112))
-"""A fatal alert (RFC 8446, sections 5.1 and 6.2), in a record as servers send it before a version is agreed on."""
+"""A fatal alert (RFC 8446, sections 5.1 and 6.2), in a record as servers send it before a version is negotiated."""
 
 _LOG: Final = (
     "[%START_TIME%] Detour: a client spoke TLS to %REQUESTED_SERVER_NAME% through this sidecar, but the mesh says"
-    " plain HTTP. Call http://%REQUESTED_SERVER_NAME%/, or say protocol: tcp if it speaks TLS itself.\n"
+    " that the service speaks plain HTTP. Call http://%REQUESTED_SERVER_NAME%/ instead, or set protocol: tcp if it"
+    " speaks TLS.\n"
 )
 
 
@@ -24,7 +25,7 @@ def tunnel_listener(manager: Json) -> Json:
     """Return the listener.
 
     Args:
-        manager: The connection manager of what comes through.
+        manager: The connection manager for HTTP in the tunnel.
     """
     inspector = TYPE + "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
     return {
@@ -33,7 +34,7 @@ def tunnel_listener(manager: Json) -> Json:
         "listener_filters": [
             {"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": inspector}}
         ],
-        # A tunnel may be opened long before its first request.
+        # A client may open a tunnel long before its first request.
         "listener_filters_timeout": "0s",
         "filter_chains": [
             {"filter_chain_match": {"transport_protocol": "tls"}, "filters": [_alert()]},
@@ -53,7 +54,7 @@ def _alert() -> Json:
 
 
 def _log() -> Json:
-    """Write a line for each client that spoke TLS and said to whom."""
+    """Log a line for each client that spoke TLS and sent a server name."""
     log = TYPE + "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
     expression = TYPE + "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
     condition = {"@type": expression, "expression": "connection.requested_server_name != ''"}

@@ -1,7 +1,7 @@
-"""The way of a CONNECT tunnel whose host the control plane has not named in time: to where the tunnel leads.
+"""Where a CONNECT tunnel leads if the control plane has not described its host in time: to that host.
 
-Plain HTTP in it is routed like any request from the application, so that overrides are refused rather than read by
-nobody. Everything else passes byte for byte.
+Plain HTTP in the tunnel is routed like any request from the application, so that overrides are refused instead of
+ignored. Everything else is passed byte by byte.
 
 Invariant: the tunnel's host reaches this listener as filter state, which no header can set.
 """
@@ -14,7 +14,7 @@ from detour.envoy.transparent import HTTP, INSPECTION_TIMEOUT, http_inspector
 from detour.envoy.vocabulary import OUTSIDE_DNS, TUNNEL_BYTES_CLUSTER, TUNNEL_OUT_LISTENER, TYPE
 
 _HOST: Final = "envoy.upstream.dynamic_host"
-"""Filter state that the clusters of a forward proxy look at first."""
+"""Filter state that the clusters of a forward proxy use first."""
 
 _OUTBOUND_CLUSTER: Final = "@outbound"
 _NETWORK_FILTERS: Final = TYPE + "envoy.extensions.filters.network."
@@ -37,7 +37,7 @@ def tunnel_out_listener() -> Json:
 
 
 def note_host() -> Json:
-    """Return the HTTP filter of CONNECT that hands the tunnel's host on to that listener."""
+    """Return the HTTP filter for CONNECT that passes the tunnel's host on to that listener."""
     value = {
         "object_key": _HOST,
         "format_string": {"text_format_source": {"inline_string": "%REQ(:AUTHORITY)%"}},
@@ -49,7 +49,7 @@ def note_host() -> Json:
 
 
 def bytes_cluster() -> Json:
-    """Return the cluster that connects to the host of a request or a tunnel, whatever is spoken there."""
+    """Return the cluster that connects to the host of a request or a tunnel, for any protocol."""
     kind = TYPE + "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
     config = {"@type": kind, "dns_cache_config": OUTSIDE_DNS, "allow_insecure_cluster_options": True}
     return {
@@ -69,10 +69,10 @@ def _resolve() -> Json:
 
 
 def outbound_cluster(port: int) -> Json:
-    """Return the cluster that leads back to the outbound listener: its manager is too large to stand here, too.
+    """Return the cluster that leads back to the outbound listener, whose manager is too large to be repeated here.
 
     Args:
-        port: Where the application sends its requests.
+        port: The port that the application sends its requests to.
     """
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     return {
@@ -92,7 +92,7 @@ def _pass_on(cluster: str) -> Json:
         "@type": _NETWORK_FILTERS + "tcp_proxy.v3.TcpProxy",
         "stat_prefix": "tunnel_out",
         "cluster": cluster,
-        # A tunnel may be silent for as long as its ends agree.
+        # A tunnel may be silent for as long as both ends agree.
         "idle_timeout": "0s",
     }
     return {"name": "envoy.filters.network.tcp_proxy", "typed_config": config}

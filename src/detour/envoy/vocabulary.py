@@ -1,7 +1,7 @@
 """The names on which a bootstrap and the control plane's resources must agree.
 
-Invariant: constants only. A name that stands in an Envoy's static configuration and again in a resource that the
-control plane sends is written here, once.
+Invariant: constants only. A name that occurs both in an Envoy's static configuration and in a resource of the
+control plane is defined here, once.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from detour.mesh import override_tokens
 
 TYPE: Final = "type.googleapis.com/"
 
-# HTTP filters, by the names that routes use to switch them on (`typed_per_filter_config`).
+# The names of HTTP filters. Routes use them to enable a filter (`typed_per_filter_config`).
 LUA_FILTER: Final = "envoy.filters.http.lua"
 FAULT_FILTER: Final = "envoy.filters.http.fault"
 FORWARD_PROXY_FILTER: Final = "envoy.filters.http.dynamic_forward_proxy"
@@ -18,109 +18,110 @@ FORWARD_PROXY_FILTER: Final = "envoy.filters.http.dynamic_forward_proxy"
 FAULTS: Final = "faults"
 FAULTS_OF_BOTH: Final = "faults-of-both"
 GUARD: Final = "guard"
-"""The scripts that the Lua filter of an edge has: faults, for baggage, and for `x-ot-span-context` as well; and one
-that takes overrides out. Routes name them: as code it would be a Lua state of its own for each route and worker."""
+"""The scripts of an edge's Lua filter: faults for baggage, faults for `x-ot-span-context` as well, and one that
+removes overrides. Routes refer to them by name: inline code would be a Lua state of its own for each route and
+worker."""
 
 CLOCK_FILTER: Final = "detour.clock"
 ASK_FILTER: Final = "detour.ask"
 WAY_OUT_FILTER: Final = "detour.way-out"
-"""Of a sidecar: they give the control plane a moment to say where a host is, and then let the request go where it
-would go without Detour. Only requests to hosts that the sidecar does not know pass them."""
+"""Filters of a sidecar: they wait a moment for the control plane to describe a host, and then forward the request
+as without Detour. Only requests to hosts that the sidecar does not know pass them."""
 
 OUT: Final = "out"
 PLAIN: Final = "plain"
-"""Request metadata: the request goes where it would go without Detour; it carries no overrides after all."""
+"""Request metadata: the request carries no overrides after all, and is forwarded as without Detour."""
 
 ON_DEMAND_FILTER: Final = "envoy.filters.http.on_demand"
-"""Asks for the cluster that a route leads to; at an edge it is off where the cluster is known from the start."""
+"""Requests the cluster that a route refers to. Edges disable it where the cluster is known from the start."""
 
 ENTER_FILTER: Final = "detour.enter"
-"""Lua in front of everything else, with one script, `ENTER`: it turns links into a scenario into its header."""
+"""Lua that precedes all other filters, with one script, `ENTER`: it turns links into the scenario header."""
 
 ENTER: Final = "enter"
 
-EVERYDAY: Final = ("true", "false", "yes", "no", "on", "off", "null", "none", "undefined")
-"""Values that applications give parameters of their own. Like numbers they are taken for the name of a scenario
-only where there is one of that name."""
+COMMON_VALUES: Final = ("true", "false", "yes", "no", "on", "off", "null", "none", "undefined")
+"""Values that applications use in parameters of their own. Like numbers, they are taken for a scenario's name only
+if a scenario of that name exists."""
 
 NO_COOKIES: Final = "-cookies"
-"""What stands in place of a scenario's name, and can be none, where a browser kept no cookie."""
+"""Replaces a scenario's name if the browser kept no cookie; it is not a valid name."""
 
 PAGE: Final = "page"
-"""The name of routes that lead into no scenario, but to a page that says why."""
+"""The name of routes that lead to an error page instead of a scenario."""
 
 NAME_FILTER: Final = "detour.name"
-"""Finds which scenario a request names, in its header or its cookie, and has it choose its route anew. No Lua."""
+"""Finds the scenario in a request's header or cookie, and makes the request select its route again. No Lua."""
 
 SCENARIO_STATE: Final = "detour.scenario"
-"""The filter state that says so, by which routes are looked up."""
+"""The filter state with the scenario's name, by which routes are looked up."""
 
 SCENARIO_FILTER: Final = "detour.scenario"
-"""Lua that has one script, `ADD_SCENARIO`, however many scenarios there are: each route brings its own values."""
+"""Lua with one script, `ADD_SCENARIO`, for all scenarios: each route supplies its own values."""
 
 ADD_SCENARIO: Final = "add-scenario"
 
 TOKEN_FILTER: Final = "envoy.filters.http.jwt_authn"  # noqa: S105  no secret
-"""Checks the token of a request from outside. The control plane sends its configuration, under this name, with the
-keys; Envoy knows what it finds out under it, too."""
+"""Checks the token of a request from outside. The control plane sends its configuration and keys under this name;
+Envoy stores its results under this name, too."""
 
 VERIFIED: Final = "verified"
 REFUSED: Final = "refused"
-"""Under which the claims of a good token, or what is wrong with a bad one, stand in the request's metadata."""
+"""Keys in the request's metadata: the claims of a valid token; the reason why a token is invalid."""
 
 OVERRIDES_HEADER: Final = "x-detour-overrides"
-"""Of a response: what became of the overrides that the request brought from outside, and why."""
+"""Response header: what became of the overrides that the request brought from outside, and why."""
 
 REMOVED: Final = "removed"
-"""Request metadata: the words of that header."""
+"""Request metadata: the value of that header."""
 
 LEFT: Final = "left"
 """Request metadata, and a tag of access log entries: the baggage of a request that left the mesh with overrides."""
 
 SCENARIO_HEADER: Final = "x-detour-scenario"
-"""Of a request: the scenario that it asks for; of a response: the one that it was in."""
+"""In a request: the scenario to use; in a response: the scenario that was used."""
 
 TUNNEL_LISTENER: Final = "tunnel"
-"""The internal listener in which a CONNECT to a service of the mesh ends."""
+"""The internal listener that terminates CONNECT tunnels to services of the mesh."""
 
 OUTSIDE_LISTENER: Final = "outside"
 """The internal listener through which requests leave the mesh."""
 
 UNKNOWN_LISTENER: Final = "unknown"
-"""The internal listener for requests to hosts whose cluster the sidecar does not have (yet)."""
+"""The internal listener for requests to hosts whose cluster the sidecar does not hold (yet)."""
 
 NO_ANSWER_LISTENER: Final = "no-answer"
-"""The internal listener for those of them whose host the control plane has not named in time."""
+"""The internal listener for those whose cluster did not arrive in time."""
 
 NO_ANSWER_CLUSTER: Final = "@no-answer"
-"""The cluster that leads there; its requests are those that a sidecar let go without the control plane."""
+"""The cluster that leads there. Its requests are those that a sidecar forwarded without the control plane."""
 
 NO_ANSWER_HEADER: Final = "x-detour-no-answer"
-"""The response header by which the former knows about the latter; it gets no further."""
+"""The response header by which that listener informs the one before; it is removed there."""
 
 RESOLVER_LISTENER: Final = "resolver"
-"""The internal listener that says whether DNS knows a host."""
+"""The internal listener that answers whether DNS resolves a host."""
 
 OUTBOUND_MANAGER: Final = "outbound/2"
-"""The connection manager of outbound listeners (ECDS), which the control plane sends. The number is that of what it
-relies on in the bootstrap, and the bootstrap in it: the route table, which another listener asks for in the same
-words, the clusters below, and what CONNECT notes of its host. Change it with these; a sidecar that gets no manager
-works, a little slower."""
+"""The connection manager of outbound listeners (ECDS), which the control plane sends. The number is the version of
+what the manager and the bootstrap rely on in each other: the route table, which another listener requests with the
+same config source; the clusters below; and the metadata that CONNECT filters set. Increase it when these change; a
+sidecar that receives no manager still works, a little slower."""
 
 OUTBOUND_MANAGERS: Final = (OUTBOUND_MANAGER, "outbound/1")
-"""All that sidecars may ask for; to older ones the one manager is as good."""
+"""All managers that sidecars may request; older ones receive the same manager."""
 
-# Clusters of a sidecar's own. Nothing that a request says makes a cluster's name that begins with "@"
-# (`detour.xds.names`): no Host leads to one of these, and a service may have any name.
+# A sidecar's own clusters. No request produces a cluster name that starts with "@" (`detour.xds.names`), so no Host
+# leads to one of these, and services may have any name.
 UNKNOWN_CLUSTER: Final = "@unknown"
 TUNNEL_OUT_CLUSTER: Final = "@tunnel-out"
-"""Connects to the host and port that a CONNECT names, wherever DNS says that it is."""
+"""Connects to the host and port of a CONNECT, as resolved by DNS."""
 
 TUNNEL_OUT_LISTENER: Final = "tunnel-out"
 """The internal listener that it leads to."""
 
 TUNNEL_BYTES_CLUSTER: Final = "@tunnel-bytes"
-"""The cluster of a tunnel that is no HTTP: to the host that it names."""
+"""The cluster of tunnels that do not contain HTTP; it connects to the tunnel's host."""
 
 OUTSIDE_DNS: Final = {
     "name": "outside",
@@ -128,57 +129,57 @@ OUTSIDE_DNS: Final = {
     "max_hosts": 100_000,
     "dns_cache_circuit_breaker": {"max_pending_requests": 100_000},
 }
-"""The DNS cache for hosts outside the mesh; Envoy wants it word for word the same in filter and cluster."""
+"""The DNS cache for hosts outside the mesh. Envoy requires identical settings in filter and cluster."""
 
 METADATA: Final = "detour"
 """The filter metadata namespace of what the control plane says about clusters and endpoints."""
 
 TIMEOUT_FILTER: Final = "detour.timeout"
-"""Gives a request the timeout of the cluster that it goes to. Only where a service of the mesh has one is it on."""
+"""Applies the timeout of a request's cluster. Enabled only if a service of the mesh has a timeout."""
 
 TIMEOUT: Final = "timeout"
 """Cluster metadata: that timeout, in milliseconds."""
 
 MISSING: Final = "missing"
-"""Cluster metadata: the sentence that a caller gets when the cluster has no instance."""
+"""Cluster metadata: the error for callers if the cluster has no instance."""
 
 CALLED: Final = "called"
 SERVICE: Final = "service"
 SPEAKS: Final = "speaks"
-"""Cluster metadata for errors: `deployment pr-42 of service users`, `users`, and what it is to speak."""
+"""Cluster metadata for errors: `deployment pr-42 of service users`, `users`, and the protocol to speak."""
 
 SERVED_BY: Final = "served_by"
-"""Endpoint metadata: `users` or `users@pr-42`, whatever cluster the endpoint was reached through."""
+"""Endpoint metadata: `users` or `users@pr-42`, whatever cluster leads to the endpoint."""
 
 CLUSTER: Final = "cluster"
-"""Tag of an access log entry: where a request was led to, also if there was no instance."""
+"""Tag of an access log entry: the request's cluster, even if it has no instance."""
 
 SERVED_BY_HEADER: Final = "x-detour-served-by"
 
 FAULT_HEADER: Final = "x-detour-fault"
-"""Of a response that an override made up: which one."""
+"""Response header: the override that caused this response."""
 
 SCENARIO_COOKIE: Final = "detour"
 SCENARIO: Final = "scenario"
-"""Request metadata: what that cookie says."""
+"""Request metadata: the value of that cookie."""
 
 TRIAL: Final = "detour.try"
-"""The flag (`override.config.`) that a request has while somebody tries it out; its value says which trial."""
+"""The flag (`override.config.`) of requests that belong to a trial; its value is the trial's id."""
 
 TOKEN_HEADER: Final = override_tokens.HEADER
 
 FROM_OUTSIDE: Final = ("x-ot-span-context", SERVED_BY_HEADER)
 ADDED_BY_ENVOY: Final = ("x-envoy-external-address", "x-envoy-internal")
-"""What the connection manager of an edge adds to requests; removed from them by its routes."""
-ENVOYS_OWN: Final = "x-envoy-"
-"""Internal headers, and how the names of others begin, that are removed from requests from outside, whatever
-address they come from."""
+"""Headers that an edge's connection manager adds to requests, and that its routes remove."""
+ENVOY_HEADER_PREFIX: Final = "x-envoy-"
+"""Internal headers, and the prefix of others, that are removed from requests from outside, whatever their
+address."""
 
-CONDITIONS: Final = ("if-none-match", "if-modified-since")
-"""Of a request in a scenario: a 304 to these (RFC 9110, section 13.1) would have a cache show what it has stored of
-another version, for several may have files of one date, or one tag."""
+CONDITIONAL_HEADERS: Final = ("if-none-match", "if-modified-since")
+"""Headers of conditional requests. In a scenario, a 304 (RFC 9110, section 13.1) could make a cache serve a stored
+response of another version, because several versions may have files with the same date or tag."""
 
-CACHES_OWN: Final = (
+CACHE_HEADERS: Final = (
     "surrogate-control",
     "cdn-cache-control",
     "cloudflare-cdn-cache-control",
@@ -187,10 +188,10 @@ CACHES_OWN: Final = (
     "x-accel-expires",
     "x-litespeed-cache-control",
 )
-"""Of a response: headers by which some caches go before they look at `cache-control` (RFC 9213, and vendors')."""
+"""Response headers that some caches prefer over `cache-control` (RFC 9213, and vendors' own)."""
 
-LOOKED_AT: Final = ("baggage", "x-ot-span-context")
-LOOKED_AT_BY_EDGES: Final = (
+ROUTE_REQUEST_HEADERS: Final = ("baggage", "x-ot-span-context")
+EDGE_REQUEST_HEADERS: Final = (
     "baggage",
     "cookie",
     "origin",
@@ -198,14 +199,14 @@ LOOKED_AT_BY_EDGES: Final = (
     SCENARIO_HEADER,
     TOKEN_HEADER,
     *FROM_OUTSIDE,
-    *CONDITIONS,
+    *CONDITIONAL_HEADERS,
 )
-"""The request headers that routes look at or remove. Each has a slot of its own in Envoy: at the first look at one
-that has none Envoy makes a dictionary of all headers, for each request."""
+"""The request headers that routes match or remove. Each gets an inline slot in Envoy: otherwise the first lookup
+makes Envoy build a dictionary of all headers, for each request."""
 
-TOLD: Final = (SERVED_BY_HEADER, SCENARIO_HEADER, OVERRIDES_HEADER)
-TOLD_BY_EDGES: Final = (*TOLD, "cache-control", *CACHES_OWN)
-"""The response headers that routes set or remove; the same holds of them."""
+ROUTE_RESPONSE_HEADERS: Final = (SERVED_BY_HEADER, SCENARIO_HEADER, OVERRIDES_HEADER)
+EDGE_RESPONSE_HEADERS: Final = (*ROUTE_RESPONSE_HEADERS, "cache-control", *CACHE_HEADERS)
+"""The response headers that routes set or remove, for the same reason."""
 
 # Route tables.
 OUTBOUND_ROUTES: Final = "outbound"

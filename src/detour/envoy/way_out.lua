@@ -1,8 +1,8 @@
--- For a request without an answer of the control plane: lets it go where DNS says, if DNS knows its host. Else it waits
--- on.
+-- For a request whose host's cluster did not arrive: forwards it if DNS resolves the host. Otherwise the request
+-- continues to wait.
 
 local RESOLVING_MAX = 1000
--- A tunnel's cluster that is known is found in less than so many microseconds.
+-- The lookup of a tunnel's known cluster takes fewer microseconds than this.
 local AT_ONCE = 1000
 
 local function is_resolved(handle, host)
@@ -20,7 +20,7 @@ function envoy_on_request(handle)
   if is_resolved(handle, handle:headers():get(":authority") or "") then
     handle:streamInfo():dynamicMetadata():set("detour", "out", true)
   end
-  -- In either case: meanwhile the host's cluster may have come. Envoy never answers several requests that ask for a
-  -- cluster which it has already, except the first.
+  -- In both cases, because the host's cluster may have arrived meanwhile. If several requests wait for a cluster that
+  -- Envoy already holds, Envoy only answers the first of them.
   handle:clearRouteCache()
 end

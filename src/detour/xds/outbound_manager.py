@@ -25,7 +25,7 @@ from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_ca
 from google.protobuf.any_pb2 import Any
 from google.protobuf.json_format import ParseDict
 
-from detour.envoy.bootstrap import outbound_manager as manager
+from detour.envoy.routing import outbound_manager as manager
 from detour.envoy.vocabulary import OUTBOUND_MANAGERS
 
 

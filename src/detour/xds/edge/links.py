@@ -9,7 +9,7 @@ from envoy.config.route.v3 import route_components_pb2 as components_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from google.protobuf.any_pb2 import Any
 
-from detour.envoy.vocabulary import ENTER, EVERYDAY, SCENARIO_COOKIE
+from detour.envoy.vocabulary import ENTER, COMMON_VALUES, SCENARIO_COOKIE
 from detour.mesh import Mesh, Scenarios
 from detour.xds.route_parts import absent, contains, enabled, matches
 
@@ -25,14 +25,14 @@ class Links:
         parameter: The query parameter that names a scenario.
         previews: Preview domains, each with the service behind it. Scenarios have hosts below these domains.
         hosts: The hosts that lead to an edge, without wildcards.
-        everyday: The scenarios whose names are also common parameter values, such as `1` or `true`.
+        common_values: The scenarios whose names are also common parameter values, such as `1` or `true`.
         cookie_domain: The domain of the scenario cookie; empty for a host-only cookie.
     """
 
     parameter: str
     previews: Mapping[str, str]
     hosts: tuple[str, ...]
-    everyday: tuple[str, ...]
+    common_values: tuple[str, ...]
     cookie_domain: str
 
     @staticmethod
@@ -44,7 +44,7 @@ class Links:
             settings.edge_parameter,
             dict(sorted(settings.edge_previews.items())),
             tuple(sorted(host for host in served if "*" not in host)),
-            tuple(sorted(filter(_is_everyday, {*known.live, *known.ended}))),
+            tuple(sorted(filter(_is_common_value, {*known.live, *known.ended}))),
             settings.edge_cookie_domain,
         )
 
@@ -62,7 +62,7 @@ class Links:
             "previews": " ".join(self.previews),
             "preview": fallback,
             "hosts": " ".join(self.hosts),
-            "everyday": " ".join(self.everyday),
+            "everyday": " ".join(self.common_values),
             "cookie_domain": self.cookie_domain,
         }
         config.filter_context.update(values)
@@ -93,5 +93,5 @@ class Links:
         yield contains("cookie", _NAMING_NOTHING)
 
 
-def _is_everyday(name: str) -> bool:
-    return name in EVERYDAY or not re.search("[a-z]", name)
+def _is_common_value(name: str) -> bool:
+    return name in COMMON_VALUES or not re.search("[a-z]", name)

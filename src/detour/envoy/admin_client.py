@@ -1,6 +1,7 @@
-"""Asking a running Envoy's admin interface.
+"""A client of a running Envoy's admin interface.
 
-Invariant: an Envoy that does not answer is an OSError, in bounded time; nothing here starts or ends one.
+Invariant: an Envoy that does not answer causes an OSError within bounded time. Nothing here starts or stops an
+Envoy.
 """
 
 import asyncio
@@ -14,11 +15,11 @@ _TIMEOUT_SECONDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Where an Envoy's admin interface is.
+    """The address of an Envoy's admin interface.
 
     Args:
-        path: Of its Unix socket, as Envoy takes it; `@` in front stands for an abstract one.
-        address: Its `(host, port)` if it has no such socket.
+        path: Its Unix socket in Envoy's notation; a leading `@` means an abstract socket.
+        address: Its `(host, port)`, if it has no such socket.
     """
 
     path: str = ""
@@ -26,38 +27,38 @@ class Admin:
 
     @staticmethod
     def of(bootstrap: dict[str, Any]) -> "Admin":
-        """Return where the admin interface of an Envoy with this bootstrap is."""
+        """Return the admin address of an Envoy with this bootstrap."""
         at = bootstrap["admin"]["address"]
         if "pipe" in at:
             return Admin(at["pipe"]["path"])
         return Admin(address=(at["socket_address"]["address"], at["socket_address"]["port_value"]))
 
-    async def ask(self, path: str, method: str = "GET") -> tuple[int, str]:
-        """Return the status and the body of an answer.
+    async def request(self, path: str, method: str = "GET") -> tuple[int, str]:
+        """Send a request; return the status and the body of the response.
 
         Raises:
-            OSError: There is none, or not within 5 seconds.
+            OSError: No response arrived within 5 seconds.
         """
-        return await asyncio.to_thread(self._asked, path, method)
+        return await asyncio.to_thread(self._response, path, method)
 
     async def stats(self, pattern: str) -> dict[str, int]:
-        """Read the counters and gauges whose names have a part that matches a regular expression.
+        """Return the counters and gauges whose names contain a match of a regular expression.
 
         Raises:
-            OSError: There is no answer.
+            OSError: No response arrived.
         """
-        _, body = await self.ask(f"/stats?filter={pattern}")
+        _, body = await self.request(f"/stats?filter={pattern}")
         read = (line.rpartition(": ") for line in body.splitlines())
         return {name: int(value) for name, _, value in read if value.isdigit()}
 
-    def _asked(self, path: str, method: str) -> tuple[int, str]:
+    def _response(self, path: str, method: str) -> tuple[int, str]:
         connection = _Connection(self)
         try:
             connection.request(method, path)
             answer = connection.getresponse()
             return answer.status, answer.read().decode(errors="replace")
         except HTTPException as error:
-            raise ConnectionError(f"Envoy's admin interface broke off its answer: {error!r}") from error
+            raise ConnectionError(f"Envoy's admin interface closed the connection early: {error!r}") from error
         finally:
             connection.close()
 
