@@ -76,7 +76,7 @@ func ExampleWith() {
 func ExampleParse() {
 	_, err := detour.Parse("users=pr-42", "delay.payments=soon")
 	fmt.Println(err)
-	// Output: detour: "delay.payments=soon" is no override: expected a delay such as 300ms or 1.5s, at most 60s
+	// Output: detour: "delay.payments=soon" is not an override: expected a delay such as 300ms or 1.5s, at most 60s
 }
 
 func ExampleFlag() {

@@ -171,7 +171,7 @@ func fieldsOf(text string) ([]field, error) {
 func unBase64(text string) ([]byte, error) {
 	message, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 	if err != nil || strings.ContainsAny(text, "\r\n") {
-		return nil, errors.New("it is no base64")
+		return nil, errors.New("it is not base64")
 	}
 	return message, nil
 }

@@ -50,13 +50,13 @@ func With(ctx context.Context, overrides Overrides) context.Context {
 }
 
 // Parse reads the short notation of the command line: users=pr-42, delay.payments=300ms, config.new-checkout=on.
-// Of two with one key the later one counts. The error says which word is no override, and what was expected.
+// Of two with one key the later one counts. The error says which word is not an override, and what was expected.
 func Parse(words ...string) (Overrides, error) {
 	var parsed Overrides
 	for _, word := range words {
 		override, err := parseWord(word)
 		if err != nil {
-			return Overrides{}, fmt.Errorf("detour: %q is no override: %w", word, err)
+			return Overrides{}, fmt.Errorf("detour: %q is not an override: %w", word, err)
 		}
 		parsed.bag = set(parsed.bag, override.Key(), override.Value)
 	}

@@ -105,7 +105,7 @@ func TestParseSaysWhichWordIsNoOverride(t *testing.T) {
 		"log=pr-42":        "for a service called log: route.log=pr-42",
 	} {
 		_, err := detour.Parse("rides=pr-1", word)
-		if err == nil || !strings.Contains(err.Error(), expected) || !strings.Contains(err.Error(), "is no override") {
+		if err == nil || !strings.Contains(err.Error(), expected) || !strings.Contains(err.Error(), "is not an override") {
 			t.Errorf("%q: %v, expected %q", word, err, expected)
 		}
 	}

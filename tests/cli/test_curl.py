@@ -96,7 +96,7 @@ def test_the_exit_status_is_curls(url):
     [
         (["users=pr-42"], "what should curl get? Put a URL behind the overrides"),
         (["http://127.0.0.1/"], "which overrides? Put them first: detour curl users=pr-42 -- URL"),
-        (["users=a b", "--", "http://127.0.0.1/"], "'users=a b' is no override"),
+        (["users=a b", "--", "http://127.0.0.1/"], "'users=a b' is not an override"),
     ],
 )
 def test_what_is_missing_is_told(here, arguments, line):

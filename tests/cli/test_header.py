@@ -52,4 +52,4 @@ def test_what_no_mesh_knows_is_not_checked(here, server):
 @pytest.mark.parametrize("word", ["users", "users=", "delay.users=fast", "users=a b"])
 def test_what_is_no_override_is_told(here, word):
     """One line names the word."""
-    assert refusal(here("header", word)).startswith(f"{word!r} is no override: ")
+    assert refusal(here("header", word)).startswith(f"{word!r} is not an override: ")

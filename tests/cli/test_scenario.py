@@ -158,7 +158,7 @@ def test_an_editor_that_fails(run, name, monkeypatch, tmp_path, *, editor, told)
         ("overrides: [users=pr-42]", "version: expected"),
         ("version: true\noverrides: [users=pr-42]", "version: expected"),
         ("version: 1\noverrides: users=pr-42", "overrides: expected a list"),
-        ("version: 1\noverrides: [users]", "'users' is no override"),
+        ("version: 1\noverrides: [users]", "'users' is not an override"),
         ("version: 1\nowner: 3\noverrides: [users=pr-42]", "owner: expected text"),
         ("version: 1\nexpires: soon\noverrides: [users=pr-42]", "expires: expected a moment"),
         ("version: 1\nexpires: 3\noverrides: [users=pr-42]", "expires: expected a moment"),

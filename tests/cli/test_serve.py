@@ -203,4 +203,4 @@ def accepts(host: str, port: int) -> bool:
 def test_networks_that_are_none_are_one_line(mesh_file):
     """And it says how one is written."""
     line = refusal(detour("serve", "--mesh", str(mesh_file), "--endpoint-networks", "10.0.0.0/8,somewhere"))
-    assert line.startswith("'somewhere' is no network such as 10.0.0.0/8")
+    assert line.startswith("'somewhere' is not a network such as 10.0.0.0/8")

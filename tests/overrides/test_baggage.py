@@ -200,11 +200,11 @@ def test_a_header_that_would_be_too_long_is_not_made() -> None:
 
 
 def test_what_fits_in_no_header_is_refused_in_words() -> None:
-    """Characters that are no bytes, in what is there or in a flag's value."""
+    """Characters that are not bytes, in what is there or in a flag's value."""
     one = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
     for header in ("a=\ud800", "a=\u20ac"):
         with pytest.raises(
-            ValueError, match=r"^that baggage can be no header: it holds characters which are no bytes$"
+            ValueError, match=r"^this baggage cannot be a header: it contains characters that are not bytes$"
         ):
             append_to_baggage(header, one)
     assert append_to_baggage("a=\xff", one).startswith("a=\xff,")

@@ -48,5 +48,5 @@ def test_a_service_that_is_called_like_a_kind_is_helped() -> None:
 )
 def test_a_word_that_is_none_is_explained(word: str) -> None:
     """To a person: which word, and what was expected."""
-    with pytest.raises(ValueError, match=r"is no override.*expected"):
+    with pytest.raises(ValueError, match=r"is not an override.*expected"):
         parse_words([word])

@@ -332,8 +332,8 @@ def test_other():
     result.assert_outcomes(errors=1, failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "@pytest.mark.overrides: 'users' is no override: expected SERVICE=DEPLOYMENT, such as users=pr-42",
-            "*ValueError: 'delay.users=soon' is no override: expected a delay such as 300ms*",
+            "@pytest.mark.overrides: 'users' is not an override: expected SERVICE=DEPLOYMENT, such as users=pr-42",
+            "*ValueError: 'delay.users=soon' is not an override: expected a delay such as 300ms*",
         ]
     )
     assert "it ran" not in result.stdout.str()
@@ -343,7 +343,7 @@ def test_a_wrong_word_on_the_command_line_ends_the_run(run: Run) -> None:
     """As a wrong option does."""
     result = run("def test_none(): pass", "--overrides", "users")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --overrides: 'users' is no override: expected SERVICE=DEPLOYMENT*"])
+    result.stderr.fnmatch_lines(["ERROR: --overrides: 'users' is not an override: expected SERVICE=DEPLOYMENT*"])
 
 
 def test_runs_without_overrides_are_left_alone() -> None:

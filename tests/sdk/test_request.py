@@ -41,7 +41,7 @@ def test_words_are_those_of_the_command_line() -> None:
 
 def test_a_wrong_word_is_refused_and_changes_nothing() -> None:
     """In a script, before any call is made."""
-    with pytest.raises(ValueError, match="'users' is no override"), using("users"):
+    with pytest.raises(ValueError, match="'users' is not an override"), using("users"):
         pass
     assert not current()
 

@@ -109,7 +109,7 @@ async def test_what_is_passed_on_unread_has_no_deployments(registry, database, m
             body, new = {"overrides": {key: value, "config.db": "on"}}, {"If-None-Match": "*"}
             answers.append(await http.put("/v1/scenarios/checkout", json=body, headers=new))
     assert [answer.status_code for answer in answers] == [422, 409, 409, 409]
-    assert all("db has protocol tcp, which sidecars pass on unread" in answer.text for answer in answers)
+    assert all("db has protocol tcp, which sidecars cannot read" in answer.text for answer in answers)
 
 
 async def test_of_many_services_some_are_named(registry, mesh_file):

@@ -40,7 +40,7 @@ async def test_a_scenario_from_nothing_to_a_link(page, bo):
     pasted = page.get_by_label("Type or paste overrides")
     await pasted.fill("delay.payments=300ms config.note='two words' nonsense")
     await pasted.press("Enter")
-    await expect(page.get_by_text("“nonsense” is no override")).to_be_visible()
+    await expect(page.get_by_text("“nonsense” is not an override")).to_be_visible()
     await pasted.fill("delay.payments=300ms config.note='two words'")
     await pasted.press("Enter")
     await page.get_by_role("button", name="Add an override").click()

@@ -128,7 +128,7 @@ function isOurs(field: Field): boolean {
 /** Decodes standard base64, padded or not; Node's own decoder takes anything. */
 function base64(text: string): Uint8Array {
   const digits = /^([A-Za-z0-9+/]*)=*$/.exec(text)?.[1];
-  if (digits === undefined || digits.length % 4 === 1) throw new WireError("it is no base64");
+  if (digits === undefined || digits.length % 4 === 1) throw new WireError("it is not base64");
   return Buffer.from(digits, "base64");
 }
 

@@ -166,7 +166,7 @@ export function over(own: Parsed, others: Parsed): Parsed {
   };
 }
 
-/** Whether there is no override, readable or not. */
+/** Whether there is not an override, readable or not. */
 export function isEmpty({ overrides, unread }: Parsed): boolean {
   return overrides.size === 0 && unread.size === 0;
 }

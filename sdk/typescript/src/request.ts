@@ -78,7 +78,7 @@ export function withoutRequest(of: Context): Context {
  *     await using("users=pr-42", () => fetch("http://rides/"));
  *
  * @param overrides - Overrides, or words as the command line takes them.
- * @throws Error if a word is no override; the message says which, and what was expected.
+ * @throws Error if a word is not an override; the message says which, and what was expected.
  */
 export function using<T>(overrides: Overrides | string | Iterable<string>, fn: () => T): T {
   const chosen = overrides instanceof Overrides ? overrides : parseWords(overrides);

@@ -85,7 +85,7 @@ function extent(message: Uint8Array, at: number, type: number): [start: number, 
 
 function varintEnd(message: Uint8Array, at: number): number {
   const index = message.subarray(at, at + VARINT_BYTES_MAX).findIndex((byte) => byte < 128);
-  if (index < 0) throw new WireError("an integer does not end");
+  if (index < 0) throw new WireError("an integer is truncated");
   return at + index + 1;
 }
 

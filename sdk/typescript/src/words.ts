@@ -5,7 +5,7 @@ import { type Override, Overrides, PREFIX, isKind, readEntry } from "./overrides
 /**
  * Reads overrides that a person typed: one word, or several.
  *
- * @throws Error if a word is no override; the message says which, and what was expected.
+ * @throws Error if a word is not an override; the message says which, and what was expected.
  */
 export function parseWords(words: string | Iterable<string>): Overrides {
   return new Overrides(Array.from(typeof words === "string" ? [words] : words, override));
@@ -14,7 +14,7 @@ export function parseWords(words: string | Iterable<string>): Overrides {
 function override(word: string): Override {
   const text = word.startsWith(PREFIX) ? word.slice(PREFIX.length) : word;
   const equals = text.indexOf("=");
-  const said = `${JSON.stringify(word)} is no override`;
+  const said = `${JSON.stringify(word)} is not an override`;
   if (equals < 0) throw new Error(`${said}: expected SERVICE=DEPLOYMENT, such as users=pr-42`);
   const [key, value] = [text.slice(0, equals), text.slice(equals + 1)];
   const [kind = ""] = key.split(".", 1);

@@ -135,11 +135,11 @@ test("using lasts as long as what it runs, across awaits", async () => {
 });
 
 for (const [word, expected] of [
-  ["users", /"users" is no override: expected SERVICE=DEPLOYMENT/],
-  ["delay.users=soon", /"delay\.users=soon" is no override: expected a delay such as 300ms/],
+  ["users", /"users" is not an override: expected SERVICE=DEPLOYMENT/],
+  ["delay.users=soon", /"delay\.users=soon" is not an override: expected a delay such as 300ms/],
   ["log=debug", /for a service called log: route\.log=debug/],
 ] as const) {
-  test(`a word that is no override is refused: ${word}`, () => {
+  test(`a word that is not an override is refused: ${word}`, () => {
     assert.throws(() => using(word, () => undefined), { message: expected });
   });
 }

@@ -106,7 +106,7 @@ function detour_read_opentracing(header, bytes_max)
     return {}, "x-ot-span-context contains overrides in a form that cannot be read"
   end
   if #header > bytes_max then
-    return entries, "x-ot-span-context has " .. #header .. " bytes, and only " .. bytes_max .. " are read"
+    return entries, "x-ot-span-context has " .. #header .. " bytes, but only " .. bytes_max .. " are read"
   end
   return entries
 end

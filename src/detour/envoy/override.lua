@@ -63,7 +63,7 @@ end
 local function take(found, slot, key, text, number)
   local value, why = text and READERS[slot] and READERS[slot](text), nil
   if number > ENTRIES_MAX then
-    value, why = nil, "it is override number " .. number .. " of the request, and only " .. ENTRIES_MAX .. " are read"
+    value, why = nil, "it is override number " .. number .. " of the request, but only " .. ENTRIES_MAX .. " are read"
   elseif not text then
     why = "expected = and a value"
   elseif not value then
@@ -84,7 +84,8 @@ local function read_baggage(header, service, found)
     end
   end
   if number > 0 and #header > HEADER_MAX then
-    found.whole = "the baggage has " .. #header .. " bytes and overrides in it, and only " .. HEADER_MAX .. " are read"
+    local found_bytes = "the baggage has " .. #header .. " bytes and contains overrides"
+    found.whole = found_bytes .. ", but only " .. HEADER_MAX .. " bytes are read"
   end
 end
 

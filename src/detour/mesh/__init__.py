@@ -1,6 +1,6 @@
 """The mesh as frozen values, and the events that change it.
 
-Invariant: nothing here does I/O, and a `Mesh` never changes; `update` and `apply` return another one.
+Invariant: nothing here does I/O. A `Mesh` never changes; `update` and `apply` return a new one.
 """
 
 from detour.mesh.duration import parse_duration

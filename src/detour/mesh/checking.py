@@ -1,7 +1,7 @@
-"""Whether overrides name services and deployments that a mesh has, and which names are nearest where they don't.
+"""Checks whether overrides name services and deployments of a mesh, and suggests the most similar names.
 
-Invariant: pure. It judges names alone, at one moment; what is written as no override at all is for
-`detour.overrides`. A mesh without services says nothing about names.
+Invariant: pure. Only names are checked, against one state of the mesh; syntax is checked in `detour.overrides`. A
+mesh without services accepts all names.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,13 +17,13 @@ _LISTED_MAX: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """An override that cannot take effect in the mesh as it is.
+    """An override that cannot take effect in the current mesh.
 
     Args:
-        key: The override's, without `override.` in front.
+        key: The override's key, without the prefix `override.`.
         value: Its value.
         why: What is wrong.
-        instead: The nearest override that could, as a person types it; empty if there is none.
+        instead: The most similar valid override, as a person types it; empty if there is none.
     """
 
     key: str
@@ -36,12 +36,12 @@ class Mistake:
 
 
 def mistakes(overrides: Iterable[Override], mesh: Mesh) -> list[Mistake]:
-    """Return the mistakes in overrides, in their order."""
+    """Return the mistakes in overrides, in order."""
     return [found for one in overrides if (found := _mistake(one, mesh)) is not None] if mesh.services else []
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like one; empty if none is."""
+    """Return the known name that is most similar to a name; empty if none is similar."""
     by_lower = {one.lower(): one for one in sorted(known, reverse=True)}
     found = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else ""
@@ -64,14 +64,14 @@ def _mistake(one: Override, mesh: Mesh) -> Mistake | None:
 def _unknown_service(one: Override, known: set[str]) -> Mistake | None:
     instead = _as_another_kind(one, known) or _with(one, subject=nearest(one.subject, known))
     if one.kind not in ON_CALLS and not instead:
-        # A service without callers, such as a worker, honours these as well.
+        # A service without callers, such as a worker, applies these, too.
         return None
     listed = "" if instead else _listed(known, "it has")
     return _of(one, f"the mesh has no service {one.subject}{listed}", instead)
 
 
 def _as_another_kind(one: Override, known: set[str]) -> str:
-    """Read `dely.users=3s`, which is a route of a service called `dely.users`, as what was meant."""
+    """Interpret `dely.users=3s`, formally a route of a service called `dely.users`, as what was probably meant."""
     first, _, rest = one.subject.partition(".")
     if one.kind is not Kind.ROUTE or not rest:
         return ""
@@ -105,7 +105,7 @@ def _listed(known: Iterable[str], verb: str) -> str:
 
 
 def explained(found: Iterable[Mistake]) -> Iterator[str]:
-    """Write mistakes for people, each with the override that it is about."""
+    """Describe mistakes for people, each with its override."""
     for one in found:
         word = word_of(read) if isinstance(read := read_entry(PREFIX + one.key, one.value), Override) else one.key
         yield f"{word}: {one}"

@@ -1,4 +1,4 @@
-"""How people write a span of time: a whole number and a unit."""
+"""Durations as people write them: a whole number and a unit."""
 
 import re
 from datetime import timedelta
@@ -15,10 +15,11 @@ _LONGEST = timedelta(days=36_500)
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `250ms`, `5s`, `30m`, `24h` or `7d`.
+    """Parse `250ms`, `5s`, `30m`, `24h` or `7d`.
 
     Raises:
-        ValueError: It is none of these, zero, or longer than 36500 days, which would overflow dates.
+        ValueError: The text has another form, or the duration is zero or exceeds 36500 days, which would overflow
+        dates.
     """
     match = _DURATION.fullmatch(text)
     if match is None:

@@ -1,7 +1,8 @@
 """The events that change a mesh, and the reducer that applies them.
 
 Every source of a mesh (a file, Kubernetes, deployments registered at run time) reports its changes as these events.
-Applying an event twice has the same result as applying it once, and removing what is absent changes nothing.
+Applying an event twice has the same result as applying it once. Removing something that does not exist has no
+effect.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class ServiceApplied:
-    """The service is new, or has changed; this is how it is now."""
+    """A service is new or has changed; this is its new state."""
 
     service: Service
 
@@ -32,7 +33,7 @@ class ServiceRemoved:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentApplied:
-    """The offloaded deployment is new, or has changed; this is how it is now."""
+    """An offloaded deployment is new or has changed; this is its new state."""
 
     deployment: OffloadedDeployment
 
@@ -47,21 +48,21 @@ class DeploymentRemoved:
 
 @dataclass(frozen=True, slots=True)
 class SettingsApplied:
-    """The mesh's settings have changed to these."""
+    """The mesh's settings changed; these are the new ones."""
 
     settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
 class ScenariosApplied:
-    """The scenarios have changed to these."""
+    """The scenarios changed; these are the new ones."""
 
     scenarios: Scenarios | None
 
 
 @dataclass(frozen=True, slots=True)
 class KeysApplied:
-    """The keys of override tokens have changed to these."""
+    """The keys of override tokens changed; these are the new ones."""
 
     keys: tuple[PublicKey, ...] | None
 
@@ -81,8 +82,8 @@ class Update(NamedTuple):
     """A mesh after some events.
 
     Args:
-        mesh: The mesh; the very object that was there before if nothing changed.
-        events: What leads to it, at most one event for each service, deployment and value, and none without effect.
+        mesh: The mesh; the same object as before if nothing changed.
+        events: The effective changes: at most one event for each service, deployment and value.
     """
 
     mesh: Mesh
@@ -90,14 +91,14 @@ class Update(NamedTuple):
 
 
 def apply(mesh: Mesh, *events: Event) -> Mesh:
-    """Return the mesh as it is after the events, in order."""
+    """Return the mesh after the events, applied in order."""
     return update(mesh, events).mesh
 
 
 def update(mesh: Mesh, events: Iterable[Event]) -> Update:
-    """Apply events in order, all of them in one pass; the cost depends on their number.
+    """Apply events in order, in a single pass. The cost depends on their number.
 
-    The mappings that change are copied once for the whole batch.
+    Mappings that change are copied once for the whole batch.
     """
     draft = _Draft(mesh)
     for event in events:
@@ -115,7 +116,7 @@ def update(mesh: Mesh, events: Iterable[Event]) -> Update:
 
 
 class _Draft:
-    """What a batch of events says last of each service, deployment and value; None for what it removes."""
+    """The final state of each service, deployment and value in a batch of events; None for removed ones."""
 
     def __init__(self, mesh: Mesh) -> None:
         self.services: dict[str, Service | None] = {}
@@ -148,7 +149,7 @@ class _Draft:
 
 
 def difference(before: Mesh, after: Mesh) -> tuple[Event, ...]:
-    """Return the events that lead from one mesh to another; the cost depends on the size of both."""
+    """Return the events that lead from one mesh to another. The cost depends on the size of both."""
     services = _changes(before.services, after.services)
     return _events(before, after, services, _changes(before.deployments, after.deployments))
 
@@ -159,7 +160,7 @@ def _events(
     services: Mapping[str, Service | None],
     deployments: Mapping[tuple[str, str], OffloadedDeployment | None],
 ) -> tuple[Event, ...]:
-    """Write changes as events, removals last and in order of name: every process writes them in the same order."""
+    """Return changes as events: removals last, sorted by name, so that every process uses the same order."""
     settings = [SettingsApplied(after.settings)] if before.settings != after.settings else []
     scenarios = [ScenariosApplied(after.scenarios)] if before.scenarios != after.scenarios else []
     keys = [KeysApplied(after.keys)] if before.keys != after.keys else []
@@ -175,7 +176,7 @@ def _events(
 
 
 def touched(events: Iterable[Event]) -> frozenset[str]:
-    """Name the services that the events change; settings, scenarios and keys belong to none."""
+    """Return the services that the events change. Settings, scenarios and keys belong to no service."""
     names = set()
     for event in events:
         match event:
@@ -191,12 +192,12 @@ def touched(events: Iterable[Event]) -> frozenset[str]:
 
 
 def _net(before: Mapping[_Key, _Value], said: Mapping[_Key, _Value | None]) -> dict[_Key, _Value | None]:
-    """Keep what differs from before."""
+    """Return the values that differ from before."""
     return {key: value for key, value in said.items() if before.get(key) != value}
 
 
 def _changes(before: Mapping[_Key, _Value], after: Mapping[_Key, _Value]) -> dict[_Key, _Value | None]:
-    """Return what differs; None for what was removed."""
+    """Return the differences; None for removed values."""
     removed: dict[_Key, _Value | None] = dict.fromkeys(before.keys() - after.keys())
     return removed | _net(before, after)
 
@@ -204,7 +205,8 @@ def _changes(before: Mapping[_Key, _Value], after: Mapping[_Key, _Value]) -> dic
 def _with(values: Mapping[_Key, _Value], changes: Mapping[_Key, _Value | None]) -> Mapping[_Key, _Value]:
     if not changes:
         return values
-    # A proxy copies its dictionary as a whole; `dict(proxy)` would read it key by key, at 50 times the cost.
+    # Copying through the proxy copies its dictionary at once; `dict(proxy)` would read it key by key, 50 times
+    # slower.
     made = values.copy() if isinstance(values, MappingProxyType) else dict(values)
     for key, value in changes.items():
         if value is None:

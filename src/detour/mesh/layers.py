@@ -1,6 +1,6 @@
-"""Meshes laid over each other, as the sources of the mesh in force are.
+"""Merges the meshes of several sources into one.
 
-Invariant: of two values with one name the earlier mesh's wins; settings are those of the first mesh.
+Invariant: of two values with one name, the earlier mesh's wins. Settings are those of the first mesh.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from detour.mesh.model import Mesh, OffloadedDeployment, Service
 
 
 def merge(first: Mesh, *others: Mesh) -> Mesh:
-    """Lay meshes over each other; the cost depends on their size."""
+    """Merge meshes. The cost depends on their size."""
     services: dict[str, Service] = {}
     deployments: dict[tuple[str, str], OffloadedDeployment] = {}
     for mesh in reversed((first, *others)):
@@ -28,13 +28,13 @@ def merge(first: Mesh, *others: Mesh) -> Mesh:
 
 
 def merged_events(meshes: Sequence[Mesh], events: Iterable[Event]) -> Iterator[Event]:
-    """Translate the events of one of these meshes into events of all of them laid over each other.
+    """Translate the events of one mesh into events of the merged mesh.
 
-    The cost depends on the number of events. Scenarios and keys belong to no source, and are left out.
+    The cost depends on the number of events. Scenarios and keys belong to no source and are omitted.
 
     Args:
-        meshes: All of them, the one on top first, as they are after the events.
-        events: What has changed in one of them.
+        meshes: All meshes after the events, the one with the highest precedence first.
+        events: The changes of one of them.
     """
     for event in events:
         match event:

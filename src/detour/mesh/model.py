@@ -1,8 +1,8 @@
-"""The values that a mesh is made of.
+"""The values that a mesh consists of.
 
-Names of services and deployments are made of `[A-Za-z0-9._-]` and start with a letter or digit, at most
-63 characters, so that they pass through baggage, host names and Envoy's cluster names unchanged. Service
-names are lower case, as host names are.
+Names of services and deployments match `[A-Za-z0-9._-]+`, start with a letter or digit, and have at most 63
+characters, so that baggage, host names and Envoy's cluster names can contain them unchanged. Service names are
+lower case, like host names.
 """
 
 import re
@@ -37,21 +37,22 @@ def _nothing() -> Mapping[Any, Any]:
 
 
 def is_name(text: str) -> bool:
-    """Say whether `text` can name a service or a deployment."""
+    """Return whether `text` can name a service or a deployment."""
     return _NAME.fullmatch(text) is not None
 
 
-# Reading an address and making an endpoint of it look at it in turn: a large mesh file has 100,000 of them.
+# Cached, because parsing an address and creating an endpoint both check it, and a large mesh file has 100,000 of
+# them.
 _ip_address = lru_cache(1000)(ip_address)
 
 
 class Protocol(StrEnum):
-    """What a service's instances speak."""
+    """The protocol of a service's instances."""
 
     HTTP1 = "http1"
     HTTP2 = "http2"
     TCP = "tcp"
-    """Anything that a sidecar cannot read, such as TLS: passed on as it is, without overrides."""
+    """A protocol that sidecars cannot read, such as TLS: forwarded unchanged, without overrides."""
 
 
 class Carrier(StrEnum):
@@ -63,7 +64,7 @@ class Carrier(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
-    """Where one instance listens: an IP address literal and a TCP port."""
+    """The address of one instance: an IP address literal and a TCP port."""
 
     address: str
     port: int
@@ -75,10 +76,11 @@ class Endpoint:
 
     @staticmethod
     def parse(text: str) -> "Endpoint":
-        """Read `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080` (127.0.0.1).
+        """Parse `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080` (127.0.0.1).
 
         Raises:
-            ValueError: It is none of these; a host name is not an address that a sidecar can connect to.
+            ValueError: The text has another form. Host names are not accepted, because sidecars connect to
+            addresses only.
         """
         match = _ENDPOINT.fullmatch(text)
         with suppress(ValueError):
@@ -93,10 +95,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often, and after what, a sidecar tries a request again.
+    """When and how often a sidecar retries a request.
 
     Args:
-        attempts: Retries after the first try, 1 to 10.
+        attempts: Maximum number of retries, 1 to 10.
         on: Envoy's retry conditions, as in `x-envoy-retry-on` (router filter, "x-envoy-retry-on").
     """
 
@@ -106,7 +108,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """What a service offers at one of its ports."""
+    """One port of a service."""
 
     protocol: Protocol = Protocol.HTTP1
     endpoints: tuple[Endpoint, ...] = ()
@@ -117,9 +119,9 @@ class Service:
     """A name that other services call, with its baseline instances.
 
     Args:
-        endpoints: The instances; those of the main port where the service tells its ports apart.
-        timeout: The longest that one attempt of a request may take; none by default.
-        ports: What is offered at each port, the main one first; empty where every port means the same.
+        endpoints: The instances; if the service distinguishes its ports, those of the main port.
+        timeout: Maximum duration of one attempt of a request; None for no limit.
+        ports: The service's ports, the main one first; empty if all ports mean the same.
     """
 
     name: str
@@ -131,30 +133,30 @@ class Service:
 
     @property
     def is_unread(self) -> bool:
-        """Whether sidecars pass on all that it speaks unread, so that no override of it can have an effect."""
+        """Whether sidecars cannot read the service's protocol, so that overrides of it have no effect."""
         protocols = {port.protocol for port in self.ports.values()} or {self.protocol}
         return protocols == {Protocol.TCP}
 
     @property
     def why_unread(self) -> str:
-        """The same for people, with what to do."""
+        """The explanation of `is_unread`, with what to do."""
         return (
-            f"{self.name} has protocol tcp, which sidecars pass on unread: no override can choose a deployment of"
-            " it, delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, let the mesh say so"
+            f"{self.name} has protocol tcp, which sidecars cannot read: no override can choose a deployment of it,"
+            " delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, declare that in the mesh"
             " (protocol: http1 or http2; on Kubernetes appProtocol)"
         )
 
     def port_number(self, asked: int | None) -> int | None:
-        """Return the port that a call to this one means; None if all ports of the service mean the same.
+        """Return the service's port that a call to a port reaches; None if all its ports mean the same.
 
-        A call without a port means 80 (RFC 9110, section 4.2.1), or else the main one.
+        A call without a port means 80 (RFC 9110, section 4.2.1) or, if the service has no port 80, the main port.
         """
         if asked is None and self.ports:
             return _HTTP if _HTTP in self.ports else next(iter(self.ports))
         return asked if self.ports else None
 
     def at(self, asked: int | None) -> Port | None:
-        """Return what is offered at a port; None if there is no such port."""
+        """Return the port that a call to a port number reaches; None if there is no such port."""
         if not self.ports:
             return Port(self.protocol, self.endpoints)
         return self.ports.get(self.port_number(asked) or 0)
@@ -162,11 +164,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class OffloadedDeployment:
-    """Instances of a service that run beside its baseline, out of service discovery.
+    """Instances of a service that run beside its baseline, outside service discovery.
 
     Args:
-        expires: When the control plane removes it (timezone-aware); never by default.
-        ports: The instances by the service's port, where they are not the same at each.
+        expires: When the control plane removes the deployment (timezone-aware); None for never.
+        ports: The instances by the service's port, if they differ between ports.
     """
 
     service: str
@@ -177,14 +179,14 @@ class OffloadedDeployment:
     ports: Mapping[int, tuple[Endpoint, ...]] = field(default_factory=_nothing)
 
     def at(self, port_number: int | None) -> tuple[Endpoint, ...]:
-        """Return the instances behind a port of the service, as `Service.port_number` gives it."""
+        """Return the instances for a port of the service, as returned by `Service.port_number`."""
         if not self.ports or port_number is None:
             return self.endpoints
         return self.ports.get(port_number, ())
 
     @property
     def key(self) -> tuple[str, str]:
-        """The service's name and its own: what identifies it in a mesh."""
+        """The service's name and the deployment's name, which identify it in a mesh."""
         return self.service, self.name
 
     def __str__(self) -> str:
@@ -193,20 +195,21 @@ class OffloadedDeployment:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for the whole mesh.
+    """Settings of the whole mesh.
 
     Args:
-        carriers: The headers in which overrides are honoured.
-        edge_hosts: Host name (or `*`, or `*.example.test`) that an edge serves, to the service behind it.
-        edge_previews: Domain, below which each scenario has a host of its own, to the service behind it.
-        edge_url: Where people reach an edge, such as `https://staging.example.test:8443`; empty if unknown.
-        edge_badge: Whether pages in a scenario carry a badge that names it.
-        naming: Which service a host name means.
+        carriers: The headers that may carry overrides.
+        edge_hosts: The host names that an edge serves (also `*` and `*.example.test`), each with the service behind
+            it.
+        edge_previews: The preview domains, each with the service behind it. Each scenario has a host below them.
+        edge_url: The address of an edge for people, such as `https://staging.example.test:8443`; empty if unknown.
+        edge_badge: Whether pages in a scenario show a badge with its name.
+        naming: Maps host names to services.
         edge_parameter: The query parameter of links into a scenario.
-        edge_cookie_domain: The domain, on all of whose hosts the cookie of a scenario holds; by default on the one
-            host that it was entered on.
-        overrides_off: Why overrides count for nothing, in printable ASCII; empty if they count.
-        edge_trusted_proxies: Whom in front of an edge it believes what a request says of its way.
+        edge_cookie_domain: The domain of a scenario's cookie, which applies to all its hosts; by default only to
+            the host where the user entered the scenario.
+        overrides_off: Why overrides are ignored, in printable ASCII; empty if they are not.
+        edge_trusted_proxies: The proxies in front of an edge whose forwarding headers it trusts.
     """
 
     carriers: tuple[Carrier, ...] = (Carrier.BAGGAGE,)
@@ -231,18 +234,18 @@ class Settings:
 
     @property
     def only_host_of_links(self) -> str:
-        """The one host that the link with the query parameter holds on; empty where it holds on all others too."""
+        """The only host that the link with the query parameter applies to; empty if it applies to all hosts."""
         host = urlsplit(self.edge_url).hostname or ""
         return "" if self.edge_cookie_domain or set(self.edge_hosts) <= {host} else host
 
 
 @dataclass(frozen=True, slots=True)
 class Scenarios:
-    """What edges know of scenarios.
+    """The scenarios, as edges need them.
 
     Args:
-        live: Name to overrides, of those that can be entered.
-        ended: Name to what became of it, of those whose time is over: "expired at ...".
+        live: The scenarios that can be entered: name to overrides.
+        ended: The scenarios that have ended: name to description, such as "expired at ...".
     """
 
     live: Mapping[str, Overrides] = field(default_factory=_nothing)
@@ -253,11 +256,12 @@ class Scenarios:
 class Mesh:
     """Everything that the control plane knows at one moment.
 
-    Deployments may name a service that the mesh lacks: it may come later, and nothing can reach them before.
+    A deployment may belong to a service that the mesh lacks. The service may be added later, and until then nothing
+    reaches the deployment.
 
     Args:
-        scenarios: None without a database, so that edges need not look for any.
-        keys: Those of the tokens with which overrides from outside count; None without a database.
+        scenarios: None without a database; edges then do not look for scenarios.
+        keys: The public keys of tokens that permit overrides from outside; None without a database.
     """
 
     services: Mapping[str, Service] = field(default_factory=_nothing)
@@ -272,7 +276,7 @@ class Mesh:
         deployments: Iterable[OffloadedDeployment] = (),
         settings: Settings | None = None,
     ) -> "Mesh":
-        """Build a mesh; of two values with one name the later one wins."""
+        """Build a mesh. Of two values with one name the later one wins."""
         return Mesh(
             services=MappingProxyType({service.name: service for service in services}),
             deployments=MappingProxyType({deployment.key: deployment for deployment in deployments}),
@@ -280,5 +284,5 @@ class Mesh:
         )
 
     def deployment(self, service: str, name: str) -> OffloadedDeployment | None:
-        """Find the deployment `name` of `service`."""
+        """Return the deployment `name` of `service`, if it exists."""
         return self.deployments.get((service, name))

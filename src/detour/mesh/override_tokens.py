@@ -1,7 +1,7 @@
-"""What a token is with which overrides from outside count: a JWT (RFC 7519), signed with Ed25519 (RFC 8037).
+"""Tokens that permit overrides from outside: JWTs (RFC 7519), signed with Ed25519 (RFC 8037).
 
-Who signs tokens and who checks them agree here. A token says that its bearer may choose, not what: the overrides
-stand in the baggage, as anywhere.
+The signer and the verifiers share these definitions. A token permits its bearer to use overrides, but does not
+contain any: they are in the baggage, as usual.
 """
 
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from datetime import timedelta
 from typing import Final
 
 HEADER: Final = "x-detour-token"
-"""The header of a request that carries one."""
+"""The request header that contains a token."""
 
 ISSUER: Final = "detour"
 AUDIENCE: Final = "detour-edge"
-"""What every token says of itself (`iss` and `aud`, RFC 7519, section 4.1)."""
+"""The issuer and audience of every token (`iss` and `aud`, RFC 7519, section 4.1)."""
 
 LIFE_MAX: Final = timedelta(hours=1)
-"""How long one may be good for."""
+"""Maximum lifetime of a token."""
 
 SKEW_MAX: Final = timedelta(seconds=30)
-"""By how much the clocks of a server and an edge may differ."""
+"""Maximum difference between the clocks of a server and an edge."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key by which edges check tokens.
+    """A key with which edges verify tokens.
 
     Args:
-        name: What a token calls it (`kid`, RFC 7515, section 4.1.4).
+        name: Its key id in tokens (`kid`, RFC 7515, section 4.1.4).
         point: Its 32 bytes, in base64url without padding (`x`, RFC 8037, section 2).
     """
 

@@ -1,4 +1,4 @@
-"""The proxies in front of an edge that it believes: a TLS terminator, a load balancer."""
+"""The trusted proxies in front of an edge, such as a TLS terminator or a load balancer."""
 
 import re
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from ipaddress import ip_network
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
-    """Whom an edge believes what a request says of its way: `x-forwarded-*` and `x-request-id`.
+    """The proxies whose forwarding headers an edge trusts: `x-forwarded-*` and `x-request-id`.
 
     Args:
-        networks: The proxies' addresses, as networks (`10.0.0.0/8`); no other sender is believed.
-        hops: How many proxies every request comes through, whatever their addresses; 0 where `networks` say.
+        networks: The proxies' networks (`10.0.0.0/8`); headers from other addresses are not trusted.
+        hops: The number of proxies that every request passes, whatever their addresses; 0 if `networks` decide.
     """
 
     networks: tuple[str, ...] = ()
@@ -21,10 +21,10 @@ class TrustedProxies:
 
     @staticmethod
     def parse(values: Iterable[str]) -> "TrustedProxies":
-        """Read one number of hops, or addresses and networks.
+        """Parse one number of hops, or addresses and networks.
 
         Raises:
-            ValueError: It is neither.
+            ValueError: The values are neither.
         """
         items = list(values)
         if len(items) == 1 and re.fullmatch("[1-9]|10", items[0], re.ASCII):
@@ -35,5 +35,5 @@ class TrustedProxies:
         raise ValueError("expected networks such as 10.0.0.0/8, or the number of proxies in front, 1 to 10")
 
     def __bool__(self) -> bool:
-        """Say whether anybody is believed."""
+        """Return whether any proxy is trusted."""
         return bool(self.networks or self.hops)

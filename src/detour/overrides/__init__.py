@@ -1,7 +1,7 @@
-"""What a request carries: overrides, and the two headers that carry them from hop to hop.
+"""Overrides, and the two headers that carry them from hop to hop.
 
-Invariant: pure, standard library only, and no input raises; what can't be read is ignored and reported. Other
-people's baggage is never changed.
+Invariant: pure, standard library only. No input raises an exception: unreadable overrides are ignored and reported.
+Other baggage entries never change.
 """
 
 from detour.overrides.baggage import (

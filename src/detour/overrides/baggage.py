@@ -1,8 +1,8 @@
 """The W3C `baggage` header (https://www.w3.org/TR/baggage/, section 3.3).
 
-A member is `key=value` with properties behind semicolons. Keys and values may be percent-encoded, more than once
-where propagators do that; of duplicate keys the last one wins, in the sidecar's Lua as here. Headers are strings as
-HTTP libraries decode them: one character a byte.
+A member is `key=value`, followed by properties after semicolons. Keys and values may be percent-encoded, more than
+once if propagators do that. Of duplicate keys the last one wins, here and in the sidecar's Lua. Headers are strings
+as HTTP libraries decode them: one character per byte.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,35 +28,35 @@ _SPACE = " \t"
 _DECODING_ROUNDS = 3
 _BYTE_MAX = 0xFF
 _TEXTS = tuple(f"{PREFIX}{kind}." for kind in Kind if kind.values is Values.TEXT)
-"""What the keys begin with whose values may be any text."""
+"""Prefixes of keys whose values may be any text."""
 
 
 def parse_baggage(lines: Iterable[str]) -> Parsed:
-    """Read the overrides of a request.
+    """Parse the overrides of a request.
 
-    Of a header that is longer than 8192 bytes sidecars and edges read nothing; a service reads it all the same.
+    Sidecars and edges read nothing from a header of more than 8192 bytes. Services read it nevertheless.
 
     Args:
-        lines: The header's lines; several count as one.
+        lines: The header's lines; several are treated as one.
     """
     header = ",".join(lines)
     parsed = read_entries(list(_own_entries(header)))
     if len(header) <= HEADER_MAX or not (parsed.overrides or parsed.problems):
         return parsed
-    why = f"the baggage has {len(header)} bytes and overrides in it, and only {HEADER_MAX} are read"
+    why = f"the baggage has {len(header)} bytes and contains overrides, but only {HEADER_MAX} bytes are read"
     return replace(parsed, problems=(Problem(header, why, WHOLE_HEADER), *parsed.problems))
 
 
 def read_entries(entries: Sequence[tuple[str, str | None]]) -> Parsed:
-    """Read entries whose keys begin with `override.`; of two with one key the later one counts.
+    """Parse entries whose keys start with `override.`; of two with one key the later one wins.
 
-    Of more than 64, too, of which sidecars and edges read the first ones.
+    Services read all of them; sidecars and edges read only the first 64.
     """
     numbered = {key: (number, value) for number, (key, value) in enumerate(entries, 1)}
     read = {key: read_entry(key, value) for key, (_, value) in numbered.items()}
     beyond = [(key, number) for key, (number, _) in numbered.items() if number > ENTRIES_MAX]
     problems = {key: one for key, one in read.items() if isinstance(one, Problem)}
-    # Without a value, a text would be an empty one for the next reader.
+    # Without a value, the next reader would take the text for an empty one.
     unread = (key for key in problems if numbered[key][1] is not None or not key.startswith(_TEXTS))
     return Parsed(
         Overrides.collect(one for one in read.values() if isinstance(one, Override)),
@@ -66,27 +66,26 @@ def read_entries(entries: Sequence[tuple[str, str | None]]) -> Parsed:
 
 
 def _beyond(key: str, number: int) -> Problem:
-    return Problem(key, f"it is override number {number} of the request, and only {ENTRIES_MAX} are read", key)
+    return Problem(key, f"it is override number {number} of the request, but only {ENTRIES_MAX} are read", key)
 
 
 def members_of(parsed: Parsed) -> list[str]:
-    """Write overrides as members of the header, those that can't be read too: they fail where they are for."""
+    """Return overrides as members of the header, with unreadable ones, which their own services reject."""
     read = [f"{one.key}={_encoded(one)}" for one in parsed.overrides]
     return read + [f"{quote(as_text(key), safe='')}={quote(text, safe='')}" for key, text in parsed.unread.items()]
 
 
 def append_to_baggage(header: str | None, overrides: Overrides) -> str:
-    """Return baggage with the overrides behind what is there.
+    """Return baggage with the overrides appended.
 
-    Other people's entries stay as they are, byte for byte; an override of the same key is replaced.
+    Other entries stay as they are, byte for byte. An override with the same key is replaced.
 
     Args:
-        header: What is there; several lines joined by commas.
-        overrides: What is to be added.
+        header: The baggage so far; several lines joined by commas.
+        overrides: The overrides to add.
 
     Raises:
-        ValueError: The header would be longer than 8192 bytes, hold more than 64 overrides, or a character that is
-            no byte.
+        ValueError: The header would exceed 8192 bytes or 64 overrides, or contain a character that is not a byte.
     """
     replaced = overrides.by_key.keys()
     kept = [
@@ -96,7 +95,7 @@ def append_to_baggage(header: str | None, overrides: Overrides) -> str:
     if (count := sum(1 for _ in _own_entries(made))) > ENTRIES_MAX:
         raise ValueError(f"{count} overrides in one request, at most {ENTRIES_MAX} are possible")
     if not made.isascii() and any(ord(letter) > _BYTE_MAX for letter in made):
-        raise ValueError("that baggage can be no header: it holds characters which are no bytes")
+        raise ValueError("this baggage cannot be a header: it contains characters that are not bytes")
     if len(made) > HEADER_MAX:
         raise ValueError(
             f"the baggage would have {len(made)} bytes, at most {HEADER_MAX} are possible: drop some entries"
@@ -111,7 +110,7 @@ def strip_baggage(header: str) -> str | None:
 
 
 def _own_entries(header: str) -> Iterator[tuple[str, str | None]]:
-    """Give key and decoded value of each entry that is an override's; no value if it has no `=`."""
+    """Yield key and decoded value of each entry that is an override; the value is None if there is no `=`."""
     for member in header.split(","):
         key, value = _entry(member)
         if key.startswith(PREFIX):
@@ -124,9 +123,9 @@ def _entry(member: str) -> tuple[str, str | None]:
 
 
 def own_key(key: str) -> str | None:
-    """Return the key of an override as it is written, None if it is somebody else's.
+    """Return the decoded key of an override, or None if the key is not an override's.
 
-    Whatever stands around it is passed over, for another reader may do so too.
+    Characters around the key are ignored, because another reader may ignore them, too.
     """
     if PREFIX not in key and "%" not in key:
         return None
@@ -135,15 +134,15 @@ def own_key(key: str) -> str | None:
 
 
 def _decoded(key: str, value: str) -> str:
-    """Decode a value; bytes that are no UTF-8 become U+FFFD (W3C Baggage, section 3.3.1.3).
+    """Decode a value. Bytes that are not valid UTF-8 become U+FFFD (W3C Baggage, section 3.3.1.3).
 
-    Propagators may encode one again; but a value that may be any text is decoded once.
+    Propagators may encode a value again; a value that may be any text is decoded only once.
     """
     return _bytes_of(value, 1 if key.startswith(_TEXTS) else _DECODING_ROUNDS).decode("utf-8", "replace")
 
 
 def _bytes_of(text: str, rounds: int) -> bytes:
-    """Return the bytes that a percent-encoded text stands for."""
+    """Return the bytes that a percent-encoded text represents."""
     decoded = text.encode("latin-1", "replace")
     for _ in range(rounds):
         decoded = unquote_to_bytes(decoded)

@@ -1,9 +1,9 @@
 """The kinds of overrides, in one table.
 
-Everything else that depends on the kind of an override is derived from this table, is checked against it by the
-type checker (a `match` that ends in `assert_never`), or is checked against `sdk/vectors/kinds.json`, which a test
-writes from it: the Lua of sidecars and edges, the web page, and the SDKs in other languages. CONTRIBUTING.md lists
-what a new kind needs.
+Everything else that depends on the kind of an override is derived from this table or checked against it: by the
+type checker (a `match` that ends in `assert_never`), or with `sdk/vectors/kinds.json`, which a test generates from
+it. The latter covers the Lua of sidecars and edges, the web page, and the SDKs in other languages. CONTRIBUTING.md
+lists what a new kind needs.
 """
 
 from collections.abc import Mapping
@@ -14,50 +14,50 @@ from typing import Final, Self
 from detour.overrides.values import BASELINE, Values
 
 PREFIX: Final = "override."
-"""What the key of every override begins with."""
+"""The prefix of every override's key."""
 
 
 class Subject(StrEnum):
-    """What an override of some kind is for."""
+    """What an override of a kind refers to."""
 
     SERVICE = "service"
     FLAG = "flag"
     REQUEST = ""
-    """The whole request: its key has no subject."""
+    """The whole request; the key has no subject."""
 
 
 class AppliedBy(StrEnum):
-    """Who makes an override take effect."""
+    """The component that applies an override."""
 
     SIDECAR = "sidecar"
-    """The Envoy that sends a call: the caller's sidecar, or the edge."""
+    """The Envoy that forwards a call: the caller's sidecar, or the edge."""
     SERVICE = "service"
     """The service itself, with an SDK."""
 
 
 class Kind(StrEnum):
-    """What an override is about.
+    """A kind of override.
 
     Args:
-        subject: What it is for.
-        applied_by: Who makes it take effect. Only this one refuses what it cannot read.
-        values: What its value may be.
+        subject: What it refers to.
+        applied_by: The component that applies it, and that rejects it if it is unreadable.
+        values: Its valid values.
     """
 
     ROUTE = "route", Subject.SERVICE, AppliedBy.SIDECAR, Values.NAME
-    """The deployment that calls to the service go to."""
+    """The deployment that receives calls to the service."""
     DELAY = "delay", Subject.SERVICE, AppliedBy.SIDECAR, Values.DELAY
-    """How long calls to the service are held first."""
+    """The delay before calls to the service are forwarded."""
     ABORT = "abort", Subject.SERVICE, AppliedBy.SIDECAR, Values.STATUS
     """The HTTP status or gRPC code that calls to the service fail with."""
     CONFIG = "config", Subject.FLAG, AppliedBy.SERVICE, Values.TEXT
     """The value of a flag."""
     LOG = "log", Subject.SERVICE, AppliedBy.SERVICE, Values.NAME
-    """The level at which the service logs this request."""
+    """The log level that the service uses for this request."""
     DB = "db", Subject.SERVICE, AppliedBy.SERVICE, Values.NAME
-    """The database that the service uses, of those that it lists itself."""
+    """The database that the service uses, out of its own list."""
     MISSING = "missing", Subject.REQUEST, AppliedBy.SIDECAR, Values.BASELINE
-    """Has the baseline answer where a deployment is missing."""
+    """Lets the baseline answer where a deployment is missing."""
 
     _value_: str
     subject: Subject
@@ -65,7 +65,7 @@ class Kind(StrEnum):
     values: Values
 
     def __new__(cls, name: str, subject: Subject, applied_by: AppliedBy, values: Values) -> Self:
-        """Make one of the rows above."""
+        """Create a member from a row above."""
         made = str.__new__(cls, name)
         made._value_ = name
         made.subject, made.applied_by, made.values = subject, applied_by, values
@@ -78,7 +78,7 @@ class Kind(StrEnum):
 
     @property
     def expected(self) -> str:
-        """What an error message says was expected of a value."""
+        """The description of valid values in error messages."""
         return f"expected {self.key}={BASELINE}" if self.values is Values.BASELINE else self.values.expected
 
 
@@ -87,7 +87,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType({kind.value: kind for kind i
 ON_CALLS: Final = tuple(
     kind for kind in Kind if kind.subject is Subject.SERVICE and kind.applied_by is AppliedBy.SIDECAR
 )
-"""The kinds that act on calls to a service: it has to be one of the mesh."""
+"""The kinds that affect calls to a service; the service must be in the mesh."""
 
 
 def key_of(kind: Kind, subject: str) -> str:
@@ -96,7 +96,7 @@ def key_of(kind: Kind, subject: str) -> str:
 
 
 def table() -> list[dict[str, object]]:
-    """Return the table for readers in other languages, as `sdk/vectors/kinds.json` has it."""
+    """Return the table for readers in other languages, as in `sdk/vectors/kinds.json`."""
     return [
         {
             "kind": kind.value,

@@ -1,4 +1,4 @@
-"""Overrides as frozen values, and what makes one readable."""
+"""Overrides as frozen values, and the rules for readable ones."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,13 +10,13 @@ from detour.overrides.kinds import KINDS, PREFIX, Kind, key_of
 from detour.overrides.values import BASELINE, is_name, is_text
 
 HEADER_MAX: Final = 8192
-"""Bytes of a header; OpenTelemetry's Python propagator drops a longer one whole."""
+"""Maximum size of a header in bytes; OpenTelemetry's Python propagator drops a longer one entirely."""
 
 ENTRIES_MAX: Final = 64
-"""How many entries of one header are read as overrides."""
+"""Maximum number of entries of one header that are read as overrides."""
 
 WHOLE_HEADER: Final = ""
-"""In place of a key: what is wrong concerns every override of a header."""
+"""Replaces a key in a problem that affects all overrides of a header."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SHOWN_MAX = 80
@@ -27,15 +27,15 @@ _NAME_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One instruction that a request carries; whatever exists can be written and read again.
+    """One instruction that a request carries. Every instance can be written and parsed again.
 
     Args:
-        kind: What it is about.
-        subject: The service or flag that it is for; "" for `missing`, which is for the whole request.
-        value: The deployment, `300ms`, `503`, the flag's value, the level, the database, or `baseline`.
+        kind: Its kind.
+        subject: The service or flag that it refers to; "" for `missing`, which refers to the whole request.
+        value: The deployment, `300ms`, `503`, the flag's value, the log level, the database, or `baseline`.
 
     Raises:
-        ValueError: No reader would understand it; the message says what was expected.
+        ValueError: The value is not valid; the message says what was expected.
     """
 
     kind: Kind
@@ -58,12 +58,12 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that was ignored, of which 80 characters are shown, and why.
+    """Something that was ignored, shortened to 80 characters, and the reason.
 
     Args:
         what: The text.
-        why: What was expected of it.
-        key: Which override it would be; `WHOLE_HEADER` if that can't be said, None if it is none that matters to
+        why: What was expected instead.
+        key: The key of the affected override; `WHOLE_HEADER` if it is unknown; None if it does not matter to
             sidecars.
     """
 
@@ -84,7 +84,7 @@ class Overrides:
     """The overrides of one request, one for each key.
 
     Args:
-        by_key: In the order in which their keys first came.
+        by_key: The overrides, in the order in which their keys first occurred.
     """
 
     by_key: Mapping[str, Override] = field(default_factory=lambda: MappingProxyType({}))
@@ -115,22 +115,22 @@ class Overrides:
 
     @property
     def falls_back(self) -> bool:
-        """Whether the baseline serves where a deployment is missing."""
+        """Whether the baseline answers where a deployment is missing."""
         return self.value(Kind.MISSING) == BASELINE
 
     def over(self, others: "Overrides") -> "Overrides":
-        """Return both, key by key; where both have one, this one's."""
+        """Merge with other overrides; of two with one key, this object's wins."""
         return Overrides.collect((*others, *self))
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a header says, and what of it was ignored.
+    """The content of a header, and what was ignored.
 
     Args:
-        overrides: What can be read, by services even beyond the limits of sidecars and edges.
-        problems: What can't, or not by all, and why.
-        unread: The entries that can't be read, each once: they go on to the services that they are for.
+        overrides: The readable overrides; services read them even beyond the limits of sidecars and edges.
+        problems: What is unreadable, or beyond those limits, and why.
+        unread: The unreadable entries, by key; they are forwarded to the services that they are for.
     """
 
     overrides: Overrides
@@ -138,14 +138,15 @@ class Parsed:
     unread: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def unreadable_for(self, service: str) -> Problem | None:
-        """Return what sidecars and edges refuse a request to this service for; None if nothing is.
+        """Return the problem for which sidecars and edges reject a request to this service; None if there is none.
 
-        What is for other services is theirs to refuse; flags, log levels and databases are read by services alone.
+        Problems with overrides for other services, and with flags, log levels and databases, are not theirs to
+        report.
         """
         return next((one for one in self.problems if self._concerns(one, service)), None)
 
     def over(self, others: "Parsed") -> "Parsed":
-        """Return both, key by key: of one key this one's entry counts, whether it can be read or not."""
+        """Merge with another header; of two entries with one key, this object's wins, readable or not."""
         mine = self.overrides.by_key.keys() | self.unread.keys()
         theirs = (one for one in others.overrides if one.key not in mine)
         unread = {key: text for key, text in others.unread.items() if key not in mine}
@@ -154,7 +155,7 @@ class Parsed:
         return Parsed(both, (*self.problems, *problems), {**self.unread, **unread})
 
     def __bool__(self) -> bool:
-        """Whether there is any override, readable or not."""
+        """Return whether there is any override, readable or not."""
         return bool(self.overrides or self.unread)
 
     def _concerns(self, problem: Problem, service: str) -> bool:
@@ -171,21 +172,22 @@ class Parsed:
                 route = key_of(Kind.ROUTE, service)
                 return route in self.overrides.by_key or route in self.unread
             case Kind.ROUTE | Kind.DELAY | Kind.ABORT | None:
-                # Almost this service's, too: without a kind (override.users=pr-42), or with its name in quotes.
+                # Also keys that almost name this service: without a kind (override.users=pr-42), or with quotes
+                # around it.
                 return bare(subject) == service or rest == service
             case unknown:
                 assert_never(unknown)
 
 
 def bare(text: str) -> str:
-    """Return a text without what no name begins or ends with."""
+    """Return a text without leading and trailing characters that names do not start or end with."""
     start = next((index for index, letter in enumerate(text) if letter in _NAME_LETTERS), len(text))
     end = next((index for index in range(len(text), start, -1) if text[index - 1] in _NAME_LETTERS), start)
     return text[start:end]
 
 
 def read_entry(key: str, value: str | None) -> Override | Problem:
-    """Read one entry, whose key begins with `override.`, as an override; None is the value of one without `=`."""
+    """Parse an entry whose key starts with `override.`; a value of None means that there was no `=`."""
     if value is None:
         return Problem(key, "expected = and a value", key)
     name, dot, subject = key.removeprefix(PREFIX).partition(".")
@@ -201,7 +203,7 @@ def read_entry(key: str, value: str | None) -> Override | Problem:
 
 
 def as_text(text: str) -> str:
-    """Return a text with U+FFFD where there are bytes that are no UTF-8 (lone surrogates here)."""
+    """Return a text in which U+FFFD replaces bytes that are not valid UTF-8 (lone surrogates here)."""
     if is_text(text):
         return text
     try:

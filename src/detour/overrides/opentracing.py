@@ -1,8 +1,9 @@
 """The `x-ot-span-context` header of OpenTracing's binary carrier, as Lightstep's tracers write it.
 
 Standard base64 of `BinaryCarrier{BasicTracerCarrier basic_ctx = 2}` with `BasicTracerCarrier{fixed64 trace_id = 1;
-fixed64 span_id = 2; bool sampled = 3; map<string, string> baggage_items = 4}`. The baggage item `overrides` holds
-base64 of `Overrides{map<string, string> entries = 1}`, whose keys are those of the W3C header without `override.`.
+fixed64 span_id = 2; bool sampled = 3; map<string, string> baggage_items = 4}`. The baggage item `overrides`
+contains base64 of `Overrides{map<string, string> entries = 1}`. Its keys are those of the W3C header, without
+`override.`.
 """
 
 import binascii
@@ -39,14 +40,15 @@ _BAGGAGE_ITEMS: Final = 4
 _ENTRIES: Final = 1
 _ITEM: Final = "overrides"
 _ITEM_BYTES: Final = b"\x0a\x09overrides"
-"""Its key, as protobuf writes it."""
+"""The item's key, as protobuf writes it."""
 _NO_IDS: Final[tuple[Field, ...]] = ((1, FIXED64, bytes(8)), (2, FIXED64, bytes(8)), (3, VARINT, b"\x00"))
 
 
 def parse_opentracing(header: str) -> Parsed:
-    """Read the overrides of a request; none if the header is not of this form.
+    """Parse the overrides of a request; none if the header has another form.
 
-    Sidecars and edges refuse such a header only if it shows that it has overrides: others trace in their own form.
+    Sidecars and edges reject a malformed header only if it shows that it contains overrides, because other tracers
+    use the same header name.
     """
     carrier = b""
     try:
@@ -62,18 +64,18 @@ def parse_opentracing(header: str) -> Parsed:
         return _ignored(header, str(error), shows_overrides=True)
     if not item or len(header) <= HEADER_MAX:
         return parsed
-    too_long = _ignored(header, f"it has {len(header)} bytes, and only {HEADER_MAX} are read", shows_overrides=True)
+    too_long = _ignored(header, f"it has {len(header)} bytes, but only {HEADER_MAX} are read", shows_overrides=True)
     return replace(parsed, problems=(*too_long.problems, *parsed.problems))
 
 
 def write_opentracing(header: str | None, overrides: Overrides) -> str:
-    """Return a header that carries these overrides beside those that it carried.
+    """Return a header with these overrides in addition to those that it already carries.
 
-    Overrides of other keys, trace and span ids, and other people's baggage items stay as they are; without a header
-    the ids are zero.
+    Overrides with other keys, trace and span ids, and other baggage items stay as they are. Without a header, the
+    ids are zero.
 
     Raises:
-        ValueError: The header given is not of this form, or the one made would be too long or hold too much.
+        ValueError: The given header has another form, or the result would exceed the limits.
     """
     message = _decoded(header) if header else b""
     context = list(read_fields(_context(message))) if header else list(_NO_IDS)
@@ -91,9 +93,9 @@ def write_opentracing(header: str | None, overrides: Overrides) -> str:
 
 
 def strip_opentracing(header: str) -> str | None:
-    """Return the header without any override, None if it is not of this form, or is too long to be read.
+    """Return the header without any override; None if it has another form or is too long to be read.
 
-    Trace and span ids, and other people's baggage items, stay as they are.
+    Trace and span ids, and other baggage items, stay as they are.
     """
     if len(header) > HEADER_MAX:
         return None
@@ -106,7 +108,7 @@ def strip_opentracing(header: str) -> str | None:
 
 
 def _encoded(message: bytes, context: list[Field]) -> str:
-    """Encode a carrier, with this context in place of its own."""
+    """Encode a carrier, with this context instead of its own."""
     others = [field for field in read_fields(message) if field[:2] != (_BASIC_CONTEXT, LENGTH)]
     return b64encode(write_fields([*others, (_BASIC_CONTEXT, LENGTH, write_fields(context))])).decode()
 
@@ -119,7 +121,7 @@ def _context(message: bytes) -> bytes:
 
 
 def _entries(context: list[Field]) -> Iterator[tuple[str, str]]:
-    """Return the entries that a carrier's baggage items hold already, duplicates too."""
+    """Return the entries that a carrier's baggage items already contain, including duplicates."""
     item = dict(read_map(write_fields(context), _BAGGAGE_ITEMS)).get(_ITEM, "")
     return read_map(_decoded(item), _ENTRIES)
 
@@ -135,7 +137,7 @@ def _decoded(text: str) -> bytes:
     try:
         return b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise WireError("it is no base64") from error
+        raise WireError("it is not base64") from error
 
 
 def _ignored(header: str, why: str, *, shows_overrides: bool) -> Parsed:

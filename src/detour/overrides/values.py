@@ -1,6 +1,6 @@
-"""What the values of overrides may be.
+"""The valid values of overrides.
 
-Invariant: every check is total and bounded by the length of its input.
+Invariant: every check is total, and its cost is bounded by the length of its input.
 """
 
 import re
@@ -17,10 +17,10 @@ _GRPC_CODE_MAX = 16
 
 
 class Values(StrEnum):
-    """A set of values, with examples of what is in it and of what is not.
+    """A set of values, with valid and invalid examples.
 
     Args:
-        expected: What an error message says was expected.
+        expected: The description of valid values in error messages.
         accepted: Examples that every reader accepts.
         refused: Examples that every reader refuses.
     """
@@ -52,14 +52,14 @@ class Values(StrEnum):
     refused: tuple[str, ...]
 
     def __new__(cls, name: str, expected: str, accepted: tuple[str, ...], refused: tuple[str, ...]) -> Self:
-        """Make one of the rows above."""
+        """Create a member from a row above."""
         made = str.__new__(cls, name)
         made._value_ = name
         made.expected, made.accepted, made.refused = expected, accepted, refused
         return made
 
     def has(self, value: str) -> bool:
-        """Return whether a value is one of these."""
+        """Return whether a value is in the set."""
         match self:
             case Values.NAME:
                 return is_name(value)
@@ -81,7 +81,7 @@ def is_name(text: str) -> bool:
 
 
 def is_text(value: str) -> bool:
-    """Return whether a value can be written in UTF-8: it has no lone surrogates."""
+    """Return whether a value can be encoded as UTF-8: it has no lone surrogates."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -90,7 +90,7 @@ def is_text(value: str) -> bool:
 
 
 def delay_ms(value: str) -> float | None:
-    """Return the milliseconds of a delay such as `300ms` or `1.5s`; None if it is none, or longer than a minute."""
+    """Return the milliseconds of a delay such as `300ms` or `1.5s`; None if it is invalid, or over a minute."""
     match = _DELAY.fullmatch(value)
     if match is None:
         return None

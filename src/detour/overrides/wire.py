@@ -1,6 +1,6 @@
-"""As much of protobuf's wire format as the OpenTracing carrier needs (protobuf.dev, "Encoding").
+"""The subset of protobuf's wire format that the OpenTracing carrier needs (protobuf.dev, "Encoding").
 
-Invariant: reading is bounded by the length of the input, and whatever is wrong with that is a `WireError`.
+Invariant: reading is bounded by the length of the input, and any error is a `WireError`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,21 +13,21 @@ FIXED32: Final = 5
 
 _FIXED_BYTES: Final = {FIXED64: 8, FIXED32: 4}
 _VARINT_BYTES_MAX = 5
-"""Tags and lengths fit in 32 bits; so does every integer of the messages that are read."""
+"""Tags and lengths fit in 32 bits, and so do all integers of the messages that are read."""
 
 Field = tuple[int, int, bytes]
-"""A field's number, wire type and content; a length-delimited one's without its length."""
+"""A field's number, wire type and content; a length-delimited field's content excludes its length."""
 
 
 class WireError(ValueError):
-    """The bytes are no message."""
+    """The bytes are not a valid message."""
 
 
 def read_fields(message: bytes) -> Iterator[Field]:
-    """Take a message apart, field by field, unknown ones too.
+    """Parse a message into its fields, including unknown ones.
 
     Raises:
-        WireError: It ends early, or holds what no writer of proto3 writes.
+        WireError: The message is truncated, or contains something that no proto3 writer writes.
     """
     at = 0
     while at < len(message):
@@ -41,7 +41,7 @@ def read_fields(message: bytes) -> Iterator[Field]:
 
 
 def write_fields(fields: Iterable[Field]) -> bytes:
-    """Put fields together, the inverse of `read_fields`."""
+    """Serialize fields; the inverse of `read_fields`."""
     return b"".join(_field(*field) for field in fields)
 
 
@@ -60,12 +60,12 @@ def write_varint(value: int) -> bytes:
 
 
 def read_map(message: bytes, number: int) -> Iterator[tuple[str, str]]:
-    """Read the entries of a `map<string, string>` field, in order; duplicates are the reader's to settle.
+    """Parse the entries of a `map<string, string>` field, in order; the caller resolves duplicates.
 
-    Bytes that are no UTF-8 become lone surrogates, which `map_entry` writes as those bytes again.
+    Bytes that are not valid UTF-8 become lone surrogates, which `map_entry` writes as the same bytes again.
 
     Raises:
-        WireError: The message, or an entry, is none.
+        WireError: The message or an entry is invalid.
     """
     for field, wire_type, content in read_fields(message):
         if (field, wire_type) == (number, LENGTH):
@@ -101,7 +101,7 @@ def _varint_end(message: bytes, at: int) -> int:
     for index in range(at, min(at + 10, len(message))):
         if message[index] < 128:
             return index + 1
-    raise WireError("an integer does not end")
+    raise WireError("an integer is truncated")
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
@@ -110,4 +110,4 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         value |= (message[index] & 127) << 7 * (index - at)
         if message[index] < 128:
             return value, index + 1
-    raise WireError("an integer does not end")
+    raise WireError("an integer is truncated")

@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the mark, and read the run's overrides.
 
     Raises:
-        pytest.UsageError: A word is no override.
+        pytest.UsageError: A word is not an override.
     """
     config.addinivalue_line("markers", f"{_MARK}(*words): run the test under overrides, such as 'users=pr-42'")
     if words := config.getoption("--overrides"):
@@ -64,7 +64,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test whose mark holds a word that is no override."""
+    """Fail a test whose mark holds a word that is not an override."""
     try:
         _marked(item)
     except ValueError as error:
@@ -88,7 +88,7 @@ def pytest_fixture_setup(fixturedef: "pytest.FixtureDef[Any]", request: pytest.F
 def overrides(request: pytest.FixtureRequest) -> "Under":
     """Return what runs a block under further overrides.
 
-    A word that is no override raises ValueError, which says what was expected.
+    A word that is not an override raises ValueError, which says what was expected.
     """
     request.config.stash[_USED] = True
     return _also

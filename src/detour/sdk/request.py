@@ -63,7 +63,7 @@ def using(*overrides: Overrides | str) -> Iterator[Overrides]:
         overrides: Sets of them, or words as the command line takes them; of two with one key the later one counts.
 
     Raises:
-        ValueError: A word is no override.
+        ValueError: A word is not an override.
     """
     chosen = NONE
     for one in overrides:

@@ -184,8 +184,8 @@ def test_a_file_that_is_not_utf8_is_told_with_its_line():
         (
             "endpoints: [169.254.169.254:80]",
             (
-                ".endpoints[0]: expected an address where an instance can be (169.254.0.0/16 is link-local, which "
-                'is where clouds serve credentials), got "169.254.169.254:80"'
+                ".endpoints[0]: expected an address where an instance can be (169.254.0.0/16 is link-local; clouds "
+                'serve credentials there), got "169.254.169.254:80"'
             ),
         ),
         ("endpoints: [[a]]", ".endpoints[0]: expected ip:port such as 127.0.0.1:8080, got a list"),

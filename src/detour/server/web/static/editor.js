@@ -209,7 +209,7 @@ export class Editor {
   #take(text, instead = null) {
     const { rows, unread } = parseWords(text);
     if (unread.length || !rows.length) {
-      this.words.fault.textContent = `${unread.map((one) => `“${one}”`).join(", ") || "That"} is no override: expected SERVICE=DEPLOYMENT, such as users=pr-42.`;
+      this.words.fault.textContent = `${unread.map((one) => `“${one}”`).join(", ") || "That"} is not an override: expected SERVICE=DEPLOYMENT, such as users=pr-42.`;
       return false;
     }
     const kept = this.draft.rows.filter((row) => row !== instead && !rows.some((one) => keyOf(one) === keyOf(row)));
