@@ -238,7 +238,7 @@ async def test_a_running_sidecar_goes_on_without_its_control_plane(tmp_path: Pat
         await opens_tunnels(caller, there)
         await opens_grpc(caller, f"localhost:{greeter.port}")
         status, words = await answers(caller, f"http://{there}/", **OVERRIDE)
-        assert (status, "the control plane did not say" in words) == (503, True)
+        assert (status, "the control plane did not resolve" in words) == (503, True)
         answer = await through_a_tunnel(caller, there, OVERRIDE["baggage"])
         assert answer.startswith(b"HTTP/1.1 503")
 

@@ -277,7 +277,7 @@ async def test_a_sidecar_works_on_while_the_control_plane_is_away(mesh: MeshUnde
     assert (await caller.get("http://users/")).json()["instance"] == "users-1"
     assert (await caller.get("http://users/", headers=headers)).json()["instance"] == "users-pr-42"
     answer = await caller.get("http://nobody/")
-    assert (answer.status_code, "the control plane did not say" in answer.text) == (503, True)
+    assert (answer.status_code, "the control plane did not resolve" in answer.text) == (503, True)
 
 
 async def test_names_that_clients_make_up_are_withdrawn_and_return_with_the_deployment(

@@ -276,7 +276,7 @@ REFUSED = [
     ("override.users=pr-42", "the kinds are route, delay"),
     ('override.route."users"=pr-42', "the kinds are route, delay"),
     ("pad=" + "x" * 8192 + ",override.route.users=pr-42", "the baggage has 8223 bytes"),
-    ("pad=" + "x" * 8192 + ",override%2Econfig.flag=on", "and only 8192 are read"),
+    ("pad=" + "x" * 8192 + ",override%2Econfig.flag=on", "but only 8192 bytes are read"),
     (",".join([*(f"override.log.s{index}=debug" for index in range(64)), "override.route.users=a"]), "number 65"),
     ("override.route.users=\xff\x01", "override.route.users=??: expected"),
 ]
@@ -320,7 +320,7 @@ def test_a_carrier_that_shows_overrides_and_cannot_be_read_is_refused(lua: Lua) 
     """One that shows none is another tracer's."""
     header = write_opentracing(None, parse_baggage(["override.route.users=pr-42"]).overrides)
     broken = b64encode(b64decode(header)[:-3]).decode()
-    assert "no form that can be read" in lua.answer(authority="users", x_ot_span_context=broken)["body"]
+    assert "a form that cannot be read" in lua.answer(authority="users", x_ot_span_context=broken)["body"]
     for other in ("none", "EA==", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "x" * 9000):
         assert lua.answer(authority="users", x_ot_span_context=other) is None
 

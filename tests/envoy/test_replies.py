@@ -76,7 +76,7 @@ async def test_a_failure_names_the_service_its_endpoint_and_the_likely_cause(
         assert cause in answer.text
     answer = await caller.get("http://users/", headers={"baggage": "override.route.users=pr-42"})
     assert answer.text.startswith(
-        f"Detour: deployment pr-42 of service users at {mesh.ads.mesh.services['gone'].endpoints[0]} can't"
+        f"Detour: deployment pr-42 of service users at {mesh.ads.mesh.services['gone'].endpoints[0]} cannot"
     )
 
 
@@ -100,7 +100,7 @@ async def test_an_answer_that_an_override_made_up_says_so(mesh: MeshUnderTest, c
         answer = await client.get(url, headers={"baggage": "override.abort.users=503"})
         assert (answer.status_code, answer.headers["x-detour-fault"]) == (503, "override.abort.users")
         assert answer.text.startswith(
-            "Detour: override.abort.users=503 in this request's baggage caused this answer"
+            "Detour: override.abort.users=503 in this request's baggage caused this response"
         )
         assert "x-detour-fault" not in (await client.get(url)).headers
 

@@ -58,7 +58,7 @@ async def test_a_busy_port_is_said(tmp_path: Path) -> None:
 def test_a_missing_envoy_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With what to do about it."""
     monkeypatch.setenv("DETOUR_ENVOY", str(tmp_path / "envoy"))
-    with pytest.raises(EnvoyError, match=r"DETOUR_ENVOY=.*is not a program"):
+    with pytest.raises(EnvoyError, match=r"DETOUR_ENVOY=.*is not an executable file"):
         find_envoy()
 
 

@@ -36,8 +36,8 @@ async def test_however_it_is_spelt_an_override_counts(caller: Client, baggage: s
         ("override.rout.users=pr-42", "the kinds are route, delay"),
         ("override%2Edelay.users=soon", "expected a delay such as 300ms"),
         ("override.route.users=pr-42,override.missing=basline", "expected override.missing=baseline"),
-        (f"{PAD},override.route.payments=pr-42", "only 8192 are read"),
-        (f"{PAD},override%2Eroute.payments=pr-42", "only 8192 are read"),
+        (f"{PAD},override.route.payments=pr-42", "only 8192 bytes are read"),
+        (f"{PAD},override%2Eroute.payments=pr-42", "only 8192 bytes are read"),
         (f"{MANY},override.route.users=pr-42", "number 65"),
     ],
 )

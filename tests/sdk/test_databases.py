@@ -16,7 +16,7 @@ RIDES = Databases(["main", "pr-42"], default="main")
 def rides(monkeypatch: pytest.MonkeyPatch) -> None:
     """This service is called rides."""
     monkeypatch.setattr(service, "_given", ["rides"])
-    databases._tell_nameless.cache_clear()
+    databases._warn_nameless.cache_clear()
     databases._refuse.cache_clear()
 
 

@@ -126,7 +126,7 @@ say(list(Ride.objects.values_list("place", flat=True)))
 """
     assert django(program) == ["default", "written", "written", "written"]
     assert django.errors.splitlines() == [
-        f"a request asks for the database '{name}', which this service does not list: the default serves; "
+        f"a request chooses the database '{name}', which this service does not list: it uses the default; "
         "listed are default, pr-42, pr-7"
         for name in ("secret", "other")
     ]

@@ -153,7 +153,7 @@ def test_objects_of_another_database_are_not_written_to_this_one(
     session.commit()
     session.close()
     assert [places(engine) for engine in by_name.values()] == [["main"], ["pr-42"], ["pr-7"]]
-    assert caplog.messages == ["a session goes on in another database: the objects that it holds leave it"]
+    assert caplog.messages == ["a session continues in another database: it drops the objects that it holds"]
 
 
 def test_within_one_database_a_session_keeps_its_objects(engines: Engines) -> None:

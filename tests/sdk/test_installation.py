@@ -134,10 +134,10 @@ import flask, requests, celery, urllib.request, tornado.web, treq, pycurl
 """
     ran = python(program, PYTHONPATH=str(tmp_path))
     assert ran.returncode == 0, ran.stderr
-    unknown = "hand them on with detour.sdk.carried() and under_carried(), see docs/sdk.md"
+    unknown = "pass them on with detour.sdk.carried() and under_carried(), see docs/sdk.md"
     assert ran.stderr.splitlines() == [
-        f"overrides are lost in treq, which Detour does not know: {unknown}",
-        f"overrides are lost in pycurl, which Detour does not know: {unknown}",
+        f"overrides are lost in treq, which Detour does not support: {unknown}",
+        f"overrides are lost in pycurl, which Detour does not support: {unknown}",
     ]
 
 

@@ -27,7 +27,7 @@ def rides(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This service is called rides; and nothing is left in flight."""
     logs.install()
     monkeypatch.setattr(service, "_given", ["rides"])
-    logs._tell_nameless.cache_clear()
+    logs._warn_nameless.cache_clear()
     yield
     settled()
 

@@ -12,7 +12,7 @@ from opentelemetry.context import attach, detach, get_current
 
 from detour.overrides import Kind, Override, Overrides
 from detour.sdk import current, using
-from detour.sdk.request import replaced, tell
+from detour.sdk.request import replaced, report_problems
 from overrides_strategies import SETS
 
 PR_42 = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
@@ -100,7 +100,7 @@ def test_no_baggage_makes_it_raise(entries: dict[str, object]) -> None:
 def test_nothing_is_told_where_nothing_is_wrong(caplog: pytest.LogCaptureFixture) -> None:
     """Not even an empty line."""
     with caplog.at_level(logging.DEBUG):
-        tell(())
+        report_problems(())
     assert not caplog.records
 
 

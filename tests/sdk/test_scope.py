@@ -99,7 +99,7 @@ def test_a_time_that_cannot_be_read_is_reported_once(
     monkeypatch.setenv("DETOUR_AFTER_RESPONSE", text)
     assert (after_response(), after_response()) == (60, 60)
     assert [record.message for record in caplog.records] == [
-        f"DETOUR_AFTER_RESPONSE={text} is ignored: expected a time such as 60, 60s or 500ms; it is 60 s"
+        f"DETOUR_AFTER_RESPONSE={text} is ignored: expected a time such as 60, 60s or 500ms; using 60 s"
     ]
 
 

@@ -151,7 +151,7 @@ async def test_somebody_elses_name_is_refused(http):
         ({"endpoints": ["2852039166:80"]}, "endpoints[0]: expected ip:port"),
         ({"endpoints": ["127.0.0.1:1", "169.254.169.254:80"]}, "endpoints[1]: 169.254.169.254:80 is refused: "),
         ({"endpoints": ["[::ffff:a9fe:a9fe]:80"]}, "leads to 169.254.169.254, and 169.254.0.0/16 is link-local"),
-        ({"endpoints": ["8.8.8.8:53"]}, "it is in none of the networks that endpoints may be in (10.0.0.0/8, "),
+        ({"endpoints": ["8.8.8.8:53"]}, "it is outside the networks that endpoints may be in (10.0.0.0/8, "),
         ({"endpoints": ["127.0.0.1:15000"]}, "port 15000 is the admin interface of an Envoy"),
         ({"endpoints": "127.0.0.1:1"}, "endpoints: Input should be a valid list"),
         ({"endpoints": ["127.0.0.1:1"] * 1001}, "endpoints: List should have at most 1000 items"),

@@ -1,4 +1,4 @@
-"""The connection of an Envoy to the control plane, as plain data in Envoy's JSON form: its cluster and config sources."""
+"""An Envoy's connection to the control plane, as plain data in Envoy's JSON form: cluster and config sources."""
 
 from typing import Final
 

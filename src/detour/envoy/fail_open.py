@@ -250,7 +250,7 @@ def _tunnels() -> list[Json]:
 
 
 def _maybe_overrides(header: Json) -> Json:
-    """Refuse requests with overrides, with a reason: there is no route table to route them by."""
+    """Refuse requests with overrides, with a reason: without a route table they cannot be routed."""
     code = {
         "@type": TYPE + "envoy.extensions.filters.http.lua.v3.LuaPerRoute",
         "source_code": {"inline_string": closed_source()},

@@ -23,7 +23,7 @@ def outbound_replies(no_routes: str, on_demand_timeout: str) -> list[Json]:
     """Return the error responses of sidecars to their applications, and of edges.
 
     Args:
-        no_routes: The error if there is no route table.
+        no_routes: The error without a route table.
         on_demand_timeout: How long a request waits for the control plane.
     """
     return [
@@ -38,7 +38,7 @@ def outbound_replies(no_routes: str, on_demand_timeout: str) -> list[Json]:
 
 
 def _aborted() -> Iterator[Json]:
-    """Yield the responses that an override caused. For a scenario's override, there is no header with its value."""
+    """Yield the responses that an override caused. A scenario's override has no header with its value."""
     words = "caused this response; the request was not sent to the service"
     value = f"%REQ({'?'.join(_ABORT_HEADERS)})%"
     by_request = reply("FI", f"{_ABORT}={value} in this request's baggage {words}", header=(FAULT_HEADER, _ABORT))

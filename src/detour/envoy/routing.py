@@ -58,7 +58,9 @@ def routing_manager(
     filters = [
         *({**one, "disabled": True} for one in first),
         *before_lookup,
-        http_filter(ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds={"source": ADS, "timeout": _ON_DEMAND_TIMEOUT}),
+        http_filter(
+            ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds={"source": ADS, "timeout": _ON_DEMAND_TIMEOUT}
+        ),
         # Disabled unless a route enables them: routes with faults do, and those that strip overrides.
         {**lua_filter(LUA_FILTER, scripts or {}), "disabled": True},
         {**http_filter(FAULT_FILTER, "fault.v3.HTTPFault"), "disabled": True},
@@ -83,7 +85,7 @@ def routing_manager(
 
 
 def lua_filter(name: str, scripts: Mapping[str, str]) -> Json:
-    """Return a Lua filter with named scripts. It does not clear the route cache: changed requests keep their route."""
+    """Return a Lua filter with named scripts. A request that a script changes keeps its route."""
     config: Json = {"clear_route_cache": False}
     if scripts:
         config["source_codes"] = {key: {"inline_string": code} for key, code in scripts.items()}

@@ -127,4 +127,4 @@ RUNTIME: Final[Json] = {
     # A path with a fragment loses the fragment instead of being rejected.
     "envoy.reloadable_features.http_reject_path_with_fragment": False,
 }
-"""Runtime settings for which there is no option."""
+"""Settings that only the runtime has."""

@@ -156,7 +156,7 @@ class Service:
         return asked if self.ports else None
 
     def at(self, asked: int | None) -> Port | None:
-        """Return the port that a call to a port number reaches; None if there is no such port."""
+        """Return the port that a call to a port number reaches; None if that port does not exist."""
         if not self.ports:
             return Port(self.protocol, self.endpoints)
         return self.ports.get(self.port_number(asked) or 0)

@@ -15,7 +15,7 @@ class Naming:
     """The naming rules of one mesh.
 
     Args:
-        home: The namespace whose services have bare names; empty if there are no namespaces.
+        home: The namespace whose services have bare names; empty without namespaces.
         domain: The suffix of fully qualified names.
     """
 

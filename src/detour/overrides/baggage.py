@@ -110,7 +110,7 @@ def strip_baggage(header: str) -> str | None:
 
 
 def _own_entries(header: str) -> Iterator[tuple[str, str | None]]:
-    """Yield key and decoded value of each entry that is an override; the value is None if there is no `=`."""
+    """Yield key and decoded value of each entry that is an override; the value is None without `=`."""
     for member in header.split(","):
         key, value = _entry(member)
         if key.startswith(PREFIX):

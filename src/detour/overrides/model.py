@@ -187,7 +187,7 @@ def bare(text: str) -> str:
 
 
 def read_entry(key: str, value: str | None) -> Override | Problem:
-    """Parse an entry whose key starts with `override.`; a value of None means that there was no `=`."""
+    """Parse an entry whose key starts with `override.`; a value of None means that `=` was missing."""
     if value is None:
         return Problem(key, "expected = and a value", key)
     name, dot, subject = key.removeprefix(PREFIX).partition(".")

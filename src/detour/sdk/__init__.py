@@ -1,4 +1,4 @@
-"""What a service imports: its overrides travel on with every call, and it can act on those that are for itself.
+"""The SDK for services: it propagates a request's overrides to all calls, and applies those for the service itself.
 
     import detour.sdk
 
@@ -6,8 +6,8 @@
 
     if detour.sdk.flag("new-checkout", default=False): ...
 
-Invariant: importing this imports OpenTelemetry's API and the standard library, nothing else; and nothing that a
-request carries raises into the service that serves it.
+Invariant: importing this package imports OpenTelemetry's API and the standard library, nothing else. Nothing that a
+request carries raises an exception in the service.
 """
 
 from detour.sdk.carriage import carried, under_carried

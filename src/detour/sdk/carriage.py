@@ -1,8 +1,8 @@
-"""Overrides in the headers of a message: how they get in, and how its handler runs under them.
+"""Overrides in message headers, for libraries that neither OpenTelemetry nor the mends support.
 
-For whoever sends and takes messages by something that neither OpenTelemetry nor the mends know.
+Producers add `carried()` to a message's headers; consumers handle the message in `under_carried(headers)`.
 
-Invariant: without overrides a message is what it was; and nothing that its headers hold raises.
+Invariant: without overrides a message does not change, and no header value raises an exception.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ from detour.sdk.request import carried_in, current, parsed_in
 from detour.sdk.scope import Scope, with_scope
 
 Headers = Mapping[str, str]
-"""A message's headers as text, whatever they are on the wire."""
+"""A message's headers as text, whatever their wire format."""
 
 
 class _Getter(Getter[Headers]):
@@ -35,7 +35,7 @@ _GETTER: Final = _Getter()
 
 
 def carried() -> dict[str, str]:
-    """Return the headers that carry the current request's overrides on, readable or not; empty if it has none."""
+    """Return headers with the current request's overrides, readable or not; empty if it has none."""
     headers: dict[str, str] = {}
     if current() or parsed_in(get_current()).unread:
         propagate.inject(headers)
@@ -44,7 +44,7 @@ def carried() -> dict[str, str]:
 
 @contextmanager
 def under_carried(headers: Headers) -> Iterator[Overrides]:
-    """Run what is in the block under the overrides that these headers carry, and no others."""
+    """Run a block with the overrides in these headers, and no others."""
     scope = Scope(seen=True)
     context = context_of(headers, scope)
     token = attach(context)
@@ -56,13 +56,13 @@ def under_carried(headers: Headers) -> Iterator[Overrides]:
 
 
 def context_of(headers: Headers, scope: Scope) -> Context:
-    """Return the current context with the baggage of a message, and none else.
+    """Return the current context with a message's baggage instead of its own.
 
-    The span stays where there is one: whoever made it has decided what it belongs to.
+    An existing span stays: the code that started it has decided what it belongs to.
 
     Args:
-        headers: The message's.
-        scope: What is completed when the message has been handled.
+        headers: The message's headers.
+        scope: The scope that is completed when the message has been handled.
     """
     context = propagate.extract(headers, with_scope(without_any(get_current()), scope), _GETTER)
     span = trace.get_current_span()
@@ -70,7 +70,7 @@ def context_of(headers: Headers, scope: Scope) -> Context:
 
 
 def texts(pairs: Iterable[tuple[Any, Any]] | None) -> Headers:
-    """Return headers as text; what is none is left out, and of two with one name the last one counts."""
+    """Return headers as text. Values that are not text are left out; of two with one name the last one wins."""
     found: dict[str, str] = {}
     for name, value in pairs or ():
         text = value.decode("latin-1") if isinstance(value, bytes) else value

@@ -1,6 +1,6 @@
-"""What runs code: the current thread or task, and a description of it for people.
+"""The current thread or task, and its description for people.
 
-Invariant: reading never raises, and imports nothing.
+Invariant: nothing here raises an exception or imports a module.
 """
 
 import sys
@@ -24,12 +24,12 @@ _PLUMBING: Final = (
 
 
 def carrier() -> object:
-    """Return the task that runs, or the thread where there is none; the same object for as long as it runs."""
+    """Return the current task, or the current thread outside of tasks; always the same object for one of them."""
     return _task() or threading.current_thread()
 
 
 def description() -> str:
-    """Name the thread or task that runs, and its code: `thread 'refresher' (app/cache.py:17 refresh)`."""
+    """Describe the current thread or task and its code: `thread 'refresher' (app/cache.py:17 refresh)`."""
     task = _task()
     if task is not None:
         return f"task {task.get_name()!r}{_place(_task_code(task))}"
@@ -52,7 +52,7 @@ def _task_code(task: Any) -> CodeType | None:
 
 
 def _outermost_code() -> CodeType | None:
-    """Return the first code that is no plumbing; of an event loop's callback, the callback."""
+    """Return the outermost code that is not infrastructure; in an event loop's callback, the callback's."""
     found: CodeType | None = None
     for code in _codes():  # from the inside out
         if code.co_filename.endswith("asyncio/events.py") and found:

@@ -1,4 +1,4 @@
-"""Work that is meant to outlive the request which happens to start it."""
+"""Work that should outlive the request that happens to start it."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +12,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class detached:  # noqa: N801  it is used like a function
-    """Runs a block, or a function whenever it is called, without overrides, and so everything that it starts.
+    """Runs a block, or each call of a function, and everything that it starts, without overrides.
 
         with detached():
             threading.Thread(target=refresh_for_ever).start()
@@ -20,7 +20,7 @@ class detached:  # noqa: N801  it is used like a function
         @detached()
         async def refresh_for_ever(): ...
 
-    The trace and other people's baggage stay.
+    The trace and other baggage entries stay.
     """
 
     def __init__(self) -> None:
@@ -33,12 +33,12 @@ class detached:  # noqa: N801  it is used like a function
         detach(self._tokens.pop())
 
     def __call__(self, function: F) -> F:
-        """Return the function as it runs detached.
+        """Return the function, wrapped to run detached.
 
         Raises:
-            TypeError: It is a generator, between whose steps its caller runs.
+            TypeError: It is a generator function, whose caller runs between its steps.
         """
-        import inspect  # noqa: PLC0415  slower to import than all else of this
+        import inspect  # noqa: PLC0415  slower to import than everything else here
 
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{function.__qualname__} is a generator: use `with detached():` where it starts work")

@@ -1,7 +1,7 @@
-"""Flags for one request: `override.config.<flag>`, whose text is read as the type that the service asks for.
+"""Flags per request: `override.config.<flag>`, whose text is converted to the type that the service requests.
 
-Booleans are `true`, `on`, `1` and `false`, `off`, `0`, in any case; numbers are JSON's, integers within 2^53 - 1;
-objects are JSON objects and arrays. Every language reads the same (`sdk/vectors/flags.json`).
+Booleans are `true`, `on`, `1` and `false`, `off`, `0`, in any case. Numbers are JSON numbers, integers up to 2^53 -
+1. Objects are JSON objects and arrays. All languages convert in the same way (`sdk/vectors/flags.json`).
 """
 
 import json
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from detour.overrides import Kind, Override, Problem
-from detour.sdk.request import current, tell
+from detour.sdk.request import current, report_problems
 
 T = TypeVar("T")
 
@@ -24,18 +24,18 @@ _INTEGER_MAX: Final = 2**53 - 1
 
 
 class Fault(StrEnum):
-    """Why a text has no value of a type, as OpenFeature's error codes (specification 1.4, "Error Code")."""
+    """Why a text is not a value of a type, as OpenFeature's error codes (specification 1.4, "Error Code")."""
 
     PARSE = "PARSE_ERROR"
     TYPE = "TYPE_MISMATCH"
 
 
 class FlagError(ValueError):
-    """A flag's text has no value of the type that was asked for.
+    """A flag's text is not a value of the requested type.
 
     Args:
-        fault: Its kind.
-        expected: What would have been one.
+        fault: The error code.
+        expected: A description of valid values.
     """
 
     def __init__(self, fault: Fault, expected: str) -> None:
@@ -44,13 +44,13 @@ class FlagError(ValueError):
 
 
 def flag(name: str, default: T) -> T:
-    """Return what the current request says that a flag is, or the default.
+    """Return the value of a flag in the current request, or the default.
 
-    The type is the default's: boolean, string, integer, float; for JSON objects and arrays dictionary and list.
-    A text that has no value of that type is ignored and told.
+    The default determines the type: boolean, string, integer, float; dictionary and list for JSON objects and
+    arrays. A text that is not a value of that type is ignored and reported.
 
     Raises:
-        TypeError: The default is of another type.
+        TypeError: The default has another type.
     """
     read = reader(type(default))
     text = current().value(Kind.CONFIG, name)
@@ -59,15 +59,15 @@ def flag(name: str, default: T) -> T:
     try:
         return read(text)
     except FlagError as error:
-        tell((Problem(f"{Override(Kind.CONFIG, name, text).key}={text}", str(error)),))
+        report_problems((Problem(f"{Override(Kind.CONFIG, name, text).key}={text}", str(error)),))
         return default
 
 
 def reader(kind: type[T]) -> Callable[[str], T]:
-    """Return what reads a flag's text as a type.
+    """Return a function that converts a flag's text to a type.
 
     Raises:
-        TypeError: Flags have no such type.
+        TypeError: Flags cannot have this type.
     """
     if found := _READERS.get(kind):
         return found
@@ -95,10 +95,10 @@ def _float(text: str) -> float:
 
 
 def read_object(text: str) -> Mapping[str, Any] | Sequence[Any]:
-    """Read a JSON object or array.
+    """Parse a JSON object or array.
 
     Raises:
-        FlagError: It is none.
+        FlagError: The text is neither.
     """
     try:
         value = json.loads(text, parse_constant=_refuse)

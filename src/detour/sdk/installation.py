@@ -1,7 +1,7 @@
-"""Setting up, once, at the start of a service: what carries overrides in, through and out.
+"""Sets up the propagation of overrides, once, at the start of a service.
 
-Invariant: a library is touched when the service imports it, not before; and whatever fails here is told and leaves
-the service as it was.
+Invariant: a library is patched when the service imports it, not before. A failure is reported, and leaves the
+service unchanged.
 """
 
 import logging
@@ -27,17 +27,17 @@ _DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
 
 def install(service_name: str = "") -> None:
-    """Have overrides travel through this service, whatever libraries it uses, and be honoured by it.
+    """Make overrides travel through this service, whatever libraries it uses, and apply those for the service.
 
-    Call it first, behind nothing but the set-up of OpenTelemetry's own SDK if there is one; or run the service with
-    `opentelemetry-instrument`, which calls it. Calling it again does no more.
+    Call it first, after the set-up of OpenTelemetry's own SDK, if there is one; or run the service with
+    `opentelemetry-instrument`, which calls it. Further calls have no effect.
 
-    OpenTelemetry's instrumentation of a library is switched on when the service imports the library, unless it is
-    on, or named in `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`. Libraries that overrides get lost in are reported.
+    When the service imports a library, OpenTelemetry's instrumentation of it is enabled, unless it already is, or
+    is listed in `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`. Libraries that lose overrides are reported.
 
     Args:
-        service_name: What the mesh calls this service, for `override.log.<service>` and `override.db.<service>`;
-            else `OTEL_SERVICE_NAME`, or `service.name` in `OTEL_RESOURCE_ATTRIBUTES`.
+        service_name: The service's name in the mesh, for `override.log.<service>` and `override.db.<service>`;
+            by default `OTEL_SERVICE_NAME`, or `service.name` in `OTEL_RESOURCE_ATTRIBUTES`.
     """
     if service_name:
         service.set_name(service_name)
@@ -50,7 +50,7 @@ def install(service_name: str = "") -> None:
 @cache
 def _install_once() -> None:
     logs.install()
-    from wrapt import register_post_import_hook  # noqa: PLC0415  what sets nothing up need not wait for it
+    from wrapt import register_post_import_hook  # noqa: PLC0415  only needed by services that install the SDK
 
     for library in LIBRARIES:
         register_post_import_hook(partial(_imported, library), library.module)
@@ -67,7 +67,7 @@ def _imported(library: Library, module: Any) -> None:
 
 def _report_unknown(name: str, _: Any) -> None:
     _logger.warning(
-        "overrides are lost in %s, which Detour does not know: hand them on with detour.sdk.carried() and "
+        "overrides are lost in %s, which Detour does not support: pass them on with detour.sdk.carried() and "
         "under_carried(), see docs/sdk.md",
         name,
     )
@@ -80,12 +80,12 @@ def _mend(library: Library, module: Any) -> None:
 def _attempt(library: Library, step: Callable[[], None]) -> None:
     try:
         step()
-    except Exception:  # a service starts whatever is wrong with its libraries
+    except Exception:  # a service must start even if patching a library fails
         _logger.exception("overrides may be lost in %s", library.name)
 
 
 def instrument(name: str) -> None:
-    """Switch on one of OpenTelemetry's instrumentations, unless it is on."""
+    """Enable one of OpenTelemetry's instrumentations, unless it is enabled."""
     found = None if _is_disabled(name) else _instrumentors().get(name)
     if found is None:
         return
@@ -95,7 +95,7 @@ def instrument(name: str) -> None:
 
 
 def is_on(name: str) -> bool:
-    """Say whether one of OpenTelemetry's instrumentations is switched on."""
+    """Return whether one of OpenTelemetry's instrumentations is enabled."""
     instrumentor = None if _is_disabled(name) else _instrumentor(name)
     return instrumentor is not None and bool(instrumentor.is_instrumented_by_opentelemetry)
 
@@ -105,13 +105,13 @@ def _instrumentor(name: str) -> Any:
     found = _instrumentors().get(name)
     try:
         return found.load()() if found else None
-    except Exception:  # noqa: BLE001  whatever keeps it from being loaded keeps it from tracing
+    except Exception:  # noqa: BLE001  an instrumentation that cannot be loaded cannot trace either
         return None
 
 
 @cache
 def _instrumentors() -> "dict[str, EntryPoint]":
-    from importlib.metadata import entry_points  # noqa: PLC0415  it takes longer than all else of this together
+    from importlib.metadata import entry_points  # noqa: PLC0415  slower to import than everything else here
 
     return {found.name: found for found in entry_points(group=_GROUP)}
 

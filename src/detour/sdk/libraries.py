@@ -1,7 +1,7 @@
-"""The libraries that requests come in by and go on by, and what carries overrides through each of them.
+"""The libraries that requests arrive by and continue by, and what carries overrides through each.
 
-OpenTelemetry's own instrumentation carries the baggage through most; where it loses it, or where there is none, one
-of the mends in `detour.sdk.mends` does.
+OpenTelemetry's own instrumentation carries baggage through most of them. Where it loses the baggage, or does not
+exist, a module of `detour.sdk.mends` carries it.
 
 Invariant: data only; nothing here imports a library.
 """
@@ -16,10 +16,10 @@ class Library:
     """A library that a service may use.
 
     Args:
-        name: What people call it.
-        module: Importing this means that the service uses it.
+        name: Its common name.
+        module: A module whose import shows that the service uses the library.
         instrumentations: The names of OpenTelemetry's entry points (group `opentelemetry_instrumentor`).
-        mend: The module of `detour.sdk.mends` that mends what they lose.
+        mend: The module of `detour.sdk.mends` that carries what they lose.
     """
 
     name: str
@@ -98,7 +98,7 @@ LIBRARIES: Final = (
     Library("boto3sqs", "boto3", ("boto3",), mend="sqs"),
     Library("rq", "rq", mend="rq"),
     Library("dramatiq", "dramatiq", mend="dramatiq"),
-    # What runs beside a request.
+    # Work beside a request.
     Library("apscheduler", "apscheduler.schedulers.base", mend="apscheduler"),
     Library("threading", "threading", ("threading",), mend="threading"),
     Library("concurrent.futures", "concurrent.futures.thread", mend="executors"),
@@ -132,4 +132,4 @@ UNKNOWN: Final = MappingProxyType(
         "taskiq": "taskiq",
     }
 )
-"""What neither this nor OpenTelemetry carries overrides through: a module, and what people call it."""
+"""Libraries through which neither Detour nor OpenTelemetry carries overrides: module and common name."""

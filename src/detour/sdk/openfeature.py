@@ -1,8 +1,8 @@
-"""An OpenFeature provider: flags are what the current request says, else what the team's own provider says.
+"""An OpenFeature provider: flags have the current request's values, otherwise those of the team's own provider.
 
     api.set_provider(OverrideProvider(FlagdProvider()))
 
-A text that has no value of the type that is asked for gives the default, with OpenFeature's error code.
+A text that is not a value of the requested type results in the default, with OpenFeature's error code.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from openfeature.track import TrackingEventDetails
 
 from detour.overrides import Kind, Override, Problem
 from detour.sdk.flags import FlagError, read_object, reader
-from detour.sdk.request import current, tell
+from detour.sdk.request import current, report_problems
 
 T = TypeVar("T")
 
@@ -30,10 +30,10 @@ _VARIANT = "override"
 
 
 class OverrideProvider(AbstractProvider):
-    """Answers with the current request's `override.config.<flag>`, and has another provider answer all else.
+    """Resolves `override.config.<flag>` of the current request, and delegates everything else to another provider.
 
     Args:
-        next: The team's own; without one, flags that the request does not name have their defaults.
+        next: The team's own provider. Without it, flags that the request does not set have their defaults.
     """
 
     def __init__(self, next: FeatureProvider | None = None) -> None:  # noqa: A002
@@ -42,25 +42,25 @@ class OverrideProvider(AbstractProvider):
         self._name = "Detour overrides" + (f", then {next.get_metadata().name}" if next else "")
 
     def get_metadata(self) -> Metadata:
-        """Return a name that says who else answers."""
+        """Return a name that includes the other provider's."""
         return Metadata(self._name)
 
     def get_provider_hooks(self) -> list[Hook]:
-        """Return the other provider's hooks; they see flags that the request answers too."""
+        """Return the other provider's hooks; they also run for flags that the request sets."""
         return self._next.get_provider_hooks()
 
     def attach(self, on_emit: _Emit) -> None:
-        """Pass on the other provider's events as this one's: whoever listens knows no other."""
+        """Forward the other provider's events as this one's, because listeners only know this one."""
         super().attach(on_emit)
         self._next.attach(lambda _, event, details: self.emit(event, details))
 
     def detach(self) -> None:
-        """Pass on no more events."""
+        """Stop forwarding events."""
         self._next.detach()
         super().detach()
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
-        """Make the other provider ready; what it raises is the provider's state."""
+        """Initialize the other provider; an exception that it raises determines the provider's state."""
         self._next.initialize(evaluation_context)
 
     def shutdown(self) -> None:
@@ -73,7 +73,7 @@ class OverrideProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Have the other provider track it."""
+        """Delegate tracking to the other provider."""
         self._next.track(tracking_event_name, evaluation_context, tracking_event_details)
 
     def resolve_boolean_details(
@@ -87,7 +87,7 @@ class OverrideProvider(AbstractProvider):
     async def resolve_boolean_details_async(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
-        """Return the same; the other provider may wait for it."""
+        """Return the same; the other provider may be asynchronous."""
         return _overridden(flag_key, reader(bool), default_value) or await self._next.resolve_boolean_details_async(
             flag_key, default_value, evaluation_context
         )
@@ -103,7 +103,7 @@ class OverrideProvider(AbstractProvider):
     async def resolve_string_details_async(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
-        """Return the same; the other provider may wait for it."""
+        """Return the same; the other provider may be asynchronous."""
         return _overridden(flag_key, reader(str), default_value) or await self._next.resolve_string_details_async(
             flag_key, default_value, evaluation_context
         )
@@ -119,7 +119,7 @@ class OverrideProvider(AbstractProvider):
     async def resolve_integer_details_async(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        """Return the same; the other provider may wait for it."""
+        """Return the same; the other provider may be asynchronous."""
         return _overridden(flag_key, reader(int), default_value) or await self._next.resolve_integer_details_async(
             flag_key, default_value, evaluation_context
         )
@@ -135,7 +135,7 @@ class OverrideProvider(AbstractProvider):
     async def resolve_float_details_async(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        """Return the same; the other provider may wait for it."""
+        """Return the same; the other provider may be asynchronous."""
         return _overridden(flag_key, reader(float), default_value) or await self._next.resolve_float_details_async(
             flag_key, default_value, evaluation_context
         )
@@ -151,21 +151,21 @@ class OverrideProvider(AbstractProvider):
     async def resolve_object_details_async(
         self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[_Object]:
-        """Return the same; the other provider may wait for it."""
+        """Return the same; the other provider may be asynchronous."""
         return _overridden(flag_key, read_object, default_value) or await self._next.resolve_object_details_async(
             flag_key, default_value, evaluation_context
         )
 
 
 def _overridden(key: str, read: Callable[[str], Any], default: T) -> FlagResolutionDetails[T] | None:
-    """Return what the current request says that a flag is, None if it says nothing."""
+    """Return the value of a flag in the current request; None if the request does not set it."""
     text = current().value(Kind.CONFIG, key)
     if text is None:
         return None
     try:
         return FlagResolutionDetails(read(text), reason=Reason.TARGETING_MATCH, variant=_VARIANT)
     except FlagError as error:
-        tell((Problem(f"{Override(Kind.CONFIG, key, text).key}={text}", str(error)),))
+        report_problems((Problem(f"{Override(Kind.CONFIG, key, text).key}={text}", str(error)),))
         return FlagResolutionDetails(
             default, error_code=ErrorCode(error.fault), error_message=str(error), reason=Reason.ERROR
         )

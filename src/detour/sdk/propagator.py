@@ -1,13 +1,13 @@
-"""What carries overrides into a service and out of it: a propagator in front of those that are configured.
+"""A propagator that carries overrides into a service and out of it, before the configured propagators.
 
-OpenTelemetry's own one for baggage loses some of them: of several header lines it reads the first, and it reads `+`
-as a space and writes a space as `+`, which SDKs of other languages do not. So overrides are read and written as
-https://www.w3.org/TR/baggage/ has it, and everything else is left to the propagators behind. `x-ot-span-context`
-is read too, and passed on where it came in.
+OpenTelemetry's own propagator for baggage loses some overrides: of several header lines it reads only the first,
+and it reads `+` as a space and writes a space as `+`, unlike SDKs of other languages. So overrides are read and
+written as in https://www.w3.org/TR/baggage/, and everything else is left to the configured propagators.
+`x-ot-span-context` is read, too, and forwarded if the request came with it.
 
-What can't be read goes on as it came: it fails where it is for, and never vanishes.
+Unreadable overrides are forwarded unchanged: the service that they are for rejects them, so they never vanish.
 
-Invariant: nothing that a carrier holds raises, and other people's baggage makes no header longer than 8192 bytes.
+Invariant: no header value raises an exception, and other baggage never makes a header longer than 8192 bytes.
 """
 
 import logging
@@ -38,7 +38,7 @@ from detour.overrides import (
     strip_opentracing,
     write_opentracing,
 )
-from detour.sdk.request import carried_in, parsed_in, tell, with_parsed, without
+from detour.sdk.request import carried_in, parsed_in, report_problems, with_parsed, without
 from detour.sdk.scope import Scope, scope_of, with_scope
 
 _logger = logging.getLogger(__name__)
@@ -52,10 +52,10 @@ _CARRIER: Final = create_key("detour-opentracing-carrier")
 
 
 class OverridesPropagator(TextMapPropagator):
-    """Reads and writes overrides, and has the others read and write what is theirs.
+    """Reads and writes overrides; delegates everything else to other propagators.
 
     Args:
-        others: OpenTelemetry's global propagator, whatever it is made of.
+        others: OpenTelemetry's global propagator.
     """
 
     def __init__(self, others: TextMapPropagator) -> None:
@@ -69,16 +69,16 @@ class OverridesPropagator(TextMapPropagator):
     def extract(
         self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
     ) -> Context:
-        """Return the context with what the carrier holds; whatever can't be read is left out and told.
+        """Return the context with the carrier's overrides; unreadable ones are reported.
 
-        Overrides of an earlier request that the current context holds are not part of it; those of a context that
-        is given are.
+        Without a given context, overrides of an earlier request in the current context are removed. A given context
+        keeps its own.
         """
         before = outside(get_current()) if context is None else _without_ended(context)
         try:
             return self._extract(carrier, before, _Joining(getter))
-        except Exception:  # a getter fails on what it was not made for, and a request must not
-            _logger.warning("a request's headers could not be read; it goes on without them", exc_info=True)
+        except Exception:  # a getter may fail on an unexpected carrier, and the request must not
+            _logger.warning("a request's headers could not be read; it is served without them", exc_info=True)
             return before
 
     def _extract(self, carrier: CarrierT, context: Context, getter: "_Joining[CarrierT]") -> Context:
@@ -86,19 +86,19 @@ class OverridesPropagator(TextMapPropagator):
         before = parsed_in(context)
         context = self.others.extract(carrier, context, getter)
         if header := getter.line(carrier, OPENTRACING):
-            own = _told(parse_opentracing(header))
+            own = _reported(parse_opentracing(header))
             context = set_value(_CARRIER, _passed_on(header, own), context)
         if header := getter.line(carrier, BAGGAGE):
-            own = _both(_told(parse_baggage([header])), own)
+            own = _both(_reported(parse_baggage([header])), own)
         if own:
             context = with_scope(context, _scope(context, own.overrides, before.overrides))
-        # Other propagators decode in ways of their own: what they made of overrides is replaced.
+        # Other propagators decode differently, so their results for overrides are replaced.
         return with_parsed(context, _both(own, before))
 
     def inject(
         self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
     ) -> None:
-        """Write what the context holds; overrides come behind other people's baggage."""
+        """Write the context's content; overrides follow other baggage."""
         if context is None:
             context = get_current()
         if not carried_in(context):
@@ -119,20 +119,20 @@ class OverridesPropagator(TextMapPropagator):
 
 
 def without_any(context: Context) -> Context:
-    """Return the context as it is outside of any request: without baggage, and without what carried it in."""
+    """Return the context without any baggage, and without the headers that it arrived in."""
     return set_value(_CARRIER, None, baggage.clear(without(context)))
 
 
 def outside(context: Context) -> Context:
-    """Return the context as a request finds it that comes in now: without the overrides of an earlier one."""
+    """Return the context for a request that arrives now: without the overrides of an earlier one."""
     scope = scope_of(context)
     return context if scope is None or scope.shared else set_value(_CARRIER, None, without(context))
 
 
 def entered(headers: Mapping[str, str], scope: Scope) -> Context | None:
-    """Return the context in which a request with these headers is served; None if it is the current one.
+    """Return the context for a request with these headers; None if it is the current one.
 
-    Only overrides are read: trace and other baggage are for whoever traces the request.
+    Only overrides are read. Trace and other baggage are left to the instrumentation that traces the request.
     """
     current = get_current()
     context = outside(current)
@@ -144,10 +144,10 @@ def entered(headers: Mapping[str, str], scope: Scope) -> Context | None:
 
 
 def outgoing(header: str) -> str | None:
-    """Return the baggage of a call that goes out now; None if it may go out as it is.
+    """Return the baggage of an outgoing call; None if it does not have to change.
 
     Args:
-        header: What the call has so far, from the service and from OpenTelemetry, if that has written it.
+        header: The call's baggage so far, from the service and from OpenTelemetry, if that has written it.
     """
     if not baggage.get_all():
         return None
@@ -168,7 +168,7 @@ def _key(member: str) -> str:
 
 
 def _scope(context: Context, own: Overrides, before: Overrides) -> Scope:
-    """Return the scope of overrides that came in; of one request, whoever reads its headers first makes it."""
+    """Return the scope of incoming overrides. Several readers of one request's headers share one scope."""
     if _is_same(scope_of(context)) and (not before or before == own):
         return cast("Scope", scope_of(context))
     current = get_current()
@@ -178,7 +178,7 @@ def _scope(context: Context, own: Overrides, before: Overrides) -> Scope:
 
 
 def _both(own: Parsed, others: Parsed) -> Parsed:
-    """Return both, of one key `own`; nearly always there is only one of them."""
+    """Return the union; of two with one key `own` wins. Nearly always one of them is empty."""
     return own.over(others) if own and others else own or others
 
 
@@ -198,7 +198,7 @@ def _without(context: Context, own: Parsed) -> Context:
 
 
 def _passed_on(header: str, parsed: Parsed) -> str | None:
-    """Return what of a span context goes on: all of it where its overrides can't be read, so that they fail."""
+    """Return the span context to forward: unchanged if its overrides are unreadable, so that they are rejected."""
     is_whole = any(one.key == WHOLE_HEADER for one in parsed.problems)
     return header if is_whole else strip_opentracing(header)
 
@@ -207,7 +207,7 @@ _ALONE: Final = OverridesPropagator(CompositePropagator([]))
 
 
 class _Joining(Getter[CarrierT]):
-    """Reads a carrier as another getter does, but all lines of the baggage as one."""
+    """Reads a carrier like another getter, but joins all lines of the baggage."""
 
     def __init__(self, getter: Getter[CarrierT]) -> None:
         self._getter = getter
@@ -222,25 +222,27 @@ class _Joining(Getter[CarrierT]):
         return self._getter.keys(carrier)
 
     def line(self, carrier: CarrierT, key: str) -> str:
-        """Return a header's first line, "" if it is not there."""
+        """Return a header's first line, or ""."""
         return next(iter(self.get(carrier, key) or ()), "")
 
 
-def _told(parsed: Parsed) -> Parsed:
-    tell(parsed.problems)
+def _reported(parsed: Parsed) -> Parsed:
+    report_problems(parsed.problems)
     return parsed
 
 
 def _appended(header: str | None, own: Parsed) -> str:
-    """Return baggage with the overrides behind what is there; where it is too long, other people's last ones go.
+    """Return baggage with the overrides appended; if it is too long, the last other entries are dropped.
 
-    Overrides are never left out: where they are too long by themselves, the next sidecar refuses the request.
+    Overrides are never dropped: if they alone are too long, the next sidecar refuses the request.
     """
     members, ours = header.split(",") if header else [], ",".join(members_of(own))
     length = len(header or "") + 1 + len(ours)
     while members and length > HEADER_MAX:
         length -= len(members[-1]) + 1
-        tell((Problem(members.pop(), f"with the overrides the baggage would have over {HEADER_MAX} bytes"),))
+        report_problems(
+            (Problem(members.pop(), f"with the overrides, the baggage would exceed {HEADER_MAX} bytes"),)
+        )
     return ",".join([*members, ours])
 
 
@@ -248,5 +250,5 @@ def _written(header: str, overrides: Overrides) -> str:
     try:
         return write_opentracing(header, overrides)
     except ValueError as error:
-        tell((Problem(OPENTRACING, str(error)),))
+        report_problems((Problem(OPENTRACING, str(error)),))
         return header

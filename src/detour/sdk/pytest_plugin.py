@@ -1,4 +1,4 @@
-"""pytest: a test, a part of one, or a whole run under given overrides, which all its calls carry.
+"""A pytest plugin: runs a test, a part of one, or a whole run with overrides, which all its calls carry.
 
     @pytest.mark.overrides("users=pr-42", "config.new-checkout=on")
     def test_checkout(): ...
@@ -8,10 +8,10 @@
 
     pytest --overrides users=pr-42
 
-They add up: what is nearer to the call counts. Fixtures of a test are under its mark too; those that it shares with
-others (of wider scope) are under the run's overrides alone, whichever test comes first.
+They are combined: the innermost wins. The mark also applies to fixtures of a single test. Fixtures of wider scope
+only get the run's overrides, whichever test comes first.
 
-Invariant: pytest loads this in every run, so until a test is under overrides nothing else is imported.
+Invariant: pytest loads this in every run, so nothing else is imported until a test has overrides.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,23 +31,23 @@ _USED: Final = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer `--overrides`."""
+    """Add the option `--overrides`."""
     parser.getgroup("detour").addoption(
         "--overrides",
         action="append",
         default=[],
         metavar="WORD",
-        help="run all tests under an override, such as users=pr-42; may be given several times",
+        help="run all tests with an override, such as users=pr-42; may be repeated",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark, and read the run's overrides.
+    """Register the mark, and parse the run's overrides.
 
     Raises:
         pytest.UsageError: A word is not an override.
     """
-    config.addinivalue_line("markers", f"{_MARK}(*words): run the test under overrides, such as 'users=pr-42'")
+    config.addinivalue_line("markers", f"{_MARK}(*words): run the test with overrides, such as 'users=pr-42'")
     if words := config.getoption("--overrides"):
         try:
             config.stash[_OF_RUN] = _read(words)
@@ -57,14 +57,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Run a test, its set-up and its end under its overrides."""
+    """Run a test, including set-up and teardown, with its overrides."""
     with _under(item):
         return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test whose mark holds a word that is not an override."""
+    """Fail a test whose mark contains a word that is not an override."""
     try:
         _marked(item)
     except ValueError as error:
@@ -73,11 +73,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> Iterator[None]:
-    """Run what several tests share under the run's overrides, and its end too."""
+    """Run a shared fixture, including its teardown, with the run's overrides."""
     if fixturedef.scope == "function":
         return (yield)
     ending = ExitStack()
-    request.addfinalizer(ending.close)  # of its finalizers the one that runs last: they run from the last one on
+    request.addfinalizer(ending.close)  # finalizers run in reverse order, so this one runs last
     with _shared(request.config):
         result = yield
     request.addfinalizer(lambda: ending.enter_context(_shared(request.config)))
@@ -86,7 +86,7 @@ def pytest_fixture_setup(fixturedef: "pytest.FixtureDef[Any]", request: pytest.F
 
 @pytest.fixture
 def overrides(request: pytest.FixtureRequest) -> "Under":
-    """Return what runs a block under further overrides.
+    """Return a function that runs a block with additional overrides.
 
     A word that is not an override raises ValueError, which says what was expected.
     """
@@ -98,7 +98,7 @@ def _under(item: pytest.Item) -> AbstractContextManager[Any]:
     of_run = item.config.stash.get(_OF_RUN, None)
     try:
         marked = _marked(item)
-    except ValueError:  # set-up tells it
+    except ValueError:  # reported during set-up
         return nullcontext()
     if not of_run and not marked:
         return nullcontext()
@@ -107,7 +107,7 @@ def _under(item: pytest.Item) -> AbstractContextManager[Any]:
 
 
 def _marked(item: pytest.Item) -> "Overrides | None":
-    """Return what a test's marks say, those of its class and module first."""
+    """Return the overrides of a test's marks; those of its module and class come first."""
     words = [word for mark in reversed(list(item.iter_markers(_MARK))) for word in mark.args]
     return _read(words) if words else None
 
@@ -119,7 +119,7 @@ def _read(words: Iterable[str]) -> "Overrides":
 
 
 def _also(*overrides: "Overrides | str") -> "AbstractContextManager[Overrides]":
-    """Run a block under these overrides beside those that it is under."""
+    """Run a block with these overrides in addition to the current ones."""
     from detour.sdk import current, install, using  # noqa: PLC0415
 
     install()
@@ -127,7 +127,7 @@ def _also(*overrides: "Overrides | str") -> "AbstractContextManager[Overrides]":
 
 
 def _shared(config: pytest.Config) -> AbstractContextManager[Any]:
-    """Run a block under the run's overrides alone; what it starts has them as long as the run."""
+    """Run a block with the run's overrides only; what it starts keeps them for the whole run."""
     if _USED not in config.stash:
         return nullcontext()
     from detour.sdk.request import NONE, under  # noqa: PLC0415

@@ -1,8 +1,8 @@
-"""The overrides of the request that is being served.
+"""The overrides of the current request.
 
-They are kept in OpenTelemetry's baggage, where its instrumentations and other people's code find them too.
+They are stored in OpenTelemetry's baggage, where its instrumentations and other code can find them, too.
 
-Invariant: reading never raises; what can't be read is ignored, and told once.
+Invariant: reading never raises an exception. Unreadable overrides are ignored and reported once.
 """
 
 import logging
@@ -24,19 +24,19 @@ _NOTHING: Final = Parsed(NONE)
 
 _Entry = tuple[str, str]
 
-_TOLD_MAX = 3
+_REPORTED_MAX = 3
 
 _marks: list[Callable[[Context, Overrides], Context]] = []
 
 
 def current() -> Overrides:
-    """Return the overrides of the current request; without one, or without overrides, an empty set."""
+    """Return the overrides of the current request; an empty set without a request or overrides."""
     entries = baggage.get_all()
     return _in_scope(entries, get_current()) if entries else NONE
 
 
 def carried_in(context: Context) -> Overrides:
-    """Return the overrides in a context of OpenTelemetry's; those that have ended are reported, and left out."""
+    """Return the overrides in an OpenTelemetry context. Those that have ended are reported and left out."""
     entries = baggage.get_all(context)
     return _in_scope(entries, context) if entries else NONE
 
@@ -52,15 +52,15 @@ def _in_scope(entries: Mapping[str, object], context: Context) -> Overrides:
 
 @contextmanager
 def using(*overrides: Overrides | str) -> Iterator[Overrides]:
-    """Run what is in the block under these overrides and no others, in tests and scripts.
+    """Run a block with these overrides and no others, in tests and scripts.
 
-    What the block starts and leaves behind keeps them for `DETOUR_AFTER_RESPONSE`, as if the block were a request.
+    Work that the block starts and leaves behind keeps them for `DETOUR_AFTER_RESPONSE`, as after a request.
 
         with using("users=pr-42", "config.new-checkout=on"):
             requests.get("http://rides/rides")
 
     Args:
-        overrides: Sets of them, or words as the command line takes them; of two with one key the later one counts.
+        overrides: Sets of overrides, or words as on the command line; of two with one key the later one wins.
 
     Raises:
         ValueError: A word is not an override.
@@ -78,7 +78,7 @@ def using(*overrides: Overrides | str) -> Iterator[Overrides]:
 
 @contextmanager
 def under(overrides: Overrides, scope: Scope) -> Iterator[None]:
-    """Run what is in the block under these overrides and no others, which count as long as the scope."""
+    """Run a block with these overrides and no others; they apply as long as the scope."""
     token = attach(replaced(with_scope(get_current(), scope), overrides))
     try:
         yield
@@ -87,12 +87,12 @@ def under(overrides: Overrides, scope: Scope) -> Iterator[None]:
 
 
 def without(context: Context) -> Context:
-    """Return the context without overrides, of whatever request; the trace and other people's baggage stay."""
+    """Return the context without the overrides of any request; the trace and other baggage stay."""
     return with_scope(replaced(context, NONE), None)
 
 
 def replaced(context: Context, overrides: Overrides) -> Context:
-    """Return the context with these overrides in place of its own; other people's baggage stays."""
+    """Return the context with these overrides instead of its own; other baggage stays."""
     for key in baggage.get_all(context):
         if key.startswith(PREFIX) and key not in overrides.by_key:
             context = baggage.remove_baggage(key, context)
@@ -100,7 +100,7 @@ def replaced(context: Context, overrides: Overrides) -> Context:
 
 
 def added(context: Context, overrides: Overrides) -> Context:
-    """Return the context with these overrides beside what it holds."""
+    """Return the context with these overrides in addition to its own."""
     for one in overrides:
         context = baggage.set_baggage(one.key, one.value, context)
     for mark in _marks:
@@ -109,20 +109,20 @@ def added(context: Context, overrides: Overrides) -> Context:
 
 
 def on_begin(mark: Callable[[Context, Overrides], Context]) -> None:
-    """Have a function called for each request, with its context and the overrides that came.
+    """Register a function that is called for each request, with its context and its overrides.
 
-    It returns the context, and may add to it; it must be quick, and must not raise.
+    It returns the context, possibly extended. It must be fast and must not raise an exception.
     """
     _marks.append(mark)
 
 
 def parsed_in(context: Context) -> Parsed:
-    """Return all overrides in a context, also those that can't be read, and those that have ended."""
+    """Return all overrides in a context, including unreadable ones and those that have ended."""
     return _parsed(baggage.get_all(context))
 
 
 def with_parsed(context: Context, parsed: Parsed) -> Context:
-    """Return the context with these overrides in place of its own, also with those that can't be read."""
+    """Return the context with these overrides instead of its own, including unreadable ones."""
     for key in baggage.get_all(context):
         if own_key(key) and key not in parsed.unread:
             context = baggage.remove_baggage(key, context)
@@ -142,14 +142,14 @@ def _parsed(entries: Mapping[str, object]) -> Parsed:
 
 @lru_cache(maxsize=1024)
 def _read(entries: tuple[_Entry, ...]) -> Parsed:
-    """Read entries, each set once: a request asks for its overrides again and again."""
+    """Parse entries; cached, because a request reads its overrides many times."""
     parsed = read_entries(entries)
-    tell(parsed.problems)
+    report_problems(parsed.problems)
     return parsed
 
 
 @lru_cache(maxsize=1024)
-def tell(problems: tuple[Problem, ...]) -> None:
-    """Log what is ignored in a request, each once: a client that is wrong is so in every request."""
+def report_problems(problems: tuple[Problem, ...]) -> None:
+    """Log what is ignored in a request, each problem once: a faulty client sends it in every request."""
     if problems:
-        _logger.warning("of a request's overrides %s", "; ".join(map(str, problems[:_TOLD_MAX])))
+        _logger.warning("of a request's overrides %s", "; ".join(map(str, problems[:_REPORTED_MAX])))

@@ -1,9 +1,9 @@
-"""How long a request's overrides count: while it is served, and a bounded time after its response is complete.
+"""How long a request's overrides apply: while it is served, and for a limited time after its response is complete.
 
-Work that a request starts copies its context, and may run for ever: a cache that refreshes, a pool's thread, a
-scheduler. The scope is in the context too, so whatever carries the overrides sees when they have ended.
+Work that a request starts copies its context, and may run for ever: a cache refresh, a pool's thread, a scheduler.
+The scope is stored in the same context, so that code with the overrides also knows when they have ended.
 
-Invariant: a scope ends in every case; and nothing runs, wakes up or waits because of one.
+Invariant: every scope ends, and no timer, thread or task exists because of one.
 """
 
 import logging
@@ -28,16 +28,16 @@ _DEFAULT_SECONDS: Final = 60.0
 _SECONDS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TEXT: Final = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?", re.ASCII)
 _REPORTS_MAX: Final = 16
-"""The most carriers of one request that are reported: a loop may start a task of its own each time."""
+"""Maximum number of reports per request: a loop may start a new task in each iteration."""
 
 
 class Scope:
-    """The time in which the overrides of one request count.
+    """The time in which the overrides of one request apply.
 
     Args:
-        seen: Whether the SDK will see the request's end, and call `complete`. Where it can't, the time counts from
-            when the thread or task that read the request's headers last used the overrides.
-        shared: Whether requests that are made in process, without overrides of their own, belong to it.
+        seen: Whether the SDK observes the request's end and calls `complete`. If not, the time counts from when the
+            thread or task that read the request's headers last used the overrides.
+        shared: Whether in-process requests without overrides of their own belong to the scope.
     """
 
     __slots__ = ("__weakref__", "_reader", "_reported", "_since", "seen", "shared")
@@ -50,7 +50,7 @@ class Scope:
         self._reported: set[str] = set()
 
     def complete(self) -> None:
-        """Have the time count from here on: the response is complete."""
+        """Start the time limit: the response is complete."""
         if self.seen and self._since is None:
             self._since = monotonic()
             self.shared = False
@@ -61,7 +61,7 @@ class Scope:
         return self.seen and self._since is not None
 
     def over(self) -> bool:
-        """Whether the overrides have ended, for whoever asks."""
+        """Return whether the overrides have ended for the current thread or task."""
         if self._since is None:
             return False
         if self._reader is not None and self._reader() is carrier():
@@ -70,7 +70,7 @@ class Scope:
         return monotonic() - self._since >= after_response()
 
     def report(self, overrides: Iterable[Override]) -> None:
-        """Warn that whoever runs has outlived the request, once for each place in the code."""
+        """Warn that the current thread or task has outlived the request, once for each place in the code."""
         name = description()
         place = name.partition(" (")[2] or name
         if place in self._reported or len(self._reported) >= _REPORTS_MAX:
@@ -86,7 +86,7 @@ class Scope:
 
 
 def scope_of(context: Context) -> Scope | None:
-    """Return the scope of a context's overrides; None where code has set them that knows of no scopes."""
+    """Return the scope of a context's overrides; None if other code has set them without one."""
     found = get_value(_KEY, context)
     return found if isinstance(found, Scope) else None
 
@@ -97,7 +97,7 @@ def with_scope(context: Context, scope: Scope | None) -> Context:
 
 
 def after_response() -> float:
-    """Return how many seconds overrides count after the response, as `DETOUR_AFTER_RESPONSE` has it."""
+    """Return how many seconds overrides apply after the response, according to `DETOUR_AFTER_RESPONSE`."""
     return _seconds(os.environ.get(_VARIABLE, ""))
 
 
@@ -107,6 +107,6 @@ def _seconds(text: str) -> float:
         return _DEFAULT_SECONDS
     found = _TEXT.fullmatch(text.strip())
     if found is None:
-        _logger.warning("%s=%s is ignored: expected a time such as 60, 60s or 500ms; it is 60 s", _VARIABLE, text)
+        _logger.warning("%s=%s is ignored: expected a time such as 60, 60s or 500ms; using 60 s", _VARIABLE, text)
         return _DEFAULT_SECONDS
     return float(found[1]) * _SECONDS[found[2] or ""]

@@ -1,4 +1,4 @@
-"""What the mesh calls the service that this process is."""
+"""The name of this process's service in the mesh."""
 
 import os
 from typing import Final
@@ -11,12 +11,12 @@ _given: list[str] = []
 
 
 def set_name(name: str) -> None:
-    """Say what it is called, whatever the environment says."""
+    """Set the name; it takes precedence over the environment."""
     _given[:] = [name]
 
 
 def name() -> str:
-    """Return its name, as OpenTelemetry's SDKs find it (specification, "Resource SDK"); "" if nobody says it."""
+    """Return the name, as OpenTelemetry's SDKs determine it (specification, "Resource SDK"); "" if none is set."""
     if _given:
         return _given[0]
     return os.environ.get(_NAME) or _attribute("service.name")

@@ -1,9 +1,9 @@
-"""Serving a request: its overrides, from when its headers are read to when its response is complete.
+"""Serves a request with its overrides, from when its headers are read until its response is complete.
 
-Servers' mends stand outside of everything else, so that it does not matter what is traced, and so that what a
-framework runs late (lazy bodies, close callbacks) has the overrides too.
+Mends of servers wrap all other layers. It therefore does not matter which layers are traced, and code that a
+framework runs late (lazy bodies, close callbacks) has the overrides, too.
 
-Invariant: a request without overrides that finds none current makes nothing, and costs the look at two headers.
+Invariant: a request without overrides, if no overrides are current, creates nothing and costs two header lookups.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -18,15 +18,15 @@ from detour.sdk.scope import Scope, scope_of
 T = TypeVar("T")
 
 HEADERS: Final = (BAGGAGE, OPENTRACING)
-"""The headers that overrides come in by."""
+"""The headers that carry overrides."""
 
 
 class Serving:
     """A request that is being served.
 
     Args:
-        context: What its code runs in next.
-        scope: What is completed with its response.
+        context: The context in which its code continues.
+        scope: The scope that ends with its response.
     """
 
     __slots__ = ("context", "scope")
@@ -37,19 +37,19 @@ class Serving:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Run some of its code; what that makes current, such as a span, is current again in the next step."""
+        """Run some of its code. Changes of the context, such as a new span, are kept for the next step."""
         token = attach(self.context)
         try:
             yield
         finally:
             after = get_current()
-            if scope_of(after) is scope_of(self.context):  # else some code has put back what it found before
+            if scope_of(after) is scope_of(self.context):  # otherwise some code has restored an earlier context
                 self.context = after
             detach(token)
 
     @contextmanager
     def whole(self) -> Iterator[None]:
-        """Run all of its code; the response is complete behind it."""
+        """Run all of its code; afterwards the response is complete."""
         token = attach(self.context)
         try:
             yield
@@ -59,7 +59,7 @@ class Serving:
 
 
 def begin(headers: Mapping[str, str]) -> Serving | None:
-    """Begin to serve a request with these of `HEADERS`; None if its code runs in the current context."""
+    """Start to serve a request with these of `HEADERS`; None if its code runs in the current context."""
     scope = Scope(seen=True)
     context = entered(headers, scope)
     return None if context is None else Serving(context, scope)
@@ -78,13 +78,13 @@ async def handled(
 
 
 def bound(wrapped: Callable[..., T], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-    """Wrap a method that takes a callback first, for which `wrapt` has it: the callback runs as if it ran here."""
+    """Wrap, for `wrapt`, a method whose first argument is a callback: the callback runs in the current context."""
     callback, *others = args
     return wrapped(in_context(callback, get_current()), *others, **kwargs)
 
 
 def in_context(function: Callable[..., T], context: Context) -> Callable[..., T]:
-    """Return a function that runs in this context."""
+    """Return the function, wrapped to run in this context."""
 
     def run(*args: Any, **kwargs: Any) -> T:
         token = attach(context)

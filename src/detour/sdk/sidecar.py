@@ -1,6 +1,6 @@
-"""Where the sidecar is that a service's calls go through: on this machine, as `http_proxy` has it.
+"""The address of the sidecar that a service's calls go through: on this machine, from `http_proxy`.
 
-In a pod that is injected transparently there is no such variable, and nothing to do.
+In a pod with transparent injection this variable is not set, and nothing has to be done.
 """
 
 import os
@@ -14,7 +14,7 @@ _LOOPBACK: Final = re.compile(r"localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1
 
 
 def address() -> str | None:
-    """Return the proxy in the environment, if it is on this machine: only then is it taken for a sidecar."""
+    """Return the proxy from the environment if it is on this machine; others are not taken for a sidecar."""
     proxy = next((found for name in _NAMES if (found := os.environ.get(name))), "")
     if not proxy:
         return None
@@ -24,13 +24,13 @@ def address() -> str | None:
 
 
 def proxy_for(url: str, base: str = "") -> str | None:
-    """Return the proxy that a client should take which ignores the environment; None if it need not take any.
+    """Return the proxy for a client that ignores the environment; None if it needs none.
 
-    TLS is none of a sidecar's business, nor are hosts on this machine and those in `no_proxy`.
+    The sidecar does not handle TLS, hosts on this machine, and hosts in `no_proxy`.
 
     Args:
-        url: What is called.
-        base: What it is relative to.
+        url: The URL to call.
+        base: The base of a relative URL.
     """
     proxy = address()
     if proxy is None:

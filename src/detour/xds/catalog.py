@@ -112,7 +112,7 @@ class Catalog:
         return self._mesh
 
     def resource(self, key: Key) -> Resource | None:
-        """Return a resource with its version; None if there is no such resource."""
+        """Return a resource with its version; None if it does not exist."""
         if len(key.name) > NAME_MAX:
             return self._build(key)
         where = (self._id, key)

@@ -39,7 +39,7 @@ _HTTPS: Final = 443
 _UNREAD: Final = "and Envoy cannot read the content of this tunnel (TLS, for example). Call it with http:// instead"
 
 _SPEAKS: Final = {
-        Protocol.HTTP1: "HTTP/1.1, as the mesh says (protocol: http1); the service may speak HTTP/2 or TLS",
+    Protocol.HTTP1: "HTTP/1.1, as the mesh says (protocol: http1); the service may speak HTTP/2 or TLS",
     Protocol.HTTP2: "HTTP/2, as the mesh says (protocol: http2); the service may speak only HTTP/1.1, or TLS",
     Protocol.TCP: "HTTP/1.1, although the mesh says that it does not speak HTTP (protocol: tcp)",
 }

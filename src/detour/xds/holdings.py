@@ -1,7 +1,7 @@
 """Limits on what the server keeps for one Envoy: names, in bytes, and clusters that stand for nothing in the mesh.
 
 Invariant: pure counting, and bounded. When an Envoy holds too many clusters that stand for nothing, the oldest are
-withdrawn. The server remembers their names until it needs the room. When there is no room at all, a name is
+withdrawn. The server remembers their names until it needs the room. Without any room, a name is
 answered once and not remembered.
 """
 

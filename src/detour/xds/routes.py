@@ -52,7 +52,7 @@ from detour.xds.route_parts import (
     switch_on,
     with_overrides,
 )
-from detour.xds.switched_off import ignore_overrides, ignore_config
+from detour.xds.switched_off import ignore_config, ignore_overrides
 
 _NO_AT: Final = "no deployment in a host"
 _KNOWN: Final = "known host"

@@ -26,7 +26,7 @@ from detour.xds.admission import Admission
 from detour.xds.cache import Cache
 from detour.xds.catalog import EDGES, ROUTES, SETTINGS, Catalog, Key
 from detour.xds.holdings import Shared
-from detour.xds.methods import UnsupportedMethods, Messages, UnusableError, refuse, stream_stream, write
+from detour.xds.methods import Messages, UnsupportedMethods, UnusableError, refuse, stream_stream, write
 from detour.xds.routes import ServicesWithTimeouts
 from detour.xds.session import Session
 
@@ -391,9 +391,7 @@ def _listening(request: Request, peer: str) -> tuple[Endpoint, ...]:
 def _check(request: Request) -> None:
     """Raise `UnusableError` for a request that cannot be answered, or whose fields are too long to keep."""
     if not request.type_url:
-        raise UnusableError(
-            "a request on an aggregated stream must set type_url; this one does not"
-        )
+        raise UnusableError("a request on an aggregated stream must set type_url; this one does not")
     texts = {"type_url": request.type_url, "node.id": request.node.id, "node.cluster": request.node.cluster}
     texts |= {name: value.string_value for name, value in request.node.metadata.fields.items()}
     for name in ("type_url", "node.id", "node.cluster", *_METADATA_FIELDS):

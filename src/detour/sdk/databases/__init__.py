@@ -1,7 +1,7 @@
-"""Databases for one request: `override.db.<service>=<name>` has the service use this one of its own.
+"""Databases per request: `override.db.<service>=<name>` makes the service use one of its own databases.
 
-Invariant: only what the service's own configuration lists is ever chosen; any other name is told, and the default
-serves. With SQLAlchemy: `detour.sdk.databases.sqlalchemy`; with Django: `detour.sdk.databases.django`.
+Invariant: only databases in the service's own configuration can be chosen. Any other name is reported, and the
+default is used. With SQLAlchemy: `detour.sdk.databases.sqlalchemy`; with Django: `detour.sdk.databases.django`.
 """
 
 import logging
@@ -19,8 +19,8 @@ class Databases:
     """The databases of a service, by name.
 
     Args:
-        names: Those that a request may choose.
-        default: The one for requests that choose none; it need not be named twice.
+        names: The names that a request may choose.
+        default: The database for requests that choose none; `names` need not contain it.
     """
 
     def __init__(self, names: Iterable[str], default: str) -> None:
@@ -28,11 +28,11 @@ class Databases:
         self.names = tuple(dict.fromkeys((default, *names)))
 
     def chosen(self) -> str:
-        """Return the name of the one that the current request uses."""
+        """Return the name of the database that the current request uses."""
         return self.overridden() or self.default
 
     def overridden(self) -> str | None:
-        """Return the name that the current request asks for, if there is one of it; another one is told."""
+        """Return the database that the current request chooses, if it exists; unknown names are reported."""
         name = _asked()
         if name is None or name in self.names:
             return name
@@ -46,22 +46,22 @@ def _asked() -> str | None:
         return None
     own = service.name()
     if not own and overrides.of(Kind.DB):
-        _tell_nameless()
+        _warn_nameless()
     return overrides.value(Kind.DB, own)
 
 
 @lru_cache(maxsize=1024)
 def _refuse(name: str, names: tuple[str, ...]) -> None:
     _logger.error(
-        "a request asks for the database %r, which this service does not list: the default serves; listed are %s",
+        "a request chooses the database %r, which this service does not list: it uses the default; listed are %s",
         name,
         ", ".join(names),
     )
 
 
 @cache
-def _tell_nameless() -> None:
+def _warn_nameless() -> None:
     _logger.warning(
-        "a request's choice of database is ignored: this service does not know what the mesh calls it; "
+        "a request's choice of database is ignored, because this service does not know its name in the mesh: "
         "set OTEL_SERVICE_NAME, or call detour.sdk.install(service_name)"
     )

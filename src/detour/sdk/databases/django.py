@@ -1,14 +1,14 @@
-"""The database that a request chooses, with Django: a database router.
+"""Databases per request, with Django: a database router.
 
     DATABASES = {"default": ..., "pr-42": ...}
     DATABASE_ROUTERS = ["detour.sdk.databases.django.Router"]
     DETOUR_DATABASES = ["pr-42"]
 
-Routers in front of it keep what is theirs; objects stay in the database that they come from, and so do their
-relations. Migrations are not concerned: each database is migrated by its alias.
+Routers that precede it keep their models. Objects stay in the database that they were loaded from, and so do their
+relations. Migrations are not affected: each database is migrated by its alias.
 
-Django opens what names no database in `default`: a service says `transaction.atomic(using=alias())`, and
-`connections[alias()]` for `connection`.
+Django uses `default` wherever no database is named. Services therefore write `transaction.atomic(using=alias())`,
+and `connections[alias()]` instead of `connection`.
 """
 
 from functools import cache
@@ -22,24 +22,24 @@ from detour.sdk.databases import Databases
 
 
 class Router:
-    """Sends models to the database that the current request chooses, of those in `DETOUR_DATABASES`.
+    """Routes models to the database that the current request chooses, out of `DETOUR_DATABASES`.
 
     Raises:
-        ImproperlyConfigured: That setting names one that is not in `DATABASES`.
+        ImproperlyConfigured: The setting contains a name that is not in `DATABASES`.
     """
 
     def __init__(self) -> None:
         self._databases = _databases()
 
     def db_for_read(self, _model: type, **hints: Any) -> str | None:
-        """Return the alias that the request chooses; None where it chooses none, or the object is of another."""
+        """Return the alias that the request chooses; None if there is none, or the object has its own database."""
         return None if _is_placed(hints.get("instance")) else self._databases.overridden()
 
     db_for_write = db_for_read
 
 
 def alias() -> str:
-    """Return the alias of the database for the request that is being served."""
+    """Return the database alias of the current request."""
     return _databases().chosen()
 
 

@@ -1,13 +1,13 @@
-"""The database that a request chooses, with SQLAlchemy.
+"""Databases per request, with SQLAlchemy.
 
     engines = Engines({"main": create_engine(...), "pr-42": create_engine(...)}, default="main")
     Session = engines.sessionmaker()
 
-    with Session.begin() as session:  # in the database of the request that is being served
+    with Session.begin() as session:  # in the database of the current request
         ...
 
-Invariant: all of a transaction is in one database, the one of the request in which it began. A session that goes on
-in another request begins anew there, without the objects that it holds of another database.
+Invariant: a transaction uses one database, that of the request in which it started. A session that continues in
+another request starts a new transaction there, without the objects that it holds from another database.
 """
 
 import logging
@@ -30,11 +30,11 @@ class _Named(Generic[_E]):
     """Engines by name.
 
     Args:
-        engines: All that a request may choose. An engine connects when it is first used.
-        default: The name of the one for requests that choose none.
+        engines: The engines that a request may choose. An engine connects when it is first used.
+        default: The name of the engine for requests that choose none.
 
     Raises:
-        ValueError: There is no engine of the default's name.
+        ValueError: The default's name is not among the engines.
     """
 
     def __init__(self, engines: Mapping[str, _E], default: str) -> None:
@@ -44,7 +44,7 @@ class _Named(Generic[_E]):
         self._databases = Databases(engines, default)
 
     def engine(self) -> _E:
-        """Return the engine for the request that is being served; keep it for as long as a transaction."""
+        """Return the engine of the current request. Use the same one for a whole transaction."""
         return self._engines[self._databases.chosen()]
 
 
@@ -52,19 +52,19 @@ class Engines(_Named[Engine]):
     """Engines by name.
 
     Args:
-        engines: All that a request may choose. An engine connects when it is first used.
-        default: The name of the one for requests that choose none.
+        engines: The engines that a request may choose. An engine connects when it is first used.
+        default: The name of the engine for requests that choose none.
 
     Raises:
-        ValueError: There is no engine of the default's name.
+        ValueError: The default's name is not among the engines.
     """
 
     def sessionmaker(
         self, class_: type[orm.Session] = orm.Session, **options: Any
     ) -> orm.sessionmaker[orm.Session]:
-        """Return a `sessionmaker` with these options, whose sessions use the request's database.
+        """Return a `sessionmaker` with these options, whose sessions use the current request's database.
 
-        What the service binds itself (`bind`, `binds`) stays as it says.
+        Bindings of the service itself (`bind`, `binds`) take precedence.
         """
         return orm.sessionmaker(class_=_following(class_, self), **options)
 
@@ -73,11 +73,11 @@ class AsyncEngines(_Named[asyncio.AsyncEngine]):
     """Engines by name, for asyncio.
 
     Args:
-        engines: All that a request may choose. An engine connects when it is first used.
-        default: The name of the one for requests that choose none.
+        engines: The engines that a request may choose. An engine connects when it is first used.
+        default: The name of the engine for requests that choose none.
 
     Raises:
-        ValueError: There is no engine of the default's name.
+        ValueError: The default's name is not among the engines.
     """
 
     def sessionmaker(
@@ -86,9 +86,9 @@ class AsyncEngines(_Named[asyncio.AsyncEngine]):
         sync_session_class: type[orm.Session] = orm.Session,
         **options: Any,
     ) -> asyncio.async_sessionmaker[asyncio.AsyncSession]:
-        """Return an `async_sessionmaker` with these options, whose sessions use the request's database.
+        """Return an `async_sessionmaker` with these options, whose sessions use the current request's database.
 
-        What the service binds itself (`bind`, `binds`) stays as it says.
+        Bindings of the service itself (`bind`, `binds`) take precedence.
         """
         engines = Engines(
             {name: one.sync_engine for name, one in self._engines.items()}, default=self._databases.default
@@ -98,18 +98,18 @@ class AsyncEngines(_Named[asyncio.AsyncEngine]):
 
 
 def _following(parent: type[orm.Session], engines: Engines) -> type[orm.Session]:
-    """Return a class of sessions that use these engines where the service binds nothing else."""
+    """Return a session class that uses these engines unless the service binds something else."""
 
     class Session(parent):  # type: ignore[valid-type, misc]
         _engine: Engine | None = None
 
         def get(self, *args: Any, **options: Any) -> Any:
-            """Return an object, also one that is held, of the request's database."""
+            """Return an object of the current request's database, even if the session holds it from another one."""
             self._follow()
             return super().get(*args, **options)
 
         def get_bind(self, mapper: Any = None, *, bind: Any = None, **options: Any) -> Engine | Connection:
-            """Return what the service binds itself, else the engine of the transaction, or of one to be begun."""
+            """Return the service's own binding, else the engine of the current or next transaction."""
             if bind is not None or self.bind is not None or self.binds:
                 with suppress(UnboundExecutionError):
                     found: Engine | Connection = super().get_bind(mapper, bind=bind, **options)
@@ -120,7 +120,7 @@ def _following(parent: type[orm.Session], engines: Engines) -> type[orm.Session]
             if self._engine is None or begins or not self.in_transaction():
                 engine = engines.engine()
                 if self._engine not in (engine, None) and self.identity_map:
-                    _logger.warning("a session goes on in another database: the objects that it holds leave it")
+                    _logger.warning("a session continues in another database: it drops the objects that it holds")
                     self.expunge_all()
                 self._engine = engine
             return self._engine

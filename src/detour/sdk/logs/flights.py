@@ -1,7 +1,7 @@
 """The requests in flight that have a log level of their own.
 
-Each is an object in its context. It ends with the scope of its request, or earlier, when the context is freed and
-nothing runs under it any more.
+Each is an object in its context. It ends with the scope of its request, or earlier, when the context is freed
+because nothing runs in it any longer.
 """
 
 import os
@@ -16,17 +16,17 @@ from opentelemetry.context import Context, create_key, get_value, set_value
 from detour.sdk.scope import Scope, scope_of
 
 NONE: Final = sys.maxsize
-"""The level of a request that has none of its own: nothing is logged because of it."""
+"""The level of a request without one of its own: no additional log calls pass."""
 
 _KEY: Final = create_key("detour-log-level")
 
 
 class Flight:
-    """A request with a level of its own, alive as long as any context holds it.
+    """A request with a log level of its own; it lives as long as a context refers to it.
 
     Args:
         level: The level.
-        scope: How long it counts; None if for as long as it is alive.
+        scope: How long the level applies; None for as long as the object lives.
     """
 
     __slots__ = ("__weakref__", "level", "scope")
@@ -37,11 +37,11 @@ class Flight:
 
 
 class _Flights:
-    """Those that are alive, and what is switched on while there are any.
+    """The live flights, and the switches to set while there are any.
 
-    Whoever changes the set settles behind it, so the last one to settle sees the last change. A flight may end at
-    any line, by the garbage collector, in a thread that is settling: the set changes atomically, and the lock can
-    be taken again.
+    Each change of the set is followed by `_settle`, so the last call of it sees the last change. The garbage
+    collector may end a flight at any line, even in a thread that is in `_settle`. Changes of the set are therefore
+    atomic, and the lock is reentrant.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class _Flights:
                     switch(self._on)
 
     def forked(self) -> None:
-        """Have a lock of the child's own: of its parent's threads only one lives on."""
+        """Create a new lock in the child process: a thread that only the parent has may hold the old one."""
         self.lock = threading.RLock()
 
 
@@ -79,20 +79,20 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def on_change(switch: Callable[[bool], None]) -> None:
-    """Have a function called with True before the first of them, and with False behind the last.
+    """Register a function that is called with True before the first flight and with False after the last one.
 
-    It must not log, and must not wait for a lock: it may run wherever the garbage collector does.
+    It must not log or wait for a lock: it may run wherever the garbage collector runs.
     """
     _flights.switches.append(switch)
 
 
 def any_alive() -> bool:
-    """Whether there are any."""
+    """Whether there are any live flights."""
     return bool(_flights.alive)
 
 
 def marked(context: Context, level: int | None) -> Context:
-    """Return the context with a level; None is none."""
+    """Return the context with a level; None for no level."""
     before = get_value(_KEY, context)
     scope = scope_of(context)
     if isinstance(before, Flight) and before.level == level and before.scope is scope:
@@ -103,11 +103,11 @@ def marked(context: Context, level: int | None) -> Context:
 
 
 def level() -> int:
-    """Return the level of the request that is being served."""
+    """Return the log level of the current request."""
     flight = get_value(_KEY)
     if not isinstance(flight, Flight):
         return NONE
-    if flight.scope is not None and flight.scope.over():  # else one that is carried on would slow down all others
+    if flight.scope is not None and flight.scope.over():  # otherwise a flight that leaks would slow down all others
         if flight.scope.completed:
             _flights.end(ref(flight))
         return NONE

@@ -1,11 +1,12 @@
 """Standard logging: which calls are logged, and which handlers they reach, while a request has a level of its own.
 
-Each logger keeps in a dictionary which levels it logs, and asks that first (`Logger.isEnabledFor`). Replacing the
-dictionary, not the method, leaves other people's patches of the class alone, and costs nothing once it is put back:
-an interpreter that has seen a class change a thousand times stops optimising it (CPython 3.13, `tp_versions_used`).
-Who asks for the level itself, as structlog does, asks a method that each logger has of its own meanwhile.
+Each logger caches in a dictionary which levels are enabled, and consults it first (`Logger.isEnabledFor`). This
+module replaces the dictionary, not the method. It so respects other patches of the class, and costs nothing after
+the dictionary is restored: an interpreter that has seen a class change a thousand times stops optimising it
+(CPython 3.13, `tp_versions_used`). Code that reads the level itself, such as structlog, calls a method that each
+logger temporarily gets.
 
-Invariant: `logging.disable`, a disabled logger and filters count as ever.
+Invariant: `logging.disable`, disabled loggers and filters apply as usual.
 """
 
 import logging
@@ -22,7 +23,7 @@ _ORDINARY_MAX: Final = logging.WARNING
 
 
 class _Asking:
-    """Stands in for a logger's dictionary: asks the request too, and keeps nothing of what it says."""
+    """Replaces a logger's cache: also considers the current request, and does not cache the result."""
 
     __slots__ = ("logger", "ordinary")
 
@@ -40,15 +41,15 @@ class _Asking:
         return level > self.logger.manager.disable
 
     def __setitem__(self, level: int, enabled: bool) -> None:
-        """Take what a thread has found out that asked the dictionary before, and keep it no longer than that."""
+        """Accept a result from a thread that consulted the cache before; keep it as long as the cache would."""
 
     def clear(self) -> None:
-        """Forget: a level was set (`Manager._clear_cache`)."""
+        """Clear the cache, because a level was set (`Manager._clear_cache`)."""
         self.ordinary.clear()
 
 
 def switch(on: bool) -> None:
-    """Have all loggers ask the current request too, or not any more."""
+    """Make all loggers consider the current request, or stop that."""
     if on:
         _extend()
     for logger in _loggers():
@@ -72,7 +73,7 @@ def _forget(logger: Any) -> None:
     if isinstance(asking := getattr(logger, "_cache", None), _Asking):
         logger._cache = asking.ordinary  # noqa: SLF001
         with suppress(AttributeError):
-            del logger.getEffectiveLevel  # not by its dictionary: one that was asked for makes its object slower
+            del logger.getEffectiveLevel  # not via `vars`: accessing an object's dictionary makes the object slower
 
 
 def _level(logger: logging.Logger) -> int:
@@ -85,9 +86,9 @@ def _ordinary_level(logger: logging.Logger) -> int:
 
 @cache
 def _extend() -> None:
-    """Have loggers that are made in between ask as well, and records that only pass by an override find handlers.
+    """Patch loggers that are created meanwhile, and the search for handlers of records that pass by an override.
 
-    Neither is on the way of a call that logs nothing, so both stay.
+    Calls that log nothing reach neither patch, so both stay in place.
     """
     kind: Any = logging.Logger
     kind.__init__ = _made(kind.__init__)
@@ -125,7 +126,7 @@ def _handle(
     if record.levelno >= threshold:
         original(logger, record)
         return
-    # What a handler's own libraries log on the way is not the request's, and would come back here.
+    # Log calls of a handler's own libraries do not belong to the request, and would recurse.
     token = attach(flights.marked(get_current(), None))
     try:
         for handler in handlers:
@@ -136,7 +137,7 @@ def _handle(
 
 
 def _handlers(logger: logging.Logger) -> list[logging.Handler]:
-    """Return those that its records are offered to, as `Logger.callHandlers` finds them."""
+    """Return the handlers of a logger's records, as `Logger.callHandlers` finds them."""
     found: list[logging.Handler] = []
     one: logging.Logger | None = logger
     while one:
@@ -146,10 +147,10 @@ def _handlers(logger: logging.Logger) -> list[logging.Handler]:
 
 
 def _threshold(logger: logging.Logger, handlers: list[logging.Handler]) -> int:
-    """Return the level of the logger's ordinary lines: whoever gets those gets the request's.
+    """Return the level of the logger's ordinary lines: handlers of those receive the request's lines, too.
 
-    Handlers may be what keeps lines back, of a logger that lets all pass. One that is above both (mail at ERROR)
-    is an alarm, and stays one.
+    If the logger passes everything, its handlers may filter instead. A handler above both levels (mail at ERROR) is
+    an alarm, and does not receive more.
     """
     lowest = min((handler.level for handler in handlers), default=logging.NOTSET)
     return max(_ordinary_level(logger), min(lowest, _ORDINARY_MAX))

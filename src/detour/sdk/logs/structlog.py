@@ -1,10 +1,10 @@
 """structlog's own filtering (`structlog.make_filtering_bound_logger`), while a request has a level of its own.
 
-There is one class for each level, made when structlog is imported, whose methods below that level do nothing.
-Loggers that are bound and kept are instances of it, so methods are replaced in the classes, and put back. Loggers
-on top of standard logging (`structlog.stdlib.filter_by_level`) need nothing: they ask what it asks.
+structlog creates one class for each level when it is imported; its methods below that level do nothing. Bound
+loggers are instances of these classes, so methods are replaced in the classes, and restored later. Loggers on top
+of standard logging (`structlog.stdlib.filter_by_level`) need no patch: they consult standard logging.
 
-Invariant: structlog is not imported, and methods that somebody else has replaced stay.
+Invariant: structlog is not imported here, and methods that other code has replaced stay.
 """
 
 import logging
@@ -36,7 +36,7 @@ _replaced: dict[tuple[type, str], tuple[_Method, _Method]] = {}
 
 
 def switch(on: bool) -> None:
-    """Have its methods ask the current request too, or not any more."""
+    """Make its methods consider the current request, or stop that."""
     if on:
         make = getattr(sys.modules.get("structlog"), "make_filtering_bound_logger", None)
         if make:
@@ -64,7 +64,7 @@ def _put_back() -> None:
 def _asking(
     level: int, own: MappingProxyType[str, Any], everything: MappingProxyType[str, Any]
 ) -> dict[str, _Method]:
-    """Return the methods of one class that keep something back, by name, in the form that asks first."""
+    """Return the filtered methods of one class by name, each replaced by one that considers the current request."""
     lower = {
         prefix + name: _of(below, own[prefix + name], everything[prefix + name])
         for name, below in _METHODS.items()

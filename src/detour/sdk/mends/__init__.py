@@ -1,7 +1,6 @@
-"""What OpenTelemetry's instrumentation loses, library by library.
+"""Mends: patches of libraries where OpenTelemetry's instrumentation loses overrides.
 
 Each module has one function, `mend(module)`, which is called once, when the service has imported the library.
 
-Invariant: a mend adds the baggage of a request to what is there, and takes nothing away; without overrides a
-library does what it did.
+Invariant: a mend adds a request's baggage and removes nothing. Without overrides a library behaves as before.
 """

@@ -1,4 +1,4 @@
-"""aio-pika: OpenTelemetry carries what is handed to callbacks, if it is on, and not what is pulled from a queue."""
+"""aio-pika: OpenTelemetry's instrumentation covers callbacks, but not messages that are pulled from a queue."""
 
 from collections.abc import Awaitable, Callable
 from copy import copy
@@ -17,8 +17,8 @@ _CARRYING: Final = "_detour_carrying"
 
 
 def mend(module: ModuleType) -> None:
-    """Have each message of an iterator, and of `get`, handled under its own overrides."""
-    for name in ("queue.QueueIterator", "robust_queue.RobustQueueIterator"):  # each has its own
+    """Handle each message of an iterator, and of `get`, with its own overrides."""
+    for name in ("queue.QueueIterator", "robust_queue.RobustQueueIterator"):  # each has its own methods
         wrap_function_wrapper(module, f"{name}.__anext__", _take)
     wrap_function_wrapper(module, "queue.QueueIterator.close", _close)
     for name in ("queue.QueueIterator", "queue.Queue"):
@@ -37,7 +37,7 @@ async def _publish(
 
 
 def _own(message: Any) -> Any:
-    if type(message) is not Message:  # the copy of one of its subclasses is none of the subclass
+    if type(message) is not Message:  # copying a subclass would lose its type
         return message
     own = copy(message)
     own.headers = {**(own_headers(message.headers) or {}), **carried()}
@@ -52,7 +52,7 @@ async def _consume(
 
 
 def _carrying(callback: Any) -> Any:
-    """Return a callback that is called under each message's overrides."""
+    """Return a callback that runs with each message's overrides."""
     if not callable(callback) or hasattr(callback, _CARRYING):
         return callback
 

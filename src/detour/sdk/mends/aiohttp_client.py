@@ -1,6 +1,6 @@
-"""aiohttp's client: OpenTelemetry leaves out what it does not trace.
+"""aiohttp's client: OpenTelemetry omits requests that it does not trace.
 
-It ignores `http_proxy`, for WebSockets too.
+The client also ignores `http_proxy`, even for WebSockets.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ Kwargs = dict[str, Any]
 
 
 def mend(module: ModuleType) -> None:
-    """Have each request carry its overrides, by the sidecar."""
+    """Add overrides to each request, and send it through the sidecar."""
     wrap_function_wrapper(module, "ClientSession._prepare_headers", _prepare_headers)
     wrap_function_wrapper(module, "ClientSession._request", _request)
 
@@ -38,12 +38,12 @@ def _request(wrapped: Callable[..., Awaitable[Any]], session: Any, args: Args, k
 
 
 def _of_http(url: Any) -> Any:
-    """Return a WebSocket's URL as a proxy understands it; any other stays what it is."""
+    """Return a WebSocket's URL with a scheme that proxies understand; other URLs do not change."""
     return f"http{str(url)[2:]}" if str(url)[:5].lower() == "ws://" else url
 
 
 def _by_tcp(session: Any) -> bool:
-    """Say whether a session has no proxy of its own, and connects to addresses."""
+    """Return whether a session has no proxy of its own and connects by TCP."""
     from aiohttp import TCPConnector  # noqa: PLC0415
 
     return getattr(session, "_default_proxy", None) is None and isinstance(session.connector, TCPConnector)

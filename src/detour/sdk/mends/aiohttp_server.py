@@ -1,6 +1,6 @@
-"""aiohttp's server: OpenTelemetry's middleware takes the trace from a request's headers, and leaves the baggage.
+"""aiohttp's server: OpenTelemetry's middleware reads the trace from a request's headers, but not the baggage.
 
-No middleware sees a response being written: its signals are sent, and its body is made, when all have returned.
+Middleware has returned before the response is written: its signals are sent, and its body is generated, afterwards.
 """
 
 from types import ModuleType
@@ -11,5 +11,5 @@ from detour.sdk.serving import handled
 
 
 def mend(module: ModuleType) -> None:
-    """Have each request handled, and answered, with its overrides."""
+    """Handle and answer each request with its overrides."""
     wrap_function_wrapper(module, "RequestHandler._handle_request", handled)

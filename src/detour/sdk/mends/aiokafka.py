@@ -12,7 +12,7 @@ from detour.sdk.mends.message import Batch, Taking, hold, release, with_carried
 
 
 def mend(module: ModuleType) -> None:
-    """Have each record handled under its own overrides, iterated over or got; the iterator is made of `getone`."""
+    """Handle each record with its own overrides, from the iterator or `getone`, on which the iterator is based."""
     wrap_function_wrapper(module, "AIOKafkaProducer.send", _send)
     wrap_function_wrapper(module, "AIOKafkaConsumer.__aiter__", _iterate)
     wrap_function_wrapper(module, "AIOKafkaConsumer.getone", _getone)

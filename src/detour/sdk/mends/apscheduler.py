@@ -1,6 +1,6 @@
-"""APScheduler on an event loop: its timers, and the jobs that these run, are everybody's.
+"""APScheduler on an event loop: its timers, and the jobs that they run, do not belong to any request.
 
-Where it has a thread of its own, that is started without overrides (`threading`).
+A scheduler with its own thread is covered by `threading`: that thread starts without overrides.
 """
 
 from types import ModuleType
@@ -12,7 +12,7 @@ from detour.sdk.detachment import detached
 
 
 def mend(module: ModuleType) -> None:
-    """Have jobs run without the overrides of the request that happens to start the scheduler, or to add a job."""
+    """Run jobs without the overrides of the request that happens to start the scheduler or to add a job."""
     wrap_function_wrapper(module, "BaseScheduler._process_jobs", _detached)
 
 

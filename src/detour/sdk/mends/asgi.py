@@ -1,6 +1,6 @@
-"""ASGI: OpenTelemetry's middleware is one of many, and leaves out what it does not trace.
+"""ASGI: OpenTelemetry's middleware is one of many, and omits requests that it does not trace.
 
-An application's call lasts as long as the response, background tasks included, or the WebSocket.
+An application's call lasts as long as the response, including background tasks, or as the WebSocket.
 """
 
 from functools import partial, wraps
@@ -24,13 +24,13 @@ _SERVED: Final = "detour.served"
 
 
 def mend(module: ModuleType) -> None:
-    """Have a framework's applications serve each request with its overrides."""
+    """Serve each request of a framework's applications with its overrides."""
     kind: Any = getattr(module, _APPLICATIONS[module.__name__])
     kind.__call__ = _carrying(kind.__call__)
 
 
 def carrying(application: Any) -> Any:
-    """Return an application that serves each request with its overrides."""
+    """Wrap an application to serve each request with its overrides."""
 
     async def carry(scope: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         await _serve(application, scope, *args, **kwargs)
@@ -39,7 +39,7 @@ def carrying(application: Any) -> Any:
 
 
 async def called(wrapped: Any, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Wrap, for `wrapt`, a method that is called as an application is."""
+    """Wrap, for `wrapt`, a method with the signature of an application."""
     await _serve(wrapped, *args, **kwargs)
 
 
@@ -48,7 +48,7 @@ def _carrying(own: Any) -> Any:
     async def __call__(self: Any, scope: dict[str, Any], *args: Any, **kwargs: Any) -> None:  # noqa: N807
         await _serve(partial(own, self), scope, *args, **kwargs)
 
-    return __call__  # a coroutine function, as servers look for: a wrapper of wrapt's is none to them
+    return __call__  # servers check for a coroutine function, which a wrapper of wrapt is not
 
 
 async def _serve(application: Any, scope: dict[str, Any], *args: Any, **kwargs: Any) -> None:

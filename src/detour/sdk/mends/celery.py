@@ -1,4 +1,4 @@
-"""Celery: OpenTelemetry, if it is on, ends a task's context before the service's own `task_postrun` handlers."""
+"""Celery: OpenTelemetry's instrumentation ends a task's context before the service's `task_postrun` handlers."""
 
 from collections.abc import Callable
 from functools import partial, wraps
@@ -14,7 +14,7 @@ Trace = Callable[..., Any]
 
 
 def mend(_: ModuleType) -> None:
-    """Send overrides with each task, and run all of a task under them: its signals, retries and callbacks too."""
+    """Send overrides with each task, and run the whole task with them, including signals, retries and callbacks."""
     register_post_import_hook(_mend_publishing, "celery.signals")
     register_post_import_hook(_mend_tracing, "celery.app.trace")
 
@@ -43,5 +43,5 @@ def _run(trace: Trace, uuid: Any, args: Any, kwargs: Any, request: dict[str, Any
 
 
 def _run_here(trace: Trace, uuid: Any, args: Any, kwargs: Any, request: dict[str, Any] | None = None) -> Any:
-    """Run a task that is not sent in the current request, which OpenTelemetry looks for in the task's headers."""
+    """Run a task that is called in-process, for which OpenTelemetry looks for a context in the task's headers."""
     return trace(uuid, args, kwargs, {**(request or {}), **carried()} if current() else request)

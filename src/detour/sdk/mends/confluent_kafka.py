@@ -1,6 +1,6 @@
-"""confluent-kafka: OpenTelemetry makes the span of a message current, without the baggage.
+"""confluent-kafka: OpenTelemetry makes a message's span current, but not its baggage.
 
-Of the classes that serialize it knows nothing. asyncio's producer has no headers, and carries nothing.
+It does not support the serializing classes. asyncio's producer has no headers and carries nothing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ _HEADERS_POSITION: Final = 6
 
 
 def mend(module: ModuleType) -> None:
-    """Have each message handled under its own overrides, polled or consumed."""
+    """Handle each message with its own overrides, after `poll` or `consume`."""
     module.Consumer = _carrying(module.Consumer)  # type: ignore[attr-defined]
     module.Producer = _sending(module.Producer)  # type: ignore[attr-defined]
     if hasattr(module, "DeserializingConsumer"):
@@ -32,7 +32,7 @@ def _mend_asyncio(module: ModuleType) -> None:
 
 
 def _carrying(own: Any) -> type:
-    """Return a consumer's class whose methods can be wrapped: the library's own are written in C."""
+    """Return a consumer class whose methods can be wrapped: the library's own are written in C."""
 
     class Consumer(own):  # type: ignore[misc]
         def poll(self, *args: Any, **kwargs: Any) -> Any:
@@ -51,7 +51,7 @@ def _carrying(own: Any) -> type:
 
 
 def _sending(own: Any) -> type:
-    """Return a producer's class that leaves the service's headers as they are."""
+    """Return a producer class that does not change the service's headers."""
 
     class Producer(own):  # type: ignore[misc]
         def produce(self, *args: Any, **kwargs: Any) -> Any:
@@ -64,7 +64,7 @@ def _sending(own: Any) -> type:
 
 
 def _produce(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Send overrides with a message whose producer serializes it."""
+    """Send overrides with a message that its producer serializes."""
     if entries := [(name, value.encode()) for name, value in carried().items()]:
         given = args[_HEADERS_POSITION] if len(args) > _HEADERS_POSITION else kwargs.get("headers")
         headers = {**given, **dict(entries)} if isinstance(given, dict) else [*(given or ()), *entries]

@@ -1,4 +1,4 @@
-"""Django: its instrumentation is switched on when the settings are known, and before middleware is loaded."""
+"""Django: the instrumentation must be enabled after the settings are known and before middleware is loaded."""
 
 from collections.abc import Callable
 from functools import cache
@@ -11,7 +11,7 @@ from detour.sdk.installation import instrument
 
 
 def mend(module: ModuleType) -> None:
-    """Switch it on when the first handler loads its middleware."""
+    """Enable the instrumentation when the first handler loads its middleware."""
     wrap_function_wrapper(module, "BaseHandler.load_middleware", _load_middleware)
 
 

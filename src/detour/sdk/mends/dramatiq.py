@@ -1,4 +1,4 @@
-"""Dramatiq, for which OpenTelemetry has nothing: overrides travel in a message's options, also with its retries."""
+"""Dramatiq, which OpenTelemetry does not support: overrides travel in a message's options, also on retries."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,10 +17,10 @@ _handled: ContextVar[ExitStack | None] = ContextVar("detour-dramatiq-handled", d
 
 
 def mend(module: ModuleType) -> None:
-    """Give every broker that is made from here on a middleware, before all others."""
+    """Add a middleware to every broker that is created from here on, before all others."""
 
     class Carrying(module.Middleware):  # type: ignore[misc, name-defined]
-        """Puts overrides into messages, and runs actors under them."""
+        """Adds overrides to messages, and runs actors with them."""
 
         def before_enqueue(self, _broker: object, message: Any, _delay: object) -> None:
             if _OPTION not in message.options and (headers := carried()):
@@ -28,7 +28,7 @@ def mend(module: ModuleType) -> None:
                 _added.set(headers)
 
         def after_enqueue(self, _broker: object, message: Any, _delay: object) -> None:
-            # Some brokers send the service's own object, which it may send again for another request.
+            # Some brokers send the service's own object, which the service may send again for another request.
             if _added.get() is not None and message.options.get(_OPTION) is _added.get():
                 del message.options[_OPTION]
             _added.set(None)
@@ -47,7 +47,7 @@ def mend(module: ModuleType) -> None:
 
     def init(wrapped: Callable[..., None], broker: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         wrapped(*args, **kwargs)
-        # Asked first before a message, and last behind it: what others send then carries overrides too.
+        # Runs first before a message and last after it: messages that other middleware sends carry overrides, too.
         others = broker.middleware
         broker.add_middleware(Carrying(), **({"before": type(others[0])} if others else {}))
 

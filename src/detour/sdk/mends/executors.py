@@ -1,7 +1,7 @@
-"""Pools of threads: what is submitted, and what is to be called when it is done, runs as where it was given.
+"""Thread pools: submitted functions and completion callbacks run in the context of the code that submitted them.
 
-OpenTelemetry hands the context to what is submitted, unless its instrumentation of threads is off. A callback runs
-in a thread of the pool, which serves everybody.
+OpenTelemetry passes the context to submitted functions, unless its instrumentation of threads is disabled.
+Callbacks run in a thread of the pool, which serves all requests.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from detour.sdk.serving import in_context
 
 
 def mend(module: ModuleType) -> None:
-    """Hand overrides to what is given to a pool of threads, and to any future."""
+    """Pass overrides to functions that are submitted to a thread pool, and to callbacks of any future."""
     wrap_function_wrapper(module, "ThreadPoolExecutor.submit", _given)
     wrap_function_wrapper("concurrent.futures._base", "Future.add_done_callback", _given)
 

@@ -13,7 +13,7 @@ from detour.sdk.mends import greenlets
 
 
 def mend(module: ModuleType) -> None:
-    """Have everything that gevent starts within a request run under its context."""
+    """Run everything that gevent starts within a request in the request's context."""
     own = module.Greenlet
 
     class Greenlet(own):  # type: ignore[misc, valid-type]
@@ -38,7 +38,7 @@ def mend(module: ModuleType) -> None:
 def _mend_pools(greenlet: type, module: ModuleType) -> None:
     group: Any = module.Group
     group.greenlet_class = greenlet
-    for name in ("imap", "imap_unordered"):  # each is a greenlet too, of a type of its own
+    for name in ("imap", "imap_unordered"):  # each creates a greenlet of its own type
         wrap_function_wrapper(module, f"Group.{name}", _started)
 
 

@@ -1,7 +1,7 @@
 """Raw greenlets: each starts with an empty context.
 
-Invariant: a greenlet that is made within a request runs under that request's context, of which nothing but
-OpenTelemetry's part is handed on; and what was a greenlet before is one still, to `isinstance` too.
+Invariant: a greenlet that is created within a request runs in that request's context, limited to OpenTelemetry's
+part. Everything that was a greenlet before still is one, also for `isinstance`.
 """
 
 import sys
@@ -15,9 +15,9 @@ from opentelemetry.context import attach, get_current
 
 
 def mend(module: ModuleType) -> None:
-    """Have `greenlet.greenlet` hand the context on.
+    """Make `greenlet.greenlet` pass the context on.
 
-    gevent's C types are made of greenlet's own type, so they come first: gevent's mend calls `replace`.
+    gevent's C types derive from greenlet's own type, so they must be created first: gevent's mend calls `replace`.
     """
     if "gevent" in sys.modules:
         return
@@ -28,7 +28,7 @@ def mend(module: ModuleType) -> None:
 
 
 def replace(module: ModuleType) -> None:
-    """Put a type that hands the context on in the place of greenlet's own."""
+    """Replace greenlet's own type by one that passes the context on."""
     original: Any = module.greenlet
 
     class Kind(type):
@@ -48,7 +48,7 @@ def replace(module: ModuleType) -> None:
 
 
 def hand_on(greenlet: Any) -> None:
-    """Have a greenlet that has not begun run under the current context, if there is any."""
+    """Make a greenlet that has not started run in the current context, if there is one."""
     current = get_current()
     if current:
         context = Context()

@@ -1,6 +1,6 @@
-"""gRPC: OpenTelemetry's interceptors leave out callbacks, and what they do not trace.
+"""gRPC: OpenTelemetry's interceptors omit callbacks, and calls that they do not trace.
 
-They also fail where a server's interceptors are given by position.
+They also fail if a server's interceptors are passed by position.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ Make = Callable[..., Any]
 
 
 def mend(module: ModuleType) -> None:
-    """Have calls served and made with their overrides, and callbacks run with those of the code that adds them."""
+    """Serve and make calls with their overrides, and run callbacks with those of the code that adds them."""
     wrap_function_wrapper(module, "server", _by_name)
     wrap_function_wrapper("grpc._server", "create_server", _with_first(interceptor(module)))
     wrap_function_wrapper("grpc._channel", "_MultiThreadedRendezvous.add_done_callback", bound)
@@ -35,7 +35,7 @@ def _mend_asyncio(module: ModuleType) -> None:
     def init_metadata(wrapped: Make, _: object, args: Args, kwargs: Kwargs) -> Any:
         metadata = wrapped(*args, **kwargs)
         pairs = _outgoing(metadata)
-        return metadata if pairs is None else module.Metadata(*pairs)  # the service's own object stays as it is
+        return metadata if pairs is None else module.Metadata(*pairs)  # the service's own object does not change
 
     wrap_function_wrapper(module, "server", partial(_by_name, first=yielding_interceptor(module)))
     wrap_function_wrapper("grpc.aio._server", "Server.__init__", _with_first(async_interceptor(module)))
@@ -44,7 +44,7 @@ def _mend_asyncio(module: ModuleType) -> None:
 
 
 def _by_name(wrapped: Make, _: object, args: Args, kwargs: Kwargs, *, first: object = None) -> Any:
-    """Make a server whose interceptors are given by name, as OpenTelemetry expects, `first` before them."""
+    """Create a server with its interceptors passed by name, as OpenTelemetry expects, and `first` before them."""
     if len(args) > _INTERCEPTORS_POSITION:
         names = ("interceptors", "options", "maximum_concurrent_rpcs", "compression", "xds")
         kwargs = {**dict(zip(names, args[_INTERCEPTORS_POSITION:], strict=False)), **kwargs}
@@ -54,9 +54,10 @@ def _by_name(wrapped: Make, _: object, args: Args, kwargs: Kwargs, *, first: obj
 
 
 def _with_first(first: object) -> Make:
-    """Return what makes a server with this interceptor before all others.
+    """Return a function that creates a server with this interceptor before all others.
 
-    OpenTelemetry puts its own first, too; behind it, a call's overrides would take the place of what it has read.
+    OpenTelemetry inserts its own interceptor first, too. Behind it, a call's overrides would replace what it has
+    read.
     """
 
     def make(wrapped: Make, _: object, args: Args, kwargs: Kwargs) -> Any:
@@ -77,7 +78,7 @@ def _augment(wrapped: Make, _: object, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _outgoing(metadata: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]] | None:
-    """Return a call's metadata with its overrides; None if they are in it, or there are none."""
+    """Return a call's metadata with its overrides; None if it contains them already, or there are none."""
     header = outgoing(",".join(value for key, value in metadata if key == BAGGAGE))
     if header is None:
         return None

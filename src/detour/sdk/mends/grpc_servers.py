@@ -1,7 +1,8 @@
-"""gRPC's servers: an interceptor that serves each call with its overrides, until the call is over.
+"""gRPC servers: an interceptor that serves each call with its overrides, until the call has ended.
 
-Invariant: a handler stays what it was, a function or a coroutine, of messages or of streams; only one that writes
-its stream on asyncio becomes one that yields it, which is all that OpenTelemetry's interceptor can call.
+Invariant: a handler keeps its form: function or coroutine, messages or streams. There is one exception: a handler
+that writes its stream on asyncio becomes one that yields it, the only form that OpenTelemetry's interceptor
+supports.
 """
 
 import inspect
@@ -22,7 +23,7 @@ _KINDS: Final = {
     (True, False): "stream_unary",
     (True, True): "stream_stream",
 }
-"""The name of a handler's function, by whether requests and responses are streams."""
+"""The attribute with a handler's function, by whether requests and responses are streams."""
 
 
 def interceptor(module: Any) -> object:
@@ -56,7 +57,7 @@ def async_interceptor(module: Any) -> object:
 
 
 def yielding_interceptor(module: Any) -> object:
-    """Return an interceptor for `grpc.aio.server` that has handlers yield their streams."""
+    """Return an interceptor for `grpc.aio.server` that makes handlers yield their streams."""
 
     class Yielding(module.ServerInterceptor):  # type: ignore[misc]
         async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
@@ -78,7 +79,7 @@ def _headers(metadata: Iterable[tuple[str, Any]]) -> dict[str, str]:
 
 
 def _changed(handler: Any, change: Callable[[Behavior, bool], Behavior]) -> Any:
-    """Return a handler whose function is another one; None stays None: the server has no such method."""
+    """Return a handler with another function; None stays None: the server does not implement the method."""
     if handler is None:
         return None
     name = _KINDS[handler.request_streaming, handler.response_streaming]
@@ -93,7 +94,7 @@ def _changed(handler: Any, change: Callable[[Behavior, bool], Behavior]) -> Any:
 
 
 class _Callbacks:
-    """What runs behind a call: its overrides end when all of it has run, in whatever order.
+    """The callbacks of a call: its overrides end when all of them have run, in whatever order.
 
     Args:
         serving: The call.
@@ -101,10 +102,10 @@ class _Callbacks:
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
-        self._waiting = [None]  # changed by several threads, in one step each
+        self._waiting = [None]  # several threads change it, in a single step each
 
     def added(self, callback: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what to add in its place: it runs as if it ran here."""
+        """Return a replacement for a callback, which runs in the current context."""
         self._waiting.append(None)
         run = in_context(callback, get_current())
 
@@ -117,34 +118,34 @@ class _Callbacks:
         return run_and_note
 
     def ran(self, *_: object) -> None:
-        """Note that one of them has run, or that the call is over."""
+        """Record that a callback has run, or that the call has ended."""
         self._waiting.pop()
         if not self._waiting:
             self._serving.scope.complete()
 
 
 class _Context(ObjectProxy[Any]):
-    """A servicer's context whose callbacks run as if they ran where they are added."""
+    """A servicer's context whose callbacks run in the context of the code that adds them."""
 
     def __init__(self, context: Any, serving: Serving) -> None:
         super().__init__(context)
         self._self_callbacks = _Callbacks(serving)
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
-        """Add one, of `grpc.server`; False if the call is over."""
+        """Add a callback of `grpc.server`; return False if the call has ended."""
         added: bool = self.__wrapped__.add_callback(self._self_callbacks.added(callback))
         if not added:
             self._self_callbacks.ran()
         return added
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        """Add one, of `grpc.aio.server`."""
+        """Add a callback of `grpc.aio.server`."""
         self.__wrapped__.add_done_callback(self._self_callbacks.added(callback))
 
 
 def _context(context: Any, serving: Serving) -> _Context:
     own = _Context(context, serving)
-    if not context.add_callback(own._self_callbacks.ran):  # noqa: SLF001  the call is over already
+    if not context.add_callback(own._self_callbacks.ran):  # noqa: SLF001  the call has already ended
         serving.scope.complete()
     return own
 
@@ -196,17 +197,17 @@ def _async(serving: Serving, own: Behavior, *, streams: bool) -> Behavior:
         return _async_streamed(serving, own)
     if inspect.iscoroutinefunction(own):
         return _async_called(serving, own)
-    return (_streamed if streams else _called)(serving, own)  # the server runs functions in threads
+    return (_streamed if streams else _called)(serving, own)  # the server runs plain functions in threads
 
 
 def _yielding(own: Behavior, streams: bool) -> Behavior:
-    """Return a handler that yields its stream, of one that writes it (`context.write`)."""
+    """Convert a handler that writes its stream (`context.write`) to one that yields it."""
     if not streams or not inspect.iscoroutinefunction(own):
         return own
 
     @wraps(own)
     async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-        none: tuple[Any, ...] = ()  # what makes this a generator
+        none: tuple[Any, ...] = ()  # makes this function a generator
         await own(request, context)
         for answer in none:
             yield answer

@@ -1,6 +1,6 @@
-"""http.client, of which urllib.request, urllib3, requests and botocore are made.
+"""http.client, on which urllib.request, urllib3, requests and botocore are based.
 
-OpenTelemetry writes headers further up, for what it traces. Here overrides are written for all else.
+OpenTelemetry writes headers on a higher level, for requests that it traces. This mend adds overrides to all others.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ _NAME: Final = BAGGAGE.encode()
 
 
 def mend(module: ModuleType) -> None:
-    """Have each request carry its overrides, whoever makes it."""
+    """Add overrides to each request."""
     wrap_function_wrapper(module, "HTTPConnection.endheaders", _end_headers)
 
 
 def _end_headers(
     wrapped: Callable[..., Any], connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    buffer = getattr(connection, "_buffer", [])  # the lines so far, without their ends
+    buffer = getattr(connection, "_buffer", [])  # the lines so far, without line ends
     if header := outgoing(",".join(_values(buffer))):
         buffer[:] = [line for line in buffer if _name(line) != _NAME]
         connection.putheader(BAGGAGE, header.encode("latin-1"))

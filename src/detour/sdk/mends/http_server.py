@@ -1,4 +1,4 @@
-"""http.server, for which OpenTelemetry has nothing, and servers that are made of it, such as wsgiref's."""
+"""http.server, which OpenTelemetry does not support, and servers based on it, such as wsgiref's."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,9 +13,9 @@ _SERVED: Final = "_detour_served"
 
 
 def mend(module: ModuleType) -> None:
-    """Have each request handled with its overrides, until the handler is through with it."""
+    """Handle each request with its overrides, until the handler has finished with it."""
     wrap_function_wrapper(module, "BaseHTTPRequestHandler.parse_request", _parse_request)
-    for name in ("handle_one_request", "finish"):  # servers that have one of their own end with the connection
+    for name in ("handle_one_request", "finish"):  # servers that override the first end with the connection
         wrap_function_wrapper(module, f"BaseHTTPRequestHandler.{name}", _through)
 
 

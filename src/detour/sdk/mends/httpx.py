@@ -1,7 +1,7 @@
-"""httpx: OpenTelemetry knows its own transports, and leaves out what it does not trace.
+"""httpx: OpenTelemetry instruments httpx's own transports only, and omits requests that it does not trace.
 
-It writes into the request, which a service may send again for another one. And a client that ignores the
-environment (`trust_env`) goes past the sidecar.
+It writes into the request, which a service may send again for another incoming one. Clients that ignore the
+environment (`trust_env`) bypass the sidecar.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ Kwargs = dict[str, Any]
 
 
 def mend(module: ModuleType) -> None:
-    """Send a copy of a request that is to carry overrides, by whatever transport, and by the sidecar."""
+    """Send a copy of a request that must carry overrides, by any transport, through the sidecar."""
     for client, choosing in (("Client", _choosing(module)), ("AsyncClient", _choosing_async(module))):
         wrap_function_wrapper(module, f"{client}.__init__", _init(choosing))
     wrap_function_wrapper(module, "Client._send_single_request", _send)
@@ -42,11 +42,11 @@ async def _send_async(wrapped: Callable[..., Awaitable[Any]], _: object, args: A
 
 
 def _own(request: Any) -> Any:
-    """Return a copy of a request that is to carry overrides, with them; any other stays what it is."""
+    """Return a copy of a request that must carry overrides, with them; other requests do not change."""
     header = outgoing(request.headers.get(BAGGAGE, ""))
     if header is None:
         return request
-    own = object.__new__(type(request))  # `copy` would leave out the body
+    own = object.__new__(type(request))  # `copy` would omit the body
     vars(own).update(vars(request))
     own.headers = request.headers.copy()
     own.headers[BAGGAGE] = header
@@ -59,7 +59,7 @@ def _answering(response: Any, request: Any) -> Any:
 
 
 def _init(choosing: Callable[..., Any]) -> Callable[..., None]:
-    """Return what sets up a client; by the sidecar if it ignores the environment and has no transport given."""
+    """Return an initializer that uses the sidecar if a client ignores the environment and has no transport."""
 
     def init(wrapped: Callable[..., None], _: object, args: Args, kwargs: Kwargs) -> None:
         if kwargs.get("trust_env", True) or any(kwargs.get(name) for name in ("transport", "proxy", "mounts")):
@@ -75,7 +75,7 @@ def _init(choosing: Callable[..., Any]) -> Callable[..., None]:
 
 def _choosing(module: Any) -> Callable[..., Any]:
     class Choosing(module.BaseTransport):  # type: ignore[misc]
-        """Sends each request by the sidecar, or directly."""
+        """Sends each request through the sidecar, or directly."""
 
         def __init__(self, proxy: str, wanted: Kwargs) -> None:
             self._by_sidecar = module.HTTPTransport(proxy=proxy, trust_env=False, **wanted)

@@ -12,7 +12,7 @@ from detour.sdk.mends.message import Batch, Taking, hold, release, with_carried
 
 
 def mend(module: ModuleType) -> None:
-    """Have each record handled under its own overrides, iterated over or polled."""
+    """Handle each record with its own overrides, from the iterator or `poll`."""
     wrap_function_wrapper(module, "KafkaProducer.send", _send)
     wrap_function_wrapper(module, "KafkaConsumer.__iter__", _iterate)
     wrap_function_wrapper(module, "KafkaConsumer.__next__", _next)
@@ -39,7 +39,7 @@ def _next(wrapped: Callable[..., Any], consumer: Any, args: tuple[Any, ...], kwa
 def _poll(wrapped: Callable[..., Any], consumer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     release(consumer)
     found = wrapped(*args, **kwargs)
-    if "update_offsets" in kwargs:  # the consumer's own call, behind its iterator
+    if "update_offsets" in kwargs:  # the call of the consumer's own iterator
         return found
     return {partition: Batch(records, _headers, consumer) for partition, records in found.items()}
 

@@ -1,10 +1,10 @@
-"""The context of a message that is being handled, where the library calls nobody: iterators, polls, lists.
+"""The context of a message in libraries without handler functions: iterators, polls, lists.
 
-A message's context is current from when it is taken until the same consumer takes the next one, or ends.
+A message's context is current from when the message is taken until the same consumer takes the next one, or ends.
 
-Invariant: what was current before comes back, whatever other people attached and detached in between; the state
-is in the context itself, so a consumer may be used by several threads and tasks, and holds one message of each
-consumer at most.
+Invariant: afterwards the previous context is current again, whatever other code attached and detached meanwhile.
+The state is part of the context itself, so several threads and tasks may use a consumer. It holds at most one
+message per consumer.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -33,12 +33,12 @@ class _Held:
 
 
 def hold(consumer: object, headers: Headers, before: Context | None = None) -> None:
-    """Make a message's context current, until the consumer's next one or `release`.
+    """Make a message's context current, until the consumer's next message or `release`.
 
     Args:
-        consumer: Who took it.
-        headers: The message's.
-        before: What was current before it was taken, if an instrumentation has changed that since.
+        consumer: The consumer that took the message.
+        headers: The message's headers.
+        before: The context before the message was taken, if an instrumentation has changed it since.
     """
     release(consumer)
     held = _Held(id(consumer), get_current() if before is None else before, Scope(seen=True))
@@ -46,7 +46,7 @@ def hold(consumer: object, headers: Headers, before: Context | None = None) -> N
 
 
 def release(consumer: object) -> None:
-    """End the context of the consumer's last message here; one that another consumer took since stays current."""
+    """End the context of the consumer's last message; a later message of another consumer stays current."""
     current = get_current()
     without = _without(id(consumer), current)
     if without is not current:
@@ -54,7 +54,7 @@ def release(consumer: object) -> None:
 
 
 def _without(consumer: int, context: Context) -> Context:
-    """Return the context as if the consumer had taken nothing; its message is handled."""
+    """Return the context as if the consumer had taken nothing: its message has been handled."""
     held = get_value(_HELD, context)
     if not isinstance(held, _Held):
         return context
@@ -67,7 +67,7 @@ def _without(consumer: int, context: Context) -> Context:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Keep what is current through the block, in which an instrumentation may end what it takes for its own."""
+    """Restore the current context after a block in which an instrumentation may detach it."""
     current = get_current()
     try:
         yield
@@ -77,7 +77,7 @@ def kept() -> Iterator[None]:
 
 
 def own_headers(headers: Any) -> Any:
-    """Return a copy of headers, whatever they are made of; what is no container of them stays what it is."""
+    """Return a copy of headers, whatever their type; anything that is not a container is returned unchanged."""
     return copy(headers) if isinstance(headers, list | dict) else headers
 
 
@@ -86,14 +86,15 @@ def with_own(
 ) -> tuple[Args, Kwargs]:
     """Return a call's arguments, with a copy of the one whose headers instrumentations write into.
 
-    A service may give the same ones with each message: one request's overrides would go out with the next one's.
+    A service may pass the same object with each message, which would send one request's overrides with the next
+    one.
 
     Args:
-        name: The argument's.
-        position: Where it stands when it is given without its name.
-        args: What the call is given.
-        kwargs: The same, by name.
-        own: Copies it.
+        name: The argument's name.
+        position: Its position, if it is passed without its name.
+        args: The call's positional arguments.
+        kwargs: The call's keyword arguments.
+        own: A function that copies the argument.
     """
     if len(args) > position:
         return (*args[:position], own(args[position]), *args[position + 1 :]), kwargs
@@ -101,9 +102,9 @@ def with_own(
 
 
 def with_carried(name: str, position: int, args: Args, kwargs: Kwargs, *, traced: bool) -> tuple[Args, Kwargs]:
-    """Return a call's arguments with overrides in the list of a message's headers.
+    """Return a call's arguments with overrides added to the list of a message's headers.
 
-    Where OpenTelemetry traces the call it adds them, whatever is there; then the list is but a copy.
+    If OpenTelemetry traces the call, it adds them itself, whatever the list contains; then the list is only copied.
     """
     entries = {} if traced else carried()
     if not entries:
@@ -119,10 +120,10 @@ def with_carried(name: str, position: int, args: Args, kwargs: Kwargs, *, traced
 
 
 class Taking(Generic[M]):
-    """Goes through a consumer's messages; the last one's context ends with the loop, also where that is left early.
+    """Iterates over a consumer's messages. The last message's context ends with the loop, even if that ends early.
 
     Args:
-        consumer: What gives the messages.
+        consumer: The source of the messages.
     """
 
     def __init__(self, consumer: Any) -> None:
@@ -146,19 +147,19 @@ class Taking(Generic[M]):
         return found
 
     def __del__(self) -> None:
-        if self._held is not None and get_value(_HELD) is self._held:  # else another loop has it
+        if self._held is not None and get_value(_HELD) is self._held:  # otherwise another loop holds a message
             release(self._consumer)
 
 
 class Batch(list[M], Generic[M]):
-    """Messages that came together: going through them makes each one's context current in turn.
+    """Messages that arrived together: iterating over them makes each one's context current in turn.
 
-    It is a list in everything else: the service may change it, and a copy of it is a plain one.
+    In all other respects it is a list: the service may change it, and a copy of it is a plain list.
 
     Args:
-        messages: They, in a list that may do something of its own when one is taken out of it.
-        headers: What tells a message's headers.
-        consumer: Whose they are; its next message ends the last one's context.
+        messages: The messages, in a list that may have behaviour of its own when one is removed.
+        headers: Returns a message's headers.
+        consumer: Their consumer, whose next message ends the last one's context.
     """
 
     def __init__(self, messages: list[M], headers: Callable[[M], Headers], consumer: object) -> None:
@@ -192,7 +193,7 @@ class Batch(list[M], Generic[M]):
         return found
 
     def pop(self, index: SupportsIndex = -1) -> M:
-        """Take a message out; its context is current until the next one."""
+        """Remove a message and return it; its context is current until the next one."""
         found = self[index]
         super().pop(index)
         return found
@@ -201,7 +202,7 @@ class Batch(list[M], Generic[M]):
         return list, (self.copy(),)
 
     def _take(self, index: SupportsIndex, found: M) -> None:
-        """Have the list that they came in do what it does, where the service has not changed this one since."""
+        """Also remove the message from the original list, if the service has not changed this list since."""
         position = range(len(self))[index]
         if position < len(self._messages) and list.__getitem__(self._messages, position) is found:
             self._messages[position]
@@ -209,5 +210,5 @@ class Batch(list[M], Generic[M]):
     def _headers_of(self, found: M) -> Headers | None:
         try:
             return self._headers(found)
-        except (AttributeError, KeyError, TypeError, ValueError):  # something that the service has put there
+        except (AttributeError, KeyError, TypeError, ValueError):  # an object that the service has added
             return None

@@ -1,6 +1,6 @@
-"""pika: OpenTelemetry carries what a blocking channel hands to callbacks, if it is on.
+"""pika: OpenTelemetry's instrumentation covers callbacks of blocking channels.
 
-It does not carry what is pulled from one, nor what the other adapters' channels hand to callbacks.
+It covers neither messages that are pulled from a channel, nor callbacks of the other adapters' channels.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ _PROPERTIES_POSITION: Final = 3
 
 
 def mend(module: ModuleType) -> None:
-    """Have each message of `consume` and `basic_get` handled under its own overrides."""
+    """Handle each message of `consume` and `basic_get` with its own overrides."""
     for name in ("adapters.blocking_connection.BlockingConnection", "connection.Connection"):
         wrap_function_wrapper(module, f"{name}.channel", _open)
     for name in ("channel.Channel", "adapters.blocking_connection.BlockingChannel"):
@@ -32,7 +32,7 @@ def mend(module: ModuleType) -> None:
 
 
 def _open(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Open a channel that leaves the service's properties as they are."""
+    """Open a channel that does not change the service's properties."""
     channel = wrapped(*args, **kwargs)
     publish = channel.basic_publish
 
@@ -58,14 +58,14 @@ def _own(properties: Any) -> Any:
 def _call_back(
     name: str, wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Have the callback of that name called under each message's overrides."""
+    """Run the callback of that name with each message's overrides."""
     args, kwargs = with_own(name, 1, args, kwargs, _carrying)
     return wrapped(*args, **kwargs)
 
 
 def _carrying(callback: Any) -> Any:
     if not callable(callback):
-        return callback  # pika says what is wrong with it
+        return callback  # pika reports the error
 
     def carrying(channel: Any, method: Any, properties: Any, body: Any) -> Any:
         with under_carried(_headers(properties)):
@@ -85,7 +85,7 @@ def _consume(
             delivery = next(messages, None)
             if delivery is None:
                 return
-            if delivery[0] is not None:  # else nothing came within the time that the service waits
+            if delivery[0] is not None:  # otherwise no message arrived within the service's time limit
                 hold(channel, _headers(delivery[1]), before)
             yield delivery
     finally:

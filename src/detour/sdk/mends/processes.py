@@ -1,6 +1,6 @@
-"""Processes: a context ends at a process, or goes on for ever in one that was forked.
+"""Processes: a context ends at a process boundary, but never ends in a forked process.
 
-What is given to another process is wrapped, so that it runs under the overrides of its headers in there.
+Functions for another process are wrapped, so that they run there with the overrides in their headers.
 """
 
 import os
@@ -22,11 +22,11 @@ Kwargs = dict[str, Any]
 
 
 class Errand:
-    """A function that runs in another process, under the overrides of the request that has given it.
+    """A function that runs in another process, with the overrides of the request that started it.
 
     Args:
-        function: Which.
-        headers: What carries them.
+        function: The function.
+        headers: The headers with the overrides.
     """
 
     def __init__(self, function: Callable[..., Any], headers: dict[str, str]) -> None:
@@ -34,8 +34,8 @@ class Errand:
         self.headers = headers
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it; that process may have been started without the SDK."""
-        from detour.sdk.installation import install  # noqa: PLC0415  it imports what this is imported by
+        """Run the function; its process may have been started without the SDK."""
+        from detour.sdk.installation import install  # noqa: PLC0415  a circular import
 
         install()
         with under_carried(self.headers):
@@ -43,7 +43,7 @@ class Errand:
 
 
 def mend(module: ModuleType) -> None:
-    """Wrap what is given to pools of processes, and to a process."""
+    """Wrap functions that are passed to process pools and to processes."""
     if module.__name__ == "concurrent.futures.process":
         wrap_function_wrapper(module, "ProcessPoolExecutor.submit", _give)
     elif module.__name__ == "multiprocessing.pool":
@@ -54,7 +54,7 @@ def mend(module: ModuleType) -> None:
 
 
 def _give(wrapped: Callable[..., Any], _: object, args: Args, kwargs: Kwargs) -> Any:
-    """Give a pool what it is to do, which may fork a process for that."""
+    """Submit a function to a pool, which may fork a process for it."""
     if not args or not current():
         return wrapped(*args, **kwargs)
     function, *others = args
@@ -64,7 +64,7 @@ def _give(wrapped: Callable[..., Any], _: object, args: Args, kwargs: Kwargs) ->
 def _start(wrapped: Callable[..., Any], process: Any, args: Args, kwargs: Kwargs) -> Any:
     if not current():
         return wrapped(*args, **kwargs)
-    target = process._target  # noqa: SLF001  what `multiprocessing.Process(target=...)` was given
+    target = process._target  # noqa: SLF001  the argument of `multiprocessing.Process(target=...)`
     if target is not None and not str(getattr(target, "__module__", "")).startswith(
         ("multiprocessing.", "concurrent.")
     ):
@@ -81,7 +81,7 @@ def _detached(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def _forked() -> None:
-    """Have the overrides of a request end that forked this process: its end is not seen in here."""
+    """End the overrides of the request that forked this process, because its end is not visible here."""
     scope = scope_of(get_current())
     if scope is not None:
         scope.complete()

@@ -1,6 +1,6 @@
-"""requests: OpenTelemetry writes into a prepared request, which a service may send again for another one.
+"""requests: OpenTelemetry writes into a prepared request, which a service may send again for another incoming one.
 
-A session that ignores the environment (`trust_env`) goes past the sidecar.
+Sessions that ignore the environment (`trust_env`) bypass the sidecar.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from detour.sdk.sidecar import proxy_for
 
 
 def mend(_: ModuleType) -> None:
-    """Send a copy of a request that is to carry overrides, and by the sidecar."""
+    """Send a copy of a request that must carry overrides, through the sidecar."""
     wrap_function_wrapper("requests.sessions", "Session.send", _send)
 
 

@@ -1,4 +1,4 @@
-"""RQ, for which OpenTelemetry has nothing: overrides travel in a job's meta data, also with its retries."""
+"""RQ, which OpenTelemetry does not support: overrides travel in a job's metadata, also on retries."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -12,7 +12,7 @@ _META: Final = "detour"
 
 
 def mend(module: ModuleType) -> None:
-    """Note the overrides of the request in every job that is made, and perform it under them."""
+    """Store the request's overrides in every job that is created, and perform the job with them."""
     wrap_function_wrapper(module, "job.Job.create", _create)
     wrap_function_wrapper(module, "job.Job.perform", _perform)
     worker = next(one for one in module.Worker.__mro__ if "perform_job" in vars(one))
@@ -22,14 +22,14 @@ def mend(module: ModuleType) -> None:
 def _create(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     job = wrapped(*args, **kwargs)
     headers = carried()
-    if headers or _META in job.meta:  # of another job's, or of an earlier one that was given the same object
+    if headers or _META in job.meta:  # the latter from another job, or an earlier one that shares the object
         others = {name: value for name, value in job.meta.items() if name != _META}
         job.meta = {**others, _META: headers} if headers else others
     return job
 
 
 def _perform_job(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Have callbacks, and handlers of exceptions, run under the job's overrides too."""
+    """Run callbacks and exception handlers with the job's overrides, too."""
     return _perform(wrapped, args[0] if args else kwargs["job"], args, kwargs)
 
 

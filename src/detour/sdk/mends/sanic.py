@@ -1,6 +1,6 @@
-"""Sanic: a server of its own, for which OpenTelemetry has nothing.
+"""Sanic: it has a server of its own, which OpenTelemetry does not support.
 
-When an application starts, Sanic compiles its own methods anew, and loses what stands around them by then.
+When an application starts, Sanic recompiles its own methods, which removes earlier wrappers.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from detour.sdk.serving import handled
 
 
 def mend(module: ModuleType) -> None:
-    """Have each request handled, and answered, with its overrides."""
+    """Handle and answer each request with its overrides."""
     wrap_function_wrapper(module, "TouchUp.run", _compile)
 
 

@@ -1,9 +1,10 @@
-"""SQS by boto3: OpenTelemetry writes a message's attributes, as far as there is room, but handles none under them.
+"""SQS with boto3: OpenTelemetry adds baggage to a message's attributes if there is room, but does not restore it.
 
-A message has room for ten attributes. Where a service uses nine, the baggage gets the last one, before the trace;
-where it uses all ten, overrides travel as a field of `AWSTraceHeader`, the system attribute that X-Ray's tracing
-header has, which may hold fields of anybody's (AWS X-Ray developer guide, "Tracing header"): `Detour=` and their
-baggage in base64 (RFC 4648, section 5), at most 256 characters, since that header is meant to hold little.
+A message has room for ten attributes. If a service uses nine, the baggage gets the last one, in preference to the
+trace. If it uses all ten, overrides travel as a field of `AWSTraceHeader`, the system attribute with X-Ray's
+tracing header, which may contain fields of any vendor (AWS X-Ray developer guide, "Tracing header"): `Detour=` and
+their baggage in base64 (RFC 4648, section 5). It has at most 256 characters, because that header is meant to be
+short.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -17,7 +18,7 @@ from wrapt import wrap_function_wrapper
 from detour.overrides import Problem, append_to_baggage
 from detour.sdk.carriage import Headers, carried
 from detour.sdk.mends.message import Batch, kept, release
-from detour.sdk.request import current, tell
+from detour.sdk.request import current, report_problems
 
 _ATTRIBUTES_MAX: Final = 10
 _BAGGAGE: Final = "baggage"
@@ -35,7 +36,7 @@ Kwargs = dict[str, Any]
 
 
 def mend(module: ModuleType) -> None:
-    """Mend the client's class, which botocore makes when the first client is made; and resources' messages."""
+    """Patch the client's class, which botocore creates with the first client, and the messages of resources."""
     wrap_function_wrapper(module, "session.Session.client", _client)
     wrap_function_wrapper("boto3.resources.action", "ServiceAction.__call__", _act)
 
@@ -64,7 +65,7 @@ def _send_batch(wrapped: Wrapped, _: object, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _with_room(message: Kwargs) -> Kwargs:
-    """Return a message whose overrides find room; its attributes are copied, since others add to them."""
+    """Return a message with room for overrides; its attributes are copied, because other code adds to them."""
     attributes = dict(message.get("MessageAttributes") or {})
     header = carried().get(_BAGGAGE)
     if not header:
@@ -75,7 +76,7 @@ def _with_room(message: Kwargs) -> Kwargs:
     own = append_to_baggage(None, current())
     field = _FIELD + urlsafe_b64encode(own.encode()).decode().rstrip("=")
     if len(field) > _FIELD_MAX:
-        tell(
+        report_problems(
             (
                 Problem(
                     own, f"a message with ten attributes has room for {_FIELD_MAX} characters in {_TRACE_HEADER}"
@@ -98,7 +99,7 @@ def _receive(wrapped: Wrapped, client: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _asking(client: Any, request: Kwargs) -> Kwargs:
-    """Return a request for messages that asks for what overrides travel in, beside what the service asks for."""
+    """Extend a receive request, so that the response includes the attributes that overrides travel in."""
     names = [*request.get("MessageAttributeNames", ())]
     if not {"All", ".*", _BAGGAGE} & set(names):
         names.append(_BAGGAGE)
@@ -109,7 +110,7 @@ def _asking(client: Any, request: Kwargs) -> Kwargs:
 
 
 def _system_names(client: Any, request: Kwargs) -> str:
-    """Return the argument that asks for system attributes: the service's, else the one that its boto3 knows."""
+    """Return the argument's name for system attributes: the service's, else the one that its boto3 supports."""
     known = client.meta.service_model.operation_model("ReceiveMessage").input_shape.members
     if _OLDER_NAMES in request and _SYSTEM_NAMES not in request:
         return _OLDER_NAMES
@@ -117,13 +118,13 @@ def _system_names(client: Any, request: Kwargs) -> str:
 
 
 def _delete(wrapped: Wrapped, _: object, args: Args, kwargs: Kwargs) -> Any:
-    """Delete messages; the instrumentation ends a context here, and the service goes on with the message's."""
+    """Delete messages. The instrumentation ends a context here, but the service continues with the message's."""
     with kept():
         return wrapped(*args, **kwargs)
 
 
 def _act(wrapped: Wrapped, action: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Do what a resource is asked for; messages that a queue gives are objects of boto3's."""
+    """Perform an action of a resource. The messages that a queue returns are boto3 objects."""
     found = wrapped(*args, **kwargs)
     operation = getattr(getattr(getattr(action, "_action_model", None), "request", None), "operation", None)
     if operation == "ReceiveMessage" and isinstance(found, list):
@@ -142,7 +143,7 @@ def _object_headers(message: Any) -> Headers:
 
 
 def _field(system: dict[str, Any]) -> Headers:
-    """Read what stands in X-Ray's tracing header."""
+    """Parse the field in X-Ray's tracing header."""
     parts = str(system.get(_TRACE_HEADER, "")).split(";")
     encoded = next((part.removeprefix(_FIELD) for part in parts if part.startswith(_FIELD)), None)
     if encoded is None:

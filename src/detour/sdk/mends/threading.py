@@ -1,8 +1,9 @@
-"""Threads: OpenTelemetry hands a context to `Thread.run`, which subclasses with a `run` of their own never call.
+"""Threads: OpenTelemetry passes a context to `Thread.run`, which subclasses with their own `run` never call.
 
-It hands it to threads too that a library keeps for everybody, such as those of a pool. And under gevent its timers
-do nothing: it wraps `run` of `threading.Thread`, which is gevent's own subclass then and has none, so the wrapper
-stands before the `run` of the standard library's `Timer` in the order in which gevent's `Timer` finds its methods.
+It also passes the context to threads that a library keeps for all requests, such as those of a pool. Under gevent
+its timers do nothing: it wraps `run` of `threading.Thread`. That class is gevent's own subclass then, which has no
+`run`, so the wrapper precedes the `run` of the standard library's `Timer` in the method resolution order of
+gevent's `Timer`.
 """
 
 from types import ModuleType
@@ -39,11 +40,11 @@ _SHARED: Final = frozenset(
         "watchdog",
     }
 )
-"""Packages whose threads serve everybody, whichever request happens to start them."""
+"""Packages whose threads serve all requests, whichever request happens to start them."""
 
 
 def mend(module: ModuleType) -> None:
-    """Have threads run under the overrides that they are started with, and those that serve everybody without."""
+    """Run threads with the overrides that they are started with, and threads that serve all requests without."""
     _mend_timers(module)
     wrap_function_wrapper(module, "Thread.start", _start)
 
@@ -70,7 +71,7 @@ def _run_in(context: Context, thread: Any) -> None:
     own = thread.run
 
     def run() -> None:
-        vars(thread).pop("run", None)  # it holds the thread, which holds it
+        vars(thread).pop("run", None)  # breaks the reference cycle between the function and the thread
         token = attach(context)
         try:
             own()
@@ -87,7 +88,7 @@ def _mend_timers(module: ModuleType) -> None:
         return
 
     def run(self: Any) -> None:
-        token = attach(getattr(self, "_otel_context", None) or get_current())  # where the instrumentation keeps it
+        token = attach(getattr(self, "_otel_context", None) or get_current())  # set by the instrumentation
         try:
             original.run(self)
         finally:

@@ -1,6 +1,6 @@
-"""Tornado, its server and its clients: OpenTelemetry leaves out what it does not trace.
+"""Tornado's server and clients: OpenTelemetry omits requests that it does not trace.
 
-A handler's `_execute` lasts as long as the request, or the WebSocket.
+A handler's `_execute` lasts as long as the request or the WebSocket.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ Kwargs = dict[str, Any]
 
 
 def mend(module: ModuleType) -> None:
-    """Have handlers serve each request with its overrides, and have clients carry them."""
+    """Serve each request with its overrides, and add overrides to the clients' requests."""
     name, wrapper = _METHODS[module.__name__]
     wrap_function_wrapper(module, name, wrapper)
 
@@ -33,13 +33,13 @@ async def _execute(wrapped: Callable[..., Awaitable[Any]], handler: Any, args: A
 
 
 def _call(wrapped: Callable[..., Any], _: object, args: Args, kwargs: Kwargs) -> Any:
-    own = args[0]  # what stands for the service's request in this call
+    own = args[0]  # represents the service's request in this call
     own.request = _carrying(own.request)
     return wrapped(*args, **kwargs)
 
 
 def _carrying(request: Any) -> Any:
-    """Return a request with its overrides; a copy, because the service may send its own one again."""
+    """Return a copy of a request with its overrides; the service may send the original again."""
     header = outgoing(",".join(request.headers.get_list(BAGGAGE)))
     if header is None:
         return request

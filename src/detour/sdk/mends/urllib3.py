@@ -1,6 +1,6 @@
 """urllib3: a PoolManager ignores `http_proxy`.
 
-What is made of urllib3, such as requests and botocore, takes connections from it, and is left alone.
+Libraries based on urllib3, such as requests and botocore, use its connections directly and are not affected.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _BY_SIDECAR: Final = "_detour_by_sidecar"
 
 
 def mend(module: Any) -> None:
-    """Have what a plain manager calls go through the sidecar."""
+    """Send the requests of a plain manager through the sidecar."""
 
     def urlopen(wrapped: Callable[..., Any], own: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         url = args[1] if len(args) > 1 else kwargs.get("url")
@@ -27,7 +27,7 @@ def mend(module: Any) -> None:
 
 
 def _by_sidecar(module: Any, own: Any, proxy: str) -> Any:
-    """Return the manager that a manager calls by, which lives as long as that one."""
+    """Return the proxy manager that replaces a manager; it lives as long as that one."""
     found = vars(own).get(_BY_SIDECAR)
     if found is None:
         kwargs = {name: value for name, value in own.connection_pool_kw.items() if not name.startswith("_proxy")}

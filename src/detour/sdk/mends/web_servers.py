@@ -1,9 +1,9 @@
-"""Servers of WSGI and ASGI: applications that are made of no framework, or have middleware around it.
+"""WSGI and ASGI servers, for applications without a supported framework, or with middleware around it.
 
-Those of frameworks are mended too, for servers that this does not know; each request is served once.
+Frameworks' applications are wrapped, too, for servers that are not listed here. Each request is served once.
 
-Most servers are met where they answer one request, not where they are given their application: a service often sets
-the SDK up in the very module that its server is importing, and then the application is on its way already.
+Most servers are patched where they answer a request, not where they receive their application: services often
+install the SDK in the very module that the server is importing, and then the server already has the application.
 """
 
 import inspect
@@ -22,13 +22,13 @@ Wrapper = Callable[[Callable[..., Any], Any, Args, Kwargs], Any]
 
 
 def mend(module: ModuleType) -> None:
-    """Have a server's applications serve each request with its overrides."""
+    """Serve each request of a server's applications with its overrides."""
     for name, wrapper in _SERVERS[module.__name__].items():
         wrap_function_wrapper(module, name, wrapper)
 
 
 def _given(position: int, name: str, carrying: Callable[..., Any]) -> Wrapper:
-    """Wrap what is given an application."""
+    """Wrap a function that receives an application."""
 
     def wrapper(wrapped: Callable[..., Any], _: object, args: Args, kwargs: Kwargs) -> Any:
         if len(args) > position:
@@ -41,10 +41,10 @@ def _given(position: int, name: str, carrying: Callable[..., Any]) -> Wrapper:
 
 
 def _answering(headers: Callable[..., Mapping[str, str]]) -> Wrapper:
-    """Wrap what answers one request, to the end of its response.
+    """Wrap a function that answers one request, until the end of its response.
 
     Args:
-        headers: Gives the request's own of `HEADERS`, of the object and the arguments.
+        headers: Returns the request's headers, as far as they are in `HEADERS`, from the object and the arguments.
     """
 
     def wrapper(wrapped: Callable[..., Any], answering: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -58,7 +58,7 @@ def _answering(headers: Callable[..., Mapping[str, str]]) -> Wrapper:
 
 
 def _of_gunicorn(_: object, *args: Any) -> dict[str, str]:
-    request = next(one for one in args if hasattr(one, "headers"))  # its place differs from worker to worker
+    request = next(one for one in args if hasattr(one, "headers"))  # its position differs between workers
     return _joined((name.lower(), value) for name, value in request.headers)
 
 
@@ -68,7 +68,7 @@ def _of_waitress(task: Any) -> dict[str, str]:
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return those of `HEADERS` among all, the lines of each as one."""
+    """Return those headers that are in `HEADERS`, with repeated lines joined."""
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         if name in HEADERS:
@@ -77,7 +77,7 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _run_application(wrapped: Callable[..., Any], handler: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Wrap what calls the handler's own application."""
+    """Wrap the method that calls the handler's own application."""
     own = handler.application
     handler.application = wsgi.carrying(own)
     try:
@@ -87,14 +87,14 @@ def _run_application(wrapped: Callable[..., Any], handler: Any, args: Args, kwar
 
 
 def _import(wrapped: Callable[..., Any], _: object, args: Args, kwargs: Kwargs) -> Any:
-    """Wrap what finds an application of either kind."""
+    """Wrap a function that loads an application of either kind."""
     application = wrapped(*args, **kwargs)
     is_asgi = any(map(inspect.iscoroutinefunction, (application, getattr(application, "__call__", None))))  # noqa: B004
     return (asgi if is_asgi else wsgi).carrying(application)
 
 
 def _keep(name: str) -> Wrapper:
-    """Wrap what sets an object's own application of ASGI."""
+    """Wrap a method that sets an object's own ASGI application."""
 
     def wrapper(wrapped: Callable[..., Any], keeping: Any, args: Args, kwargs: Kwargs) -> Any:
         result = wrapped(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""websockets, for which OpenTelemetry has nothing: overrides travel in the handshake, for the whole connection."""
+"""websockets, which OpenTelemetry does not support: overrides travel in the handshake, for the whole connection."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +16,7 @@ Kwargs = dict[str, Any]
 
 
 def mend(module: ModuleType) -> None:
-    """Have handshakes carry overrides, and servers handle connections under them."""
+    """Add overrides to handshakes, and handle a server's connections with them."""
     wrap_function_wrapper(module, "ClientProtocol.send_request", _send_request)
     register_post_import_hook(_mend_asyncio, "websockets.asyncio.server")
     register_post_import_hook(_mend_sync, "websockets.sync.server")

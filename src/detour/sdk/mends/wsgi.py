@@ -1,4 +1,4 @@
-"""WSGI (PEP 3333): OpenTelemetry's context ends when the application returns, and the body is made after that."""
+"""WSGI (PEP 3333): OpenTelemetry's context ends when the application returns, but the body is generated later."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType, ModuleType
@@ -25,12 +25,12 @@ _SERVED: Final = "detour.served"
 
 
 def mend(module: ModuleType) -> None:
-    """Have a framework's applications serve each request with its overrides, to the end of its body."""
+    """Serve each request of a framework's applications with its overrides, until the end of its body."""
     wrap_function_wrapper(module, _APPLICATIONS[module.__name__], _called)
 
 
 def carrying(application: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an application that serves each request with its overrides."""
+    """Wrap an application to serve each request with its overrides."""
 
     def carry(environ: dict[str, Any], start_response: Any) -> Any:
         return _serve(application, environ, start_response)
@@ -39,7 +39,7 @@ def carrying(application: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def headers_in(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers of a request that overrides come in by."""
+    """Return the request headers that carry overrides."""
     return {name: environ[key] for key, name in _NAMES.items() if key in environ}
 
 
@@ -60,17 +60,17 @@ def _serve(application: Callable[..., Any], environ: dict[str, Any], start_respo
     except BaseException:
         serving.scope.complete()
         raise
-    if isinstance(body, list | tuple):  # nothing runs late, and servers take its length
+    if isinstance(body, list | tuple):  # nothing is generated late, and servers need its length
         serving.scope.complete()
         return body
     return _Body(body, serving)
 
 
 class _Body:
-    """The body of a response, each part of which is made with the request's overrides.
+    """The body of a response. Each part is generated with the request's overrides.
 
     Args:
-        body: What the application returned.
+        body: The application's return value.
         serving: The request.
     """
 
@@ -89,7 +89,7 @@ class _Body:
             return next(self._parts)
 
     def close(self) -> None:
-        """Run what is to run behind the response (PEP 3333, "Specification Details")."""
+        """Run the callbacks after the response (PEP 3333, "Specification Details")."""
         try:
             if close := getattr(self._body, "close", None):
                 with self._serving.step():
@@ -98,4 +98,4 @@ class _Body:
             self._serving.scope.complete()
 
     def __del__(self) -> None:
-        self._serving.scope.complete()  # a server that never closes what it has read
+        self._serving.scope.complete()  # for servers that never close the body

@@ -93,9 +93,7 @@ class _State(Collector):
         roles = Counter((one.role,) for one in plane.ads.connections)
         yield _gauge("detour_envoys", "Envoys that are connected.", roles, "role")
         disconnected = len(plane.ads.disconnected)
-        yield _gauge(
-            "detour_envoys_gone", "Envoys that disconnected and have not reconnected.", {(): disconnected}
-        )
+        yield _gauge("detour_envoys_gone", "Envoys that disconnected and have not reconnected.", {(): disconnected})
         opened: Counter[tuple[str]] = Counter()
         for opening in plane.reports.openings.recent(time.time()):
             opened[opening.service,] += opening.requests

@@ -60,7 +60,7 @@ class OutsideRoutes:
     links: Links
 
     def routes(self, service: str) -> Iterator[components_pb2.Route]:
-        """Yield the routes of requests to a service, as if there were no scenarios."""
+        """Yield the routes of requests to a service, without regard to scenarios."""
         yield self._default_route(service)
         yield from self._with_baggage(service)
 

@@ -9,7 +9,7 @@ from envoy.config.route.v3 import route_components_pb2 as components_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from google.protobuf.any_pb2 import Any
 
-from detour.envoy.vocabulary import ENTER, COMMON_VALUES, SCENARIO_COOKIE
+from detour.envoy.vocabulary import COMMON_VALUES, ENTER, SCENARIO_COOKIE
 from detour.mesh import Mesh, Scenarios
 from detour.xds.route_parts import absent, contains, enabled, matches
 
