@@ -60,9 +60,9 @@ def test_a_mistake_is_explained_with_the_nearest_name(word: str, said: str) -> N
 def test_what_no_sidecar_reads_cannot_be_overridden() -> None:
     """The message says what to do."""
     why = (
-        "db has protocol tcp, which sidecars pass on unread: no override can choose a deployment of it, delay it or"
-        " abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, let the mesh say so (protocol: http1 or http2;"
-        " on Kubernetes appProtocol)"
+        "db has protocol tcp, which sidecars cannot read: no override can choose a deployment of it, delay it or"
+        " abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, declare that in the mesh (protocol: http1 or"
+        " http2; on Kubernetes appProtocol)"
     )
     assert judged("delay.db=3s", "route.db=pr-1", "log.db=debug") == [
         f"delay.db=3s: {why}",

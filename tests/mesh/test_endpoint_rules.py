@@ -34,7 +34,7 @@ def test_private_networks_are_allowed(address: str) -> None:
 def test_loopback_is_allowed_on_one_machine(address: str) -> None:
     """Elsewhere it is each Envoy's own machine."""
     assert LOCAL.refusal(Endpoint(address, 8080)) == ""
-    assert "none of the networks" in TEAM.refusal(Endpoint(address, 8080))
+    assert "outside the networks" in TEAM.refusal(Endpoint(address, 8080))
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,11 @@ def test_loopback_is_allowed_on_one_machine(address: str) -> None:
     ],
 )
 def test_other_networks_are_refused(address: str) -> None:
-    """Unless whoever runs the server allows them."""
+    """Unless an operator of the server allows them."""
     assert LOCAL.refusal(Endpoint(address, 8080)) == (
-        "it is in none of the networks that endpoints may be in (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16,"
-        " fc00::/7, 127.0.0.0/8, ::1/128); whoever runs the server can allow more: detour serve --endpoint-networks"
+        "it is outside the networks that endpoints may be in (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16,"
+        " fc00::/7, 127.0.0.0/8, ::1/128); an operator of the server can allow more: detour serve"
+        " --endpoint-networks"
     )
     assert " may be in (none); " in EndpointRules(()).refusal(Endpoint(address, 8080))
     if not address.startswith("::10"):
@@ -64,27 +65,27 @@ def test_other_networks_are_refused(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("0.0.0.0", "0.0.0.0/8 stands for no particular machine"),
-        ("0.255.255.255", "0.0.0.0/8 stands for no particular machine"),
-        ("::", ":: stands for no particular machine"),
-        ("169.254.0.0", "169.254.0.0/16 is link-local, which is where clouds serve credentials"),
-        ("169.254.170.2", "169.254.0.0/16 is link-local, which is where clouds serve credentials"),
-        ("169.254.255.255", "169.254.0.0/16 is link-local, which is where clouds serve credentials"),
-        ("fe80::1", "fe80::/10 is link-local, which is where clouds serve credentials"),
-        ("fe80::a9fe:a9fe", "fe80::/10 is link-local, which is where clouds serve credentials"),
-        ("febf::1", "fe80::/10 is link-local, which is where clouds serve credentials"),
+        ("0.0.0.0", "0.0.0.0/8 does not identify a machine"),
+        ("0.255.255.255", "0.0.0.0/8 does not identify a machine"),
+        ("::", ":: does not identify a machine"),
+        ("169.254.0.0", "169.254.0.0/16 is link-local; clouds serve credentials there"),
+        ("169.254.170.2", "169.254.0.0/16 is link-local; clouds serve credentials there"),
+        ("169.254.255.255", "169.254.0.0/16 is link-local; clouds serve credentials there"),
+        ("fe80::1", "fe80::/10 is link-local; clouds serve credentials there"),
+        ("fe80::a9fe:a9fe", "fe80::/10 is link-local; clouds serve credentials there"),
+        ("febf::1", "fe80::/10 is link-local; clouds serve credentials there"),
         ("224.0.0.1", "224.0.0.0/4 is multicast"),
         ("239.255.255.255", "224.0.0.0/4 is multicast"),
         ("ff02::1", "ff00::/8 is multicast"),
         ("240.0.0.1", "240.0.0.0/4 is reserved, or broadcast"),
         ("255.255.255.255", "240.0.0.0/4 is reserved, or broadcast"),
-        ("100.100.100.200", "100.100.100.200 is where a cloud serves metadata and credentials"),
-        ("168.63.129.16", "168.63.129.16 is where a cloud serves metadata and credentials"),
-        ("192.0.0.192", "192.0.0.192 is where a cloud serves metadata and credentials"),
-        ("fd00:ec2::254", "fd00:ec2::/32 is where a cloud serves metadata and credentials"),
-        ("fd20:ce::254", "fd20:ce::254 is where a cloud serves metadata and credentials"),
-        ("fd00:42::42", "fd00:42::42 is where a cloud serves metadata and credentials"),
-        ("fd00::1%eth0", "fd00::1%eth0 has a zone, which means something on one machine only"),
+        ("100.100.100.200", "100.100.100.200 is an address where a cloud serves metadata and credentials"),
+        ("168.63.129.16", "168.63.129.16 is an address where a cloud serves metadata and credentials"),
+        ("192.0.0.192", "192.0.0.192 is an address where a cloud serves metadata and credentials"),
+        ("fd00:ec2::254", "fd00:ec2::/32 is an address where a cloud serves metadata and credentials"),
+        ("fd20:ce::254", "fd20:ce::254 is an address where a cloud serves metadata and credentials"),
+        ("fd00:42::42", "fd00:42::42 is an address where a cloud serves metadata and credentials"),
+        ("fd00::1%eth0", "fd00::1%eth0 has a zone, which is valid on one machine only"),
     ],
 )
 def test_what_is_refused_in_any_case(address: str, why: str) -> None:
@@ -123,25 +124,23 @@ def test_what_leads_there_is_refused_too(address: str) -> None:
     """In whatever notation, by whatever translates addresses on the way."""
     for rules in (LOCAL, ANYWHERE):
         assert rules.refusal(Endpoint(address, 8080)).endswith(
-            " leads to 169.254.169.254, and 169.254.0.0/16 is link-local, which is where clouds serve credentials"
+            " leads to 169.254.169.254, and 169.254.0.0/16 is link-local; clouds serve credentials there"
         )
 
 
 def test_an_address_that_stands_for_another_is_named_as_it_is_written() -> None:
     """With what it leads to; the first of two that are refused is told."""
-    assert never("::ffff:0.0.0.0") == (
-        "::ffff:0.0.0.0 leads to 0.0.0.0, and 0.0.0.0/8 stands for no particular machine"
-    )
+    assert never("::ffff:0.0.0.0") == ("::ffff:0.0.0.0 leads to 0.0.0.0, and 0.0.0.0/8 does not identify a machine")
     assert never("fd00::5efe:100.100.100.200") == (
-        "fd00::5efe:100.100.100.200 leads to 100.100.100.200, and 100.100.100.200 is where a cloud serves"
-        " metadata and credentials"
+        "fd00::5efe:100.100.100.200 leads to 100.100.100.200, and 100.100.100.200 is an address where a cloud"
+        " serves metadata and credentials"
     )
     # Teredo: the server's address, then the client's with all bits turned round.
     assert never("2001:0:6464:64c8::f5ff:fffe").startswith(
         "2001:0:6464:64c8::f5ff:fffe leads to 100.100.100.200, and"
     )
     assert never("2001:0:a00:1::f5ff:fffe") == ""
-    assert never("::2") == "::2 leads to 0.0.0.2, and 0.0.0.0/8 stands for no particular machine"
+    assert never("::2") == "::2 leads to 0.0.0.2, and 0.0.0.0/8 does not identify a machine"
     assert never("::1") == ""
 
 
@@ -163,9 +162,9 @@ def test_other_notations_are_no_endpoints(text: str) -> None:
     ("port", "what"),
     [
         (15000, "the admin interface of an Envoy"),
-        (15001, "where an Envoy takes an application's requests"),
-        (15003, "where an Envoy says that it is ready"),
-        (15010, "where Detour's server serves Envoys"),
+        (15001, "the outbound listener of a sidecar"),
+        (15003, "the readiness port of an Envoy"),
+        (15010, "the port where Detour's server serves Envoys"),
         (15020, "Detour's API"),
         (15021, "Detour's webhook"),
     ],
@@ -204,7 +203,7 @@ def test_the_message_says_which_endpoint_it_is() -> None:
     """Of several."""
     with pytest.raises(ForbiddenEndpointError) as raised:
         LOCAL.expect([Endpoint("10.0.0.1", 80), Endpoint("0.0.0.0", 80), Endpoint("8.8.8.8", 80)])
-    assert str(raised.value) == "endpoints[1]: 0.0.0.0:80 is refused: 0.0.0.0/8 stands for no particular machine"
+    assert str(raised.value) == "endpoints[1]: 0.0.0.0:80 is refused: 0.0.0.0/8 does not identify a machine"
 
 
 def test_networks() -> None:
@@ -214,7 +213,7 @@ def test_networks() -> None:
     assert networks_of(" ,10.0.0.0/8,") == (ip_network("10.0.0.0/8"),)
     assert networks_of("") == ()
     with pytest.raises(
-        ValueError, match=r"^'10.0.0.1/8' is no network such as 10.0.0.0/8: 10.0.0.1/8 has host bits set$"
+        ValueError, match=r"^'10.0.0.1/8' is not a network such as 10.0.0.0/8: 10.0.0.1/8 has host bits set$"
     ):
         networks_of("10.0.0.0/8,10.0.0.1/8")
 

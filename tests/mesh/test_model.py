@@ -211,7 +211,7 @@ def test_sidecars_read_a_service_unless_all_its_ports_are_tcp(service: Service, 
     """Where they don't, no override can have an effect."""
     assert service.is_unread is is_unread
     assert service.why_unread == (
-        f"{service.name} has protocol tcp, which sidecars pass on unread: no override can choose a deployment of"
-        " it, delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, let the mesh say so (protocol:"
-        " http1 or http2; on Kubernetes appProtocol)"
+        f"{service.name} has protocol tcp, which sidecars cannot read: no override can choose a deployment of"
+        " it, delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, declare that in the mesh"
+        " (protocol: http1 or http2; on Kubernetes appProtocol)"
     )

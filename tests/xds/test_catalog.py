@@ -350,7 +350,7 @@ def test_what_cannot_be_built_stays_as_it_was(
     catalog.replace(MESH, {"users"})
     with caplog.at_level(logging.ERROR):
         assert catalog.resource(key) is before
-    assert caplog.messages == [f"{CLUSTER} 'users' could not be built; it stays as it was"]
+    assert caplog.messages == [f"{CLUSTER} 'users' could not be built; the previous version stays in use"]
     assert caplog.records[0].exc_info
     assert catalog.failures == {key: "no users today"}
     assert catalog.resource(Key(CLUSTER, "web")) is None
