@@ -149,7 +149,7 @@ def test_a_header_that_is_too_long_is_refused_by_sidecars() -> None:
     """If there is an override in it. A service reads it all the same, for OpenTelemetry drops it whole."""
     parsed = parse_baggage(["override.log.=1,a=" + "x" * 8156, "override.route.a=1"])
     assert parsed.overrides.route("a") == "1"
-    why = "the baggage has 8193 bytes and overrides in it, and only 8192 are read"
+    why = "the baggage has 8193 bytes and contains overrides, but only 8192 bytes are read"
     assert [one.why for one in parsed.problems] == [why, "expected a name behind override.log."]
     assert parsed.unreadable_for("b") is parsed.problems[0]
     assert (parsed.problems[0].key, len(parsed.problems[0].what)) == ("", 80)
@@ -163,7 +163,7 @@ def test_sidecars_read_64_entries_of_ours() -> None:
     """They refuse requests to the services that the others are for."""
     parsed = parse_baggage([",".join(f"a{number}=1,override.route.s{number}=x" for number in range(65))])
     assert len(parsed.overrides) == 65
-    why = "it is override number 65 of the request, and only 64 are read"
+    why = "it is override number 65 of the request, but only 64 are read"
     assert parsed.problems == (Problem("override.route.s64", why, "override.route.s64"),)
     assert parsed.unreadable_for("s64") is parsed.problems[0]
     assert parsed.unreadable_for("s63") is None
