@@ -32,6 +32,7 @@ _ARGUMENTS: Final = (
     "--assert=plain",
     "--hypothesis-profile=mutation",
     *("-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-k", "not postgresql"),  # it is a process of its own; what the modules do with SQLite says as much
 )
 _SLOW: Final = 3.0
 """Seconds of CPU time from which on a test is too slow to run for each mutant."""

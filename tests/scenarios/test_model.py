@@ -72,7 +72,8 @@ def test_who_is_late_learns_who_was_first() -> None:
     """As far as that is known."""
     error = OutdatedError(CHECKOUT)
     assert error.current is CHECKOUT
-    assert str(error) == "checkout is at version 7, which bo made: look at that, and change it"
-    assert str(OutdatedError(replace(CHECKOUT, changed_by=""))).startswith(
-        "checkout is at version 7, which somebody made"
+    assert str(error) == "checkout is at version 7, by bo: read that version, and apply your change to it"
+    unknown = str(OutdatedError(replace(CHECKOUT, changed_by="")))
+    assert unknown == (
+        "checkout is at version 7, by an unknown user: read that version, and apply your change to it"
     )
