@@ -66,7 +66,10 @@ PARTS: Final = (
         ["injection"],
         without_tests=["injection/test_command.py", "injection/test_hooks.py"],
     ),
-    Part(["offload/kubernetes/copying.py", "offload/kubernetes/progress.py"], ["offload/kubernetes"]),
+    Part(
+        ["offload/kubernetes/copying.py", "offload/kubernetes/progress.py"],
+        ["offload/kubernetes/test_copying.py", "offload/kubernetes/test_progress.py"],
+    ),
     Part(
         [
             "discovery/kubernetes/inventory.py",

@@ -21,6 +21,7 @@ type baggageVector struct {
 	Name      string
 	Lines     []string
 	Overrides map[string]string
+	Leaves    []string // nil where it is not said
 }
 
 type openTracingVector struct {
@@ -91,8 +92,23 @@ func TestWhatIsReadIsWrittenAgain(t *testing.T) {
 			if got := byKey(detour.Current(extracted(sent))); !maps.Equal(got, vector.Overrides) {
 				t.Errorf("%q\nleft as  %q\nexpected %v", vector.Lines, sent["Baggage"], vector.Overrides)
 			}
+			if got := ownMembers(sent.Get("baggage")); vector.Leaves != nil && !slices.Equal(got, vector.Leaves) {
+				t.Errorf("%q\nleft as  %q\nexpected %q", vector.Lines, got, vector.Leaves)
+			}
 		})
 	}
+}
+
+// ownMembers returns the members of a header that are overrides, sorted.
+func ownMembers(header string) []string {
+	own := []string{}
+	for _, member := range strings.Split(header, ",") {
+		if strings.HasPrefix(member, "override") {
+			own = append(own, member)
+		}
+	}
+	slices.Sort(own)
+	return own
 }
 
 func TestBothHeadersAreCarriedAsInEveryLanguage(t *testing.T) {

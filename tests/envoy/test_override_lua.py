@@ -195,7 +195,21 @@ def test_no_header_takes_long(lua: Lua, text: str) -> None:
     assert count() < 100 * 8192
 
 
-KINDS = json.loads((Path(__file__).parents[2] / "sdk/vectors/kinds.json").read_text(encoding="utf-8"))
+VECTORS = Path(__file__).parents[2] / "sdk/vectors"
+HEADERS = json.loads((VECTORS / "baggage.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", [one for one in HEADERS if "sidecars" in one], ids=lambda case: case["name"])
+def test_a_sidecar_does_with_a_header_what_the_vectors_say(lua: Lua, case: dict) -> None:
+    """At each limit, one below it, and past it: the cluster, or a 400. Envoy joins lines by commas."""
+    found = {}
+    for service in case["sidecars"]:
+        headers = {"authority": service, "baggage": ",".join(case["lines"])}
+        found[service] = None if lua.answer(**headers) else lua.cluster(**headers)
+    assert found == case["sidecars"]
+
+
+KINDS = json.loads((VECTORS / "kinds.json").read_text(encoding="utf-8"))
 # What an override of a kind has a sidecar do to a call of `users`: another cluster, or headers of the fault filter.
 # A kind of the table that is missing here fails.
 EFFECTS = {

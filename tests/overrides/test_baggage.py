@@ -1,5 +1,8 @@
 """The W3C header: what is read, what is written, and what is left alone."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,6 +170,30 @@ def test_sidecars_read_64_entries_of_ours() -> None:
     assert parsed.problems == (Problem("override.route.s64", why, "override.route.s64"),)
     assert parsed.unreadable_for("s64") is parsed.problems[0]
     assert parsed.unreadable_for("s63") is None
+
+
+VECTORS = json.loads((Path(__file__).parents[2] / "sdk/vectors/baggage.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", [one for one in VECTORS if "sidecars" in one], ids=lambda case: case["name"])
+def test_what_sidecars_make_of_a_header(case: dict) -> None:
+    """The vectors that sidecars share with the SDKs: at each limit, one below it, and past it."""
+    parsed = parse_baggage(case["lines"])
+    found = {
+        service: None if parsed.unreadable_for(service) else "@".join(filter(None, (service, chosen)))
+        for service in case["sidecars"]
+        for chosen in (parsed.overrides.route(service),)
+    }
+    assert found == case["sidecars"]
+
+
+def test_overrides_of_one_key_do_not_pile_up() -> None:
+    """However often they are added, and however they are spelt in what is there; others keep their order."""
+    header = "a=1,override.route.users=pr-0,override%2Eroute.users=pr-1,override.log.rides=debug"
+    for number in range(2, 20):
+        one = Overrides.collect([Override(Kind.ROUTE, "users", f"pr-{number}")])
+        header = append_to_baggage(header, one)
+        assert header == f"a=1,override.log.rides=debug,override.route.users=pr-{number}"
 
 
 def test_bytes_of_a_flag_that_are_no_utf_8_are_replaced() -> None:

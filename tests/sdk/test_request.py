@@ -116,5 +116,9 @@ def test_headers_are_read_as_every_language_does(case: dict) -> None:
     from detour.sdk.request import carried_in
 
     carrier = {"baggage": case["lines"]}
-    context = OverridesPropagator(W3CBaggagePropagator()).extract(carrier)
+    propagator, left = OverridesPropagator(W3CBaggagePropagator()), dict[str, str]()
+    context = propagator.extract(carrier)
     assert {one.key: one.value for one in carried_in(context)} == case["overrides"]
+    propagator.inject(left, context)
+    members = sorted(one for one in left.get("baggage", "").split(",") if one.startswith("override"))
+    assert members == case.get("leaves", members)

@@ -15,11 +15,17 @@ interface Vector {
   readonly name: string;
   readonly lines: string[];
   readonly overrides: Record<string, string>;
+  readonly leaves?: string[];
 }
 
-for (const { name, lines, overrides } of vectors<Vector>("baggage.json")) {
+for (const { name, lines, overrides, leaves } of vectors<Vector>("baggage.json")) {
   test(`reads: ${name}`, () => {
     assert.deepEqual(plain(current(entered({ baggage: lines }))), overrides);
+  });
+
+  test(`writes: ${name}`, { skip: !leaves }, () => {
+    const members = (leaving(entered({ baggage: lines })).baggage ?? "").split(",");
+    assert.deepEqual(members.filter((member) => member.startsWith("override")).sort(), leaves);
   });
 
   test(`reads what it wrote: ${name}`, () => {
