@@ -210,6 +210,16 @@ def test_the_baseline_is_the_deployment_that_the_service_selects() -> None:
         find_baseline(USERS, [canary, second])
 
 
+def test_a_baseline_has_the_labels_of_the_selector_or_more() -> None:
+    """Deployments without labels are none."""
+    bare: dict[str, Any] = {"metadata": {"name": "bare", "labels": None}, "spec": {"template": {"metadata": {}}}}
+    just = deepcopy(bare)
+    just["spec"]["template"]["metadata"] = {"labels": {"app": "users"}}
+    assert find_baseline(USERS, [bare, just]) is just
+    with pytest.raises(CannotCopyError, match="no Deployment is behind Service users"):
+        find_baseline(USERS, [bare])
+
+
 @pytest.mark.parametrize(
     ("service", "told"),
     [
@@ -641,3 +651,59 @@ def test_a_sidecar_is_never_the_main_container(sidecar: str) -> None:
     ]
     with pytest.raises(CannotCopyError, match=f"there is no container {sidecar}; there is app"):
         make_copy(live, [USERS], replace(WANTED, container=sidecar))
+
+
+def test_a_label_of_63_characters_is_not_shortened() -> None:
+    """One more is."""
+    for length, is_kept in ((63 - len("--pr-42"), True), (64 - len("--pr-42"), False)):
+        live = baseline()
+        live["spec"]["template"]["metadata"]["labels"] = {"app": "a" * length}
+        service = {"metadata": {"name": "users"}, "spec": {"selector": {"app": "a" * length}}}
+        made = make_copy(live, [service], WANTED)["spec"]["template"]["metadata"]["labels"]["app"]
+        assert (len(made), made.endswith("--pr-42")) == (63, is_kept)
+
+
+def test_the_label_of_most_selectors_is_changed_even_beside_that_of_the_instance() -> None:
+    """Then one change is enough."""
+    live = baseline()
+    live["spec"]["template"]["metadata"]["labels"] = {"app": "users", "x/instance": "live"}
+    services = [
+        {"metadata": {"name": "all"}, "spec": {"selector": {"app": "users"}}},
+        {"metadata": {"name": "live"}, "spec": {"selector": {"app": "users", "x/instance": "live"}}},
+    ]
+    labels = make_copy(live, services, WANTED)["spec"]["template"]["metadata"]["labels"]
+    assert (labels["app"], labels["x/instance"]) == ("users--pr-42", "live")
+
+
+def test_errors_say_what_to_do_in_whole_sentences() -> None:
+    """Word for word: people read them in a terminal."""
+    two = two_containers("x")
+    two["spec"]["template"]["metadata"]["annotations"] = None
+    register = "start instances yourself and register them with detour offload add"
+    second = {**baseline(), "metadata": {"name": "users-b"}}
+    first = {**baseline(), "metadata": {"name": "users-a"}}
+    no_selector = {"metadata": {"name": "db"}, "spec": {}}
+    attempts = {
+        "for which container is the image? Say --container with one of app, cache": lambda: make_copy(
+            two, [USERS], replace(WANTED, image="elsewhere/people:1")
+        ),
+        "there is no container x; there is app, cache": lambda: make_copy(
+            two, [USERS], replace(WANTED, container="x")
+        ),
+        'the command "\'" cannot be split into words: No closing quotation': lambda: copied(command="'"),
+        f"Service db has no selector, so there is no Deployment to copy; {register}": lambda: find_baseline(
+            no_selector, []
+        ),
+        f"no Deployment is behind Service users: only Deployments can be copied; {register}": lambda: find_baseline(
+            USERS, []
+        ),
+        "several Deployments are behind Service users (users-a, users-b), and none is called users": lambda: (
+            find_baseline(USERS, [second, first])
+        ),
+        "'a.b' cannot name a deployment in Kubernetes: expected at most 63 lower-case letters, digits and dashes,"
+        " the first and last no dash": lambda: object_name("users", "a.b"),
+    }
+    for words, attempt in attempts.items():
+        with pytest.raises(CannotCopyError) as error:
+            attempt()
+        assert str(error.value) == words

@@ -166,7 +166,26 @@ def test_each_reason_that_is_final(reason: str, step: str) -> None:
     found = progress_of(deployment(), [pod(waiting(reason, "because"))], [])
     assert found == Progress(State.FAILED, 0, 1, step)
     ran = pod(waiting(reason, "because"), lastState={"terminated": {"exitCode": 0}})
-    assert progress_of(deployment(), [ran], []).failing == ("users--pr-42-x", "app")
+    again = "app: the container ends again and again, last with exit status 0"
+    then = again if reason == "CrashLoopBackOff" else step
+    assert progress_of(deployment(), [ran], []) == Progress(
+        State.FAILED, 0, 1, then, failing=("users--pr-42-x", "app")
+    )
+
+
+def test_states_have_the_names_that_clients_know() -> None:
+    """The API tells them."""
+    assert [str(one) for one in State] == ["waiting", "ready", "failed"]
+
+
+def test_failures_of_containers_without_an_image_or_a_message() -> None:
+    """What is not said is left out."""
+    one = pod()
+    one["status"]["containerStatuses"] = [{"name": "app", "state": waiting("InvalidImageName")}]
+    assert progress_of(deployment(), [one], []).step == "app: that is no name of an image ()"
+    one["status"]["conditions"] = [{"type": "PodScheduled", "status": "False"}]
+    del one["status"]["containerStatuses"]
+    assert progress_of(deployment(), [one], []).step == "no room on any node: "
 
 
 def with_init(one: dict[str, Any], *statuses: dict[str, Any]) -> dict[str, Any]:
@@ -269,6 +288,7 @@ def test_objects_that_have_just_been_made_say_little() -> None:
     """Neither status, conditions, annotations, labels nor replicas need be there, or they are null."""
     bare = {"metadata": {"name": "users--pr-42"}, "spec": {}}
     assert progress_of(bare, [], []) == Progress(State.WAITING, 0, 1, "waiting for its pod")
+    assert progress_of({**bare, "spec": {"replicas": 0}}, [], []).state == State.READY
     with_generation = {"metadata": {"name": "users--pr-42", "generation": 1}, "spec": {"replicas": 0}}
     assert progress_of(with_generation, [], []).state == State.WAITING
     without: list[dict[str, Any]] = [
