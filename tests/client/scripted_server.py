@@ -1,4 +1,4 @@
-"""A server that answers what a test says, one answer after another: a real one does not fail on demand."""
+"""A server with scripted responses, one after another: a real one does not fail on demand."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 @contextmanager
 def answering(answers: Sequence[Answer]) -> Iterator[tuple[str, list[str]]]:
-    """Run a server on a free port; give its URL, and the requests that it got so far. The last answer repeats."""
+    """Run a server on a free port; yield its URL and the requests so far. The last response repeats."""
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

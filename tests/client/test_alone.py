@@ -1,4 +1,4 @@
-"""The client by itself: `pip install detour-mesh[client]` is all that it needs."""
+"""The client alone: `pip install detour-mesh[client]` installs all that it needs."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ print([one for one in ("httpx", "pydantic", "opentelemetry") if one in sys.modul
 
 
 def needed(requirement: Requirement, seen: set[tuple[str, frozenset[str]]]) -> Iterator[Distribution]:
-    """Yield the distributions that a requirement brings, as they are locked and installed here."""
+    """Yield the distributions that a requirement needs, as locked and installed here."""
     key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
     if key in seen:
         return
@@ -45,7 +45,7 @@ def needed(requirement: Requirement, seen: set[tuple[str, frozenset[str]]]) -> I
 
 
 def test_the_client_needs_nothing_else(tmp_path):
-    """In a fresh environment with the wheel and the locked packages of [client], it talks to a server."""
+    """In a fresh environment with the wheel and the locked packages of [client], it works with a server."""
     wheels, environment = tmp_path / "wheels", tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels], cwd=ROOT, check=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)

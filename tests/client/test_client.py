@@ -1,4 +1,4 @@
-"""The client of the API against a real server; both clients do the same."""
+"""The client of the API against a real server; both clients behave alike."""
 
 import asyncio
 import inspect
@@ -63,7 +63,7 @@ def mesh_file(folder: Path) -> Path:
 
 
 class Waiting:
-    """The asynchronous client as if it were the blocking one: each call waits for its result."""
+    """The asynchronous client with the blocking one's interface: each call waits for its result."""
 
     def __init__(self, server: str, **settings: Any) -> None:
         self._loop = asyncio.new_event_loop()
@@ -108,7 +108,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(params=[Client, Waiting], ids=["blocking", "async"])
 def connect(request: pytest.FixtureRequest) -> Any:
-    """Return what connects a client of either kind."""
+    """Return a function that connects a client of either kind."""
     return request.param
 
 
@@ -120,12 +120,12 @@ def client(connect: Any, server: Server) -> Iterator[Client]:
 
 
 def snake(operation_id: str) -> str:
-    """Write an operation's id as methods are named."""
+    """Return an operation's id in snake case, like methods."""
     return "".join(f"_{one.lower()}" if one.isupper() else one for one in operation_id)
 
 
 def test_every_operation_is_a_method(server):
-    """Of both clients, with a description and with the same parameters."""
+    """Of both clients, with a docstring and the same parameters."""
     described = httpx.get(f"{server.url}/openapi.json", trust_env=False).json()
     operations = {snake(one["operationId"]) for path in described["paths"].values() for one in path.values()}
     assert len(operations) > 30
@@ -139,7 +139,7 @@ def test_every_operation_is_a_method(server):
 
 
 def test_every_exported_name_exists():
-    """Names are loaded when they are used."""
+    """Names are loaded on first use."""
     assert [name for name in exported.__all__ if not hasattr(exported, name)] == []
 
 
@@ -162,7 +162,7 @@ def test_deployments(client):
 
 
 def test_scenarios(client):
-    """Are saved with the version that was read, and read by pages."""
+    """Are saved with the version that was read, and listed in pages."""
     first = client.save_scenario("checkout", ScenarioIn(overrides={"route.users": "filed"}))
     assert (first.version, first.state, first.owner) == (first.version, ScenarioState.LIVE, "ana")
     second = client.save_scenario("checkout", ScenarioIn(overrides={"log.users": "debug"}), version=first.version)
@@ -183,8 +183,8 @@ def test_scenarios(client):
         client.resolve_scenario("checkout")
 
 
-def test_lists_are_fetched_a_page_at_a_time(client):
-    """Each page when the iteration gets there, to the end of the list."""
+def test_lists_are_fetched_page_by_page(client):
+    """Each page when the iteration reaches it, to the end of the list."""
     for number in range(3):
         client.register_deployment(DeploymentIn(service="payments", name=f"page-{number}", endpoints=[]))
     listing = exported_operations().list_deployments()
@@ -196,14 +196,14 @@ def test_lists_are_fetched_a_page_at_a_time(client):
 
 
 def exported_operations() -> Any:
-    """Return the operations, as a program of its own kind would use them."""
+    """Return the operations, as their clients use them."""
     from detour.client import operations
 
     return operations
 
 
-def test_everything_else_that_a_server_without_a_cluster_can_do(client):
-    """Returns models, with enumerations and moments in them."""
+def test_all_other_operations_without_a_cluster(client):
+    """Return models, with enumerations and timestamps."""
     assert client.get_health().status == client.get_readiness().status == "ok"
     assert client.get_status().services == 2
     assert "detour_services 2.0" in client.get_metrics()
@@ -219,8 +219,8 @@ def test_everything_else_that_a_server_without_a_cluster_can_do(client):
     assert client.get_sign_in().is_needed is False
 
 
-def test_problems_are_exceptions_of_their_own_class(client):
-    """Each has the problem document, and the server's words."""
+def test_problems_raise_the_exception_of_their_status(client):
+    """Each has the problem document and its detail."""
     with pytest.raises(ConflictError, match="the mesh file") as conflict:
         client.remove_deployment("users", "filed")
     assert isinstance(conflict.value, ProblemError)
@@ -240,7 +240,7 @@ def test_problems_are_exceptions_of_their_own_class(client):
 
 
 def test_tokens(connect, client, server, monkeypatch):
-    """A token says who the caller is; one that is not valid is refused."""
+    """A token authenticates the caller; an invalid one is refused."""
     made = client.create_token(TokenIn(name="ci", role=Role.VIEWER))
     with connect(server.url, token=made.token) as viewer:
         assert (viewer.get_identity().via, viewer.get_identity().role) == ("token", Role.VIEWER)
@@ -256,8 +256,8 @@ def test_tokens(connect, client, server, monkeypatch):
         assert stranger.get_sign_in().is_needed is False  # which takes no token
 
 
-def test_where_no_server_is(connect):
-    """The error says which address, and a URL that is none is refused at once."""
+def test_an_unreachable_server(connect):
+    """The error names the address; an invalid URL is refused at once."""
     with connect("http://127.0.0.1:1", retries=Retries(most=1, first_seconds=0)) as nowhere:
         with pytest.raises(UnreachableError, match=r"no Detour server answers at http://127\.0\.0\.1:1"):
             nowhere.get_status()
@@ -269,7 +269,7 @@ def test_where_no_server_is(connect):
 
 
 def test_live_events(client):
-    """Each connection begins with an event of its own; a program chooses kinds, and how long to listen."""
+    """Each connection begins with an event; programs choose the kinds and the duration."""
     events = client.stream_events("deployment", "scenario")
     assert next(events) == Event(CONNECTED)
     client.register_deployment(DeploymentIn(service="users", name="live", endpoints=[]))
@@ -278,8 +278,8 @@ def test_live_events(client):
     assert list(client.stream_events("key", seconds=1)) == [Event(CONNECTED)]
 
 
-def test_live_events_go_on_after_a_restart(connect, tmp_path):
-    """The client connects again, and says so: what was shown before may be outdated."""
+def test_live_events_continue_after_a_restart(connect, tmp_path):
+    """The client reconnects, and says so: earlier data may be outdated."""
     port = free_port()
     mesh = mesh_file(tmp_path)
     found: list[Event] = []
@@ -309,8 +309,8 @@ def test_live_events_go_on_after_a_restart(connect, tmp_path):
     ("body", "kind"),
     [(b"<html>", "text/html"), (b"{", "application/json"), (b'{"status": 1}', "application/json")],
 )
-def test_what_is_no_detour_server(connect, body, kind):
-    """Is said to be none, whatever it answers."""
+def test_a_server_that_is_not_detour(connect, body, kind):
+    """The error says so, whatever the response."""
     refused = pytest.raises(UnexpectedAnswerError, match="is that a Detour server")
     with answering([(200, {"content-type": kind}, body)]) as (url, _), connect(url) as client, refused:
         client.get_health()

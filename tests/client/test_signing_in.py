@@ -1,4 +1,4 @@
-"""Signing in with an issuer, from a program: a real issuer, and transcripts of what it rarely says."""
+"""Signing in with an issuer, from a program: with a real issuer, and with transcripts of rare responses."""
 
 import json
 import time
@@ -47,7 +47,7 @@ def issuer() -> Iterator[real.RunningIssuer]:
 
 
 async def test_both_clients_sign_in_with_a_real_issuer(tmp_path, issuer, monkeypatch):
-    """What it gives is sent to the server, kept for it, and exchanged when it is about to expire."""
+    """The token is sent to the server, stored for it, and refreshed before it expires."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("DETOUR_TOKEN", raising=False)
     mesh = tmp_path / "mesh" / "mesh.yaml"
@@ -70,7 +70,7 @@ async def test_both_clients_sign_in_with_a_real_issuer(tmp_path, issuer, monkeyp
 
 
 def played(*answers: dict) -> Iterator:
-    """Yield the steps of a sign-in in which an issuer answers so, and its end."""
+    """Yield the steps of a sign-in with these responses of the issuer, and its end."""
     flow, left = device_flow(WAY), list(answers)
     step = next(flow)
     while True:
@@ -82,8 +82,8 @@ def played(*answers: dict) -> Iterator:
             return
 
 
-def test_the_person_takes_their_time():
-    """The issuer is asked again, and more slowly where it wants that (RFC 8628, section 3.5)."""
+def test_polling_until_the_user_confirms():
+    """The client polls the issuer, and more slowly on request (RFC 8628, section 3.5)."""
     pending, slow = {"error": "authorization_pending"}, {"error": "slow_down"}
     good = {"id_token": TOKEN, "refresh_token": "r"}
     begun, shown, *rest, end = played(BEGUN, pending, slow, good)
@@ -105,7 +105,7 @@ def test_the_person_takes_their_time():
         ([{**BEGUN, "expires_in": 2}, {"error": "authorization_pending"}], "not confirmed in time"),
     ],
 )
-def test_nobody_is_signed_in(answers, why):
+def test_failed_sign_ins(answers, why):
     """The error says why."""
     *_, end = played(*answers)
     assert isinstance(end, SignInError)

@@ -1,4 +1,4 @@
-"""Opening a database, and what its transactions promise."""
+"""Opening a database, and the guarantees of its transactions."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ from detour.database import ChangeLog, Database
 from detour.database.log import note
 
 
-def test_opening_makes_it(database_url: str) -> None:
-    """An empty database is made ready, and opening it again changes nothing."""
+def test_opening_creates_the_tables(database_url: str) -> None:
+    """In an empty database; opening it again changes nothing."""
     for expected in (0, 1):
         with Database(database_url) as opened:
             log = ChangeLog(opened)
@@ -21,14 +21,14 @@ def test_opening_makes_it(database_url: str) -> None:
 
 
 def test_two_servers_open_it_at_once(database_url: str) -> None:
-    """Replicas that start together make the tables once."""
+    """Replicas that start together create the tables once."""
     opening = "import sys; from detour.database import Database; Database(sys.argv[1]).close()"
     servers = [subprocess.Popen([sys.executable, "-c", opening, database_url]) for _ in range(3)]
     assert [one.wait() for one in servers] == [0, 0, 0]
 
 
-def test_an_error_leaves_nothing(database: Database) -> None:
-    """A transaction that an error leaves has changed nothing."""
+def test_an_error_rolls_back(database: Database) -> None:
+    """A transaction that an error leaves has no effect."""
 
     def failing() -> None:
         with database.writing() as connection:
@@ -41,15 +41,15 @@ def test_an_error_leaves_nothing(database: Database) -> None:
 
 
 def test_a_newer_database_is_refused(database_url: str) -> None:
-    """What a newer version has migrated is left alone, and the message says what to do."""
+    """A schema of a newer version is not changed, and the message says what to do."""
     with Database(database_url) as opened, opened.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(OSError, match=r"newer version of Detour .* with schema 9999; .* upgrade Detour"):
         Database(database_url)
 
 
-def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
-    """A file that is something else is named, and left as it is."""
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    """The error names the file, and the file does not change."""
     path = tmp_path / "notes.txt"
     path.write_text("milk, eggs, and a good many other things that are not a database" * 100)
     with pytest.raises(OSError, match=r"notes\.txt.*file is not a database"):
@@ -58,14 +58,14 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["mysql://root@127.0.0.1/detour", "detour.db", "", "sqlite"])
-def test_a_url_of_another_kind(url: str) -> None:
-    """What is no URL of a database that Detour works on is refused with what would be."""
+def test_other_urls_are_refused(url: str) -> None:
+    """The error says which URLs are valid."""
     with pytest.raises(ValueError, match="expected sqlite:///FILE or postgresql://"):
         Database(url)
 
 
-def test_a_password_is_not_told() -> None:
-    """Neither the message of a database that does not answer nor its name tells a password."""
+def test_passwords_are_not_shown() -> None:
+    """Neither in the error of a database that does not answer nor in its name."""
     with pytest.raises(OSError, match="postgresql") as raised:
         Database("postgresql://detour:s3cret@127.0.0.1:1/detour")
     assert "s3cret" not in str(raised.value)

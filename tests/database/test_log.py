@@ -6,7 +6,7 @@ from detour.database import ChangeLog, Database
 
 
 def test_reading(database: Database) -> None:
-    """Changes are read forwards and backwards, a page at a time."""
+    """Changes are read forwards and backwards, in pages."""
     log = ChangeLog(database)
     made = [log.add("ana", "created", "deployment", f"users@pr-{number}") for number in range(5)]
     assert [one.revision for one in made] == [1, 2, 3, 4, 5]
@@ -17,7 +17,7 @@ def test_reading(database: Database) -> None:
 
 
 def test_concurrent_writers_have_one_order(database_url: str) -> None:
-    """Servers that write at once leave numbers without gaps: nobody who follows the log misses one."""
+    """Revisions of simultaneous writers have no gaps, so readers of the log miss none."""
     databases = [Database(database_url) for _ in range(3)]
     seen: list[int] = []
 

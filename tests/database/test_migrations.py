@@ -14,7 +14,7 @@ from detour.database.tables import metadata
 
 
 def test_up_and_down(database: Database) -> None:
-    """Every migration can be taken back, one by one, and made again; then the tables are those of the code."""
+    """Every migration can be reverted, one by one, and applied again; the tables are then those of the code."""
     with database.writing() as connection:
         assert _differences(connection) == []
         config = configured(connection)

@@ -1,4 +1,4 @@
-"""What a scenario may be."""
+"""Valid scenarios, and their states."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from detour.overrides import Overrides, parse_words
-from detour.scenarios import DESCRIPTION_MAX, OWNER_MAX, Draft, OutdatedError, Scenario, State
+from detour.scenarios import DESCRIPTION_MAX, OWNER_MAX, Draft, LifecycleState, OutdatedError, Scenario
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 CHECKOUT = Scenario("checkout", 7, parse_words(["users=pr-42"]), "ana", "a checkout", None, NOW, "bo")
@@ -35,15 +35,15 @@ CHECKOUT = Scenario("checkout", 7, parse_words(["users=pr-42"]), "ana", "a check
         ),
     ],
 )
-def test_what_is_no_draft(more: dict[str, object], expected: str) -> None:
-    """What could not be put into a request, or not be shown, is refused with what was expected."""
+def test_invalid_drafts(more: dict[str, object], expected: str) -> None:
+    """Values that do not fit into a request, or cannot be shown, are refused; the error says what was expected."""
     with pytest.raises(ValueError, match=r"expected|at least|possible") as raised:
         Draft(**{"overrides": parse_words(["users=pr-42"]), **more})
     assert str(raised.value) == expected
 
 
-def test_a_draft_may_say_as_much_as_fits() -> None:
-    """And nothing but its overrides by default."""
+def test_valid_drafts() -> None:
+    """Up to the limits; by default only the overrides."""
     assert (OWNER_MAX, DESCRIPTION_MAX) == (100, 2000)
     overrides = parse_words(["users=pr-42"])
     most = Draft(overrides, "ä" * 100, "two\nlines" * 200, datetime(2026, 1, 1, tzinfo=UTC))
@@ -55,21 +55,23 @@ def test_a_draft_may_say_as_much_as_fits() -> None:
     assert Draft(overrides) == Draft(overrides, "", "", None)
 
 
-def test_whether_it_can_be_entered() -> None:
-    """Until the moment at which it expires; never once it is removed."""
+def test_the_state() -> None:
+    """Live until the moment of expiry; removed is final."""
     ends = replace(CHECKOUT, expires=NOW)
-    assert CHECKOUT.state(NOW) is State.LIVE
-    assert ends.state(NOW - timedelta(microseconds=1)) is State.LIVE
-    assert ends.state(NOW) is ends.state(NOW + timedelta(hours=1)) is State.EXPIRED
+    assert CHECKOUT.state(NOW) is LifecycleState.LIVE
+    assert ends.state(NOW - timedelta(microseconds=1)) is LifecycleState.LIVE
+    assert ends.state(NOW) is ends.state(NOW + timedelta(hours=1)) is LifecycleState.EXPIRED
     assert (
-        replace(CHECKOUT, is_removed=True).state(NOW) is replace(ends, is_removed=True).state(NOW) is State.REMOVED
+        replace(CHECKOUT, is_removed=True).state(NOW)
+        is replace(ends, is_removed=True).state(NOW)
+        is LifecycleState.REMOVED
     )
-    assert list(State) == ["live", "expired", "removed"]
+    assert list(LifecycleState) == ["live", "expired", "removed"]
     assert CHECKOUT.is_removed is False
 
 
-def test_who_is_late_learns_who_was_first() -> None:
-    """As far as that is known."""
+def test_an_outdated_edit_names_the_author() -> None:
+    """If the author is known."""
     error = OutdatedError(CHECKOUT)
     assert error.current is CHECKOUT
     assert str(error) == "checkout is at version 7, by bo: read that version, and apply your change to it"

@@ -11,11 +11,11 @@ from detour.overrides import parse_words
 from detour.scenarios import (
     Draft,
     Filter,
+    LifecycleState,
     NoScenarioError,
     OutdatedError,
     ScenarioExistsError,
     ScenarioStore,
-    State,
 )
 
 NOW = datetime(2026, 11, 28, 12, 0, 0, 123456, tzinfo=UTC)
@@ -32,8 +32,8 @@ def store(database: Database) -> ScenarioStore:
     return ScenarioStore(database)
 
 
-def test_it_is_read_as_it_was_written(store: ScenarioStore) -> None:
-    """Everything of a scenario comes back, in any alphabet, to the microsecond."""
+def test_stored_values_are_unchanged(store: ScenarioStore) -> None:
+    """In any alphabet, with times to the microsecond."""
     words = ("users=pr-42", "delay.payments=300ms", "config.new-checkout=ünï, \x00;=%")
     asked = draft(*words, owner="Äna", description="a new checkout,\nin two lines", expires=NOW)
     made, change = store.create("checkout-redesign", asked, "ana")
@@ -43,15 +43,15 @@ def test_it_is_read_as_it_was_written(store: ScenarioStore) -> None:
     assert store.get("checkout-redesign") == made
 
 
-def test_a_moment_of_another_zone_is_the_same_moment(store: ScenarioStore) -> None:
-    """An expiry in another time zone is kept as the moment that it is."""
+def test_times_in_other_zones(store: ScenarioStore) -> None:
+    """Are stored as the same moment."""
     tokyo = NOW.astimezone(ZoneInfo("Asia/Tokyo"))
     store.create("a", draft(expires=tokyo), "ana")
     assert store.get("a").expires == NOW
 
 
-def test_every_change_is_a_version(store: ScenarioStore) -> None:
-    """Versions count up, and the old ones stay readable as they were."""
+def test_every_change_creates_a_version(store: ScenarioStore) -> None:
+    """Numbers count up, and old versions stay readable and unchanged."""
     first, _ = store.create("a", draft("users=pr-1"), "ana")
     second, _ = store.change("a", draft("users=pr-2", owner="bo"), "bo", version=1)
     third, _ = store.change("a", draft("users=pr-3"), "ana", version=2)
@@ -61,8 +61,8 @@ def test_every_change_is_a_version(store: ScenarioStore) -> None:
     assert list(store.versions("a", 2, 10)) == [first]
 
 
-def test_there_is_one_of_a_name(store: ScenarioStore) -> None:
-    """A second scenario of a name is refused, and says whose the first one is."""
+def test_an_existing_name_is_refused(store: ScenarioStore) -> None:
+    """The error names the owner."""
     made, _ = store.create("a", draft(owner="ana"), "ana")
     with pytest.raises(ScenarioExistsError, match="scenario a already exists, owned by ana"):
         store.create("a", draft(), "bo")
@@ -70,7 +70,7 @@ def test_there_is_one_of_a_name(store: ScenarioStore) -> None:
 
 
 def test_an_outdated_change_is_refused(store: ScenarioStore) -> None:
-    """Who changes what is no longer there is told what is, and by whom; nothing is lost."""
+    """The error has the current version and its author; nothing is overwritten."""
     store.create("a", draft("users=pr-1"), "ana")
     second, _ = store.change("a", draft("users=pr-2"), "bo", version=1)
     with pytest.raises(OutdatedError, match="at version 2, by bo") as raised:
@@ -81,8 +81,8 @@ def test_an_outdated_change_is_refused(store: ScenarioStore) -> None:
     assert store.get("a") == second
 
 
-def test_of_many_who_edit_at_once_one_wins(store: ScenarioStore, database_url: str) -> None:
-    """Of writers on several servers who start from one version exactly one makes the next."""
+def test_of_many_simultaneous_edits_one_wins(store: ScenarioStore, database_url: str) -> None:
+    """Of writers on several servers with the same version, exactly one creates the next."""
     store.create("a", draft(), "ana")
     won: list[str] = []
     lost: list[str] = []
@@ -105,23 +105,23 @@ def test_of_many_who_edit_at_once_one_wins(store: ScenarioStore, database_url: s
     assert (store.get("a").changed_by, store.get("a").version) == (won[0], 2)
 
 
-def test_removed_is_not_forgotten(store: ScenarioStore) -> None:
-    """A removed scenario says so, by whom, and with what it was; made anew it counts on."""
+def test_removed_scenarios_are_kept(store: ScenarioStore) -> None:
+    """With their content and who removed them; a new one of the name continues the versions."""
     first, _ = store.create("a", draft(owner="ana"), "ana")
     store.remove("a", "bo", version=1)
     removed = store.get("a")
-    assert (removed.state(NOW), removed.version, removed.changed_by) == (State.REMOVED, 2, "bo")
+    assert (removed.state(NOW), removed.version, removed.changed_by) == (LifecycleState.REMOVED, 2, "bo")
     assert (removed.overrides, removed.owner) == (first.overrides, "ana")
     for attempt in (lambda: store.remove("a", "bo", 2), lambda: store.change("a", draft(), "bo", 2)):
         with pytest.raises(NoScenarioError, match="scenario a was removed by bo"):
             attempt()
     again, _ = store.create("a", draft("users=pr-7"), "cy")
-    assert (again.version, again.state(NOW)) == (3, State.LIVE)
+    assert (again.version, again.state(NOW)) == (3, LifecycleState.LIVE)
     assert store.version("a", 1) == first
 
 
-def test_what_never_was(store: ScenarioStore) -> None:
-    """Names and versions that never were are told apart."""
+def test_unknown_names_and_versions(store: ScenarioStore) -> None:
+    """Have different errors."""
     for attempt in (
         lambda: store.get("a"),
         lambda: store.version("a", 1),
@@ -137,7 +137,7 @@ def test_what_never_was(store: ScenarioStore) -> None:
 
 
 def test_listing(store: ScenarioStore) -> None:
-    """Scenarios are listed by name, a page at a time, by state and owner."""
+    """By name, state and owner, in pages."""
     for name in ("b-2", "a", "b", "c"):
         store.create(name, draft(owner="ana" if name < "c" else "bo"), "ana")
     store.create("gone", draft(), "ana")
@@ -152,13 +152,13 @@ def test_listing(store: ScenarioStore) -> None:
     assert names(limit=2) == ["a", "b"]
     assert names(after="b", limit=2) == ["b-2", "c"]
     assert names(owner="bo") == ["c"]
-    assert names(state=State.EXPIRED) == ["old"]
-    assert names(state=State.REMOVED) == ["gone"]
+    assert names(state=LifecycleState.EXPIRED) == ["old"]
+    assert names(state=LifecycleState.REMOVED) == ["gone"]
     assert names(state=None) == ["a", "b", "b-2", "c", "gone", "new", "old"]
 
 
 def test_the_log_has_every_change(store: ScenarioStore, database: Database) -> None:
-    """Who, what, when and which version stand in the log, and nothing of what was refused."""
+    """With author, action, time and version; refused changes are not logged."""
     store.create("a", draft(), "ana")
     _, changed = store.change("a", draft("users=pr-2"), "bo", version=1)
     with pytest.raises(OutdatedError):

@@ -1,4 +1,4 @@
-"""A control plane with a real mesh file and a real registry, and its API, called in the test's own process."""
+"""A control plane with a real mesh file and a real registry, and its API, called in the test's process."""
 
 import asyncio
 import re
@@ -57,7 +57,7 @@ def mesh_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """Return where the registry lies."""
+    """Return the path of the registry."""
     return tmp_path / "state.db"
 
 
@@ -76,7 +76,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def control_plane(mesh_file: Path, registry: Registry, database: Database | None = None) -> ControlPlane:
-    """Return a control plane as the server makes it of a file, a registry and a database."""
+    """Return a control plane with a file, a registry and a database, wired as the server does."""
     registered = Registered(registry)
     records = FollowedDatabase(database) if database else None
     keyring, book = (KeyRing(records), ScenarioBook(records)) if records else (None, None)
@@ -87,7 +87,7 @@ def control_plane(mesh_file: Path, registry: Registry, database: Database | None
 
 @asynccontextmanager
 async def following(plane: ControlPlane) -> AsyncIterator[None]:
-    """Run a control plane's tasks; what ended them before their time is the reason of all that comes after."""
+    """Run a control plane's tasks; if they fail early, raise their error."""
     task = asyncio.create_task(plane.follow())
     try:
         yield
@@ -114,7 +114,7 @@ def app(plane: ControlPlane) -> FastAPI:
 
 @pytest.fixture
 async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Return a client of the API, which checks that every answer is as the API's own description says."""
+    """Return a client of the API that checks every response against the OpenAPI document."""
     described = app.openapi()
 
     async def check(response: httpx.Response) -> None:
@@ -137,7 +137,7 @@ async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def responses_of(described: dict, request: httpx.Request) -> dict | None:
-    """Find the responses that the description knows of a request; None if it does not know the request."""
+    """Find the documented responses of a request; None if the document does not have the request."""
     for path, operations in described["paths"].items():
         if re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), request.url.path):
             return operations.get(request.method.lower(), {}).get("responses")

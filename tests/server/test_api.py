@@ -1,4 +1,4 @@
-"""The API, as a program sees it; the client of these tests checks every answer against the OpenAPI document."""
+"""The API, as a program sees it; the client of these tests checks every response against the OpenAPI document."""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ PR_42 = {"service": "users", "name": "pr-42", "endpoints": ["127.0.0.1:9101", "[
 
 
 async def test_a_registered_deployment_is_listed(http):
-    """With its endpoints, its owner, where it comes from, and a day to live by default."""
+    """With its endpoints, its owner, its source, and an expiry after a day by default."""
     made = await http.post("/v1/deployments", json=PR_42)
     assert made.status_code == 201
     listed = (await http.get("/v1/deployments")).json()["items"]
@@ -41,8 +41,8 @@ async def test_a_registered_deployment_is_listed(http):
 @pytest.mark.parametrize(
     ("path", "names"), [("services", ["payments", "users"]), ("deployments", ["filed", "pr-42"])]
 )
-async def test_lists_a_page_at_a_time(http, path, names):
-    """Whole, or as many as are asked for, with the way to the next page."""
+async def test_pagination(http, path, names):
+    """Lists come whole, or as pages of the requested size with the cursor of the next page."""
     await http.post("/v1/deployments", json=PR_42)
     whole = (await http.get(f"/v1/{path}")).json()
     assert ([one["name"] for one in whole["items"]], whole["next"]) == (names, None)
@@ -56,7 +56,7 @@ async def test_lists_a_page_at_a_time(http, path, names):
 
 
 async def test_services_are_listed_with_their_deployments(http):
-    """By name, those of the mesh file and those registered at run time."""
+    """Ordered by name, with the deployments of the mesh file and those registered at run time."""
     await http.post("/v1/deployments", json=PR_42)
     assert (await http.get("/v1/services")).json()["items"] == [
         {"name": "payments", "protocol": "http2", "endpoints": ["127.0.0.1:9003"], "deployments": []},
@@ -64,8 +64,8 @@ async def test_services_are_listed_with_their_deployments(http):
     ]
 
 
-async def test_a_removed_deployment_is_gone(http):
-    """And removing it again says that nobody has registered it, and where to look."""
+async def test_a_removed_deployment_no_longer_exists(http):
+    """Removing it again is a 404 that says where to look."""
     await http.post("/v1/deployments", json=PR_42)
     assert (await http.delete("/v1/deployments/users/pr-42")).status_code == 204
     assert [one["name"] for one in (await http.get("/v1/deployments")).json()["items"]] == ["filed"]
@@ -74,8 +74,8 @@ async def test_a_removed_deployment_is_gone(http):
     assert again.json()["detail"].startswith("deployment users@pr-42 does not exist; GET /v1/deployments")
 
 
-async def test_an_owner_may_renew(http):
-    """The endpoints and the time to live are those of the last registration."""
+async def test_an_owner_may_register_again(http):
+    """The last registration replaces the endpoints and the expiry."""
     await http.post("/v1/deployments", json=PR_42)
     await http.post("/v1/deployments", json={**PR_42, "endpoints": [], "ttl": "30m"})
     renewed = (await http.get("/v1/deployments")).json()["items"][1]
@@ -92,13 +92,13 @@ async def test_an_owner_may_renew(http):
     ],
 )
 async def test_an_unknown_service_is_refused(http, service, detail):
-    """With the one that was probably meant, or with those there are."""
+    """The error suggests the nearest service, or lists the existing ones."""
     answer = await http.post("/v1/deployments", json={**PR_42, "service": service})
     assert (answer.status_code, answer.json()["detail"]) == (404, detail)
 
 
-async def test_what_is_passed_on_unread_has_no_deployments(registry, database, mesh_file):
-    """Nor scenarios that choose one, delay it or abort it: no sidecar could do so."""
+async def test_tcp_services_have_no_deployments(registry, database, mesh_file):
+    """Nor scenarios with a route, delay or abort for them: sidecars do not parse their traffic."""
     mesh_file.write_text(WITH_DATABASE)
     plane = control_plane(mesh_file, registry, database)
     plane.is_ready = True
@@ -112,8 +112,8 @@ async def test_what_is_passed_on_unread_has_no_deployments(registry, database, m
     assert all("db has protocol tcp, which sidecars cannot read" in answer.text for answer in answers)
 
 
-async def test_of_many_services_some_are_named(registry, mesh_file):
-    """A mesh of a thousand services does not fill the screen of somebody who mistypes one."""
+async def test_an_unknown_service_error_lists_at_most_ten_services(registry, mesh_file):
+    """A mesh of a thousand services does not fill the user's screen."""
     mesh_file.write_text("services:\n" + "".join(f"  service-{n}: {{endpoints: []}}\n" for n in range(1000)))
     plane = ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered := Registered(registry)], registered)
     with pytest.raises(UnknownServiceError, match=r"it has service-0, .* and 990 more$"):
@@ -122,16 +122,16 @@ async def test_of_many_services_some_are_named(registry, mesh_file):
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-async def test_what_the_mesh_file_names_is_changed_there(http, mesh_file, method):
-    """Neither registered nor removed at run time: 409 says which file."""
+async def test_deployments_of_the_mesh_file_are_read_only(http, mesh_file, method):
+    """Registering and removing them is a 409 that names the file."""
     path, body = ("", {**PR_42, "name": "filed"}) if method == "POST" else ("/users/filed", None)
     answer = await http.request(method, f"/v1/deployments{path}", json=body)
     detail = f"users@filed is defined in the mesh file, {mesh_file}: change it there"
     assert (answer.status_code, answer.json()["detail"]) == (409, detail)
 
 
-async def test_somebody_elses_name_is_refused(http):
-    """409 names the owner; the deployment stays as it was."""
+async def test_a_name_of_another_owner_is_refused(http):
+    """409 names the owner; the deployment does not change."""
     await http.post("/v1/deployments", json=PR_42)
     answer = await http.post("/v1/deployments", json={**PR_42, "owner": "bob", "endpoints": []})
     assert (answer.status_code, answer.json()["title"]) == (409, "Conflict")
@@ -164,15 +164,15 @@ async def test_somebody_elses_name_is_refused(http):
         ({"name": "", "ttl": ""}, "; ttl: "),
     ],
 )
-async def test_what_cannot_be_read_is_told(http, change, detail):
-    """422 says which field, and what was expected; all mistakes at once."""
+async def test_invalid_values_are_422(http, change, detail):
+    """The error names each field and its expected value; all mistakes at once."""
     answer = await http.post("/v1/deployments", json={**PR_42, **change})
     assert (answer.status_code, answer.json()["title"]) == (422, "Unprocessable Entity")
     assert detail in answer.json()["detail"]
 
 
-async def test_of_many_mistakes_some_are_told(http):
-    """An answer does not grow with what was sent."""
+async def test_the_number_of_explained_mistakes_is_bounded(http):
+    """The size of a response does not grow with the request."""
     answer = await http.post("/v1/deployments", json={**PR_42, "endpoints": ["x"] * 1000})
     assert answer.json()["detail"].endswith("; and 990 more")
 
@@ -187,44 +187,44 @@ async def test_of_many_mistakes_some_are_told(http):
         (b"[" * 100_000, 400, "the body cannot be read"),
     ],
 )
-async def test_what_is_not_json_is_told(http, body, status, detail):
-    """And where it stops being that."""
+async def test_a_body_that_is_not_json(http, body, status, detail):
+    """The error says at which character the JSON ends."""
     answer = await http.post("/v1/deployments", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == status
     assert detail in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("body", [rb'{"\ud800": 1}', rb'{"service": "\ud800"}'])
-async def test_halves_of_surrogate_pairs_are_refused(http, body):
-    """JSON can carry them, and UTF-8 cannot: the answer must not fail for that."""
+async def test_lone_surrogates_are_refused(http, body):
+    """JSON can contain them and UTF-8 cannot: the response must not fail because of them."""
     answer = await http.post("/v1/deployments", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 422
     assert "string" in answer.json()["detail"] or r"got '\ud800'" in answer.json()["detail"]
 
 
-async def test_json_says_that_it_is_json(http):
-    """A form's content type, which a foreign web page may send without asking, is refused."""
+async def test_a_json_content_type_is_required(http):
+    """Form content types are refused: pages of other sites can send them without a preflight."""
     answer = await http.post("/v1/deployments", content=b"{}", headers={"content-type": "text/plain"})
     assert answer.status_code == 422
     assert "content-type: application/json" in answer.json()["detail"]
 
 
-async def test_an_unknown_path_is_told(http):
-    """404, with where to look; also where only a piece of the path is wrong."""
+async def test_an_unknown_path(http):
+    """404 says where to look, also if only a part of the path is wrong."""
     answer = await http.get("/v1/deploymentz")
     assert answer.status_code == 404
     assert answer.json()["detail"] == "GET /v1/deploymentz does not exist; GET /docs lists all operations"
 
 
-async def test_a_wrong_method_is_told(http):
-    """405 lists all that the path allows, in words and in the header that RFC 9110 asks for."""
+async def test_a_wrong_method(http):
+    """405 lists the allowed methods, in the detail and in the `Allow` header (RFC 9110)."""
     answer = await http.put("/v1/deployments")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
     assert answer.json()["detail"] == "PUT /v1/deployments does not exist; this path allows GET, POST"
 
 
-async def test_a_broken_registry_is_told(http, state):
-    """500 names the file and what is wrong with it; nothing is served that is not on disk."""
+async def test_a_broken_registry(http, state):
+    """500 names the file and the failure; what is not on disk is not served."""
     with sqlite3.connect(state) as other:
         other.execute("DROP TABLE deployments")
     other.close()
@@ -236,8 +236,8 @@ async def test_a_broken_registry_is_told(http, state):
 
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyError, OSError, TimeoutError])
-async def test_the_servers_own_faults_stay_in_its_log(app, http, error):
-    """A client is not told that it sent something wrong, nor anything of the inside."""
+async def test_unexpected_errors_are_not_sent_to_clients(app, http, error):
+    """The response says that the server failed, without details."""
 
     @app.get("/fault", responses={500: {"content": {"application/problem+json": {}}}})
     async def fault() -> None:
@@ -253,8 +253,8 @@ async def test_health(http: httpx.AsyncClient):
     assert (await http.get("/healthz")).json() == {"status": "ok"}
 
 
-async def test_status_of_a_quiet_server(http, mesh_file):
-    """The mesh file, how much there is, and no Envoy."""
+async def test_status_without_envoys(http, mesh_file):
+    """The mesh file, the numbers of services and deployments, and an empty list of Envoys."""
     assert (await http.get("/v1/status")).json() == {
         "version": "0.1.0",
         "mesh_file": {"path": str(mesh_file), "problem": None},
@@ -271,7 +271,7 @@ async def test_status_of_a_quiet_server(http, mesh_file):
 
 
 async def test_every_operation_is_documented(app):
-    """Each has a sentence, what it answers, and its problems as problem details."""
+    """Each has a description, its responses, and its errors as problem details."""
     for path, operations in app.openapi()["paths"].items():
         for method, operation in operations.items():
             assert operation["description"], (method, path)
@@ -282,8 +282,8 @@ async def test_every_operation_is_documented(app):
 
 
 @pytest.mark.parametrize("code", [400, 404, 405, 409, 451])
-async def test_what_a_handler_says_reaches_the_client(app, http, code):
-    """A 4xx keeps its detail, also of a status for which the framework has words of its own."""
+async def test_details_of_handlers_reach_the_client(app, http, code):
+    """A 4xx keeps its detail, also for statuses for which the framework has a default text."""
 
     @app.get("/refusing")
     async def refuse() -> None:

@@ -1,4 +1,4 @@
-"""The API's models, and the values of the mesh that they stand for."""
+"""The API's models, compared with the values of the server that they represent."""
 
 from enum import StrEnum
 
@@ -12,24 +12,24 @@ from detour.offload.kubernetes import progress
 @pytest.mark.parametrize(
     ("domain", "model"),
     [
-        (scenarios.State, contract.ScenarioState),
+        (scenarios.LifecycleState, contract.ScenarioState),
         (progress.State, contract.ProgressState),
         (access.Role, contract.Role),
         (access.Via, contract.SignInMethod),
     ],
 )
 def test_enumerations_have_the_same_values(domain: type[StrEnum], model: type[StrEnum]) -> None:
-    """A value that only the server knows would fail every answer that contains it."""
+    """Every response with a value that only the server knows would fail."""
     assert {one.name: one.value for one in domain} == {one.name: one.value for one in model}
 
 
 def test_limits_are_the_same() -> None:
-    """The API accepts a text as long as a scenario's may be."""
+    """The API and the scenarios accept texts of the same length."""
     assert DESCRIPTION_MAX == scenarios.DESCRIPTION_MAX
 
 
-def test_kinds_of_events_are_those_that_the_server_sends() -> None:
-    """The document lists each of them."""
+def test_the_document_lists_the_kinds_of_events() -> None:
+    """Exactly those that the server sends."""
     from detour.server import events
 
     described = events.Event.__doc__ or ""

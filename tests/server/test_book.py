@@ -1,4 +1,4 @@
-"""What servers that share a database know of each other's changes."""
+"""How servers that share a database see each other's changes."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ def _book(database: Database) -> ScenarioBook:
 
 
 async def test_servers_see_each_others_changes(database_url):
-    """In the order in which they were made; a server that starts later knows all."""
+    """In the order of the log; a server that starts later has read all of them."""
     with Database(database_url) as first_database, Database(database_url) as second_database:
         first, second = _book(first_database), _book(second_database)
         heard: list[int] = []
@@ -48,8 +48,8 @@ async def test_servers_see_each_others_changes(database_url):
         assert (second.get("a").version, second.get("b").is_removed, third.database.revision) == (2, True, 4)
 
 
-async def test_a_database_that_comes_back(tmp_path, caplog):
-    """While it does not answer its trouble is told, once in the log; then all is well again."""
+async def test_a_database_that_recovers(tmp_path, caplog):
+    """While it does not answer, the failure is a current problem, logged once; then the server recovers."""
     path = tmp_path / "scenarios.db"
     with Database(f"sqlite:///{path}") as database:
         book = await asyncio.to_thread(_book, database)
@@ -68,12 +68,12 @@ async def test_a_database_that_comes_back(tmp_path, caplog):
     assert len(caplog.records) == 1
 
 
-async def test_somebody_begins_to_keep_a_part_meanwhile(tmp_path):
-    """Whoever comes while changes are taken over hears of the next ones, and disturbs nothing."""
+async def test_a_cache_may_register_while_changes_are_read(tmp_path):
+    """It receives the following changes, and does not disturb others."""
     with Database(f"sqlite:///{tmp_path}/scenarios.db") as database:
         records = await asyncio.to_thread(FollowedDatabase, database)
         heard: list[str] = []
-        records.keep("first", lambda _: records.keep("second", heard.extend))
+        records.register_cache("first", lambda _: records.register_cache("second", heard.extend))
         for kind in ("first", "second"):
             await records.note("ana", "made", kind, f"one of the {kind}")
     assert (heard, records.revision) == (["one of the second"], 2)

@@ -1,4 +1,4 @@
-"""The control plane at work: a real mesh file that changes, a real registry, time that passes."""
+"""The control plane at run time: a real mesh file that changes, a real registry, and expiries."""
 
 import asyncio
 import sqlite3
@@ -25,7 +25,7 @@ BARE = "services: {users: {endpoints: []}}\n"
 
 @asynccontextmanager
 async def at_work(plane: ControlPlane) -> AsyncIterator[None]:
-    """Let a control plane follow its file and the clock."""
+    """Run a control plane's tasks: it follows its file and expires deployments."""
     task = asyncio.create_task(plane.follow())
     yield
     task.cancel()
@@ -33,7 +33,7 @@ async def at_work(plane: ControlPlane) -> AsyncIterator[None]:
 
 
 def problem(plane: ControlPlane) -> Exception | None:
-    """Return what is wrong with the file."""
+    """Return the mistake in the file."""
     return plane.sources[0].problem
 
 
@@ -45,13 +45,13 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 def endpoints(plane: ControlPlane, name: str = "pr-42") -> tuple[Endpoint, ...] | None:
-    """Return where a deployment of users is; None if there is none."""
+    """Return the endpoints of a deployment of users; None if it does not exist."""
     found = plane.mesh.deployment("users", name)
     return found.endpoints if found else None
 
 
 async def test_a_deployment_expires(plane, registry):
-    """It goes from the mesh and from the disk; one with time left stays."""
+    """It is removed from the mesh and from the disk; others stay."""
     soon, late = datetime.now(UTC) + timedelta(milliseconds=50), datetime.now(UTC) + timedelta(hours=1)
     await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana", soon))
     await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-7", HERE, "ana", late))
@@ -61,7 +61,7 @@ async def test_a_deployment_expires(plane, registry):
 
 
 async def test_a_deployment_of_the_file_expires(plane, mesh_file):
-    """Though it stays in the file."""
+    """Although the file still contains it."""
     soon = (datetime.now(UTC) + timedelta(milliseconds=900)).isoformat()
     async with at_work(plane):
         mesh_file.write_text(FILED.replace("]}", f"], expires: '{soon}'}}"))
@@ -70,8 +70,8 @@ async def test_a_deployment_of_the_file_expires(plane, mesh_file):
     assert problem(plane) is None
 
 
-async def test_a_full_disk_takes_nothing_down(plane, registry, state):
-    """What has expired is served no longer all the same, the failure is told, and goes when the disk is mended."""
+async def test_a_disk_failure_does_not_stop_expiry(plane, registry, state):
+    """Expired deployments are no longer served, and the failure is a problem until the disk works again."""
     soon = datetime.now(UTC) + timedelta(milliseconds=50)
     await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana", soon))
     with sqlite3.connect(state) as other:
@@ -86,8 +86,8 @@ async def test_a_full_disk_takes_nothing_down(plane, registry, state):
     assert registry.all() == ()
 
 
-async def test_the_file_wins_and_gives_back(plane, mesh_file):
-    """A deployment that the file names is the file's; when it no longer does, the registered one is back."""
+async def test_the_file_takes_precedence(plane, mesh_file):
+    """Over a registered deployment of the same name, which is served again once the file no longer has it."""
     await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana"))
     async with at_work(plane):
         mesh_file.write_text(FILED)
@@ -99,7 +99,7 @@ async def test_the_file_wins_and_gives_back(plane, mesh_file):
 
 
 async def test_a_restart_keeps_registrations(plane, registry, mesh_file):
-    """Another control plane with the same state serves them from its first moment, the expired ones not."""
+    """A control plane with the same state serves them at once, without expired ones."""
     now = datetime.now(UTC)
     await plane.deployments.register(
         ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana", now + timedelta(hours=1))
@@ -111,8 +111,8 @@ async def test_a_restart_keeps_registrations(plane, registry, mesh_file):
     await after.ads.stop()
 
 
-async def test_endpoints_that_were_registered_before_they_were_forbidden(registry, mesh_file):
-    """They are not served, and the server's problems say why; the others of the deployment are."""
+async def test_registered_endpoints_that_became_forbidden(registry, mesh_file):
+    """They are not served, and the server's problems say why; the deployment's other endpoints are."""
     registry.add(OffloadedDeployment("users", "old", (Endpoint("169.254.169.254", 80), *HERE), "ana"))
     registry.add(OffloadedDeployment("users", "new", HERE, "ana"))
     plane = ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered := Registered(registry)], registered)
@@ -124,8 +124,8 @@ async def test_endpoints_that_were_registered_before_they_were_forbidden(registr
     await plane.ads.stop()
 
 
-async def test_nobody_registers_where_the_server_or_an_envoy_listens(plane):
-    """On whatever ports they do; those of an Envoy while it is connected."""
+async def test_ports_of_the_server_and_of_envoys_cannot_be_registered(plane):
+    """Any port of the server; those of an Envoy while it is connected."""
     port = await plane.ads.start("127.0.0.1:0")
     plane.listening[Endpoint("0.0.0.0", 4321)] = "Detour's API"
     here = OffloadedDeployment("users", "x", (Endpoint("127.0.0.1", 4321),))
@@ -143,7 +143,7 @@ async def test_nobody_registers_where_the_server_or_an_envoy_listens(plane):
 
 
 async def test_a_broken_file_keeps_the_mesh(plane, mesh_file):
-    """What is wrong is told until it is mended."""
+    """The mistake is a problem until it is corrected."""
     async with at_work(plane):
         good = mesh_file.read_text()
         mesh_file.write_text("services: [")
@@ -154,8 +154,8 @@ async def test_a_broken_file_keeps_the_mesh(plane, mesh_file):
         await eventually(lambda: problem(plane) is None)
 
 
-async def test_a_file_that_goes_away_keeps_the_mesh(plane, mesh_file):
-    """As an editor does it, for a moment or for good."""
+async def test_a_missing_file_keeps_the_mesh(plane, mesh_file):
+    """Briefly, as when an editor replaces it, or permanently."""
     async with at_work(plane):
         mesh_file.unlink()
         await eventually(lambda: problem(plane) is not None)
@@ -165,8 +165,8 @@ async def test_a_file_that_goes_away_keeps_the_mesh(plane, mesh_file):
     assert problem(plane) is None
 
 
-async def test_a_folder_that_goes_away_is_told(plane, mesh_file):
-    """The file can't be followed any longer; what it said stays in force."""
+async def test_a_missing_folder_is_a_problem(plane, mesh_file):
+    """The file can no longer be watched; its last content stays in force."""
     async with at_work(plane):
         mesh_file.unlink()
         mesh_file.parent.rmdir()
@@ -175,7 +175,7 @@ async def test_a_folder_that_goes_away_is_told(plane, mesh_file):
 
 
 async def test_a_removed_service_keeps_its_registrations(plane, mesh_file):
-    """A service that comes back finds its deployments again; meanwhile none can be added."""
+    """If the service returns, so do its deployments; meanwhile, none can be added."""
     await plane.deployments.register(ADMIN, OffloadedDeployment("users", "pr-42", HERE, "ana"))
     async with at_work(plane):
         mesh_file.write_text("services: {web: {endpoints: []}}\n")
@@ -187,8 +187,8 @@ async def test_a_removed_service_keeps_its_registrations(plane, mesh_file):
     assert endpoints(plane) == HERE
 
 
-async def test_of_two_who_come_at_once_one_owns(plane):
-    """The mesh has what the registry has."""
+async def test_of_two_simultaneous_registrations_one_wins(plane):
+    """The mesh and the registry agree."""
 
     async def attempt(owner: str) -> bool:
         try:
@@ -203,7 +203,7 @@ async def test_of_two_who_come_at_once_one_owns(plane):
 
 
 async def test_many_at_once(plane, registry: Registry):
-    """Registering and removing many at once leaves mesh and disk alike."""
+    """Many simultaneous registrations and removals leave mesh and disk equal."""
     names = [f"pr-{number}" for number in range(50)]
     await asyncio.gather(
         *(plane.deployments.register(ADMIN, OffloadedDeployment("users", name, HERE)) for name in names)

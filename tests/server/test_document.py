@@ -1,4 +1,4 @@
-"""The OpenAPI document: requests that it allows and forbids, sent to a real server by schemathesis; its names."""
+"""The OpenAPI document: schemathesis sends requests that it allows and forbids to a real server; its names."""
 
 import json
 import re
@@ -23,7 +23,7 @@ services:
     "examples", [pytest.param(10, id="some"), pytest.param(400, id="many", marks=pytest.mark.more)]
 )
 def test_the_api_is_as_documented(tmp_path, examples):
-    """Every operation, every check that there is, and sequences of operations."""
+    """Every operation, with all checks of schemathesis, and sequences of operations."""
     mesh = tmp_path / "mesh" / "mesh.yaml"
     mesh.parent.mkdir()
     mesh.write_text(MESH)
@@ -47,7 +47,7 @@ def operations(described: dict) -> Iterator[tuple[str, dict]]:
 
 
 async def test_names_for_generators(app):
-    """Every operation has an id, a tag, and a description of its own and of each parameter."""
+    """Every operation has an id, a tag, and its own description; so has each parameter."""
     described = app.openapi()
     ids = [operation["operationId"] for _, operation in operations(described)]
     assert len(set(ids)) == len(ids) > 30
@@ -63,7 +63,7 @@ async def test_names_for_generators(app):
 
 
 async def test_schemas_for_generators(app):
-    """Every schema stands there once, under its own name, and every answer refers to it."""
+    """The document contains every schema once, under its own name, and every response refers to it."""
     described = app.openapi()
     schemas = described["components"]["schemas"]
     assert {name for name, schema in schemas.items() if schema.get("title") != name} == set()
@@ -80,8 +80,8 @@ async def test_schemas_for_generators(app):
                 assert content["application/json"]["schema"].keys() == {"$ref"}, path
 
 
-async def test_lists_have_room_for_more(app):
-    """A list is an object with its items and the next cursor, never an array."""
+async def test_lists_are_objects(app):
+    """With the items and the next cursor, never an array."""
     described = app.openapi()
     lists = [one for _, one in operations(described) if one["operationId"].startswith("list")]
     assert len(lists) == 7
@@ -93,8 +93,8 @@ async def test_lists_have_room_for_more(app):
         assert set(cursors) <= {"string"}
 
 
-async def test_mappings_are_not_empty_for_generators(app):
-    """Generators skip patterns of keys, so every mapping says as well what its values are."""
+async def test_mappings_for_generators(app):
+    """Generators ignore patterns of keys, so every mapping also declares the type of its values."""
     described = app.openapi()
 
     def mappings(found: object) -> Iterator[dict]:

@@ -1,4 +1,4 @@
-"""The stream of events, and those who listen to it."""
+"""The stream of events, and its subscribers."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -14,8 +14,8 @@ from ports import free_port
 from server.conftest import following
 
 
-async def test_everybody_is_told():
-    """Each in the order in which things happened, what is the same once."""
+async def test_all_subscribers_receive_events():
+    """In order; equal events only once."""
     events = Events()
     with events.subscribed() as first, events.subscribed() as second:
         for event in (Event("scenario", "a"), Event("mesh", "users"), Event("scenario", "a")):
@@ -26,15 +26,15 @@ async def test_everybody_is_told():
     assert len(events) == 0
 
 
-async def test_silence():
-    """Ends after the time that was given for it."""
+async def test_waiting_without_events():
+    """Ends after the given time."""
     events = Events()
     with events.subscribed() as subscription:
         assert list(await subscription.next(0.01)) == []
 
 
-async def test_one_who_does_not_keep_up():
-    """Is told that there was something of each kind; its memory has an end."""
+async def test_a_slow_subscriber():
+    """Receives one event of each kind; its memory is bounded."""
     events = Events()
     with events.subscribed() as subscription:
         for number in range(10_000):
@@ -66,7 +66,7 @@ async def served(plane):
     ("query", "told"), [("", ["scenario", "mesh", "deployment"]), ("?kind=deployment&kind=x", ["deployment"])]
 )
 async def test_the_stream(plane, query, told):
-    """Says what changes, of the kinds that were asked for, while it changes."""
+    """Sends changes of the requested kinds when they happen."""
     async with (
         served(plane) as url,
         httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http,
@@ -89,14 +89,14 @@ async def test_the_stream(plane, query, told):
         assert data == 'data: {"subject": "users@pr-42"}'
 
 
-async def test_a_stream_that_ends(http):
-    """After as many seconds as the client said."""
+async def test_a_stream_with_a_duration(http):
+    """Ends after the number of seconds that the client requested."""
     answer = await http.get("/v1/events?seconds=0")
     assert (answer.status_code, answer.text) == (200, ": connected\n\n")
 
 
-async def test_envoys_that_come_and_go(plane, tmp_path):
-    """Are told of, each time."""
+async def test_connections_of_envoys_are_events(plane, tmp_path):
+    """Each connection and each disconnection."""
     port = await plane.ads.start("127.0.0.1:0")
     sidecar = Sidecar("users", "users-1", None, free_port(), free_port(), free_port(), f"127.0.0.1:{port}")
     with plane.events.subscribed() as subscription:
@@ -108,8 +108,8 @@ async def test_envoys_that_come_and_go(plane, tmp_path):
         assert list(await subscription.next(30)) == [Event("envoys")]
 
 
-async def test_a_mistake_in_the_mesh_file_is_told(plane, mesh_file):
-    """When it is made, and when it is mended; nothing of the mesh has changed."""
+async def test_a_mistake_in_the_mesh_file_is_an_event(plane, mesh_file):
+    """When it appears, and when it is corrected; the mesh has not changed."""
     with plane.events.subscribed() as subscription:
         async with following(plane):
             for text in ("services: 1\n", mesh_file.read_text()):

@@ -1,4 +1,4 @@
-"""Public generators make complete clients of the OpenAPI document, which then talk to a real server."""
+"""Public generators make complete clients from the OpenAPI document, and the clients work with a real server."""
 
 import json
 import os
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.more
 
 
 def run(*command: str | Path, folder: Path) -> str:
-    """Run a program to its end, which must be good; return its output."""
+    """Run a program until it succeeds, and return its output."""
     path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command,
@@ -63,19 +63,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def document(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file with the document that the server serves."""
+    """Return the path of the document that the server serves."""
     path = tmp_path_factory.mktemp("document") / "openapi.json"
     path.write_bytes(httpx.get(f"{server}/openapi.json", trust_env=False).content)
     return path
 
 
 def test_the_document_is_valid(document):
-    """By the schema of OpenAPI 3.1, and by the stricter rules that it states in prose."""
+    """By the schema of OpenAPI 3.1, and by the stricter rules in its text."""
     run(PROGRAMS / "openapi-spec-validator", document, folder=document.parent)
 
 
 def test_a_client_in_python(document, server):
-    """openapi-python-client leaves nothing out, and its client registers and lists a deployment."""
+    """openapi-python-client drops nothing, and its client registers and lists a deployment."""
     folder = document.parent
     said = run(
         PROGRAMS / "openapi-python-client",

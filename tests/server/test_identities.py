@@ -33,7 +33,7 @@ def client(app: FastAPI, token: str = "", peer: tuple[str, int] = ELSEWHERE, **h
 
 
 async def token_for(app: FastAPI, name: str, role: Role = Role.DEVELOPER) -> str:
-    """Make somebody a token."""
+    """Create a token for a user."""
     _, token = await app.state.identities.tokens.create("test", Identity(name, role, Via.TOKEN), None, "root")
     return token
 
@@ -55,7 +55,7 @@ PARAMETERS = {"service": "a", "name": "a", "version": 1, "id": "0" * 12}
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
-    """Yield method and path of everything that an application answers, whether its document has it or not."""
+    """Yield method and path of every route of an application, whether or not its document has it."""
     for route in app.routes:
         if isinstance(route, Mount):
             yield "GET", f"{route.path}/swagger-ui.css"
@@ -65,8 +65,8 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
             yield method, route.path
 
 
-async def test_strangers_read_nothing_but_these_paths(guarded):
-    """Every other route answers 401, whatever the method, and says what to send (RFC 6750, section 3)."""
+async def test_only_these_paths_need_no_authentication(guarded):
+    """Every other route returns 401, whatever the method, with a challenge (RFC 6750, section 3)."""
     open_paths = set()
     async with client(guarded) as http:
         for method, path in routes(guarded):
@@ -81,7 +81,7 @@ async def test_strangers_read_nothing_but_these_paths(guarded):
     assert open_paths == WITHOUT_AUTHENTICATION
 
 
-async def test_the_document_says_which_operations_are_open(guarded):
+async def test_the_document_marks_open_operations(guarded):
     """They have no security requirement, and all others do."""
     operations = [(path, one) for path, methods in guarded.openapi()["paths"].items() for one in methods.values()]
     is_open = {path for path, one in operations if "security" not in one}
@@ -89,8 +89,8 @@ async def test_the_document_says_which_operations_are_open(guarded):
     assert {path for path, one in operations if "401" not in one["responses"]} == is_open
 
 
-async def test_a_viewer_changes_nothing_whatever_the_route(guarded):
-    """Each route that is not for reading takes a developer."""
+async def test_every_route_that_changes_something_refuses_viewers(guarded):
+    """Such routes need the role developer."""
     changing = [(method, path) for method, path in routes(guarded) if method not in {"GET", "HEAD"}]
     assert len(changing) == 13
     async with client(guarded, await token_for(guarded, "vi", Role.VIEWER)) as http:
@@ -110,8 +110,8 @@ async def test_a_viewer_changes_nothing_whatever_the_route(guarded):
         ({"authorization": "Basic cm9vdDo="}, 401),
     ],
 )
-async def test_the_servers_own_machine(guarded, headers, status):
-    """Needs nothing; what only looks like it, or brings something wrong, is refused."""
+async def test_local_callers(guarded, headers, status):
+    """Need no token; requests that only look local, or have an invalid token, are refused."""
     async with client(guarded, peer=("127.0.0.1", 1), **{"x-detour-user": "ana", **headers}) as http:
         answer = await http.get("/v1/me")
     assert answer.status_code == status
@@ -135,8 +135,8 @@ PROXIED = {
 }
 
 
-async def test_whoever_comes_through_a_proxy_is_not_on_the_servers_own_machine(guarded):
-    """Whatever header of a proxy says so, and whatever it says: a proxy there would make everybody an admin."""
+async def test_requests_through_a_proxy_are_not_local(guarded):
+    """Whatever header a proxy adds, with any value: a local proxy would make every caller an admin."""
     async with client(guarded, peer=("127.0.0.1", 1)) as http:
         for header, value in PROXIED.items():
             for sent in (value, ""):
@@ -144,8 +144,8 @@ async def test_whoever_comes_through_a_proxy_is_not_on_the_servers_own_machine(g
         assert (await http.get("/v1/me", headers={"x-forwarding-is-no-proxy": "1"})).status_code == 200
 
 
-async def test_what_a_viewer_may(guarded):
-    """Read everything, and change nothing; the answer says who may."""
+async def test_permissions_of_viewers(guarded):
+    """They read everything and change nothing; the error says which role is needed."""
     async with client(guarded, await token_for(guarded, "vi", Role.VIEWER)) as http:
         assert (await http.get("/v1/me")).json() == {"name": "vi", "role": "viewer", "via": "token"}
         assert (await http.get("/v1/services")).status_code == 200
@@ -154,8 +154,8 @@ async def test_what_a_viewer_may(guarded):
         assert "this needs the role developer, and vi has the role viewer" in answer.text
 
 
-async def test_what_a_developer_may(guarded):
-    """Make and change things under their own name, whatever they say, and remove their own only."""
+async def test_permissions_of_developers(guarded):
+    """They create and change things in their own name only, and remove only their own."""
     ada, bo = [await token_for(guarded, name) for name in ("ada", "bo")]
     async with client(guarded, ada, **{"x-detour-user": "root"}) as http:
         made = await http.put("/v1/scenarios/a", json=SCENARIO, headers=NEW)
@@ -177,8 +177,8 @@ async def test_what_a_developer_may(guarded):
         assert (await http.delete("/v1/deployments/users/pr-42")).status_code == 204
 
 
-async def test_what_an_admin_may(guarded):
-    """Everything, with everybody's; the log says who did it."""
+async def test_permissions_of_admins(guarded):
+    """They may do everything, with things of all owners; the log names them."""
     async with client(guarded, await token_for(guarded, "ada")) as http:
         await http.put("/v1/scenarios/a", json=SCENARIO, headers=NEW)
     async with client(guarded, await token_for(guarded, "root", Role.ADMIN)) as http:
@@ -190,8 +190,8 @@ async def test_what_an_admin_may(guarded):
         ]
 
 
-async def test_tokens_are_made_and_removed(guarded):
-    """For oneself, with at most one's own role; one that is removed does not count from that moment."""
+async def test_tokens_are_created_and_removed(guarded):
+    """For the caller, with at most the caller's role; a removed token is invalid at once."""
     async with client(guarded, await token_for(guarded, "ada")) as http:
         made = (await http.post("/v1/tokens", json={"name": "ci", "ttl": "90d"})).json()
         assert (made["owner"], made["role"]) == ("ada", "developer")
@@ -211,7 +211,7 @@ async def test_tokens_are_made_and_removed(guarded):
 
 
 async def test_a_stream_ends_with_its_token(guarded, plane, monkeypatch):
-    """Who may no longer read is told nothing more."""
+    """A caller without access receives no further events."""
     monkeypatch.setattr("detour.server.api.changes._PAUSE_SECONDS", 0.02)
     token = await token_for(guarded, "ada")
     identities = guarded.state.identities.tokens
@@ -225,7 +225,7 @@ async def test_a_stream_ends_with_its_token(guarded, plane, monkeypatch):
 
 
 async def test_without_a_database_there_are_no_tokens(mesh_file, registry):
-    """The server says what it lacks."""
+    """The error says that the server has no database."""
     app = api(control_plane(mesh_file, registry))
     async with client(app, peer=("127.0.0.1", 1)) as http:
         answer = await http.post("/v1/tokens", json={"name": "ci"})

@@ -1,4 +1,4 @@
-"""Scenarios that a server has acknowledged, after it was killed (`kill -9`) in the middle of writing."""
+"""Scenarios that a server has acknowledged survive when it is killed (`kill -9`) while it writes."""
 
 import asyncio
 import signal
@@ -18,8 +18,8 @@ ACKNOWLEDGED = 20
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_was_acknowledged_is_there(tmp_path, new_url, kind):
-    """Every version, with what it said, on either kind of database."""
+async def test_acknowledged_versions_survive(tmp_path, new_url, kind):
+    """With their content, on both kinds of database."""
     mesh = tmp_path / "mesh" / "mesh.yaml"
     mesh.parent.mkdir()
     mesh.write_text("services: {}")
@@ -40,7 +40,7 @@ async def test_what_was_acknowledged_is_there(tmp_path, new_url, kind):
 
 
 async def write(url: str, name: str, acknowledged: dict[tuple[str, int], str]) -> None:
-    """Make a scenario and change it, until the server is gone."""
+    """Create and change a scenario until the server is killed."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         for version in count(1):
             condition = {"if-match": f'"{version - 1}"'} if version > 1 else {"if-none-match": "*"}

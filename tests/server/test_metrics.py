@@ -16,12 +16,12 @@ async def read(http) -> dict[tuple[str, frozenset], float]:
 
 
 def labels(**values: str) -> frozenset:
-    """Return labels as `read` has them."""
+    """Return labels in the form that `read` uses."""
     return frozenset(values.items())
 
 
 async def test_the_state_of_the_server(http):
-    """How much there is of everything."""
+    """The numbers of services, deployments, Envoys and so on."""
     await http.post("/v1/deployments", json={"service": "users", "name": "pr-42", "endpoints": []})
     for name in ("a", "b"):
         body = {"overrides": {"route.users": "pr-42"}}
@@ -41,8 +41,8 @@ async def test_the_state_of_the_server(http):
     assert found["detour_problems", labels()] == 0
 
 
-async def test_what_is_asked(http):
-    """By operation and status: no path that a client makes up becomes a label, no stream counts as slow."""
+async def test_durations_of_requests(http):
+    """By operation and status: arbitrary paths do not become labels, and streams are not measured."""
     for path in ("/v1/scenarios/a", "/v1/scenarios/b", "/v1/scenarios/B", "/nothing/here", "/v1/events?seconds=0"):
         await http.get(path)
     found = await read(http)

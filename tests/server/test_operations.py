@@ -1,4 +1,4 @@
-"""Operations that are called in the server's own process: their callers have the rights that they have by HTTP."""
+"""Operations called within the server's process: callers have the same permissions as over HTTP."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,8 +21,8 @@ DRAFT = Draft(Overrides.collect([Override(Kind.ROUTE, "users", "filed")]), owner
 LATER = datetime.now(UTC) + timedelta(hours=1)
 
 
-async def test_a_viewer_changes_nothing(plane):
-    """Whatever the operation."""
+async def test_viewers_change_nothing(plane):
+    """Every operation refuses them."""
     attempts = [
         plane.deployments.register(VIEWER, PR_42),
         plane.deployments.extend(VIEWER, "users", "pr-42", LATER),
@@ -43,8 +43,8 @@ async def test_a_viewer_changes_nothing(plane):
         plane.override_tokens.issue(VIEWER, timedelta(minutes=1))
 
 
-async def test_a_deployment_belongs_to_whoever_registered_it(plane):
-    """Others neither replace, extend, undo nor remove it, whatever owner they name; an admin does."""
+async def test_only_the_owner_or_an_admin_changes_a_deployment(plane):
+    """Others cannot replace, extend, undo or remove it, whatever owner they name."""
     made = await plane.deployments.register(ANA, PR_42)
     assert made.owner == plane.mesh.deployment("users", "pr-42").owner == "ana"
     for attempt in (
@@ -59,8 +59,8 @@ async def test_a_deployment_belongs_to_whoever_registered_it(plane):
     assert await plane.deployments.remove(ADMIN, "users", "pr-42")
 
 
-async def test_only_its_owner_gives_a_scenario_away_or_removes_it(plane):
-    """Everybody but viewers may change its overrides."""
+async def test_only_the_owner_transfers_or_removes_a_scenario(plane):
+    """All users except viewers may change its overrides."""
     made = await plane.scenarios.create(ANA, "checkout", DRAFT)
     taken = Draft(DRAFT.overrides, owner="bob")
     with pytest.raises(ForbiddenError, match="scenario checkout belongs to ana"):
@@ -71,8 +71,8 @@ async def test_only_its_owner_gives_a_scenario_away_or_removes_it(plane):
     assert plane.scenarios.get("checkout").changed_by == "bob"
 
 
-async def test_a_token_allows_no_more_than_its_maker_may(plane):
-    """Neither another role nor another user."""
+async def test_a_token_has_at_most_the_permissions_of_its_creator(plane):
+    """It cannot have a higher role, or act as another user."""
     tokens = TokenOperations(TokenBook(plane.book.database))
     with pytest.raises(ForbiddenError, match="this needs the role admin"):
         await tokens.create(ANA, "ci", Role.ADMIN, None, None)
@@ -84,8 +84,8 @@ async def test_a_token_allows_no_more_than_its_maker_may(plane):
     assert (list(tokens.list(BOB)), [one.id for one in tokens.list(ANA)]) == ([], [made.id])
 
 
-async def test_developers_do_not_switch_overrides_off(plane):
-    """It takes an admin."""
+async def test_developers_cannot_switch_overrides_off(plane):
+    """Only admins can."""
     with pytest.raises(ForbiddenError, match="this needs the role admin"):
         await plane.switch.switch(ANA, is_off=True, reason="")
     await plane.switch.switch(ADMIN, is_off=True, reason="")

@@ -1,4 +1,4 @@
-"""Override tokens by the API, and their keys on several servers."""
+"""Override tokens through the API, and their keys on several servers."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ __all__ = ["database_url", "new_url", "postgresql_server"]
 
 
 async def test_a_token_is_issued(http, plane):
-    """To who asks, for so long, with the header to put it into; edges have its key."""
+    """To the caller, with the requested life and the name of its header; edges have its key."""
     plane.in_force.refresh()
     answer = await http.post("/v1/override-tokens", json={"ttl": "90s"}, headers={"x-detour-user": "ana"})
     assert answer.status_code == 201
@@ -31,14 +31,14 @@ async def test_a_token_is_issued(http, plane):
 
 
 @pytest.mark.parametrize("ttl", ["0s", "61m", "2h", "1d", "500ms", "x", ""])
-async def test_a_time_that_no_token_is_good_for(http, ttl):
-    """Says what is."""
+async def test_an_invalid_life_is_refused(http, ttl):
+    """The error says what is valid."""
     answer = await http.post("/v1/override-tokens", json={"ttl": ttl})
     assert (answer.status_code, answer.json()["detail"][:5]) == (422, "ttl: ")
 
 
 async def test_without_a_database(mesh_file, registry):
-    """There are no keys; the server says so, and edges take no overrides from outside."""
+    """The server has no keys; it says so, and edges accept no overrides from outside."""
     plane = control_plane(mesh_file, registry)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api(plane)), base_url="http://localhost") as http:
         answer = await http.post("/v1/override-tokens", json={})
@@ -49,7 +49,7 @@ async def test_without_a_database(mesh_file, registry):
 
 
 async def test_servers_have_the_same_keys(database_url):
-    """Also those that another makes later, without asking for anything."""
+    """Also keys that another server creates later, without a request."""
     times = Times(period=timedelta(seconds=1), ahead=timedelta(seconds=0.5))
     with Database(database_url) as first_database, Database(database_url) as second_database:
         records = [FollowedDatabase(first_database), FollowedDatabase(second_database)]

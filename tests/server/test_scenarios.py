@@ -1,4 +1,4 @@
-"""Scenarios by the API; the client of these tests checks every answer against the OpenAPI document."""
+"""Scenarios through the API; the client of these tests checks every response against the OpenAPI document."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -25,13 +25,13 @@ def at(version: int) -> dict[str, str]:
 
 
 async def made(http: httpx.AsyncClient, name: str = "checkout", **more: object) -> httpx.Response:
-    """Make a scenario."""
+    """Create a scenario."""
     answer = await http.put(f"/v1/scenarios/{name}", json={**CHECKOUT, **more}, headers=NEW)
     assert answer.status_code == 201, answer.text
     return answer
 
 
-async def test_a_scenario_is_made_and_read(http):
+async def test_a_scenario_is_created_and_read(http):
     """With its version as entity tag, and the header that puts a request into it."""
     answer = await made(http)
     assert answer.headers["etag"] == '"1"'
@@ -45,15 +45,15 @@ async def test_a_scenario_is_made_and_read(http):
     assert told == {**CHECKOUT, "name": "checkout", "version": 1, "expires": None, "state": "live"}
 
 
-async def test_who_has_it_is_not_sent_it_again(http):
-    """A tag that is still right gets 304 and no body."""
+async def test_a_current_entity_tag_gets_304(http):
+    """Without a body."""
     await made(http)
     for tags, expected in (('"1"', 304), ('W/"0", "1"', 304), ('"2"', 200), ("", 200)):
         assert (await http.get("/v1/scenarios/checkout", headers={"If-None-Match": tags})).status_code == expected
 
 
-async def test_who_asks_is_the_owner(http):
-    """Of a scenario that names none; who changes it later does not become it."""
+async def test_the_creator_is_the_owner(http):
+    """Unless the scenario names one; a later change does not change the owner."""
     ana, bo = ({"x-detour-user": name} for name in ("ana", "bo"))
     body = {"overrides": CHECKOUT["overrides"]}
     first = await http.put("/v1/scenarios/checkout", json=body, headers={**NEW, **ana})
@@ -64,8 +64,8 @@ async def test_who_asks_is_the_owner(http):
     ]
 
 
-async def test_a_change_is_a_version(http):
-    """Old ones stay readable, newest first, a page at a time."""
+async def test_a_change_creates_a_version(http):
+    """Old versions stay readable, newest first, in pages."""
     await made(http)
     changed = await http.put("/v1/scenarios/checkout", json={**CHECKOUT, "owner": "bo"}, headers=at(1))
     assert (changed.status_code, changed.headers["etag"], changed.json()["version"]) == (200, '"2"', 2)
@@ -77,8 +77,8 @@ async def test_a_change_is_a_version(http):
     assert page.json()["next"] is None
 
 
-async def test_an_edit_that_somebody_else_overtook_is_refused(http):
-    """With 412, who was faster, and the tag to look at; nothing is lost."""
+async def test_an_outdated_edit_is_refused(http):
+    """With 412, the author of the newer version, and its tag; nothing is overwritten."""
     await made(http)
     await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers={**at(1), "x-detour-user": "bo"})
     for refused in (
@@ -90,8 +90,8 @@ async def test_an_edit_that_somebody_else_overtook_is_refused(http):
     assert (await http.get("/v1/scenarios/checkout")).json()["owner"] == "ana"
 
 
-async def test_a_blind_write_is_refused(http):
-    """Who does not say which version was changed learns how (RFC 6585, section 3)."""
+async def test_a_write_without_a_version_is_refused(http):
+    """With 428; the error says how to name one (RFC 6585, section 3)."""
     await made(http)
     for refused in (
         await http.put("/v1/scenarios/checkout", json=CHECKOUT),
@@ -102,22 +102,22 @@ async def test_a_blind_write_is_refused(http):
 
 
 @pytest.mark.parametrize("tag", ["*", "1", '"01"', 'W/"1"', '"1", "2"', '"' + "9" * 40 + '"', "é"])
-async def test_a_tag_that_is_none(http, tag):
-    """What is no version's tag never matches."""
+async def test_an_invalid_entity_tag(http, tag):
+    """Never matches."""
     await made(http)
     refused = await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers={"If-Match": tag.encode()})
     assert refused.status_code == 412
 
 
-async def test_a_second_one_of_a_name_is_refused(http):
-    """With 412, and whose the first one is."""
+async def test_an_existing_name_is_refused(http):
+    """With 412; the error names the owner."""
     await made(http)
     refused = await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers=NEW)
     assert (refused.status_code, "owned by ana" in refused.json()["detail"]) == (412, True)
 
 
 async def test_resolving(http):
-    """Gives the header of the last version, and never that of a scenario whose time is over."""
+    """Returns the header of the last version, and 410 for an expired scenario."""
     await made(http)
     resolved = (await http.get("/v1/scenarios/checkout/resolve")).json()
     assert parse_baggage([resolved.pop("value")]).overrides == parse_words(WORDS)
@@ -132,8 +132,8 @@ async def test_resolving(http):
     assert (gone.status_code, gone.json()["detail"]) == (410, "scenario checkout was removed by bo")
 
 
-async def test_a_removed_one_can_be_read_and_made_anew(http):
-    """Its versions count on, so that no tag ever means two things."""
+async def test_a_removed_scenario_can_be_read_and_created_again(http):
+    """The count of versions continues, so that a tag never stands for two contents."""
     await made(http)
     assert (await http.delete("/v1/scenarios/checkout", headers=at(1))).status_code == 204
     removed = await http.get("/v1/scenarios/checkout")
@@ -141,8 +141,8 @@ async def test_a_removed_one_can_be_read_and_made_anew(http):
     assert (await made(http)).headers["etag"] == '"3"'
 
 
-async def test_what_never_was(http):
-    """Is told with where to look."""
+async def test_a_scenario_that_never_existed(http):
+    """404 says where to look."""
     for answer in (
         await http.get("/v1/scenarios/checkout"),
         await http.get("/v1/scenarios/checkout/resolve"),
@@ -156,7 +156,7 @@ async def test_what_never_was(http):
 
 
 async def test_listing(http):
-    """By name, by owner and by state, a page at a time."""
+    """By name, by owner and by state, in pages."""
     for name, owner in (("a", "ana"), ("b", "bo"), ("c", "ana"), ("d", "ana")):
         await made(http, name, owner=owner)
     await http.delete("/v1/scenarios/d", headers=at(1))
@@ -178,8 +178,8 @@ async def test_listing(http):
 
 
 @pytest.mark.parametrize("cursor", ["!", "A", "", "é", "a" * 201])
-async def test_a_cursor_that_is_none(http, cursor):
-    """Is refused with where to take one from."""
+async def test_an_invalid_cursor(http, cursor):
+    """Is refused; the error says where cursors come from."""
     refused = await http.get("/v1/scenarios", params={"cursor": cursor})
     assert refused.status_code == 422
     assert refused.json()["detail"].startswith("cursor: ")
@@ -187,7 +187,7 @@ async def test_a_cursor_that_is_none(http, cursor):
 
 @pytest.mark.parametrize("cursor", ["checkout", "0", "-1", "999999999999"])
 async def test_a_cursor_of_another_list(http, cursor):
-    """Versions are counted; a cursor that is no number is refused."""
+    """Cursors of versions are numbers; others are refused."""
     await made(http)
     assert (await http.get("/v1/scenarios/checkout/versions", params={"cursor": cursor})).status_code == 422
 
@@ -206,8 +206,8 @@ async def test_a_cursor_of_another_list(http, cursor):
         ({"versoin": 3}, "versoin: unknown field"),
     ],
 )
-async def test_what_is_no_scenario(http, body, detail):
-    """Is refused, with where and what was expected."""
+async def test_invalid_scenarios(http, body, detail):
+    """Are refused; the error names the field and what was expected."""
     content = json.dumps({**CHECKOUT, **body})
     refused = await http.put(
         "/v1/scenarios/checkout", content=content, headers={**NEW, "content-type": "application/json"}
@@ -217,7 +217,7 @@ async def test_what_is_no_scenario(http, body, detail):
 
 
 @pytest.mark.parametrize("name", ["Checkout", "a.b", "-a", "a" * 64, "%00", "ä"])
-async def test_what_is_no_name(http, name):
+async def test_invalid_names(http, name):
     """A name is one label of a host name."""
     for method in ("GET", "PUT", "DELETE"):
         refused = await http.request(method, f"/v1/scenarios/{name}", json=CHECKOUT, headers=NEW)
@@ -226,7 +226,7 @@ async def test_what_is_no_name(http, name):
 
 
 async def test_the_log_of_changes(http):
-    """Who did what to which scenario or deployment, newest first, a page at a time."""
+    """The author, the action and the subject, newest first, in pages."""
     ana, bo = ({"x-detour-user": name} for name in ("ana", "bo"))
     await http.put("/v1/scenarios/checkout", json=CHECKOUT, headers={**NEW, **ana})
     pr_42 = {"service": "users", "name": "pr-42", "endpoints": []}
@@ -251,7 +251,7 @@ async def test_the_log_of_changes(http):
 
 
 async def test_without_a_database(mesh_file, registry):
-    """A server that keeps no scenarios says so, and how it would."""
+    """The error says that the server needs a database, and how to set one."""
     plane = control_plane(mesh_file, registry)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api(plane)), base_url="http://localhost") as http:
         for path in ("/v1/scenarios", "/v1/scenarios/a", "/v1/scenarios/a/resolve", "/v1/changes"):
@@ -263,8 +263,8 @@ async def test_without_a_database(mesh_file, registry):
     await plane.ads.stop()
 
 
-async def test_a_database_that_is_gone(http, plane, database, tmp_path):
-    """What was read still resolves; a write says what failed and is not half done."""
+async def test_a_database_that_does_not_answer(http, plane, database, tmp_path):
+    """Known scenarios still resolve; a write reports the failure and has no effect."""
     await made(http)
     for path in tmp_path.glob("scenarios.db*"):
         path.write_bytes(b"no database any more" * 1000)
@@ -276,8 +276,8 @@ async def test_a_database_that_is_gone(http, plane, database, tmp_path):
     assert plane.book.get("checkout").version == 1
 
 
-async def test_names_are_checked_where_there_is_a_mesh(http, plane):
-    """With the nearest; what was saved before stays as it is, and what does not exist yet may be forced."""
+async def test_names_are_checked_once_the_mesh_is_known(http, plane):
+    """The error suggests the nearest name; unchanged overrides are accepted, and `force` skips the check."""
     await made(http, "before", overrides={"route.users": "gone"})
     plane.is_ready = True
     typo = {"overrides": {"route.user": "pr-42"}}
@@ -295,7 +295,7 @@ async def test_names_are_checked_where_there_is_a_mesh(http, plane):
 
 
 async def test_overrides_are_checked_without_being_saved(http, plane):
-    """For who is about to send them: each mistake with what is nearest."""
+    """Each mistake comes with the nearest override."""
     plane.is_ready = True
     given = {"overrides": {"override.delay.user": "1s", "delay.users": "1s", "config.x": "on"}}
     answer = await http.post("/v1/overrides/check", json=given)
@@ -312,15 +312,15 @@ async def test_overrides_are_checked_without_being_saved(http, plane):
     assert unreadable.json()["detail"].startswith("overrides.delay.users: expected a delay such as 300ms")
 
 
-async def test_a_name_with_a_slash_is_told(http):
-    """What it may be, and one that would do; not that there is no such path."""
+async def test_a_name_with_a_slash(http):
+    """The error says what a name may be, and suggests one, instead of an unknown path."""
     for name in ("feature/x", "feature%2Fx"):
         refused = await http.put(f"/v1/scenarios/{name}", json=CHECKOUT, headers=NEW)
         assert refused.status_code == 404
         assert refused.json()["detail"].endswith("lowercase letters, digits and dashes, such as feature-x")
 
 
-async def test_keys_may_be_written_as_in_the_baggage(http):
-    """They are kept without what stands in front of all of them."""
+async def test_keys_may_have_the_prefix(http):
+    """They are stored without `override.`."""
     answer = await made(http, overrides={"override.route.users": "pr-42"})
     assert answer.json()["overrides"] == {"route.users": "pr-42"}

@@ -12,7 +12,7 @@ from detour.server.serving import Addresses, _bind, _config, _Http, serve
 
 
 async def ask(port: int, request: bytes) -> tuple[bytes, bytes]:
-    """Send a request as it is; return the head and the body of the answer."""
+    """Send a request unchanged; return the head and the body of the response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     answer = await reader.read()
@@ -22,8 +22,8 @@ async def ask(port: int, request: bytes) -> tuple[bytes, bytes]:
     return head, body
 
 
-async def test_the_stack_of_a_fault_is_in_the_log(plane, caplog):
-    """The client gets problem details without it."""
+async def test_tracebacks_are_only_in_the_log(plane, caplog):
+    """The client receives problem details without them."""
     plane.in_force._mesh = None
     with _bind("127.0.0.1:0", "the API") as listening:
         http = _Http(_config(api(plane)))
@@ -44,7 +44,7 @@ async def test_the_stack_of_a_fault_is_in_the_log(plane, caplog):
     "address", ["", "80", ":80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:80", "a:b:1"]
 )
 @pytest.mark.parametrize("which", ["xds", "api"])
-async def test_what_is_no_address_is_told(mesh_file, state, which, address):
+async def test_an_invalid_address_is_an_error(mesh_file, state, which, address):
     """Before anything is served."""
     addresses = Addresses(**{"xds": "127.0.0.1:0", "api": "127.0.0.1:0", which: address})
     with pytest.raises(OSError, match=r"cannot listen on '.*' for (xDS|the API): expected ip:port"):
@@ -52,7 +52,7 @@ async def test_what_is_no_address_is_told(mesh_file, state, which, address):
 
 
 def has_ipv6() -> bool:
-    """Whether this machine has the loopback address of IPv6; many a container has not."""
+    """Return whether this machine has the IPv6 loopback address; many containers lack it."""
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             return True
@@ -62,7 +62,7 @@ def has_ipv6() -> bool:
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 async def test_ipv6(mesh_file, state):
-    """Addresses are told as they were given, with the port that was taken."""
+    """Reported addresses are those that were given, with the chosen port."""
     told = []
 
     def ready(at: Addresses) -> None:

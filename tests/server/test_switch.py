@@ -1,4 +1,4 @@
-"""The kill switch: who may use it, what it does to the mesh, and that it is kept."""
+"""The kill switch: its permissions, its effect on the mesh, and its storage."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ OFF = {"state": "off", "reason": "incident 12"}
 
 
 async def test_an_admin_switches_overrides_off_and_on(plane, guarded):
-    """At once in the mesh, with who and why; the log of changes and the metrics say so too."""
+    """The mesh changes at once, with user and reason; so do the log of changes and the metrics."""
     async with client(guarded, await token_for(guarded, "anna", Role.ADMIN)) as http:
         assert (await http.get("/v1/overrides")).json() == {"state": "on", "reason": "", "by": "", "since": None}
         with plane.events.subscribed() as events:
@@ -35,22 +35,22 @@ async def test_an_admin_switches_overrides_off_and_on(plane, guarded):
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.DEVELOPER])
-async def test_others_may_only_look(plane, guarded, role):
-    """It concerns everybody."""
+async def test_others_may_only_read_the_switch(plane, guarded, role):
+    """It affects all users."""
     async with client(guarded, await token_for(guarded, "dev", role)) as http:
         assert (await http.put("/v1/overrides", json=OFF)).status_code == 403
         assert (await http.get("/v1/overrides")).json()["state"] == "on"
 
 
 async def test_a_reason_is_one_line(guarded):
-    """It becomes a header."""
+    """Because it is sent in a header."""
     async with client(guarded, await token_for(guarded, "anna", Role.ADMIN)) as http:
         answer = await http.put("/v1/overrides", json={"state": "off", "reason": "a\r\nb"})
         assert answer.status_code == 422
 
 
-async def test_a_database_keeps_it_for_every_server(database):
-    """One that is started later, and one that runs already and follows the log."""
+async def test_the_database_stores_the_switch_for_every_server(database):
+    """For servers that start later, and for running ones, which follow the log."""
     here, there = FollowedDatabase(database), FollowedDatabase(database)
     mine, others = DatabaseSwitch(here), DatabaseSwitch(there)
     following = asyncio.create_task(there.follow())
@@ -63,8 +63,8 @@ async def test_a_database_keeps_it_for_every_server(database):
     assert (others.state.by, others.state.reason) == ("anna", "")
 
 
-async def test_a_file_keeps_it(tmp_path):
-    """Where there is no database; what somebody spoilt is said, and not taken for on."""
+async def test_a_file_stores_the_switch(tmp_path):
+    """Without a database; a corrupt file is an error, and does not count as on."""
     path = tmp_path / "state.db.overrides"
     await FileSwitch(path).switch(is_off=True, reason="why", by="anna")
     found = FileSwitch(path).state
@@ -74,8 +74,8 @@ async def test_a_file_keeps_it(tmp_path):
         FileSwitch(path)
 
 
-def test_the_sentence_fits_into_a_header():
-    """Whatever people write."""
+def test_the_explanation_fits_into_a_header():
+    """Whatever the reason contains."""
     at = datetime(2026, 11, 30, 14, 3, tzinfo=UTC)
     assert SwitchPosition(True, "grün", "ana", at).explanation == (
         "overrides are switched off by ana since 2026-11-30 14:03 UTC: gr?n"

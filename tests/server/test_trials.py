@@ -1,4 +1,4 @@
-"""Trying a request through the API, on a real edge with real sidecars behind it."""
+"""Trials through the API, on a real edge with real sidecars behind it."""
 
 import asyncio
 import time
@@ -45,7 +45,7 @@ services:
 
 @dataclass
 class Running:
-    """A mesh that runs, the API of its control plane, and what the service web got last."""
+    """A running mesh, its control plane's API, and the last request that the service web received."""
 
     mesh: MeshUnderTest
     http: httpx.AsyncClient
@@ -109,8 +109,8 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_each_hop_is_told(running: Running) -> None:
-    """Who called what, who answered, how long it took, and what came of what."""
+async def test_each_hop_is_reported(running: Running) -> None:
+    """Caller, service, server, duration and parent."""
     await running.edge()
     tried = await running.attempt(overrides={"route.users": "pr-42"}, path="/rides?a=1")
     assert (tried["status"], tried["note"], tried["truncated"]) == (200, "", False)
@@ -128,8 +128,8 @@ async def test_each_hop_is_told(running: Running) -> None:
     assert tried["expected"] == [{"service": "users", "deployment": "pr-42", "reached": True}]
 
 
-async def test_what_is_sent(running: Running) -> None:
-    """Method, headers and body as they were asked for, but for headers by which a request travels."""
+async def test_the_sent_request(running: Running) -> None:
+    """Has the requested method, headers and body, except for connection headers."""
     await running.edge()
     headers = {"X-Own": "2", "Host": "evil.test", "Content-Length": "1000", "Transfer-Encoding": "chunked"}
     tried = await running.attempt(method="POST", path="/a", headers=headers, body="hällo")
@@ -139,8 +139,8 @@ async def test_what_is_sent(running: Running) -> None:
     assert running.plane.reports.trials._under_way == {}
 
 
-async def test_what_was_not_reached(running: Running) -> None:
-    """A service that was never called, and a deployment that is gone."""
+async def test_deployments_that_were_not_reached(running: Running) -> None:
+    """A service that was never called, and a deployment that no longer exists."""
     await running.edge()
     tried = await running.attempt(overrides={"route.users": "gone", "route.payments": "pr-1"})
     assert tried["status"] == 503
@@ -151,8 +151,8 @@ async def test_what_was_not_reached(running: Running) -> None:
     assert "user=pr-42: the mesh has no service user; did you mean users=pr-42?" in typo["note"]
 
 
-async def test_an_edge_that_does_not_trust(running: Running) -> None:
-    """It believes the server's own signature."""
+async def test_an_edge_that_trusts_only_tokens(running: Running) -> None:
+    """Accepts the server's own signature."""
     await running.edge(trusts=False)
     tried = await running.attempt(overrides={"route.users": "pr-42"})
     assert tried["note"] == ""
@@ -160,8 +160,8 @@ async def test_an_edge_that_does_not_trust(running: Running) -> None:
     assert "x-detour-token" not in running.last[-1].headers
 
 
-async def test_an_edge_that_knows_no_keys(running: Running) -> None:
-    """The first hop is known by its answer; it is said what can't be."""
+async def test_an_edge_without_keys(running: Running) -> None:
+    """The first hop is known from its response; the note says that the others are missing."""
     running.plane.trials.headers_for = by_baggage
     await running.edge(trusts=False)
     tried = await running.attempt(overrides={"route.users": "pr-42"})
@@ -174,7 +174,7 @@ async def test_an_edge_that_knows_no_keys(running: Running) -> None:
 
 @pytest.mark.parametrize("trusts", [True, False])
 async def test_in_a_scenario(running: Running, *, trusts: bool) -> None:
-    """Its overrides are the edge's to add, whomever it trusts, and are among those that are to be reached."""
+    """The edge adds its overrides, and their deployments are among the expected ones."""
     await running.edge(trusts=trusts)
     body = {"overrides": {"route.users": "pr-42"}}
     assert (await running.http.put("/v1/scenarios/checkout", json=body, headers={"if-none-match": "*"})).is_success
@@ -193,8 +193,8 @@ async def test_in_a_scenario(running: Running, *, trusts: bool) -> None:
     assert (answer.status_code, answer.json()["title"]) == (404, "Not Found")
 
 
-async def test_what_makes_an_edge_believe(running: Running) -> None:
-    """Is the control plane's to say, and gets the mark with the overrides."""
+async def test_headers_with_which_an_edge_accepts_overrides(running: Running) -> None:
+    """The control plane chooses them, from overrides with the trial's id."""
     await running.edge()
     running.plane.trials.headers_for = lambda overrides: {**by_baggage(overrides), "x-token": str(len(overrides))}
     tried = await running.attempt(overrides={"route.users": "pr-42"})
@@ -202,15 +202,15 @@ async def test_what_makes_an_edge_believe(running: Running) -> None:
     assert len(tried["hops"]) == 2
 
 
-async def test_a_long_answer(running: Running) -> None:
-    """Is shown as far as 16 kB."""
+async def test_a_long_response(running: Running) -> None:
+    """Is cut off after 16 kB."""
     await running.edge()
     tried = await running.attempt(path="/long")
     assert (tried["truncated"], len(tried["body"].encode())) == (True, 16 * 1024)
 
 
 async def test_hosts(running: Running) -> None:
-    """Those that the edge serves are taken; all others are the edge's own, which it may not serve."""
+    """Hosts that the edge serves are sent; all others are replaced by the edge's own."""
     await running.edge()
     for host in ("preview.example.test", "staging.example.test:8443", "STAGING.example.test:99999"):
         assert (await running.attempt(host=host))["status"] == 200
@@ -219,15 +219,15 @@ async def test_hosts(running: Running) -> None:
         assert (tried["url"], tried["status"]) == (f"{running.url}/", 404)
 
 
-async def test_where_no_edge_is(running: Running) -> None:
-    """It is said what is missing: an edge at the address, or the address."""
+async def test_without_an_edge(running: Running) -> None:
+    """The error says what is missing: an edge at the address, or the address."""
     answer = await running.http.post("/v1/trials", json={})
     assert (answer.status_code, answer.json()["title"]) == (502, "Bad Gateway")
     assert f"no edge answers at {running.url}" in answer.json()["detail"]
 
 
-async def test_where_nobody_said_where_an_edge_is(http) -> None:
-    """It is said what to put where."""
+async def test_without_the_address_of_an_edge(http) -> None:
+    """The error says what to add to the mesh file."""
     answer = await http.post("/v1/trials", json={})
     assert (answer.status_code, answer.json()["title"]) == (409, "Conflict")
     assert "edge: {url:" in answer.json()["detail"]
@@ -244,7 +244,7 @@ async def test_where_nobody_said_where_an_edge_is(http) -> None:
 
 
 async def test_calls(running: Running) -> None:
-    """Are listed, and those who listen are told that there are some."""
+    """Are listed, and subscribers receive an event."""
     await running.edge()
     with running.plane.events.subscribed() as subscription:
         await running.attempt(overrides={"route.users": "pr-42"})
@@ -287,7 +287,7 @@ Answering = Callable[[Request, Trial], Awaitable[Response]]
 async def edge(
     trials: Trials, answer: Answering, settings: Settings | None = None
 ) -> AsyncIterator[tuple[Mesh, list[Request]]]:
-    """Run something that answers in the place of an edge, and may report hops; yield a mesh that has it."""
+    """Run a stand-in for an edge that may report hops; yield a mesh that names it."""
     seen: list[Request] = []
 
     async def take(request: Request) -> Response:
@@ -303,7 +303,7 @@ async def edge(
 
 
 def reporting(*hops: Hop) -> Answering:
-    """Return what reports hops before it answers."""
+    """Return a handler that reports hops before it responds."""
 
     async def answer(_request: Request, trial: Trial) -> Response:
         for hop in hops:
@@ -314,12 +314,12 @@ def reporting(*hops: Hop) -> Answering:
 
 
 def outcome(*hops: Hop, saw_hops: bool = True) -> Outcome:
-    """Return what became of a request."""
+    """Return the outcome of a trial."""
     return Outcome("1", Answer("http://a/", "a", 200, 0.1, "", truncated=False, headers={}), hops, saw_hops, "")
 
 
-def test_a_deployment_was_reached_if_an_envoy_says_so() -> None:
-    """Of that very service; where hops may be missing nobody can say that it was not."""
+def test_a_deployment_was_reached_if_an_envoy_reports_it() -> None:
+    """For that service; if hops may be missing, the result is unknown."""
     assert outcome(HOP).reached("users", "pr-42") is True
     assert outcome(BY_EDGE, HOP, saw_hops=False).reached("users", "pr-42") is True
     for other in (
@@ -334,15 +334,15 @@ def test_a_deployment_was_reached_if_an_envoy_says_so() -> None:
     assert outcome().reached("users", "pr-42") is False
 
 
-def test_the_mark_of_a_trial_wins() -> None:
-    """Over one that somebody wrote; all else stays."""
+def test_the_id_of_a_trial_replaces_another_one() -> None:
+    """All other overrides stay."""
     overrides = parse_words(["users=pr-42", "config.detour.try=mine"])
     assert with_trial_id(overrides, "own") == parse_words(["users=pr-42", "config.detour.try=own"])
     assert by_baggage(with_trial_id(Overrides(), "own")) == {"baggage": "override.config.detour.try=own"}
 
 
-async def test_hops_are_in_order_of_time() -> None:
-    """Of two that began together the longer one is first: it is what the other came of."""
+async def test_hops_are_ordered_by_time() -> None:
+    """Of two that start together, the longer one is first: it caused the other."""
     trials = Trials()
     late, short = replace(HOP, start=1001.0), replace(HOP, seconds=0.05)
     async with edge(trials, reporting(late, short, HOP, replace(BY_EDGE, start=999.0))) as (mesh, seen):
@@ -354,8 +354,8 @@ async def test_hops_are_in_order_of_time() -> None:
     assert trials.find(found.id) is None
 
 
-async def test_hops_that_come_after_the_answer_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The edge's word, and others for a while after it; each of them begins that while anew."""
+async def test_hops_may_arrive_after_the_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial waits for the edge's report, then for others, anew after each."""
     monkeypatch.setattr(module, "_HOPS_SECONDS", 20)
     monkeypatch.setattr(module, "_QUIET_SECONDS", 1)
     trials, tasks = Trials(), set()
@@ -374,8 +374,8 @@ async def test_hops_that_come_after_the_answer_are_waited_for(monkeypatch: pytes
     assert (len(found.hops), found.saw_hops) == (4, True)
 
 
-async def test_hops_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the edge says nothing, or others go on and on."""
+async def test_waiting_for_hops_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the edge does not report, or others never stop."""
     monkeypatch.setattr(module, "_HOPS_SECONDS", 0.3)
     monkeypatch.setattr(module, "_QUIET_SECONDS", 0.2)
     trials, tasks = Trials(), set()
@@ -401,8 +401,8 @@ async def test_hops_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch)
     assert len(found.hops) == 2
 
 
-async def test_what_is_not_shown_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """300 hops of one request are; the edge's own must be among them."""
+async def test_the_number_of_hops_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 hops of one request, the edge's own among them; the note says how many are missing."""
     monkeypatch.setattr(module, "_QUIET_SECONDS", 0.01)
     trials = Trials()
     for more, note in ((HOPS_MAX - 1, ""), (HOPS_MAX + 1, "2 more hops are not shown")):
@@ -414,10 +414,10 @@ async def test_what_is_not_shown_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("served_by", "deployment"), [("web@pr-7", "pr-7"), ("web", None), ("web@", None), ("", None), (None, None)]
 )
-async def test_an_edge_that_reports_nothing(
+async def test_an_edge_without_reports(
     monkeypatch: pytest.MonkeyPatch, served_by: str | None, deployment: str | None
 ) -> None:
-    """Its own hop is made of its answer, field by field."""
+    """Its own hop comes from its response, field by field."""
     monkeypatch.setattr(module, "_HOPS_SECONDS", 0.01)
     trials, before = Trials(), time.time()
 
@@ -457,7 +457,7 @@ async def test_an_edge_that_reports_nothing(
         (True, [], ["does not trust", "marks hops to report; only the edge's own hop is known"]),
     ],
 )
-async def test_why_hops_are_not_seen(
+async def test_the_note_says_why_hops_are_missing(
     monkeypatch: pytest.MonkeyPatch, has_edge: bool, words: list[str], parts: list[str]
 ) -> None:
     """No edge reports to this server, or the edge removed the id of the trial, with all overrides."""
@@ -474,7 +474,7 @@ async def test_why_hops_are_not_seen(
 
 
 async def test_without_an_address_no_request_is_sent() -> None:
-    """And nothing is under way."""
+    """And no trial is in progress."""
     trials = Trials()
     with pytest.raises(NoEdgeError, match="has no address of an edge"):
         await attempt(TrialRequest(), Mesh(), trials, lambda: True)
@@ -484,8 +484,8 @@ async def test_without_an_address_no_request_is_sent() -> None:
     assert trials._under_way == {}
 
 
-async def test_as_many_trials_as_are_allowed() -> None:
-    """One more has to wait, until one of them is over."""
+async def test_the_number_of_trials_is_bounded() -> None:
+    """A further one is refused until one of them ends."""
     trials = Trials()
     settings = Settings(edge_url=f"http://127.0.0.1:{NOBODY}")
     with ExitStack() as under_way:
@@ -500,8 +500,8 @@ async def test_as_many_trials_as_are_allowed() -> None:
             await attempt(TrialRequest(), Mesh(settings=settings), trials, lambda: True)
 
 
-async def test_who_may_try_a_request_and_what_is_said_of_its_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Developers may; mistakes of a scenario are told too, before what else there is to say."""
+async def test_permissions_and_mistakes_of_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Developers may send one; mistakes of a scenario come first in the note."""
     monkeypatch.setattr(module, "_HOPS_SECONDS", 0.01)
     trials = Trials()
     asked: list[Overrides] = []

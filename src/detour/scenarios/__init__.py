@@ -4,11 +4,11 @@ from detour.scenarios.model import (
     DESCRIPTION_MAX,
     OWNER_MAX,
     Draft,
+    LifecycleState,
     NoScenarioError,
     OutdatedError,
     Scenario,
     ScenarioExistsError,
-    State,
 )
 from detour.scenarios.store import Filter, ScenarioStore
 
@@ -17,10 +17,10 @@ __all__ = [
     "OWNER_MAX",
     "Draft",
     "Filter",
+    "LifecycleState",
     "NoScenarioError",
     "OutdatedError",
     "Scenario",
     "ScenarioExistsError",
     "ScenarioStore",
-    "State",
 ]

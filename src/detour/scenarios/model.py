@@ -38,7 +38,7 @@ class OutdatedError(ValueError):
         )
 
 
-class State(StrEnum):
+class LifecycleState(StrEnum):
     """Whether requests can enter a scenario."""
 
     LIVE = "live"
@@ -105,8 +105,8 @@ class Scenario:
     changed_by: str
     is_removed: bool = False
 
-    def state(self, now: datetime) -> State:
+    def state(self, now: datetime) -> LifecycleState:
         """Return whether requests can enter it at a moment (timezone-aware)."""
         if self.is_removed:
-            return State.REMOVED
-        return State.EXPIRED if self.expires and self.expires <= now else State.LIVE
+            return LifecycleState.REMOVED
+        return LifecycleState.EXPIRED if self.expires and self.expires <= now else LifecycleState.LIVE

@@ -15,7 +15,14 @@ from detour.database import Change, Database
 from detour.database.log import lock, note
 from detour.database.tables import scenario_versions, scenarios
 from detour.overrides import append_to_baggage, parse_baggage
-from detour.scenarios.model import Draft, NoScenarioError, OutdatedError, Scenario, ScenarioExistsError, State
+from detour.scenarios.model import (
+    Draft,
+    LifecycleState,
+    NoScenarioError,
+    OutdatedError,
+    Scenario,
+    ScenarioExistsError,
+)
 
 _current = select(scenario_versions).join(
     scenarios,
@@ -34,7 +41,7 @@ class Filter:
     """
 
     now: datetime
-    state: State | None = State.LIVE
+    state: LifecycleState | None = LifecycleState.LIVE
     owner: str = ""
 
 
@@ -161,11 +168,11 @@ def _filtered(query: Select[tuple[object, ...]], wanted: Filter) -> Select[tuple
     if wanted.owner:
         query = query.where(columns.owner == wanted.owner)
     match wanted.state:
-        case State.LIVE:
+        case LifecycleState.LIVE:
             query = query.where(~columns.is_removed, or_(columns.expires.is_(None), columns.expires > wanted.now))
-        case State.EXPIRED:
+        case LifecycleState.EXPIRED:
             query = query.where(~columns.is_removed, columns.expires <= wanted.now)
-        case State.REMOVED:
+        case LifecycleState.REMOVED:
             query = query.where(columns.is_removed)
     return query
 

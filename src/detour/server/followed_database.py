@@ -71,7 +71,7 @@ class FollowedDatabase:
         """Current problems of the database, a line each."""
         return self._problem.lines
 
-    def keep(self, kind: str, reload: Reload) -> None:
+    def register_cache(self, kind: str, reload: Reload) -> None:
         """Register a cache: `reload` is called, in a thread, with the subjects of its kind that have changed."""
         self._reloads[kind] = reload
 

@@ -43,7 +43,7 @@ class InMemory(Generic[Row]):
         self._reread = reread
         self._changed = changed or (lambda _rows: None)
         self._rows: Rows[Row] = dict(read())
-        database.keep(kind, self._take)
+        database.register_cache(kind, self._take)
 
     @property
     def rows(self) -> Rows[Row]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from detour.mesh import Scenarios
 from detour.overrides import Overrides
-from detour.scenarios import Draft, Filter, NoScenarioError, Scenario, ScenarioStore, State
+from detour.scenarios import Draft, Filter, LifecycleState, NoScenarioError, Scenario, ScenarioStore
 from detour.server.followed_database import FollowedDatabase
 from detour.server.in_memory import InMemory
 
@@ -40,11 +40,11 @@ class ScenarioBook(InMemory[Scenario]):
         ended: dict[str, str] = {}
         for name, one in self.rows.items():
             match one.state(now):
-                case State.LIVE:
+                case LifecycleState.LIVE:
                     live[name] = one.overrides
-                case State.EXPIRED if one.expires and one.expires > now - _ENDED_SHOWN:
+                case LifecycleState.EXPIRED if one.expires and one.expires > now - _ENDED_SHOWN:
                     ended[name] = f"expired on {one.expires:%d %B %Y at %H:%M} UTC"
-                case State.REMOVED if one.changed > now - _ENDED_SHOWN:
+                case LifecycleState.REMOVED if one.changed > now - _ENDED_SHOWN:
                     ended[name] = f"was removed on {one.changed:%d %B %Y at %H:%M} UTC by {one.changed_by}"
         return Scenarios(MappingProxyType(live), MappingProxyType(ended))
 

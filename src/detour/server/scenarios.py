@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from detour.access import Identity, Role
 from detour.mesh import Mesh, checking
 from detour.overrides import Overrides
-from detour.scenarios import Draft, Filter, NoScenarioError, Scenario, State
+from detour.scenarios import Draft, Filter, LifecycleState, NoScenarioError, Scenario
 from detour.server.followed_database import expect_database
 from detour.server.scenario_book import ScenarioBook
 
@@ -56,12 +56,12 @@ class ScenarioOperations:
         """
         found = self.get(name)
         match found.state(datetime.now(UTC)):
-            case State.REMOVED:
+            case LifecycleState.REMOVED:
                 raise ScenarioEndedError(f"scenario {name} was removed by {found.changed_by}")
-            case State.EXPIRED:
+            case LifecycleState.EXPIRED:
                 when = f"scenario {name} expired at {found.expires:%Y-%m-%d %H:%M} UTC"
                 raise ScenarioEndedError(f"{when}; to use it again, change its expiry")
-            case State.LIVE:
+            case LifecycleState.LIVE:
                 return found
 
     def overrides_of(self, name: str | None) -> Overrides:
@@ -71,7 +71,7 @@ class ScenarioOperations:
             NoScenarioError: No scenario ever had that name.
         """
         found = self.get(name) if name is not None else None
-        is_live = found is not None and found.state(datetime.now(UTC)) is State.LIVE
+        is_live = found is not None and found.state(datetime.now(UTC)) is LifecycleState.LIVE
         return found.overrides if found and is_live else Overrides()
 
     async def list(self, wanted: Filter, after: str, limit: int) -> Sequence[Scenario]:
@@ -103,7 +103,7 @@ class ScenarioOperations:
         caller.expect(Role.DEVELOPER)
         before = self._last(name)
         # If the name is taken, that is the error to raise.
-        is_taken = before is not None and before.state(datetime.now(UTC)) is State.LIVE
+        is_taken = before is not None and before.state(datetime.now(UTC)) is LifecycleState.LIVE
         if not (force or is_taken):
             self._expect_known(draft.overrides, before)
         return await self._kept.create(name, draft, caller.name)

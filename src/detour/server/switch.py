@@ -185,7 +185,7 @@ class DatabaseSwitch(OverrideSwitch):
         self._log = ChangeLog(database.database)
         self._database = database
         super().__init__(_of_change(self._log.last(KIND)))
-        database.keep(KIND, self._reload)
+        database.register_cache(KIND, self._reload)
 
     async def _store(self, wanted: SwitchPosition) -> None:
         await self._database.note(wanted.by, OFF if wanted.is_off else ON, KIND, wanted.reason or "the whole mesh")

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Header, HTTPException, Path, Query, Response
 
 from detour.contract import ResolvedOut, ScenarioIn, ScenarioListOut, ScenarioName, ScenarioOut, patterns
 from detour.overrides import append_to_baggage
-from detour.scenarios import Filter, Scenario, State
+from detour.scenarios import Filter, LifecycleState, Scenario
 from detour.server.api import pages
 from detour.server.api.bodies import draft_of, scenario_out
 from detour.server.api.callers import Caller
@@ -73,7 +73,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         owner: _OwnerWanted = "",
     ) -> ScenarioListOut:
         """List scenarios, by name."""
-        wanted = Filter(datetime.now(UTC), None if state == "all" else State(state), owner)
+        wanted = Filter(datetime.now(UTC), None if state == "all" else LifecycleState(state), owner)
         found = await plane.scenarios.list(wanted, cursor or "", limit + 1)
         shown, following = page(found, limit, lambda one: one.name)
         return ScenarioListOut(items=[_out(plane, one) for one in shown], next=following)
