@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,7 +116,7 @@ def _tried(run: _Run, at_once: int, seconds: float) -> _Fates:
             _progress(run, len(fates))
     except EOFError:
         process.join()
-    if process.exitcode or not fates:
+    if process.exitcode:
         raise RuntimeError(
             f"the tests of {run.part.name} could not be run: {len(fates)} of {len(run.tried)} mutants tried"
         )
@@ -131,7 +130,7 @@ def _work(run: _Run, at_once: int, seconds: float, sending: Connection) -> None:
         sending.send((places[id(mutant)], fate))
 
     mutants = [run.mutants[place] for place in run.tried]
-    session = Session(run.part.test_arguments(), mutants, at_once, noted, time.monotonic() + seconds)
+    session = Session(run.part.test_arguments(), mutants, at_once, noted, seconds)
     sys.exit(session.run())
 
 

@@ -34,6 +34,9 @@ _ARGUMENTS: Final = (
     *("-p", "no:cacheprovider", "-p", "no:xdist"),
     *("-k", "not postgresql"),  # it is a process of its own; what the modules do with SQLite says as much
 )
+_CHECKED: Final = 100
+"""So many tests, the quickest, show that modules can be imported a second time."""
+
 _SLOW: Final = 3.0
 """Seconds of CPU time from which on a test is too slow to run for each mutant."""
 
@@ -47,14 +50,14 @@ class Session:
         mutants: What is to be tried.
         at_once: How many run at a time.
         noted: Called with each mutant's fate.
-        until: When no more are begun, by `time.monotonic`.
+        seconds: For how long mutants are begun.
     """
 
     arguments: Sequence[str]
     mutants: Sequence[Mutant]
     at_once: int
     noted: Callable[[Mutant, Fate], None]
-    until: float = math.inf
+    seconds: float = math.inf
     at_import: set[Key] = field(default_factory=set)
     _originals: dict[Path, CodeType] = field(default_factory=dict)
 
@@ -72,7 +75,7 @@ class Session:
             raise session.Interrupted("the tests can't be collected")
         known = learned(session.items)
         chosen = [item for item in session.items if known.seconds[item.nodeid] <= _SLOW]
-        _check_anew(self.arguments, _sorted((item.nodeid for item in chosen), known))
+        _check_anew(self.arguments, _sorted((item.nodeid for item in chosen), known)[:_CHECKED])
         loaded = Loaded()
         gc.collect()
         gc.freeze()  # forks share what is there
@@ -81,8 +84,9 @@ class Session:
 
     def _trials(self, items: Sequence[pytest.Item], known: Learned, loaded: Loaded) -> Iterator[Trial]:
         by_name = {item.nodeid: item for item in items}
+        until = time.monotonic() + self.seconds
         for mutant in self.mutants:
-            if time.monotonic() > self.until:
+            if time.monotonic() > until:
                 return
             note = _noting(self.noted, mutant)
             swap = self._swap(mutant)

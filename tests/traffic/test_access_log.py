@@ -173,6 +173,13 @@ def test_how_long_a_request_took():
     assert hop_of(entry, Reporter("web"), Naming()).seconds == 0.03
 
 
+def test_moments_are_told_to_the_nanosecond():
+    """By the clock of the Envoy."""
+    entry = HTTPAccessLogEntry()
+    entry.common_properties.start_time.nanos = 250_000_000
+    assert hop_of(entry, Reporter("web"), Naming()).start == 0.25
+
+
 def test_texts_are_cut():
     """At 253 letters of a name, and at 500 of anything else."""
     entry = reported(cluster="", served_by="s" * 501)

@@ -20,14 +20,19 @@ def test_a_hop_knows_its_end_and_who_served_it():
 def test_who_may_have_sent_a_hop():
     """An instance of the service and of the deployment that answered; never an edge."""
     served = hop("edge", "users@pr-42", 0.0, 1.0)
-    assert hop("users@pr-42", "db", 0.1, 0.1).is_from(served)
-    assert hop("users", "db", 0.1, 0.1).is_from(served)  # it did not say which it is
-    assert not hop("users@pr-1", "db", 0.1, 0.1).is_from(served)
-    assert not hop("rides@pr-42", "db", 0.1, 0.1).is_from(served)
-    assert not replace(hop("users@pr-42", "db", 0.1, 0.1), by_edge=True).is_from(served)
     itself = hop("users", "users", 0.0, 1.0)
-    assert not itself.is_from(itself)
-    assert hop("users", "users", 0.0, 1.0).is_from(itself)
+    for one, other, is_from in (
+        (hop("users@pr-42", "db", 0.1, 0.1), served, True),
+        (hop("users", "db", 0.1, 0.1), served, True),  # it did not say which it is
+        (hop("users@pr-1", "db", 0.1, 0.1), served, False),
+        (hop("rides@pr-42", "db", 0.1, 0.1), served, False),
+        (replace(hop("users@pr-42", "db", 0.1, 0.1), by_edge=True), served, False),
+        (itself, itself, False),
+        (hop("users", "users", 0.0, 1.0), itself, True),
+        (hop("users", "db", 0.1, 0.1), replace(served, served_by=None), True),
+        (hop("users@pr-42", "db", 0.1, 0.1), replace(served, served_by=None), False),
+    ):
+        assert one.is_from(other) is is_from
 
 
 def test_a_call_hangs_below_the_one_that_it_came_of():
@@ -77,6 +82,20 @@ def test_clocks_that_differ_a_little():
     edge, other = hop("edge", "web", 10.0, 0.5), hop("edge", "web", 10.4, 0.002)
     assert parents([edge, other, hop("web", "users", 10.4, 0.104)]) == [None, None, 0]
     assert parents([edge, other, hop("web", "users", 10.4, 0.107)]) == [None, None, 1]
+
+
+def test_clocks_that_differ_by_just_as_much():
+    """Are still near enough, at the beginning and at the end."""
+    assert parents([hop("web", "users", 0.0, 0.1), hop("edge", "web", 0.005, 1.0)]) == [1, None]
+    longer, ended = hop("edge", "web", -9.0, 20.0), hop("edge", "web", 0.0, 0.0)
+    assert parents([longer, ended, hop("web", "users", 0.0, 0.005)]) == [None, None, 1]
+    assert parents([longer, ended, hop("web", "users", 0.0, 0.00501)]) == [None, None, 0]
+
+
+def test_the_shortest_that_lasts_long_enough_is_it():
+    """Though another one began later."""
+    hops = [hop("edge", "web", 0.2, 1.0), hop("edge", "web", 0.1, 0.6), hop("web", "users", 0.3, 0.1)]
+    assert parents(hops) == [None, None, 1]
 
 
 def test_of_several_that_had_ended_the_last_is_it():

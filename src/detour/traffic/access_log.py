@@ -19,7 +19,6 @@ from detour.xds.names import parse
 
 _TEXT_MAX: Final = 500
 _NAME_MAX: Final = 253
-_METHOD_MAX: Final = 32
 _GRPC_MAX: Final = 16
 
 _WHY: Final[Mapping[str, str]] = {
@@ -102,7 +101,7 @@ def _aim(served_by: str, cluster: str, authority: str, caller: Reporter, naming:
 def _method(entry: HTTPAccessLogEntry) -> str:
     descriptor = entry.request.DESCRIPTOR.fields_by_name["request_method"].enum_type
     found = descriptor.values_by_number.get(entry.request.request_method)
-    return found.name[:_METHOD_MAX] if found and found.number else "?"
+    return found.name if found and found.number else "?"
 
 
 def _grpc_status(text: str) -> int | None:

@@ -43,7 +43,7 @@ class Hop:
     why: str
     start: float
     seconds: float
-    by_edge: bool = False
+    by_edge: bool
 
     @property
     def end(self) -> float:
