@@ -24,6 +24,7 @@ from parts import Client, grpc_instance, http_instance
 from ports import free_port
 
 OVERRIDE = {"baggage": "override.route.localhost=pr-42"}
+FOR_OTHERS = {"baggage": "override.route.other=pr-42"}
 CLOSED = "Detour: this sidecar has not reached the control plane yet"
 
 
@@ -293,11 +294,38 @@ async def test_a_control_plane_that_hangs_holds_nobody_up(tmp_path: Path, users:
         assert await answers(caller, "http://users/") == (200, "users-1")
         flows.clear()
         for name in ("localhost", "127.0.0.1"):
-            assert await answers(caller, f"http://{name}:{users.port}/") == (200, "users-1")
-        first = asyncio.create_task(answers(caller, "http://users:8080/"))
-        await asyncio.sleep(0.2)
+            there = f"http://{name}:{users.port}/"
+            # With an override of another service it waits; beside it one without does not.
+            waiting = asyncio.create_task(answers(caller, there, **FOR_OTHERS))
+            await asyncio.sleep(0.02)
+            assert await answers(caller, there) == (200, "users-1")
+            assert not waiting.done()
+            flows.set()
+            assert await waiting == (200, "users-1")
+            flows.clear()
         flows.set()
-        assert await first == (200, "users-1")
+
+
+async def test_requests_that_wait_do_not_fail_with_those_that_go_on(tmp_path: Path, users: Endpoint) -> None:
+    """Neither do those that DNS does not know where to send, all for one host, one after the other."""
+    port = free_port()
+    async with (
+        control_plane(port, Service("users", (users,))),
+        relay(port) as (between, flows),
+        sidecar(between, tmp_path) as caller,
+    ):
+        assert await answers(caller, "http://users/") == (200, "users-1")
+        flows.clear()
+        first = []
+        for number in range(20):
+            headers = FOR_OTHERS if number % 2 else {}
+            first.append(asyncio.create_task(answers(caller, "http://users:8080/", **headers)))
+            await asyncio.sleep(0.01)
+        tunnel = asyncio.create_task(through_a_tunnel(caller, "users:8081", FOR_OTHERS["baggage"]))
+        await asyncio.sleep(0.1)
+        flows.set()
+        assert await asyncio.gather(*first) == [(200, "users-1")] * 20
+        assert b"users-1" in await tunnel
 
 
 async def test_a_service_that_leaves_the_mesh_goes_where_dns_says(tmp_path: Path, users: Endpoint) -> None:

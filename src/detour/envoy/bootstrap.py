@@ -19,6 +19,7 @@ from detour.envoy.control_plane import (
 )
 from detour.envoy.edge_manager import edge_manager
 from detour.envoy.fail_open import (
+    asking_listener,
     discovered,
     fail_open_clusters,
     fallback_options,
@@ -160,6 +161,7 @@ def _internal_listeners(sidecar: Sidecar) -> Iterator[Json]:
     yield tunnel_listener(outbound_manager(TUNNEL_LISTENER))
     yield unknown_listener(_manager_of, sidecar.outbound_port)
     yield no_answer_listener(_manager_of, by_dns=sidecar.transparent_port is None)
+    yield asking_listener()
     yield resolver_listener()
     yield outside_listener(sidecar.outbound_port, CONTROL_PLANE)
 

@@ -3,8 +3,9 @@
 from typing import Final
 
 from detour.envoy.addresses import single_endpoint
-from detour.envoy.connection_manager import Json, upstream_protocol
+from detour.envoy.connection_manager import Json, http_filter, upstream_protocol
 from detour.envoy.identity import ClientTls, client_socket
+from detour.envoy.vocabulary import ON_DEMAND_FILTER
 
 CONTROL_PLANE: Final = "@control-plane"
 """The name of its cluster."""
@@ -17,6 +18,9 @@ STARTING_ADS: Final[Json] = {**ADS, "initial_fetch_timeout": "2s"}
 
 SIDECAR_STARTING_ADS: Final[Json] = {**ADS, "initial_fetch_timeout": "0.5s"}
 """The same for sidecars. They work without a control plane, and inbound requests must not wait for it."""
+
+ON_DEMAND_TIMEOUT: Final = "5s"
+"""How long a request waits for the control plane: longer than a restart of it takes."""
 
 
 def ads_config() -> Json:
@@ -53,3 +57,12 @@ def control_plane_cluster(address: str, tls: ClientTls | None = None) -> Json:
         "load_assignment": single_endpoint(CONTROL_PLANE, host, int(port)),
         **({"transport_socket": client_socket(tls, host)} if tls else {}),
     }
+
+
+def on_demand_filter() -> Json:
+    """Return the filter that requests the cluster of a request's route from the control plane, and waits for it.
+
+    All such filters of an Envoy wait equally long: Envoy has one timer for each cluster, that of the first request.
+    """
+    odcds = {"source": ADS, "timeout": ON_DEMAND_TIMEOUT}
+    return http_filter(ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds=odcds)

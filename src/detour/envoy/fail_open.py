@@ -17,13 +17,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from detour.envoy.connection_manager import Json, as_downstream, connection_manager, http_filter
+from detour.envoy.control_plane import on_demand_filter
 from detour.envoy.lua import (
-    asked_source,
-    clock_source,
+    answered_source,
+    ask_source,
     closed_source,
     connect_source,
     known_source,
-    resolved_source,
     way_out_source,
 )
 from detour.envoy.outside import forward_proxy, itself, outside_cluster
@@ -31,14 +31,13 @@ from detour.envoy.transparency import COMMON_DOWNSTREAM, LIMITS
 from detour.envoy.tunnel_out import bytes_cluster, outbound_cluster
 from detour.envoy.vocabulary import (
     ASK_FILTER,
-    CLOCK_FILTER,
+    ASKING_LISTENER,
     FORWARD_PROXY_FILTER,
     LUA_FILTER,
     METADATA,
     NO_ANSWER_CLUSTER,
     NO_ANSWER_HEADER,
     NO_ANSWER_LISTENER,
-    ON_DEMAND_FILTER,
     OUT,
     OUTBOUND_MANAGER,
     PLAIN,
@@ -48,6 +47,7 @@ from detour.envoy.vocabulary import (
     TUNNEL_LISTENER,
     TUNNEL_OUT_CLUSTER,
     TUNNEL_OUT_LISTENER,
+    TUNNEL_QUESTION_HEADER,
     TYPE,
     UNKNOWN_CLUSTER,
     UNKNOWN_LISTENER,
@@ -66,6 +66,7 @@ NO_ROUTES: Final = (
 """The error for a request with overrides."""
 
 _MESH_CLUSTER: Final = "@mesh"
+_ASKING_CLUSTER: Final = "@asking"
 _RESOLVER_CLUSTER: Final = "@resolver"
 
 _REQUESTS_MAX: Final = 100
@@ -122,12 +123,10 @@ def unknown_listener(manager: Callable[..., Json], outbound_port: int) -> Json:
         outbound_port: The port that the application sends its requests to.
     """
     known = {"cluster_specifier_plugin": "known host", "timeout": "0s"}
-    answered = {"match": {"prefix": "/", "dynamic_metadata": [_noted(OUT)]}, "route": known}
-    hosts = [itself(outbound_port), _everything([answered, _by_authority()])]
+    hosts = [itself(outbound_port), _everything([{"match": {"prefix": "/"}, "route": known}])]
     plugins = [_specifier("known host", known_source(NO_ANSWER_CLUSTER))]
     routes = _routes(UNKNOWN_LISTENER, hosts, cluster_specifier_plugins=plugins, **_TIMED)
-    asked = _lua(WAY_OUT_FILTER, asked_source())
-    return internal_listener(UNKNOWN_LISTENER, manager(UNKNOWN_LISTENER, routes, [_clock(), _ask(), asked]))
+    return internal_listener(UNKNOWN_LISTENER, manager(UNKNOWN_LISTENER, routes, [_ask()]))
 
 
 def no_answer_listener(manager: Callable[..., Json], *, by_dns: bool) -> Json:
@@ -153,16 +152,11 @@ def no_answer_listener(manager: Callable[..., Json], *, by_dns: bool) -> Json:
 
 def tunnel_filters() -> list[Json]:
     """Return the filters of CONNECT requests; their routes enable them."""
-    return [{**one, "disabled": True} for one in (_clock(), _ask(), _way_out())]
-
-
-def _clock() -> Json:
-    return _lua(CLOCK_FILTER, clock_source())
+    return [{**one, "disabled": True} for one in (_ask(), _way_out())]
 
 
 def _ask() -> Json:
-    odcds = {"source": {"ads": {}, "resource_api_version": "V3"}, "timeout": f"{PATIENCE_MS / 1000}s"}
-    return {**http_filter(ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds=odcds), "name": ASK_FILTER}
+    return _lua(ASK_FILTER, ask_source(_ASKING_CLUSTER, PATIENCE_MS))
 
 
 def _way_out() -> Json:
@@ -174,10 +168,21 @@ def internal_listener(name: str, manager: Json) -> Json:
     return {"name": name, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
 
 
+def asking_listener() -> Json:
+    """Return the listener that answers 204 once the control plane has answered for the request's host."""
+    tunnel = {"prefix": "/", "headers": [{"name": TUNNEL_QUESTION_HEADER, "present_match": True}]}
+    end_of_tunnel = {"match": tunnel, "route": {"cluster_specifier_plugin": "end of a tunnel"}}
+    plugins = [_specifier("end of a tunnel", connect_source())]
+    hosts = [_everything([end_of_tunnel, _by_authority()])]
+    routes = _routes(ASKING_LISTENER, hosts, cluster_specifier_plugins=plugins)
+    filters = [on_demand_filter(), _lua(LUA_FILTER, answered_source())]
+    return internal_listener(ASKING_LISTENER, connection_manager(ASKING_LISTENER, filters, **routes))
+
+
 def resolver_listener() -> Json:
     """Return the listener that answers 204 if DNS resolves the request's host; it opens no connection."""
     routes = _routes(RESOLVER_LISTENER, [_everything([{"match": {"prefix": "/"}, **_to(TUNNEL_BYTES_CLUSTER)}])])
-    filters = [forward_proxy(), _lua(LUA_FILTER, resolved_source())]
+    filters = [forward_proxy(), _lua(LUA_FILTER, answered_source())]
     return internal_listener(RESOLVER_LISTENER, connection_manager(RESOLVER_LISTENER, filters, **routes))
 
 
@@ -195,6 +200,7 @@ def fail_open_clusters(outbound_port: int, *, by_dns: bool) -> Sequence[Json]:
         _internal(UNKNOWN_CLUSTER, UNKNOWN_LISTENER),
         _internal(NO_ANSWER_CLUSTER, NO_ANSWER_LISTENER),
         _internal(_MESH_CLUSTER, TUNNEL_LISTENER),
+        _internal(_ASKING_CLUSTER, ASKING_LISTENER),
         _internal(_RESOLVER_CLUSTER, RESOLVER_LISTENER),
         *((tunnels, outbound_cluster(outbound_port)) if by_dns else (passed_on,)),
         bytes_cluster(),
@@ -238,7 +244,7 @@ def _tunnels() -> list[Json]:
         ({"dynamic_metadata": [_noted(OUT)]}, "known tunnel"),
         ({}, "end of a tunnel"),
     )
-    filters = (CLOCK_FILTER, ASK_FILTER, WAY_OUT_FILTER, FORWARD_PROXY_FILTER)
+    filters = (ASK_FILTER, WAY_OUT_FILTER, FORWARD_PROXY_FILTER)
     return [
         {
             "match": {"connect_matcher": {}, **match},

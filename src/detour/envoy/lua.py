@@ -7,7 +7,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from detour.envoy.vocabulary import COMMON_VALUES
+from detour.envoy.vocabulary import COMMON_VALUES, TUNNEL_QUESTION_HEADER
 from detour.mesh import Naming
 
 _COMMENT = re.compile(r"^\s*--[^\n]*$", re.MULTILINE)
@@ -80,15 +80,16 @@ def known_source(otherwise: str, prefix: str = "") -> str:
 
 
 @cache
-def clock_source() -> str:
-    """Return the code that records when a host's cluster was requested from the control plane."""
-    return _code("clock.lua")
+def ask_source(asking: str, patience_ms: int) -> str:
+    """Return the code that requests a host's cluster from the control plane.
 
-
-@cache
-def asked_source() -> str:
-    """Return the code that makes a request select its route again after its cluster was requested."""
-    return _code("asked.lua")
+    Args:
+        asking: The cluster that answers once the control plane has.
+        patience_ms: How long a request waits for that answer.
+    """
+    names = {"ASKING": asking, "TUNNEL_HEADER": TUNNEL_QUESTION_HEADER}
+    fixed = "".join(f'DETOUR_{name} = "{value}"\n' for name, value in names.items())
+    return f"{fixed}DETOUR_PATIENCE = {patience_ms}\n" + _code("ask.lua")
 
 
 @cache
@@ -102,9 +103,9 @@ def way_out_source(resolver: str) -> str:
 
 
 @cache
-def resolved_source() -> str:
-    """Return the code that answers once a host is resolved."""
-    return _code("resolved.lua")
+def answered_source() -> str:
+    """Return the code that answers a question that the filters before it have let through."""
+    return _code("answered.lua")
 
 
 @cache

@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from detour.envoy.connection_manager import Json, connection_manager, http_filter, router, timeout_filter
-from detour.envoy.control_plane import ADS, CONTROL_PLANE, SIDECAR_STARTING_ADS
+from detour.envoy.control_plane import (
+    CONTROL_PLANE,
+    ON_DEMAND_TIMEOUT,
+    SIDECAR_STARTING_ADS,
+    on_demand_filter,
+)
 from detour.envoy.fail_open import NO_ROUTES, tunnel_filters
 from detour.envoy.outside import forward_proxy
 from detour.envoy.replies import outbound_replies
 from detour.envoy.reports import hop_log
 from detour.envoy.transparency import DOWNSTREAM, LASTING
 from detour.envoy.tunnel_out import note_host
-from detour.envoy.vocabulary import FAULT_FILTER, LUA_FILTER, ON_DEMAND_FILTER, OUTBOUND_ROUTES
-
-_ON_DEMAND_TIMEOUT: Final = "5s"
-"""How long a request waits for the control plane: longer than a restart of it takes."""
+from detour.envoy.vocabulary import FAULT_FILTER, LUA_FILTER, OUTBOUND_ROUTES
 
 _NO_ROUTES_AT_EDGE: Final = "this edge has no routes: it has not reached the control plane yet"
 
@@ -58,16 +60,14 @@ def routing_manager(
     filters = [
         *({**one, "disabled": True} for one in first),
         *before_lookup,
-        http_filter(
-            ON_DEMAND_FILTER, "on_demand.v3.OnDemand", odcds={"source": ADS, "timeout": _ON_DEMAND_TIMEOUT}
-        ),
+        on_demand_filter(),
         # Disabled unless a route enables them: routes with faults do, and those that strip overrides.
         {**lua_filter(LUA_FILTER, scripts or {}), "disabled": True},
         {**http_filter(FAULT_FILTER, "fault.v3.HTTPFault"), "disabled": True},
         *({**one, "disabled": True} for one in more_filters),
         timeout_filter(),
     ]
-    replies = outbound_replies(_NO_ROUTES_AT_EDGE if stat_prefix == "edge" else NO_ROUTES, _ON_DEMAND_TIMEOUT)
+    replies = outbound_replies(_NO_ROUTES_AT_EDGE if stat_prefix == "edge" else NO_ROUTES, ON_DEMAND_TIMEOUT)
     # A separate chain, because each filter in a chain costs every request, even if it is disabled.
     connect = {"filters": [*for_tunnels, *filters, router()]} if for_tunnels else {}
     upgrades = [*DOWNSTREAM["upgrade_configs"], {"upgrade_type": "CONNECT", **connect}]

@@ -22,7 +22,6 @@ GUARD: Final = "guard"
 removes overrides. Routes refer to them by name: inline code would be a Lua state of its own for each route and
 worker."""
 
-CLOCK_FILTER: Final = "detour.clock"
 ASK_FILTER: Final = "detour.ask"
 WAY_OUT_FILTER: Final = "detour.way-out"
 """Filters of a sidecar: they wait a moment for the control plane to describe a host, and then forward the request
@@ -98,6 +97,12 @@ NO_ANSWER_CLUSTER: Final = "@no-answer"
 
 NO_ANSWER_HEADER: Final = "x-detour-no-answer"
 """The response header by which that listener informs the one before; it is removed there."""
+
+ASKING_LISTENER: Final = "asking"
+"""The internal listener that answers once the control plane has answered for a host."""
+
+TUNNEL_QUESTION_HEADER: Final = "x-detour-tunnel"
+"""The request header by which it is asked for the end of a tunnel to that host."""
 
 RESOLVER_LISTENER: Final = "resolver"
 """The internal listener that answers whether DNS resolves a host."""

@@ -2,21 +2,14 @@
 -- continues to wait.
 
 local RESOLVING_MAX = 1000
--- The lookup of a tunnel's known cluster takes fewer microseconds than this.
-local AT_ONCE = 1000
 
 local function is_resolved(handle, host)
   local question = { [":method"] = "GET", [":path"] = "/", [":authority"] = host }
   return handle:httpCall(DETOUR_RESOLVER, question, "", RESOLVING_MAX)[":status"] == "204"
 end
 
-local function is_known(handle)
-  local noted = handle:streamInfo():dynamicMetadata():get("detour") or {}
-  return noted.asked and tonumber(handle:timestampString(EnvoyTimestampResolution.MICROSECOND)) - noted.asked < AT_ONCE
-end
-
 function envoy_on_request(handle)
-  if is_known(handle) then return end
+  if (handle:streamInfo():dynamicMetadata():get("detour") or {}).answered then return end
   if is_resolved(handle, handle:headers():get(":authority") or "") then
     handle:streamInfo():dynamicMetadata():set("detour", "out", true)
   end

@@ -16,7 +16,6 @@ from google.protobuf.any_pb2 import Any
 from detour.envoy.lua import connect_overrides_source, connect_source, known_source
 from detour.envoy.vocabulary import (
     ASK_FILTER,
-    CLOCK_FILTER,
     EDGE_ROUTES,
     EDGE_ROUTES_TRUSTED,
     FORWARD_PROXY_FILTER,
@@ -206,7 +205,7 @@ def _connect(plugin: str = _CONNECT, *headers: components_pb2.HeaderMatcher) -> 
     made = components_pb2.Route(match=match, route=action)
     # Outside hosts are resolved when the tunnel is opened. The other filters limit how long a sidecar waits for an
     # absent control plane; older sidecars lack them, and wait.
-    switch_on(made, [FORWARD_PROXY_FILTER, CLOCK_FILTER, ASK_FILTER, WAY_OUT_FILTER])
+    switch_on(made, [FORWARD_PROXY_FILTER, ASK_FILTER, WAY_OUT_FILTER])
     return made
 
 
