@@ -6,7 +6,7 @@ from conversation import Conversation, ask, names
 from detour.mesh import Endpoint, Mesh, Service, Settings
 from detour.xds.cache import Cache, Entry
 from detour.xds.catalog import CLUSTER, EDGES, ENDPOINTS, SETTINGS, Catalog, Key
-from detour.xds.holdings import Limits, Shared
+from detour.xds.holdings import Holdings, Limits, Shared, is_keepable
 from detour.xds.in_flight import InFlight, Sent
 from detour.xds.session import Session
 
@@ -132,3 +132,94 @@ def test_streams_share_what_a_server_keeps() -> None:
     assert shared.used_bytes == 0
     third = Session(catalog, limits=limits, shared=shared)
     assert kept(third, "users", "users:1", "users:2") == 3
+
+
+def test_the_usual_limits() -> None:
+    """Of a stream, and of a server."""
+    assert Limits() == Limits(2000, 1_000_000, 20_000_000, 100_000)
+    assert Shared() == Shared(500_000_000, 0)
+
+
+def held(limits: Limits, shared: Shared | None = None, *backed: str) -> Holdings:
+    """Return what a stream holds, where these clusters stand for something."""
+    return Holdings(limits, lambda name: name in backed, shared or Shared())
+
+
+def test_a_name_costs_its_characters_and_400_bytes() -> None:
+    """The last one that fits is the one that fills the room."""
+    holdings, key = held(Limits(kept_bytes=810, own_bytes=810)), Key(CLUSTER, "users")
+    holdings.keep(key)
+    assert holdings.fits(key) is True
+    assert holdings.fits(Key(CLUSTER, "usersx")) is False
+    holdings.keep(key)
+    assert holdings.fits(Key(CLUSTER, "")) is False
+    holdings.forget(key, was_kept=False)
+    assert holdings._kept_bytes == 810
+    holdings.forget(key, was_kept=True)
+    assert (holdings._kept_bytes, holdings.fits(key), holdings.not_kept) == (405, True, 0)
+
+
+def test_what_is_beyond_a_streams_own_is_of_all() -> None:
+    """To the byte; it is given back as it was taken."""
+    shared, limits = Shared(max_bytes=305), Limits(own_bytes=500)
+    first, second = held(limits, shared), held(limits, shared)
+    key = Key(ENDPOINTS, "users")
+    first.keep(key)
+    assert (shared.used_bytes, first.fits(key), first.fits(Key(ENDPOINTS, "users" * 2))) == (0, False, False)
+    shared.max_bytes = 310
+    assert first.fits(key) is True
+    first.keep(key)
+    assert (shared.used_bytes, first.fits(key), second.fits(key)) == (310, False, True)
+    second.keep(key)
+    assert (shared.used_bytes, second.fits(key)) == (310, False)
+    first.forget(key, was_kept=True)
+    assert shared.used_bytes == 0
+    first.keep(key)
+    second.end()
+    assert shared.used_bytes == 310
+    first.end()
+    assert (shared.used_bytes, first._kept_bytes) == (0, 0)
+
+
+def test_clusters_that_stand_for_nothing_are_withdrawn_by_number_and_by_length() -> None:
+    """The oldest first; one that is asked for again counts once, one that has become something not at all."""
+    holdings = held(Limits(unbacked=2, unbacked_bytes=10), None, "real", "later")
+    assert holdings.withdraw_for("a") == holdings.withdraw_for("real") == holdings.withdraw_for("b") == []
+    assert holdings.withdraw_for("a") == []
+    assert holdings.withdraw_for("c") == ["a"]
+    assert [holdings.is_withdrawn(name) for name in "abc"] == [True, False, False]
+    assert holdings.withdraw_for("123456789") == ["b"]
+    assert holdings.withdraw_for("1234567890") == ["c", "123456789"]
+    assert holdings.oldest_withdrawn() == "a"
+    holdings.restore("a")
+    assert (holdings.oldest_withdrawn(), holdings.is_withdrawn("a")) == ("b", False)
+    holdings.forget(Key(ENDPOINTS, "b"), was_kept=False)
+    assert holdings.oldest_withdrawn() == "b"
+    holdings.forget(Key(CLUSTER, "b"), was_kept=False)
+    assert holdings.oldest_withdrawn() == "c"
+    assert held(Limits()).oldest_withdrawn() is None
+
+
+def test_a_cluster_that_is_forgotten_counts_no_longer() -> None:
+    """Nor does one that has come to stand for something."""
+    backed: set[str] = set()
+    holdings = Holdings(Limits(unbacked=2), backed.__contains__, Shared())
+    for name in "ab":
+        holdings.withdraw_for(name)
+    holdings.forget(Key(CLUSTER, "a"), was_kept=False)
+    assert holdings.withdraw_for("c") == []
+    backed.add("b")
+    assert holdings.withdraw_for("d") == []
+    assert holdings.withdraw_for("b") == []
+    assert holdings.withdraw_for("e") == ["c"]
+    assert holdings._unbacked_bytes == 2
+
+
+def test_what_is_too_long_to_mean_anything_is_kept_nowhere() -> None:
+    """Neither is that it was withdrawn."""
+    assert is_keepable("x" * 341) is True
+    assert is_keepable("x" * 342) is False
+    holdings = held(Limits(unbacked=1))
+    for name in ("x" * 342, "x" * 341, "a"):
+        holdings.withdraw_for(name)
+    assert holdings.oldest_withdrawn() == "x" * 341

@@ -20,6 +20,7 @@ from detour.mesh import (
 from detour.xds.catalog import _BUILDERS, CLUSTER, EDGES, ENDPOINTS, FILTERS, ROUTES, SETTINGS, Catalog, Key
 from detour.xds.holdings import Limits
 from detour.xds.names import Target
+from detour.xds.session import Rejection, Session
 
 USERS = Service("users", (Endpoint("127.0.0.1", 9001),))
 PAYMENTS = Service("payments", (Endpoint("127.0.0.1", 9002),))
@@ -376,3 +377,93 @@ def test_a_reconnecting_edge_keeps_its_routes_until_it_has_what_they_lead_to(cat
     ]
     (endpoints,) = session.receive(ask(ENDPOINTS, "payments"))
     assert names(session.receive(ack(endpoints))) == [("RouteConfiguration", [EDGE_ROUTES])]
+
+
+def test_fifty_names_are_looked_at_in_one_go(session: Conversation) -> None:
+    """Then it is another connection's turn; all are answered in the order in which they were asked for."""
+    asked = [f"users:{number}" for number in range(1, 122)]
+    answers = names(session.receive(ask(CLUSTER, *asked)))
+    assert [len(found) for _, found in answers] == [50, 50, 21]
+    assert [name for _, found in answers for name in found] == asked
+
+
+def test_a_response_has_a_megabyte(catalog: Catalog) -> None:
+    """What does not fit comes first in the next one; one resource may be larger by itself."""
+    sizes = {"a": 4000, "b": 4000, "c": 20_000, "d": 1, "e": 4000}
+    services = [
+        Service(name, tuple(Endpoint("10.0.0.1", port) for port in range(1, count + 1)))
+        for name, count in sizes.items()
+    ]
+    catalog.replace(Mesh.of(services), set(sizes))
+    bytes_of = {name: catalog.resource(Key(ENDPOINTS, name)).ByteSize() for name in sizes}
+    assert bytes_of["a"] + bytes_of["b"] < 1_000_000 < bytes_of["c"]
+    session = Conversation(catalog)
+    found = [answered for _, answered in names(session.receive(ask(ENDPOINTS, *sizes)))]
+    assert found == [["a", "b"], ["c"], ["d", "e"]]
+    assert session.session.acknowledged[ENDPOINTS] == {}
+    catalog.replace(Mesh.of([]), set(sizes))
+    assert sorted(name for _, found in names(session.changed(sizes)) for name in found) == sorted(sizes)
+
+
+def test_of_a_rejection_two_thousand_letters_are_kept(session: Conversation) -> None:
+    """With its type; each resource's own, one for all that were refused together."""
+    (first,) = session.receive(ask(CLUSTER, "users", "payments"))
+    (second,) = session.receive(ask(ENDPOINTS, "users"))
+    session.receive(nack(first, "x" * 2001))
+    session.receive(nack(second, "y"))
+    assert session.session.rejections == (
+        Rejection(CLUSTER, ("users", "payments"), "x" * 2000),
+        Rejection(ENDPOINTS, ("users",), "y"),
+    )
+    request = ask(CLUSTER)
+    request.resource_names_unsubscribe.append("users")
+    session.receive(request)
+    assert len(session.session.rejections) == 2
+    request.resource_names_unsubscribe[:] = ["payments"]
+    session.receive(request)
+    assert [one.type_url for one in session.session.rejections] == [ENDPOINTS]
+
+
+def test_types_that_are_not_served(session: Conversation) -> None:
+    """Each name is removed once, a star is none; what is acknowledged is not answered, and nothing is kept."""
+    other = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    for request, removed in (
+        (ask(other, "b", "*", "a", "b"), ["b", "a"]),
+        (ask(other), []),
+        (ask(other, "*"), []),
+        (DeltaDiscoveryRequest(type_url=other, response_nonce="1", resource_names_subscribe=["c"]), ["c"]),
+    ):
+        (response,) = session.receive(request)
+        assert (response.type_url, list(response.removed_resources)) == (other, removed)
+        assert session.receive(ack(response)) == []
+    assert response.nonce == "4"
+    assert (session.session.pending, session.session.acknowledged, session.session.is_due) == (0, {}, False)
+
+
+def test_what_a_session_says_of_itself(session: Conversation, catalog: Catalog) -> None:
+    """Which services it depends on, which clusters it keeps, and which of them may have an instance."""
+    session.receive(ask(CLUSTER, "users:80", "users@gone", "payments", "elsewhere.test", "users@gone,baseline"))
+    session.receive(ask(ENDPOINTS, "users@pr-42"))
+    one = session.session
+    assert set(one.subjects) == {"users", "payments", "elsewhere.test"}
+    assert (one.cluster_count, one.pending, one.not_kept, one.rejections) == (5, 2, 0, ())
+    assert one.clusters == ["users:80", "payments", "users@gone,baseline"]
+    for name in ("payments", "elsewhere.test"):
+        session.receive(DeltaDiscoveryRequest(type_url=CLUSTER, resource_names_unsubscribe=[name]))
+    assert (set(one.subjects), one.cluster_count) == ({"users"}, 3)
+    assert one.is_due is False
+    assert one.respond() is None
+
+
+def test_many_clusters_are_withdrawn_in_parts(catalog: Catalog) -> None:
+    """Fifty at a time; one that is asked for again is sent again."""
+    session = Session(catalog, limits=Limits(unbacked=120))
+    asked = [f"users@{number}" for number in range(120)]
+    session.receive(ask(CLUSTER, *asked))
+    while session.is_due:
+        session.respond()
+    session.receive(ask(CLUSTER, *(f"users@more-{number}" for number in range(50)), "users@0"))
+    first, second = session.respond(), session.respond()
+    assert (len(first.resources), list(first.removed_resources)) == (50, asked[:50])
+    assert ([one.name for one in second.resources], list(second.removed_resources)) == (["users@0"], [asked[50]])
+    assert session.is_due is False
