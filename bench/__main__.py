@@ -80,7 +80,7 @@ def bench(
     """Measure what Detour costs and how fast it is; the results stand in bench/results/ as JSON as well."""
     chosen = parts or list(_PARTS)
     if unknown := [part for part in chosen if part not in _PARTS]:
-        raise ValueError(f"there is no part {unknown[0]}; there are {', '.join(_PARTS)}")
+        raise ValueError(f"unknown part {unknown[0]}; expected one of {', '.join(_PARTS)}")
     options = Options(min(rounds, 20) if quick else rounds, requests, quick, seconds)
     rows = [row for part in chosen for row in _measured(part, options)]
     show(rows)
@@ -90,7 +90,7 @@ def _measured(part: str, options: Options) -> list[Row]:
     console = Console(stderr=True, highlight=False)
     console.print(f"[dim]measuring {part} ...[/]")
     rows = asyncio.run(_PARTS[part](options))
-    # A quick run is no result: it must not stand where a person looks for one.
+    # Results of a quick run are not precise enough to be stored.
     if not options.quick:
         write(_RESULTS, part, rows)
     return rows

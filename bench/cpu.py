@@ -38,7 +38,7 @@ _WARM_UP_ROUNDS: Final = 2
 _TRIES: Final = 5
 _WELL: Final = "2xx"
 
-# What a call between services of a traced mesh carries, an entry of somebody else's baggage included.
+# The headers of a call between services of a traced mesh, with a baggage entry of another application.
 BASELINE_REQUEST: Final = {
     "Host": _SERVICE,
     "user-agent": "python-httpx/0.28.1",
@@ -154,10 +154,10 @@ def cores_apart() -> Iterator[int]:
 
 
 async def in_rounds(rounds: int, start: Callable[[BenchMesh], Awaitable[Mapping[str, Candidate]]]) -> Slices:
-    """Measure so many rounds.
+    """Measure several rounds.
 
     Args:
-        rounds: How many.
+        rounds: The number of rounds.
         start: Starts the candidates in a mesh; called every few rounds, so that they are started afresh.
     """
     slices = Slices()
@@ -206,7 +206,7 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def _slices(rounds: int, core: int) -> Slices:
-    """Measure so many rounds; the servers last."""
+    """Measure several rounds, with the same servers."""
     async with bench_mesh() as lasting:
         await lasting.origin()
         few, many = await lasting.server(), await lasting.server()

@@ -1,6 +1,6 @@
 """How long the demo takes when everything is installed: wall time of `make demo-once`, start to end.
 
-Where there is no Makefile it is the command that the target ends in.
+Without a Makefile, this measures the last command of that target.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Memory of a server to which a thousand clients listen, each of which hears of every change."""
+"""Memory of a server with a thousand clients of the event stream; all of them receive every change."""
 
 import asyncio
 import resource
@@ -37,7 +37,7 @@ async def measure(options: Options) -> list[Row]:
         full = memory(server.pid)
         for _, writer in listening:
             writer.close()
-    what = f"memory of the server, {streams:,} event streams open, each of which has told of a change"
+    what = f"memory of the server, {streams:,} open event streams that have sent a change"
     more = {"PSS": full["pss"], "RSS before the first stream": empty["rss"]}
     return [Row(what, full["rss"], "MB", 300, more)]
 

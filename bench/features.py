@@ -29,9 +29,9 @@ def try_again(bootstrap: Json) -> None:
 
 def store_nothing(bootstrap: Json) -> None:
     """Have no cache store the responses."""
-    told = ("cache-control", *CACHE_HEADERS)
+    names = ("cache-control", *CACHE_HEADERS)
     bootstrap["inline_headers"] = [
-        {"inline_header_name": name, "inline_header_type": "RESPONSE_HEADER"} for name in told
+        {"inline_header_name": name, "inline_header_type": "RESPONSE_HEADER"} for name in names
     ]
     header = {"key": "cache-control", "value": "private, no-store"}
     for manager in _managers(bootstrap):

@@ -4,7 +4,7 @@ Each Envoy under test runs under callgrind (Valgrind), which counts while 400 re
 connection, behind 150 that warm it up. Only the thread that serves them counts: Envoy has one worker in these
 benchmarks, and it is the thread with the most instructions. What other threads do meanwhile (timers, what the
 control plane sends) depends on how long the machine takes. Requests and plain Envoys are those of `bench.cpu` and
-`bench.edge`. To tell Detour's own cost from that of passing HTTP as it is, further plain Envoys have that, too.
+`bench.edge`. Further plain Envoys also pass HTTP through unchanged, to separate that cost from Detour's own.
 """
 
 import asyncio

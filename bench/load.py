@@ -15,7 +15,7 @@ _DRAIN_SECONDS: Final = 0.005
 
 
 class LoadError(RuntimeError):
-    """There is no wrk, or the load did not run as it should; the message says what to do."""
+    """wrk is missing, or the load failed; the message says what to do."""
 
 
 def ensure_wrk() -> None:
@@ -56,7 +56,7 @@ class Load:
         )
 
     async def run(self, seconds: float) -> None:
-        """Send requests for so long, and return when the last one has been answered.
+        """Send requests for `seconds`, and return when the last one has been answered.
 
         Raises:
             LoadError: wrk has ended.

@@ -121,7 +121,7 @@ class BenchMesh:
         return await self.envoy(origin_bootstrap(free_ports(1)[0], bodies))
 
     async def server(self, services: Iterable[str] = ("users",), endpoints: int = 1, database: str = "") -> Server:
-        """Start a Detour server whose mesh file names services, each with so many endpoints of its own."""
+        """Start a Detour server whose mesh file names services, each with `endpoints` endpoints of its own."""
         self._started += 1
         file = self.folder / f"mesh-{self._started}.yaml"
         addresses = self._addresses()
@@ -190,7 +190,7 @@ async def bench_mesh(ready_seconds: float = _READY_SECONDS) -> AsyncIterator[Ben
 def free_ports(count: int) -> list[int]:
     """Return different ports that nothing listens on.
 
-    While a server is killed and started again, nobody else gets its port.
+    No other process receives the port of a server while it restarts.
     """
     return [from_tests("ports").free_port() for _ in range(count)]
 
@@ -199,7 +199,7 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: fl
     """Wait until a condition holds.
 
     Raises:
-        TimeoutError: It did not in so many seconds; the message says what was waited for.
+        TimeoutError: It did not hold within `seconds`; the message names the condition.
     """
     try:
         async with asyncio.timeout(seconds):

@@ -3,7 +3,7 @@
 Sidecars that find hosts by DNS are called all the time: services that they have called before, and, twice a second,
 one that they never called. Each sidecar ends after a while and a new one takes its place, whatever the control
 plane does at that moment. Every answer is looked at. Beside each request through a sidecar another one goes
-straight to the instance; so a moment at which the machine itself holds everybody up is not counted as Detour's.
+straight to the instance; so a moment in which the whole machine stalls is not counted against Detour.
 
 The services are called `NAME.localhost`: a resolver knows such names without a DNS server (RFC 6761, section 6.3).
 """
@@ -86,7 +86,7 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def withstand_outages(seconds: float) -> Outcome:
-    """Take the control plane through all that can happen to it, for so long; return what the load noticed."""
+    """Make the control plane fail in every way for `seconds`; return what the load noticed."""
     outcome = Outcome()
     async with bench_mesh() as mesh:
         await mesh.origin()

@@ -1,7 +1,7 @@
 """How soon the web page shows a large mesh in Chromium: what a person sees first, what moves, what is transferred.
 
 The server is real, with 200 services and 300 offloaded deployments. The calls between the services are made up
-here, in the browser, in place of the answer to `/v1/calls`: no measurement makes so many services call each other.
+here, in the browser, in place of the answer to `/v1/calls`: running that many services would take too long.
 """
 
 import gzip
@@ -99,10 +99,10 @@ def _call(caller: str, service: str, deployment: str | None, requests: int) -> d
 
 
 async def _visit(browser: Browser, server: Server, calls: str) -> dict[str, float]:
-    """Open the page as somebody does who was never there, and look at it until nothing more comes."""
+    """Open the page like a first visitor, and wait until it loads nothing more."""
     context = await browser.new_context(viewport=_SCREEN)  # type: ignore[arg-type]
     page: Page = await context.new_page()
-    # In the page itself: a browser whose requests somebody intercepts is slower at every one.
+    # In the page itself: intercepting requests would slow down each of them.
     await page.add_init_script(_WATCH + _ANSWER.replace("CALLS", json.dumps(calls)))
     await page.goto(str(server.api.base_url))
     await page.wait_for_selector(".picture .service", timeout=_READY_MS)

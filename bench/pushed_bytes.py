@@ -29,13 +29,13 @@ async def measure(options: Options) -> list[Row]:
         caller = await mesh.sidecar(server)
         await _call(caller, services[:: _SERVICES // _CALLED][:_CALLED])
         received = await caller.admin.received_bytes()
-        told = await _sent_bytes(server)
+        sent = await _sent_bytes(server)
         pushed = await _pushed_by_deployments(server, caller, services[0], mesh.offloaded, options.times(100, 10))
     in_all = f"bytes received in all by a sidecar that calls {_CALLED} of {_SERVICES:,} services"
     # kB are 1,000 bytes, the stricter reading of the target.
     return [
         pushed,
-        Row(in_all, received / 1000, "kB", 30, more={"of which resources, as the server counts, kB": told / 1000}),
+        Row(in_all, received / 1000, "kB", 30, more={"resources alone, as the server counts, kB": sent / 1000}),
     ]
 
 
@@ -47,7 +47,7 @@ async def _call(caller: Caller, services: list[str]) -> None:
 
 
 async def _pushed_by_deployments(server: Server, caller: Caller, service: str, endpoint: str, limit: int) -> Row:
-    """Register deployments of a service that the sidecar calls, none of which it has used, between two pings.
+    """Register deployments of a service that the sidecar calls, but has not used, between two pings.
 
     The bytes are those for all of them together.
     """
@@ -65,7 +65,7 @@ async def _pushed_by_deployments(server: Server, caller: Caller, service: str, e
         pushed,
         "bytes",
         0,
-        more={"deployments registered": registered, "of which resources, as the server counts": sent},
+        more={"deployments registered": registered, "resources alone, as the server counts": sent},
         note="the sidecar calls the service's baseline",
     )
 

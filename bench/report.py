@@ -42,7 +42,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """`met`, `missed`, `skipped`, or `informs` where there is no target."""
+        """`met`, `missed`, `skipped`, or `informs` without a target."""
         if self.value is None:
             return "skipped"
         if self.at_most is None:

@@ -1,7 +1,7 @@
 """How fast a scenario is resolved to its header, by a server with SQLite and a thousand scenarios.
 
-The server and the load share the machine's cores. The throughput is told as milliseconds a request, so that less is
-better, as everywhere here.
+The server and the load share the machine's cores. The throughput is shown as milliseconds per request, so that
+less is better, as in all measurements.
 """
 
 import asyncio

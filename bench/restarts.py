@@ -78,7 +78,7 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def withstand_restarts(kills: int) -> Outcome:
-    """Kill the control plane so many times under load; return what the load noticed.
+    """Kill the control plane `kills` times under load; return what the load noticed.
 
     Raises:
         TimeoutError: The sidecar did not come back to the control plane, or no deployment could be registered.
@@ -151,7 +151,7 @@ async def _come_and_go(
 
 
 async def _load(port: int, service: str, outcome: Outcome, ended: asyncio.Event) -> None:
-    """Send requests on one connection until told to end; take another one after a failure."""
+    """Send requests on one connection until `ended` is set; open another one after a failure."""
     while not ended.is_set():
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

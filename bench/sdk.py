@@ -1,7 +1,7 @@
 """What the Python SDK costs a service: reading overrides, and importing it.
 
 Reading is timed many times over in one process, importing in fresh interpreters, from the moment when the API of
-OpenTelemetry is there. Medians: an interruption by another program is no cost of the SDK's.
+OpenTelemetry is there. Medians: interruptions by other programs are not a cost of the SDK.
 """
 
 import subprocess

@@ -1,10 +1,10 @@
 """What the SDK costs log calls that log nothing, on requests without overrides, as ratios.
 
-Measured is the CPU time of a call below the level, made again and again for some milliseconds by a process that
-does nothing else, under a context that carries somebody else's baggage. Of two processes one has installed the SDK,
-and has served a hundred requests with a log level of their own before; the other has only OpenTelemetry's API. Each
-gets one slice a round, in random order, and a ratio compares two slices of the same round. Processes are started
-afresh several times in a run, because where a process's memory happens to lie is worth about a per cent.
+This measures the CPU time of a call below the level, which a process repeats for some milliseconds under a context
+with baggage of another application. One of two processes has installed the SDK, and has served a hundred requests
+with their own log levels before; the other one has only OpenTelemetry's API. Each runs one slice per round, in
+random order, and a ratio compares two slices of the same round. Processes are restarted several times in a run,
+because the layout of their memory changes results by about a per cent.
 
 This module is also the program of those processes.
 """
@@ -125,7 +125,7 @@ def _serve(library: str, candidate: str) -> None:
         print(_slice(logger), flush=True)
     del held
     if lines.getvalue().count("the price is") != served:
-        raise RuntimeError(f"{candidate}: lines were written that nobody asked for, or the other way round")
+        raise RuntimeError(f"{candidate}: unrequested lines were written, or requested ones are missing")
 
 
 def _logger(library: str) -> tuple[Any, io.StringIO]:

@@ -26,7 +26,7 @@ class Server:
     Args:
         mesh: The mesh file; state and log stand beside it.
         xds: `ip:port` for Envoys.
-        api: `ip:port` for everybody else.
+        api: `ip:port` for all other clients.
         database: Its URL; by default SQLite, beside the mesh file.
     """
 

@@ -1,7 +1,7 @@
 """Memory of the control plane with a large mesh and a fleet connected.
 
 The process is a real `detour serve`; its mesh file names 1,000 services with ten endpoints each. The sidecars
-are 100 real Envoys, each of which has called twenty services. Measured when all is quiet: RSS, which the
+are 100 real Envoys that have called twenty services each. Measured when all is quiet: RSS, which the
 verdict is about, and PSS, of the server's process.
 """
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest of the values that at least so many per cent of them do not exceed (nearest rank)."""
+    """Return the smallest value that at least `percent` per cent of the values do not exceed (nearest rank)."""
     ranked = sorted(values)
     rank = max(1, -(-len(ranked) * percent // 100))
     return ranked[int(rank) - 1]

@@ -1,4 +1,4 @@
-"""What one Envoy spends on a cluster that stands for nothing: a deployment's name that somebody made up.
+"""What one Envoy spends on a cluster that stands for nothing: an invented name of a deployment.
 
 One sidecar is sent a request for each of many deployments that do not exist. Measured is by how much its RSS
 grew per name, and the memory that Envoy itself counts as allocated (admin `/memory`).

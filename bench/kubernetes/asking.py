@@ -72,9 +72,9 @@ class Asking:
 
 @asynccontextmanager
 async def load(connections: list[Asking], per_second: float, hear: Callable[[Answer], None]) -> AsyncIterator[None]:
-    """Send so many requests a second in the context, evenly, and tell of each answer.
+    """Send requests at a constant rate within the context, and call `hear` with each answer.
 
-    What an answer holds up is not made up for: the rate then is lower.
+    Slow answers lower the rate; later requests do not catch up.
     """
     interval = len(connections) / per_second
     tasks = [

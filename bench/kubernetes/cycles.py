@@ -2,8 +2,8 @@
 
 - `Copies`: as people do it, through Detour's API: a copy is made, rolled to another image, its container killed,
   and removed. Its pods really run.
-- `Played`: as nobody should do it: pods that the Service's selector matches too, at addresses that the last pod
-  has just let go of, whose labels change while they live. The bench plays them and writes their status.
+- `Played`: the worst case: pods that the Service's selector matches too, at addresses that another pod has just
+  released, and whose labels change while they run. The bench plays them and writes their status.
 """
 
 import asyncio

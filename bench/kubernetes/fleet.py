@@ -1,9 +1,9 @@
 """Sidecars as the control plane sees them: clients that speak delta xDS as Envoy does, in a process of their own.
 
-`python -m bench.kubernetes.fleet XDS SIDECARS SERVICES RESULT` connects so many to a mesh of so many services.
-Each has a connection of its own, opens with a wildcard subscription, asks for the clusters of its services one by
-one and for each one's endpoints, and acknowledges everything. It says `ready` once all have what they asked for,
-and at SIGTERM writes what each has then.
+`python -m bench.kubernetes.fleet XDS SIDECARS SERVICES RESULT` connects SIDECARS clients to a mesh of SERVICES
+services. Each opens its own connection with a wildcard subscription, requests the clusters of its services one by
+one, then the endpoints of each, and acknowledges everything. The program prints `ready` once all clients have
+received what they requested, and at SIGTERM writes what each has.
 """
 
 import asyncio
@@ -102,8 +102,8 @@ class Client:
         if len(self.held) == len(self.services):
             self.is_complete.set()
 
-    def told(self) -> dict[str, Any]:
-        """Say what it has, as JSON."""
+    def report(self) -> dict[str, Any]:
+        """Return what it has received, as JSON."""
         held = {
             name: {"endpoints": sorted(one.endpoints), "changed": one.changed} for name, one in self.held.items()
         }
@@ -126,7 +126,7 @@ async def _run(xds: str, sidecars: int, services: int, result: Path) -> None:
 
 
 def _write(result: Path, clients: list[Client]) -> None:
-    result.write_text(json.dumps([client.told() for client in clients]), encoding="utf-8")
+    result.write_text(json.dumps([client.report() for client in clients]), encoding="utf-8")
 
 
 if __name__ == "__main__":

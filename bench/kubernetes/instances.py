@@ -1,4 +1,4 @@
-"""Instances that the bench plays: HTTP servers at addresses of their own, each of which says who it is."""
+"""Instances that the bench plays: HTTP servers at their own addresses that answer with their names."""
 
 import asyncio
 import time
@@ -55,7 +55,7 @@ class Instance:
         """Wait until it has answered once; return when, by `time.monotonic`.
 
         Raises:
-            TimeoutError: It has not been asked in so many seconds.
+            TimeoutError: It has not received a request within `seconds`.
         """
         async with asyncio.timeout(seconds):
             return await asyncio.shield(self._first_answer)

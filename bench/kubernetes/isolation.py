@@ -6,8 +6,8 @@ deployments through their lives: six through Detour's API, with pods that really
 bench plays, the Service's selector matching them too (see `bench.kubernetes.cycles`). Every pod says who it is in
 every answer, and every answer is looked at: who answered must be who was asked for.
 
-Where the labels of a live pod change, it was the baseline's until then, and somebody has to hear of it first. The
-last row tells how long after the API server's answer the last request was sent that it answered as what it was.
+A live pod whose labels change belonged to the baseline until then, and sidecars learn about the change a moment
+later. The last row is the time from the API server's answer to the last request that it answered in its old role.
 """
 
 import asyncio
@@ -91,7 +91,7 @@ def _common(reasons: Counter[str]) -> str:
 
 
 async def withstand_cycles(bench: BenchCluster, cycles: int) -> Witness:
-    """Take so many deployments through their lives, half of each kind; return what was seen."""
+    """Take `cycles` deployments through their lives, half of each kind; return the observations."""
     _put_images(bench)
     await bench.create(service(USERS), _deployment())
     server = await bench.server()

@@ -3,13 +3,13 @@
 1,000 Services with ten pods each; statuses are written by the bench, EndpointSlices by the real controller.
 Measured:
 
-- *first mesh*: from the server's first connection to the API server until it says that it serves Envoys; how long
-  the process took to get so far is told beside it. RSS when all is quiet.
+- *first mesh*: from the server's first connection to the API server until it says that it serves Envoys; the
+  time until the process got there is shown beside it. RSS is measured without load.
 - *rolling restart*: every pod is asked to end, its successor made and written Ready, and itself removed, as fast
   as the API server takes it, at most 200 pods a second, all services at once. `bench.kubernetes.restart` does the
   same at exactly that rate, and says who is connected, what converged means, and how the machine is shared. The
-  last event is the last line of a watch of EndpointSlices: how far the controller lags behind the pods is no
-  doing of Detour's.
+  last event is the last line of a watch of EndpointSlices: the lag of the controller behind the pods is not
+  Detour's.
 """
 
 from bench.kubernetes.cluster import ClusterServer, bench_cluster

@@ -103,7 +103,7 @@ class Population:
         return ((name, number) for number in range(PODS_EACH) for name in self.services)
 
     async def restart(self, api: Api, per_second: float) -> Restart:
-        """Replace every pod, so many a second or as fast as the API server takes it.
+        """Replace every pod, at `per_second` or as fast as the API server allows.
 
         As in a rollout: the old one is asked to end, its successor made and written Ready, the old one removed.
         """

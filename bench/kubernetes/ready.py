@@ -1,4 +1,4 @@
-"""From what the API server was told of a pod to what its callers see, while requests go on.
+"""The time from a change of a pod at the API server to its effect on callers, under load.
 
 One sidecar, a real Envoy, that has called the service before; pods of another node whose status is written here,
 with an HTTP server of the bench's at each one's address. A try takes one pod through its life:
@@ -38,7 +38,7 @@ _SERVICE: Final = "users"
 _PER_SECOND: Final = 400
 _CONNECTIONS: Final = 4
 _QUIET_SECONDS: Final = 0.3
-"""A pod that has received nothing for so long, under this load, will receive nothing any more."""
+"""Under this load, a pod that has received no request for this time will receive none."""
 
 _TARGET_MS: Final = 100
 _DEADLINE_SECONDS: Final = 10
@@ -53,7 +53,7 @@ class Latencies:
     wrong: list[Answer] = field(default_factory=list)
 
     def hear(self, answer: Answer) -> None:
-        """Keep an answer that nobody should get."""
+        """Keep an answer that is neither 200 nor 503."""
         if answer.status not in {200, 503}:
             self.wrong.append(answer)
 
@@ -72,15 +72,23 @@ async def measure(options: Options) -> list[Row]:
 def _rows(whose: str, found: Latencies) -> Iterator[Row]:
     wrong = {"requests that failed otherwise": len(found.wrong)}
     first = "overridden request served" if "offloaded" in whose else "request that it serves"
-    told = spread(found.ready, 50, 99)
+    spreads = spread(found.ready, 50, 99)
     at_most = _TARGET_MS if "offloaded" in whose else None
     yield Row(
-        f"status with Ready of {whose} pod written, to first {first}: p99", told["p99"], "ms", at_most, told | wrong
+        f"status with Ready of {whose} pod written, to first {first}: p99",
+        spreads["p99"],
+        "ms",
+        at_most,
+        spreads | wrong,
     )
     for how, values in found.removed.items():
-        told = spread(values, 50, 99)
+        spreads = spread(values, 50, 99)
         yield Row(
-            f"{whose} pod {how}, to the last request that it is sent: p99", told["p99"], "ms", _TARGET_MS, told
+            f"{whose} pod {how}, to the last request that it is sent: p99",
+            spreads["p99"],
+            "ms",
+            _TARGET_MS,
+            spreads,
         )
 
 
@@ -113,7 +121,7 @@ class _Tried:
         return tried
 
     async def offloaded(self, tries: int) -> Latencies:
-        """Take so many offloaded pods through their lives."""
+        """Take `tries` offloaded pods through their lives."""
         found = Latencies()
         for number in range(tries):
             name = f"pr-{number}"
@@ -123,7 +131,7 @@ class _Tried:
         return found
 
     async def baseline(self, tries: int) -> Latencies:
-        """Take so many pods of the baseline through their lives, beside the one that stays."""
+        """Take `tries` pods of the baseline through their lives, beside the one that stays."""
         found = Latencies()
         connections = [Asking(self._caller.port, _SERVICE) for _ in range(_CONNECTIONS)]
         async with load(connections, _PER_SECOND, found.hear):

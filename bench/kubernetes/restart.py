@@ -1,14 +1,14 @@
 """A rolling restart of 10,000 pods at exactly 200 a second, with a fleet of sidecars connected.
 
-1,000 Services with ten pods each, in the tests' scripted API server, which tells what a real one tells during a
-rollout, of objects that a real one has shown it (`bench.kubernetes.scripted`): a real one with its controllers
+1,000 Services with ten pods each, in the tests' scripted API server, which sends the events of a real one during a
+rollout, with objects recorded from a real one (`bench.kubernetes.scripted`): a real one with its controllers
 does not reach that rate on two cores (`bench.kubernetes.large`). All services roll at once, one pod at a time.
 
 200 sidecars are connected, each using 20 of the services: four real Envoys, and 196 clients that speak delta xDS
 as Envoy does. A sidecar has converged when each of its 20 services has exactly the endpoints that the API server
 has. The row counts from the last event that changes any endpoint to the last sidecar; Envoys are looked at every
-50 ms, so that theirs may be too large by so much. Told beside it is how long each of the new pods took from its
-endpoint's event to each client that uses it.
+50 ms, so their times may be too long by that. The row also shows how long each new pod took from its endpoint's
+event to each client that uses it.
 
 How the machine is shared: all runs on the same cores; the server alone has priority (nice -10), so that what it
 needs is what it gets. Its CPU is its own process's time over the time of the restart.

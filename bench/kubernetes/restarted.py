@@ -39,7 +39,7 @@ def restart_rows(where: str, done: Restart, last: float, held: Held, cpu: Cpu) -
     Args:
         where: Who drove it.
         done: What was done.
-        last: When the last event was told, by `time.monotonic`.
+        last: When the last event was sent, by `time.monotonic`.
         held: What the sidecars have.
         cpu: How busy the server was.
     """

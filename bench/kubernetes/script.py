@@ -1,4 +1,4 @@
-"""The scripted rolling restart, as a process that is told when to begin."""
+"""The scripted rolling restart, as a process that begins on command."""
 
 import asyncio
 import json
@@ -22,9 +22,9 @@ class Script:
     """A running `bench.kubernetes.scripted`.
 
     Args:
-        process: It.
-        kubeconfig: How a server reaches it.
-        result: Where it writes what it has told.
+        process: The process.
+        kubeconfig: The configuration with which a server connects to it.
+        result: The file to which it writes what it has sent.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", kubeconfig: Path, result: Path) -> None:
@@ -50,14 +50,14 @@ class Script:
             await asyncio.to_thread(process.wait)
 
     async def restart(self) -> tuple[Restart, dict[str, frozenset[str]]]:
-        """Have all pods restarted; return what was told, and the endpoints of each service."""
+        """Restart all pods; return what was sent, and the endpoints of each service."""
         if self._process.stdin:
             self._process.stdin.write(b"begin\n")
             self._process.stdin.flush()
         await self._line()
-        told = json.loads(self._result.read_text(encoding="utf-8"))
-        endpoints = {name: frozenset(found) for name, found in told.pop("endpoints").items()}
-        return Restart(**told), endpoints
+        result = json.loads(self._result.read_text(encoding="utf-8"))
+        endpoints = {name: frozenset(found) for name, found in result.pop("endpoints").items()}
+        return Restart(**result), endpoints
 
     async def _line(self) -> str:
         line = await asyncio.to_thread(self._process.stdout.readline) if self._process.stdout else b""

@@ -2,7 +2,7 @@
 
 `python -m bench.kubernetes.scripted FILE SERVICES PER_SECOND RESULT`: FILE holds examples of objects as the real
 API server gave them. It serves as many Services with ten pods each, says `listening PORT`, and begins when a line
-comes on standard input. For each pod it tells what a real API server tells during a rollout, in seven events: the
+comes on standard input. For each pod it sends the events of a real API server during a rollout, seven of them: the
 pod is to end, so its endpoint is not ready; its successor, which then is Ready, and has an endpoint; the pod and
 its endpoint are gone.
 """
@@ -28,10 +28,10 @@ _READY: Final = {"ready": True, "serving": True, "terminating": False}
 
 
 class Scripted:
-    """The objects, as they are told of.
+    """The objects, and the events about them.
 
     Args:
-        api: The tests' `ScriptedApi`, for lists, and for whoever watches.
+        api: The tests' `ScriptedApi`, which serves lists and watches.
         examples: A pod, a Service and an EndpointSlice.
         population: What there is to be.
     """
@@ -56,7 +56,7 @@ class Scripted:
             self._slices[name] = await self._put("endpointslices", made)
 
     async def replace(self, key: tuple[str, int], done: Restart) -> None:
-        """Tell of one pod's replacement."""
+        """Send the events of one pod's replacement."""
         old, endpoints = self._pods[key], self._slices[key[0]]
         old["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30}
         await self._put("pods", old)
@@ -87,15 +87,15 @@ class Scripted:
     async def _put(self, plural: str, one: Json) -> Json:
         """Create or change an object, as `ScriptedApi.put` does, but for less: the machine is shared."""
         key = (plural, NAMESPACE, one["metadata"]["name"])
-        await self._tell(plural, "MODIFIED" if key in self._api.objects else "ADDED", one)
+        await self._send(plural, "MODIFIED" if key in self._api.objects else "ADDED", one)
         self._api.objects[key] = one
         return one
 
     async def _delete(self, plural: str, one: Json) -> None:
         del self._api.objects[plural, NAMESPACE, one["metadata"]["name"]]
-        await self._tell(plural, "DELETED", one)
+        await self._send(plural, "DELETED", one)
 
-    async def _tell(self, plural: str, kind: str, one: Json) -> None:
+    async def _send(self, plural: str, kind: str, one: Json) -> None:
         self._api.version += 1
         one["metadata"]["resourceVersion"] = str(self._api.version)
         line = msgspec.json.encode({"type": kind, "object": one}) + b"\n"
@@ -138,8 +138,8 @@ async def _run(examples: dict[str, Json], services: int, per_second: float, resu
 
 def _write(result: Path, done: Restart, population: Population) -> None:
     endpoints = {name: sorted(found) for name, found in population.endpoints.items()}
-    told = {"began": done.began, "ready": done.ready, "removed": done.removed, "endpoints": endpoints}
-    result.write_text(json.dumps(told), encoding="utf-8")
+    sent = {"began": done.began, "ready": done.ready, "removed": done.removed, "endpoints": endpoints}
+    result.write_text(json.dumps(sent), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class Sidecars:
 
 @asynccontextmanager
 async def connected(mesh: BenchMesh, server: Server, folder: Path, services: int) -> AsyncIterator[Sidecars]:
-    """Connect sidecars to a mesh of so many services: each has four users. Four sidecars are real Envoys."""
+    """Connect sidecars to a mesh of `services` services with four callers each. Four sidecars are real Envoys."""
     clients = services * _USERS // USED - _ENVOYS
     result = folder / "fleet.json"
     command = [sys.executable, "-m", "bench.kubernetes.fleet", server.xds, str(clients), str(services), str(result)]
@@ -151,7 +151,7 @@ async def _envoy(mesh: BenchMesh, server: Server, services: list[str]) -> _Envoy
     )
     caller = await mesh.caller(sidecar_bootstrap(settings), outbound, admin)
     for service in services:
-        await caller.call(service)  # nobody listens there: what counts is that the sidecar has asked
+        await caller.call(service)  # no instance listens: the call only makes the sidecar subscribe
     return _Envoy(services, httpx.AsyncClient(base_url=f"http://127.0.0.1:{admin}", trust_env=False))
 
 

@@ -1,9 +1,9 @@
 """Who answered, and whether that was right: the judge of every request in the isolation bench.
 
 Invariant: a pod that was offloaded from its beginning may never answer a request of the baseline, nor a pod that
-was always the baseline's an overridden one. Where a live pod's labels change it was the other until then, and
-somebody has to hear of it first: such requests are no leak, but how late the last of them was sent is told for
-each change.
+was always the baseline's an overridden one. A live pod whose labels change had the other role until then, and
+sidecars learn about it a moment later. Requests in between are not leaks, but the delay of the last one is recorded
+for each change.
 """
 
 import math
@@ -47,7 +47,7 @@ class Witness:
         leaked: Requests without override that an offloaded pod answered, in words.
         failed: Requests without override that were not answered with 200, by reason.
         overridden: Overridden requests that their deployment answered.
-        misled: Overridden requests that somebody else answered, in words.
+        misled: Overridden requests that another instance answered, in words.
         absent: Overridden requests that were answered with 503: their deployment had no Ready pod.
         broken: Overridden requests that were answered in another way, by reason.
     """
@@ -85,7 +85,7 @@ class Witness:
         elif self._was(answer, BASELINE):
             self.baseline += 1
         else:
-            self.leaked.append(self._told(answer))
+            self.leaked.append(self._described(answer))
 
     def hear_overridden(self, deployment: str, answer: Answer) -> None:
         """Judge the answer to a request that was overridden to a deployment."""
@@ -96,7 +96,7 @@ class Witness:
         elif self._was(answer, deployment):
             self.overridden += 1
         else:
-            self.misled.append(f"{self._told(answer)}, asked for {deployment}")
+            self.misled.append(f"{self._described(answer)}, asked for {deployment}")
 
     def _was(self, answer: Answer, name: str) -> bool:
         """Say whether who answered is, or has been, what was asked for; note how late that was."""
@@ -108,10 +108,10 @@ class Witness:
             role.late = max(role.late, answer.asked - role.until)
         return role is not None
 
-    def _told(self, answer: Answer) -> str:
+    def _described(self, answer: Answer) -> str:
         roles = self._roles.get(answer.body, [])
-        told = ", ".join(f"{one.name} since {answer.asked - one.since:.3f} s" for one in roles)
-        return f"answered by {answer.body} ({told})"
+        known = ", ".join(f"{one.name} since {answer.asked - one.since:.3f} s" for one in roles)
+        return f"answered by {answer.body} ({known})"
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ from bench.mutation.session import Session
 _RESULT: Final = Path(__file__).parents[1] / "results" / "mutation.json"
 _FORK: Final = multiprocessing.get_context("fork")
 _LEAST: Final = 5
-"""Of each module so many mutants are tried at least."""
+"""Minimum number of mutants to try of each module."""
 
 _Fates = dict[int, Fate]
 

@@ -1,4 +1,4 @@
-"""Mutants that somebody has looked at, and that no test can notice: `equivalents.toml`, each with the reason.
+"""Reviewed mutants that no test can notice: `equivalents.toml`, each with the reason.
 
 An entry names its module, the line's text and the change, and so holds when lines are added elsewhere.
 """

@@ -60,7 +60,7 @@ class Trial:
 
 
 def try_all(trials: Iterable[Trial], at_once: int) -> None:
-    """Run all, so many at a time."""
+    """Run all trials, at most `at_once` at a time."""
     running: dict[int, tuple[Trial, float]] = {}
     try:
         for trial in trials:
@@ -82,14 +82,14 @@ def _forked(trial: Trial) -> int:
     try:
         _confine(trial.cpu_limit)
         status = trial.run()
-    except BaseException:  # noqa: BLE001  whatever it raises: somebody has noticed
+    except BaseException:  # noqa: BLE001  any error means that a test has noticed the mutant
         status = KILLED
     finally:
         os._exit(status)
 
 
 def _confine(cpu_seconds: int) -> None:
-    """Limit what this process can do, and to whom it speaks."""
+    """Limit the resources and the network access of this process."""
     os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -41,7 +41,7 @@ def _element(node: cst.Tuple | cst.List | cst.Set | cst.Dict) -> Iterator[cst.CS
 
 
 def _statement(node: cst.Expr) -> Iterator[cst.CSTNode]:
-    """Leave out a call whose result nobody uses."""
+    """Leave out a call whose result is unused."""
     if isinstance(node.value, cst.Call | cst.Await | cst.Yield):
         yield cst.Pass()
 

@@ -88,14 +88,14 @@ def chosen_parts(only: str) -> list[tuple[Part, list[Path]]]:
         only: Modules or folders, such as `traffic/hops,mesh`.
 
     Raises:
-        ValueError: There is no such module.
+        ValueError: A module does not exist, or is not mutated.
     """
     wanted = [one.strip().removeprefix("src/detour/").removesuffix(".py").strip("/") for one in only.split(",")]
     every = [(part, list(part.paths())) for part in PARTS]
     for one in wanted:
         if not any(_is_of(path, one) for _, paths in every for path in paths):
             known = sorted({module.removesuffix(".py") for part in PARTS for module in part.modules})
-            raise ValueError(f"there is no module {one} among those that are changed: {', '.join(known)}")
+            raise ValueError(f"module {one} is not mutated; expected one of {', '.join(known)}")
     found = [(part, [path for path in paths if any(_is_of(path, one) for one in wanted)]) for part, paths in every]
     return [(part, paths) for part, paths in found if paths]
 

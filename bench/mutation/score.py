@@ -17,7 +17,7 @@ class Score:
         module: Its name.
         mutants: How many it has.
         tried: How many of them were tried.
-        equivalent: How many of these can't be noticed, as somebody has found.
+        equivalent: How many of these no test can notice, by review.
         killed: How many of the others a test noticed.
     """
 
@@ -29,7 +29,7 @@ class Score:
 
     @property
     def survived(self) -> int:
-        """How many nobody noticed."""
+        """How many no test noticed."""
         return self.tried - self.equivalent - self.killed
 
     @property

@@ -91,7 +91,7 @@ class Session:
             note = _noting(self.noted, mutant)
             swap = self._swap(mutant)
             if swap is None:
-                note(Fate.KILLED)  # it is no Python
+                note(Fate.KILLED)  # not valid Python
             elif swap.is_nothing:
                 note(Fate.SAME)
             elif swap.has_more or not loaded.has(swap) or self.at_import & swap.codes.keys():

@@ -3,8 +3,8 @@
 Deployments come and go, a scenario is edited, the server, sidecars and edges are ended in good order (SIGTERM) and
 started again. Each answer is held against what its request named: another one is the wrong code, none is a failure.
 
-A client that finds nobody at an address that is being restarted asks elsewhere, as it would of any service; that is
-counted, and is no failure.
+A client whose connection is refused during a restart tries another address, as with any service. Such attempts are
+counted, but not as failures.
 """
 
 from bench.soak.measuring import measure

@@ -106,7 +106,7 @@ class Client:
         self._reading = asyncio.create_task(self._read())
 
     async def send(self, request: Request, port: int) -> dict[str, Any]:
-        """Have a request sent to a port; return the answer as the client tells it.
+        """Make the client send a request to a port; return the answer that it reports.
 
         Raises:
             RuntimeError: The client has ended.
@@ -136,7 +136,7 @@ class Client:
         async for line in self._process.stdout:
             answer = json.loads(line)
             answered = self._answers.pop(answer["id"])
-            # Whoever waited may be gone, at the end of a run that fails.
+            # The waiting task may have been cancelled, at the end of a run that fails.
             if not answered.done():
                 answered.set_result(answer)
         for waiting in self._answers.values():

@@ -37,10 +37,10 @@ class Component:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it, and wait until somebody listens at its port.
+        """Start it, and wait until its port accepts connections.
 
         Raises:
-            ComponentError: Nobody does.
+            ComponentError: It does not.
         """
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(

@@ -64,7 +64,7 @@ async def measure(options: Options) -> list[Row]:
     }
     examples = "; ".join(f"{times} times {example}" for example, times in sorted(outcome.examples.items())[-8:])
     setting = f"of {sent:,} requests in random order, while deployments churn and everything is restarted"
-    elsewhere = {"sent again because nobody listened": outcome.elsewhere}
+    elsewhere = {"retried because the port was closed": outcome.elsewhere}
     return [
         Row(f"{setting}: on the wrong code", outcome.wrong, "", 0, circumstances, examples),
         Row("the same: failed", outcome.failed, "", 0, elsewhere),
@@ -72,7 +72,7 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def soak(requests: int) -> Outcome:
-    """Send so many requests; return what became of them.
+    """Send `requests` requests; return their outcome.
 
     Raises:
         ComponentError: A component could not be restarted.
@@ -131,7 +131,7 @@ async def _load(run: _Run, client: Client, requests: int, number: int) -> None:
 
 
 async def _verdict(run: _Run, client: Client, request: Request, random: Random) -> str:
-    """Send a request until somebody listens; return what is wrong with the answer."""
+    """Send a request until a port accepts it; return what is wrong with the answer."""
     for _ in range(_TRIES):
         where = random.choice(run.edges if request.by_edge else run.sidecars)
         answer = await client.send(request, where.port)
@@ -139,7 +139,7 @@ async def _verdict(run: _Run, client: Client, request: Request, random: Random) 
             return request.verdict(answer)
         run.outcome.elsewhere += 1
         await asyncio.sleep(_PAUSE_SECONDS)
-    return f"nobody listened, {_TRIES} times"
+    return f"the port was closed, {_TRIES} times"
 
 
 async def _churn(run: _Run) -> None:

@@ -14,7 +14,7 @@ class Outcome:
         sent: Requests that were answered, by client.
         wrong: How many were answered by other code than they named.
         failed: How many had no right answer.
-        elsewhere: How many found nobody at an address that was being restarted, and were sent again.
+        elsewhere: How many were refused during a restart, and retried.
         examples: What was wrong, in words, with how often.
         changes: Deployments that came or went, and edits of scenarios.
         restarts: Of each component.

@@ -26,7 +26,7 @@ class Request:
         by_edge: Whether it goes to an edge; else through a sidecar.
         url: Its path and query, and for sidecars its host before that.
         headers: What it carries.
-        expected: Bodies of which one must come, with status 200.
+        expected: The allowed bodies; the answer must have one, with status 200.
         missing: The deployment that a 503 may name instead; empty where there must be none.
     """
 
@@ -89,7 +89,7 @@ def _to_edge(random: Random) -> Request:
         [
             Request(True, "/"),
             Request(True, "/", _CROWD),
-            # From outside it does not count.
+            # The edge removes overrides from outside.
             Request(True, "/", _overriding(STABLE)),
             Request(True, "/", {"x-detour-scenario": SCENARIO}, (STABLE,)),
             Request(True, "/", {"cookie": f"detour={SCENARIO}"}, (STABLE,)),

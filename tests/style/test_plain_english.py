@@ -38,7 +38,6 @@ UNFINISHED: frozenset[str] = frozenset(
         "sdk/java",
         "sdk/typescript",
         "sdk/vectors",
-        "bench",
         "deploy",
         "docs",
         "examples",

@@ -1,9 +1,9 @@
-"""One client in Python: reads requests as JSON lines, sends them with the library that it is told, writes answers.
+"""One client in Python: reads requests as JSON lines, sends them with the given library, writes answers.
 
     python client.py LIBRARY CONCURRENCY
 
 A request has `id`, `port`, `url`, `headers`, and `proxied`: whether the port is a proxy's or the server's own. An
-answer has `id`, and `status` with `body`, or `error`; the error `refused` means that nobody listens there.
+answer has `id`, and `status` with `body`, or `error`; the error `refused` means that the port is closed.
 """
 
 import asyncio
@@ -203,7 +203,7 @@ _ASYNC = {
 
 
 async def main(library: str, concurrency: int) -> None:
-    """Send what comes, so many at a time, until there is no more."""
+    """Send the requests from standard input, at most `concurrency` at a time, until its end."""
     async with AsyncExitStack() as stack:
         await _serve(library, concurrency, stack)
 
