@@ -189,7 +189,7 @@ def test_what_everything_stands_for(type_url: str, is_edge: bool, names: list[st
     hosts, previews = {"a.test": "users", "b.test": "pay"}, {"preview.test": "search", "other.test": "users"}
     settings = Settings(edge_hosts=hosts, edge_previews=previews)
     made = Catalog(Mesh.of([Service(name) for name in ("users", "pay", "search", "more")], [], settings))
-    assert list(made.everything(type_url, is_edge=is_edge)) == names
+    assert list(made.wildcard_names(type_url, is_edge=is_edge)) == names
 
 
 def test_more_changes_than_are_remembered_make_everything_be_built_anew() -> None:
