@@ -261,6 +261,16 @@ def _serve(catalog: Catalog, *services: str, previews: dict[str, str] | None = N
     catalog.replace(apply(catalog.mesh, SettingsApplied(settings)), {SETTINGS, EDGES})
 
 
+def test_what_an_edge_serves_is_not_withdrawn_even_if_the_mesh_does_not_have_it(catalog: Catalog) -> None:
+    """The edge requested the name before it served it, and requests others afterwards."""
+    edge = Conversation(catalog, is_edge=True, limits=Limits(unbacked=1))
+    edge.receive(ask(CLUSTER, "*", "later"))
+    _serve(catalog, "later")
+    edge.changed({SETTINGS, EDGES})
+    (answer,) = edge.receive(ask(CLUSTER, "users@a"))
+    assert (names([answer]), list(answer.removed_resources)) == ([("Cluster", ["users@a"])], [])
+
+
 def test_an_edge_that_asks_for_everything_gets_the_services_that_it_serves(catalog: Catalog) -> None:
     """Before its routes, so that none leads to what it does not know; by a star as well as by no name at all."""
     _serve(catalog, "users", "payments")

@@ -112,7 +112,7 @@ class Session:
         self._is_edge = is_edge
         self._mesh = catalog.mesh
         self._subscriptions: defaultdict[str, Subscription] = defaultdict(Subscription)
-        self._holdings = Holdings(limits or Limits(), catalog.is_backed, shared or Shared())
+        self._holdings = Holdings(limits or Limits(), self._is_backed, shared or Shared())
         self._subjects: defaultdict[str, set[Key]] = defaultdict(set)
         self._rejections: dict[Key, Rejection] = {}
         self._in_flight = InFlight()
@@ -366,6 +366,10 @@ class Session:
         self._subjects[self._catalog.subject(key)].add(key)
         return True
 
+    def _is_backed(self, name: str) -> bool:
+        """Return whether a cluster stands for something: "*" may cover services that the mesh lacks."""
+        return name in self._subscriptions[CLUSTER].covered or self._catalog.is_backed(name)
+
     def _withdraw_others(self, name: str) -> None:
         """Make room for a cluster that stands for nothing in the mesh: withdraw older ones of that sort."""
         subscription = self._subscriptions[CLUSTER]
@@ -408,7 +412,7 @@ class Session:
         if key.type_url == ROUTES and self._gate.hold_routes():
             return False
         if key.type_url == CLUSTER and self._holdings.is_withdrawn(key.name):
-            return key.name in self._subscriptions[CLUSTER].covered or self._catalog.is_backed(key.name)
+            return self._is_backed(key.name)
         if key == OUTBOUND and self._has_new_hosts:
             return True
         resource = self._catalog.resource(key)
