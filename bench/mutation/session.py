@@ -35,7 +35,7 @@ _ARGUMENTS: Final = (
     *("-k", "not postgresql"),  # it is a process of its own; what the modules do with SQLite says as much
 )
 _CHECKED: Final = 100
-"""So many tests, the quickest, show that modules can be imported a second time."""
+"""The number of tests, the fastest ones, that check whether modules can be imported a second time."""
 
 _SLOW: Final = 3.0
 """Seconds of CPU time from which on a test is too slow to run for each mutant."""
