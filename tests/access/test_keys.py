@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,36 @@ from detour.mesh.override_tokens import LIFE_MAX, SKEW_MAX
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+
+
+def test_how_long_keys_and_tokens_live() -> None:
+    """Edges and servers of other versions count on it: written down, and not taken from the code."""
+    day, hour, minutes, seconds = (
+        timedelta(days=1),
+        timedelta(hours=1),
+        timedelta(minutes=10),
+        timedelta(seconds=30),
+    )
+    assert (day, minutes, hour, seconds) == (PERIOD, AHEAD, LIFE_MAX, SKEW_MAX)
+    assert Times() == Times(period=day, ahead=minutes)
+
+
+def test_an_old_key_is_kept_until_its_last_token_is_over() -> None:
+    """An hour after the next one has begun, and twice what clocks may differ."""
+    first, second = (Key(name, NOW + days * PERIOD, bytes(32)) for days, name in enumerate("ab"))
+    over = second.begins + timedelta(hours=1, minutes=1)
+    assert list(needed([second, first], over - timedelta(microseconds=1))) == [first, second]
+    assert list(needed([second, first], over)) == [second]
+    assert list(needed([first], over + 99 * PERIOD)) == [first]
+
+
+def test_which_key_signs() -> None:
+    """The newest that has begun, by name where two began together; before all have begun, the first to begin."""
+    keys = [Key(name, NOW + days * PERIOD, bytes(32)) for name, days in (("b", 0), ("a", 0), ("d", 2), ("c", 1))]
+    for moment, name in ((-1, "a"), (0, "b"), (1, "c"), (2, "d"), (9, "d")):
+        assert signing(keys, NOW + moment * PERIOD).name == name
+    with pytest.raises(ValueError, match="no key to sign with"):
+        signing([], NOW)
 
 
 def test_the_first_key_signs_at_once() -> None:

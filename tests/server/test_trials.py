@@ -486,6 +486,7 @@ async def test_without_an_address_no_request_is_sent() -> None:
 
 async def test_the_number_of_trials_is_bounded() -> None:
     """A further one is refused until one of them ends."""
+    assert (TRIALS_MAX, HOPS_MAX) == (50, 300)
     trials = Trials()
     settings = Settings(edge_url=f"http://127.0.0.1:{NOBODY}")
     with ExitStack() as under_way:
