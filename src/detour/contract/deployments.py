@@ -58,9 +58,10 @@ class ExtensionIn(BaseModel, extra="forbid"):
     """A new expiry of a deployment."""
 
     ttl: Ttl
-    owner: Annotated[Owner | None, Field(description="the caller; refused if the deployment has another owner")] = (
-        None
-    )
+    owner: Annotated[
+        Owner | None,
+        Field(description="for admins: act as this user, so that deployments of other owners are refused"),
+    ] = None
 
 
 class ProgressState(StrEnum):

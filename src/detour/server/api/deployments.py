@@ -19,7 +19,9 @@ from detour.server.control_plane import ControlPlane
 CLUSTERS: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY)
 """Errors that a Kubernetes cluster may cause."""
 
-_Owner = Annotated[str | None, Query(description="the caller; refused if the deployment has another owner")]
+_Owner = Annotated[
+    str | None, Query(description="for admins: act as this user, so that deployments of other owners are refused")
+]
 
 
 def add_deployments(app: FastAPI, plane: ControlPlane) -> None:

@@ -43,6 +43,10 @@ _IfMatch = Annotated[
         json_schema_extra={"pattern": patterns.TAG},
     ),
 ]
+_KnownTags = Annotated[
+    str | None,
+    Header(description='versions that the client has, as `"3"`; 304 if they include the last one', max_length=100),
+]
 _IfNoneMatch = Annotated[
     str | None, Header(description="`*` creates a scenario that must not exist yet", max_length=100)
 ]
@@ -85,7 +89,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         responses={200: _ETAG, 304: {"description": "Not Modified"}, **documented(*_NO_SCENARIO)},
     )
     async def get_scenario(
-        name: Name, response: Response, if_none_match: _IfNoneMatch = None
+        name: Name, response: Response, if_none_match: _KnownTags = None
     ) -> ScenarioOut | Response:
         """Return a scenario, even if it has expired or was removed: see `state`."""
         found = plane.scenarios.get(name)

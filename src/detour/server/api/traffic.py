@@ -27,7 +27,7 @@ def add_traffic(app: FastAPI, plane: ControlPlane) -> None:
     async def list_calls() -> CallListOut:
         """List which services called which, as Envoys counted in the last minute.
 
-        The list does not contain calls without requests in the last ten minutes, calls that left the mesh, and
+        The list does not contain calls without requests in the last ten minutes, calls that left the mesh, or
         calls that reached no instance.
         """
         return CallListOut(items=[call_out(one) for one in plane.calls.recent()])
