@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ from bench.mutation.session import Session
 
 _RESULT: Final = Path(__file__).parents[1] / "results" / "mutation.json"
 _FORK: Final = multiprocessing.get_context("fork")
+_SAMPLE_MINUTES: Final = 8
+_SHOWN_MAX: Final = 2000
+"""Of what pytest prints where tests can't be run so much is shown, the end."""
+
 _LEAST: Final = 5
 """Minimum number of mutants to try of each module."""
 
@@ -53,10 +58,13 @@ def mutation(
     only: Annotated[
         str, typer.Option(help="Modules or folders, such as traffic/hops,mesh, with all their mutants.")
     ] = "",
-    sample: Annotated[int, typer.Option(help="How many mutants to try; 0 for all of them.", min=0)] = 1500,
+    sample: Annotated[int, typer.Option(help="How many mutants to try; 0 for all of them.", min=0)] = 3000,
     seed: Annotated[int, typer.Option(help="Which ones.")] = 0,
     at_once: Annotated[int, typer.Option(help="How many run at a time.", min=1)] = os.cpu_count() or 1,
-    minutes: Annotated[float, typer.Option(help="How long to try at most; 0 for as long as it takes.", min=0)] = 0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="How long to try at most; 0 for any time.  [default: 8 for a sample]", min=0),
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Write bench/results/mutation.json.")] = True,
 ) -> None:
     """Change the pure modules in small ways, and show the changes that no test notices."""
@@ -66,9 +74,13 @@ def mutation(
     share = 1.0 if only or not sample else min(1.0, sample / max(1, sum(len(run.mutants) for run in runs)))
     for run in runs:
         run.tried = _sampled(run.mutants, share, seed)
-    total = sum(len(run.tried) for run in runs)
+    minutes = _SAMPLE_MINUTES if minutes is None and share < 1 else minutes
+    total, failures = sum(len(run.tried) for run in runs), list[str]()
     for run in runs:
-        run.fates = _tried(run, at_once, 60 * minutes * len(run.tried) / total if minutes else math.inf)
+        try:
+            run.fates = _tried(run, at_once, 60 * minutes * len(run.tried) / total if minutes else math.inf)
+        except RuntimeError as error:
+            failures.append(str(error))
     known = equivalents()
     scores = [score for run in runs for score in _scores(run, known)]
     for run in runs:
@@ -76,6 +88,8 @@ def mutation(
     show(scores)
     for module, line, change in stale(known, [one for run in runs for one in run.mutants]):
         _say(f"equivalents.toml: {module} has no mutant {change!r} any more in the line {line!r}: remove the entry")
+    if failures:
+        raise RuntimeError("\n".join(failures))
     if keep and not only:
         write(_RESULT, seed, scores)
 
@@ -105,25 +119,28 @@ def _tried(run: _Run, at_once: int, seconds: float) -> _Fates:
         RuntimeError: The tests fail without any change.
     """
     receiving, sending = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=_work, args=(run, at_once, seconds, sending), daemon=True)
-    process.start()
-    sending.close()
-    fates: _Fates = {}
-    try:
-        while True:
-            place, fate = receiving.recv()
-            fates[place] = fate
-            _progress(run, len(fates))
-    except EOFError:
-        process.join()
-    if process.exitcode:
-        raise RuntimeError(
-            f"the tests of {run.part.name} could not be run: {len(fates)} of {len(run.tried)} mutants tried"
-        )
+    with tempfile.NamedTemporaryFile() as output:
+        process = _FORK.Process(target=_work, args=(run, at_once, seconds, sending, output.name), daemon=True)
+        process.start()
+        sending.close()
+        fates: _Fates = {}
+        try:
+            while True:
+                place, fate = receiving.recv()
+                fates[place] = fate
+                _progress(run, len(fates))
+        except EOFError:
+            process.join()
+        if process.exitcode:
+            words = Path(output.name).read_text(errors="replace")[-_SHOWN_MAX:]
+            raise RuntimeError(f"the tests of {run.part.name} could not be run:\n{words}")
     return fates
 
 
-def _work(run: _Run, at_once: int, seconds: float, sending: Connection) -> None:
+def _work(run: _Run, at_once: int, seconds: float, sending: Connection, output: str) -> None:
+    with Path(output).open("w") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
     places = {id(run.mutants[place]): place for place in run.tried}
 
     def noted(mutant: Mutant, fate: Fate) -> None:
