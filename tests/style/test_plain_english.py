@@ -21,6 +21,7 @@ SUFFIXES = frozenset(
 
 SKIPPED = frozenset(
     {"node_modules", "package-lock.json", "requirements.lock", "uv.lock", "__pycache__", "results", "LICENSE"}
+    | {"dist"}  # built
     | {"test", "testdata"}  # the SDKs' tests, which only contributors read
 )
 
@@ -42,7 +43,6 @@ UNFINISHED: frozenset[str] = frozenset(
         "deploy",
         "docs",
         "examples",
-        "ARCHITECTURE.md",
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "README.md",
