@@ -176,3 +176,75 @@ def test_removals_come_in_order_of_name():
         ServiceRemoved("users"),
         ServiceRemoved("web"),
     )
+
+
+def test_a_difference_has_all_that_changed_and_nothing_else():
+    """Values, what is new or other, then what is gone: deployments before the services that they are of."""
+    keys = (PublicKey("a", "x"),)
+    before = Mesh.of(
+        [Service("web"), Service("users"), Service("pay")],
+        [
+            OffloadedDeployment("web", "pr-1"),
+            OffloadedDeployment("users", "pr-2"),
+            OffloadedDeployment("pay", "pr-3"),
+        ],
+    )
+    users, maps = Service("users", (Endpoint("::1", 80),)), Service("maps")
+    changed, added = OffloadedDeployment("users", "pr-2", owner="ana"), OffloadedDeployment("maps", "pr-4")
+    after = replace(
+        Mesh.of(
+            [Service("pay"), users, maps],
+            [changed, added, OffloadedDeployment("pay", "pr-3")],
+            Settings(edge_badge=True),
+        ),
+        scenarios=Scenarios(),
+        keys=keys,
+    )
+    assert difference(before, after) == (
+        SettingsApplied(Settings(edge_badge=True)),
+        ScenariosApplied(Scenarios()),
+        KeysApplied(keys),
+        ServiceApplied(users),
+        ServiceApplied(maps),
+        DeploymentApplied(changed),
+        DeploymentApplied(added),
+        DeploymentRemoved("web", "pr-1"),
+        ServiceRemoved("web"),
+    )
+    assert touched(difference(before, after)) == {"users", "maps", "web"}
+    assert touched([ScenariosApplied(None), KeysApplied(None)]) == frozenset()
+
+
+def test_an_update_says_last_what_was_said_last():
+    """Of several events of one thing; what comes and goes again leaves nothing."""
+    mesh = Mesh.of([Service("web")], [OffloadedDeployment("web", "pr-1")])
+    tcp = Service("web", protocol=Protocol.TCP)
+    after, effective = update(
+        mesh,
+        [
+            ServiceApplied(Service("users")),
+            ServiceApplied(tcp),
+            DeploymentRemoved("web", "pr-1"),
+            KeysApplied(()),
+            ServiceRemoved("users"),
+            DeploymentApplied(OffloadedDeployment("web", "pr-1", owner="bo")),
+            KeysApplied(None),
+        ],
+    )
+    assert effective == (ServiceApplied(tcp), DeploymentApplied(OffloadedDeployment("web", "pr-1", owner="bo")))
+    assert dict(after.services) == {"web": tcp}
+    assert after.keys is None
+
+
+def test_what_does_not_change_is_not_copied():
+    """A mesh of 20,000 services costs nothing where its settings change; a mapping that does is frozen."""
+    mesh = Mesh.of([Service("web")], [OffloadedDeployment("web", "pr-1")])
+    after = apply(mesh, SettingsApplied(Settings(edge_badge=True)))
+    assert after.services is mesh.services
+    assert after.deployments is mesh.deployments
+    one = apply(mesh, ServiceApplied(Service("users")))
+    assert one.deployments is mesh.deployments
+    assert isinstance(one.services, MappingProxyType)
+    plain = apply(Mesh({"web": Service("web")}), ServiceApplied(Service("users")), ServiceRemoved("web"))
+    assert isinstance(plain.services, MappingProxyType)
+    assert dict(plain.services) == {"users": Service("users")}

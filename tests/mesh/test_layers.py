@@ -3,7 +3,23 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detour.mesh import Mesh, Service, ServiceApplied, ServiceRemoved, apply, merge, merged_events
+from detour.mesh import (
+    DeploymentApplied,
+    DeploymentRemoved,
+    KeysApplied,
+    Mesh,
+    OffloadedDeployment,
+    Protocol,
+    ScenariosApplied,
+    Service,
+    ServiceApplied,
+    ServiceRemoved,
+    Settings,
+    SettingsApplied,
+    apply,
+    merge,
+    merged_events,
+)
 from mesh.test_events import events, meshes
 
 
@@ -32,3 +48,45 @@ def test_a_value_that_is_removed_on_top_comes_from_below():
     assert list(merged_events([Mesh(), Mesh.of([lower])], [ServiceRemoved("users")])) == [ServiceApplied(lower)]
     both = [Mesh.of([upper]), Mesh.of([lower])]
     assert list(merged_events(both, [ServiceApplied(lower)])) == [ServiceApplied(upper)]
+
+
+def test_deployments_and_settings_are_translated_too() -> None:
+    """What is on top counts; scenarios and keys are no mesh's."""
+    upper, lower = (
+        OffloadedDeployment("users", "pr-1", owner="ana"),
+        OffloadedDeployment("users", "pr-1", owner="bo"),
+    )
+    first, second = Mesh.of([], [upper], Settings(edge_badge=True)), Mesh.of([Service("web")], [lower])
+    changed = [
+        DeploymentApplied(lower),
+        DeploymentRemoved("users", "pr-1"),
+        DeploymentRemoved("users", "pr-2"),
+        SettingsApplied(Settings()),
+        ScenariosApplied(None),
+        KeysApplied(()),
+        ServiceApplied(Service("web", protocol=Protocol.TCP)),
+        ServiceRemoved("gone"),
+    ]
+    assert list(merged_events([first, second], changed)) == [
+        DeploymentApplied(upper),
+        DeploymentApplied(upper),
+        DeploymentRemoved("users", "pr-2"),
+        SettingsApplied(Settings(edge_badge=True)),
+        ServiceApplied(Service("web")),
+        ServiceRemoved("gone"),
+    ]
+
+
+def test_meshes_laid_over_each_other_are_one() -> None:
+    """With the settings of the first one."""
+    upper, lower = Service("users", protocol=Protocol.HTTP2), Service("users")
+    made = merge(
+        Mesh.of([upper], [], Settings(edge_badge=True)),
+        Mesh.of([lower, Service("web")], [OffloadedDeployment("web", "pr-1")]),
+        Mesh.of(
+            [Service("web", protocol=Protocol.TCP), Service("db")], [OffloadedDeployment("web", "pr-1", owner="bo")]
+        ),
+    )
+    assert dict(made.services) == {"users": upper, "web": Service("web"), "db": Service("db")}
+    assert dict(made.deployments) == {("web", "pr-1"): OffloadedDeployment("web", "pr-1")}
+    assert (made.settings, made.scenarios, made.keys) == (Settings(edge_badge=True), None, None)
