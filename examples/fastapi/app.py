@@ -15,7 +15,7 @@ prices = FastAPI()
 
 @shop.get("/")
 async def offer() -> dict[str, object]:
-    """Ask for the price; nothing here knows of overrides."""
+    """Return an offer with the price from the other service; this code does not know about overrides."""
     async with httpx.AsyncClient() as client:
         price = (await client.get("http://prices/")).json()
     return {"shop": "shop-1", **price}
@@ -23,5 +23,5 @@ async def offer() -> dict[str, object]:
 
 @prices.get("/")
 async def price() -> dict[str, object]:
-    """Say a price, in the currency that a flag chooses."""
+    """Return a price, in the currency of a flag."""
     return {"prices": os.environ["INSTANCE"], "currency": detour.sdk.flag("currency", default="EUR")}

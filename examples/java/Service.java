@@ -6,7 +6,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 
-/** A service that says its name, and calls the next one: java Service NAME PORT [SERVICE]. It knows nothing of Detour. */
+/** A service that returns its name, and calls another one: java Service NAME PORT [SERVICE]. It contains no code of Detour. */
 public class Service {
   public static void main(String[] arguments) throws Exception {
     var client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(ProxySelector.getDefault()).build();

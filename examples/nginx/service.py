@@ -1,6 +1,6 @@
-"""A service that says its name, and calls the next one: python service.py NAME PORT [SERVICE].
+"""A service that returns its name, and calls other ones: python service.py NAME PORT [SERVICE].
 
-It has no library of Detour's or OpenTelemetry's: it passes the `baggage` header on by itself.
+It uses neither Detour's nor OpenTelemetry's libraries: it copies the `baggage` header to its calls itself.
 """
 
 import sys
@@ -11,10 +11,10 @@ NAME, PORT, CALLED = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers each request with the names of all services that it went through."""
+    """Returns the names of all services that a request went through."""
 
     def do_GET(self) -> None:
-        """Call the next service under the same baggage."""
+        """Call the other services with the same baggage."""
         names = [NAME]
         for service in CALLED:
             headers = {"baggage": baggage} if (baggage := self.headers["baggage"]) else {}

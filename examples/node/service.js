@@ -1,5 +1,5 @@
-// A service that says its name, and calls the next one: node --require detour-mesh/register service.js NAME PORT [SERVICE]
-// Nothing here knows of overrides: the SDK has them travel on with `fetch`, and sends calls through the sidecar.
+// A service that returns its name, and calls another one: node --require detour-mesh/register service.js NAME PORT [SERVICE]
+// The code does not know about overrides: the SDK propagates them with `fetch`, and sends calls through the sidecar.
 
 const http = require("node:http");
 

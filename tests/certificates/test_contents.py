@@ -38,7 +38,7 @@ def test_what_is_written_stays_until_two_thirds_of_its_life():
     change = leaf_change(GOOD, SHOP, AUTHORITY, due, TERMS)
     assert set(change.data) == {"tls.crt", "tls.key"}
     assert not change.is_repair
-    assert change.reason == "it ends at 2026-05-11 12:00 UTC"
+    assert change.reason == "it expires at 2026-05-11 12:00 UTC"
 
 
 @pytest.mark.parametrize(
@@ -47,18 +47,18 @@ def test_what_is_written_stays_until_two_thirds_of_its_life():
         ({}, "it cannot be read"),
         (GOOD | {"tls.crt": GOOD["tls.crt"][:300]}, "it cannot be read"),
         (GOOD | {"tls.crt": b"\xff"}, "it cannot be read"),
-        (GOOD | {"tls.crt": GOOD["tls.crt"] * 2}, "there is something beside the certificate"),
-        (GOOD | {"tls.crt": b"# mine\n" + GOOD["tls.crt"]}, "there is something beside the certificate"),
+        (GOOD | {"tls.crt": GOOD["tls.crt"] * 2}, "its file contains more than the certificate"),
+        (GOOD | {"tls.crt": b"# mine\n" + GOOD["tls.crt"]}, "its file contains more than the certificate"),
         (GOOD | {"tls.key": b""}, "its key cannot be read"),
         (GOOD | {"tls.key": RSA}, "its key is not one that Detour made"),
         (GOOD | {"tls.key": made()["tls.key"]}, "its key belongs to another certificate"),
         (made(authorities=OTHER), "this mesh's authority did not sign it"),
         (made(sidecar("pay")), "it is for other names"),
         (made(detour_server("shop")), "it is for other names"),
-        (made(now=NOW - 7 * DAY), "it ended at 2026-05-04 12:00 UTC"),
+        (made(now=NOW - 7 * DAY), "it expired at 2026-05-04 12:00 UTC"),
         (
             made(authorities=Authorities(new_authority(NOW + DAY, TERMS)), now=NOW + DAY),
-            "it begins at 2026-05-05 11:00 UTC only, and it is 2026-05-04 12:00 UTC here",
+            "it is not valid before 2026-05-05 11:00 UTC, and it is 2026-05-04 12:00 UTC now",
         ),
     ],
 )
@@ -72,7 +72,7 @@ def test_what_is_unfit_is_replaced_and_told(held, reason):
 def test_authorities_beside_a_good_certificate_are_put_right():
     """The certificate stays."""
     change = leaf_change(GOOD | {"ca.crt": b"edited"}, SHOP, AUTHORITY, NOW, TERMS)
-    assert change == Change({"ca.crt": GOOD["ca.crt"]}, "its ca.crt was another")
+    assert change == Change({"ca.crt": GOOD["ca.crt"]}, "its ca.crt was outdated")
 
 
 def test_what_others_keep_in_the_secret_stays():
@@ -137,7 +137,7 @@ def test_an_authority_whose_key_is_lost_is_still_trusted():
 def test_a_foreign_certificate_is_no_authority():
     """A leaf in its place is replaced, and not trusted."""
     authorities, change = authorities_of({"tls.crt": GOOD["tls.crt"], "tls.key": GOOD["tls.key"]}, NOW, TERMS)
-    assert change.reason == "it is not an authority's"
+    assert change.reason == "it is not an authority"
     assert authorities.previous is None
 
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from certificates.conftest import TERMS, applied
 from detour.certificates.contents import authorities_of, leaf_change
 from detour.certificates.identity import detour_server, namespace_of, sidecar
-from detour.certificates.material import Serving, material_of
+from detour.certificates.material import ServerTls, material_of
 from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
 from detour.envoy.identity import ClientTls, sds_files
 from parts import http_instance
@@ -71,7 +71,7 @@ class ControlPlane(grpc.GenericRpcHandler):
 
 
 @asynccontextmanager
-async def served(plane: ControlPlane, serving: Serving):
+async def served(plane: ControlPlane, serving: ServerTls):
     """Run the control plane; give its port. Connections end soon, so that there are handshakes."""
     options = [
         ("grpc.so_reuseport", 0),
@@ -106,7 +106,7 @@ async def test_an_envoy_goes_through_a_change_of_authority(tmp_path, now):
     tls = ClientTls(str(folder), "detour.detour.svc")
     files = {name: text.encode() for name, text in sds_files(tls).items()}
     mount(folder, secrets.sidecar | files)
-    serving = Serving(material_of(secrets.server))
+    serving = ServerTls(material_of(secrets.server))
     async with served(plane, serving) as port:
         envoy = Sidecar(
             "users",
@@ -139,7 +139,7 @@ async def test_an_envoy_whose_certificate_is_not_made_yet_serves_all_the_same(tm
     tls = ClientTls(str(folder), "detour.detour.svc")
     files = {name: text.encode() for name, text in sds_files(tls).items()}
     mount(folder, files)
-    async with served(plane, Serving(material_of(secrets.server))) as port, http_instance("users-1") as users:
+    async with served(plane, ServerTls(material_of(secrets.server))) as port, http_instance("users-1") as users:
         ports = {name: free_port() for name in ("outbound_port", "admin_port")}
         envoy = Sidecar("users", "users-1", control_plane=f"127.0.0.1:{port}", tls=tls, **ports)
         process = start_envoy(sidecar_bootstrap(envoy), tmp_path / "envoy.log")

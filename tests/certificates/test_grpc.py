@@ -11,7 +11,7 @@ import pytest
 from certificates.conftest import TERMS, server_material, sidecar_pair
 from detour.certificates.authority import Pair, new_authority
 from detour.certificates.identity import namespace_of
-from detour.certificates.material import Serving
+from detour.certificates.material import ServerTls
 
 METHOD = "/tests.Echo/Stream"
 DEADLINE = 10
@@ -29,7 +29,7 @@ class Echo(grpc.GenericRpcHandler):
 
 
 @asynccontextmanager
-async def served(serving: Serving) -> AsyncIterator[int]:
+async def served(serving: ServerTls) -> AsyncIterator[int]:
     """Run a server; give its port."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers([Echo()])
@@ -72,7 +72,7 @@ async def answer(port: int, bundle: bytes, pair: Pair | None) -> bytes:
 
 async def test_a_sidecar_is_known_by_its_namespace(authority, now):
     """From the certificate that the handshake has verified."""
-    async with served(Serving(server_material(authority, now))) as port:
+    async with served(ServerTls(server_material(authority, now))) as port:
         assert await answer(port, authority.certificate, sidecar_pair(authority, now)) == b"hello shop"
 
 
@@ -87,7 +87,7 @@ async def test_without_a_certificate_of_the_mesh_nobody_gets_in(authority, now):
         "not yet valid": sidecar_pair(old, now, age=-timedelta(days=1)),
     }
     material = server_material(old, now)
-    async with served(Serving(material)) as port:
+    async with served(ServerTls(material)) as port:
         for pair in refused.values():
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await answer(port, old.certificate, pair)
@@ -98,14 +98,14 @@ async def test_without_a_certificate_of_the_mesh_nobody_gets_in(authority, now):
 async def test_a_servers_certificate_is_no_clients(authority, now):
     """It may be used for servers alone."""
     material = server_material(authority, now)
-    async with served(Serving(material)) as port:
+    async with served(ServerTls(material)) as port:
         with pytest.raises(grpc.aio.AioRpcError):
             await answer(port, authority.certificate, Pair(material.certificate, material.key))
 
 
 async def test_a_new_certificate_is_shown_and_open_streams_go_on(authority, now):
     """Also when the authority is another, whom old clients do not trust and whose clients were unknown."""
-    serving, pair = Serving(server_material(authority, now)), sidecar_pair(authority, now)
+    serving, pair = ServerTls(server_material(authority, now)), sidecar_pair(authority, now)
     other = new_authority(now, TERMS)
     async with served(serving) as port, connected(port, authority.certificate, pair) as channel:
         stream = Stream(channel)

@@ -11,7 +11,7 @@ import uvicorn
 
 from certificates.conftest import TERMS, server_material, sidecar_pair
 from detour.certificates.authority import new_authority
-from detour.certificates.material import Material, Serving, UnfitMaterialError, material_of
+from detour.certificates.material import Material, ServerTls, UnfitMaterialError, material_of
 
 DEADLINE = 10
 
@@ -25,7 +25,7 @@ async def answer(scope, receive, send) -> None:
 class Server(uvicorn.Server):
     """Uvicorn that says when it serves."""
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: ServerTls) -> None:
         super().__init__(
             uvicorn.Config(
                 answer,
@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(serving: Serving):
+async def served(serving: ServerTls):
     """Run a webhook's server; give its port."""
     server = Server(serving)
     task = asyncio.create_task(server.serve())
@@ -80,7 +80,7 @@ def der(material: Material) -> bytes:
 async def test_a_new_certificate_is_shown_and_open_connections_go_on(authority, now):
     """The context that serves is the same one all the time."""
     first, second = server_material(authority, now), server_material(authority, now)
-    serving = Serving(first)
+    serving = ServerTls(first)
     async with served(serving) as port, client(authority.certificate) as old, client(authority.certificate) as new:
         assert await ask(old, port) == ("hello", der(first))
         serving.use(second)
@@ -91,7 +91,7 @@ async def test_a_new_certificate_is_shown_and_open_connections_go_on(authority, 
 async def test_who_does_not_trust_the_authority_is_not_served(authority, now):
     """The API server with a caBundle of before."""
     other = new_authority(now, TERMS)
-    async with served(Serving(server_material(authority, now))) as port, client(other.certificate) as http:
+    async with served(ServerTls(server_material(authority, now))) as port, client(other.certificate) as http:
         with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             await ask(http, port)
 
@@ -99,13 +99,13 @@ async def test_who_does_not_trust_the_authority_is_not_served(authority, now):
 def test_what_is_no_certificate_with_its_key_changes_nothing(authority, now):
     """A server goes on with what it has."""
     good = server_material(authority, now)
-    serving = Serving(good)
+    serving = ServerTls(good)
     for broken in (
         Material(good.certificate, server_material(authority, now).key, good.authorities),
         Material(b"", b"", good.authorities),
         Material(good.certificate[:100], good.key, good.authorities),
     ):
-        with pytest.raises(UnfitMaterialError, match=r"tls.crt and tls.key are no certificate with its key"):
+        with pytest.raises(UnfitMaterialError, match=r"tls.crt and tls.key are not a certificate and its key"):
             serving.use(broken)
     assert serving.material == good
 
@@ -114,7 +114,7 @@ def test_what_is_no_certificate_with_its_key_changes_nothing(authority, now):
 def test_a_secret_without_authorities_is_refused(authority, now, bundle):
     """Nobody could connect with it."""
     pair = sidecar_pair(authority, now)
-    with pytest.raises(UnfitMaterialError, match=r"ca.crt holds no certificate of an authority"):
+    with pytest.raises(UnfitMaterialError, match=r"ca.crt does not contain a certificate of an authority"):
         material_of({"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": bundle})
 
 
@@ -126,7 +126,7 @@ def descriptors() -> int:
 def test_no_key_is_left_in_a_file(authority, now):
     """The descriptor is closed, also when the content is refused."""
     before = descriptors()
-    serving = Serving(server_material(authority, now))
+    serving = ServerTls(server_material(authority, now))
     with pytest.raises(UnfitMaterialError):
         serving.use(Material(b"x", b"y", b"z"))
     assert descriptors() == before

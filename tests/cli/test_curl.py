@@ -94,8 +94,8 @@ def test_the_exit_status_is_curls(url):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["users=pr-42"], "what should curl get? Put a URL behind the overrides"),
-        (["http://127.0.0.1/"], "which overrides? Put them first: detour curl users=pr-42 -- URL"),
+        (["users=pr-42"], "the URL is missing; write it after the overrides"),
+        (["http://127.0.0.1/"], "the overrides are missing; write them first: detour curl users=pr-42 -- URL"),
         (["users=a b", "--", "http://127.0.0.1/"], "'users=a b' is not an override"),
     ],
 )
@@ -107,4 +107,4 @@ def test_what_is_missing_is_told(here, arguments, line):
 def test_a_missing_curl_is_told(tmp_path):
     """With how to get it."""
     line = refusal(detour("curl", "users=pr-42", "--", "http://127.0.0.1/", PATH=str(tmp_path)))
-    assert line == "curl is missing: install it (apt-get install curl), or use detour header"
+    assert line == "curl is not installed: install it (apt-get install curl), or use detour header"

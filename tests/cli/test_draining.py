@@ -102,7 +102,7 @@ async def test_an_edge_finishes_what_it_has_accepted(tmp_path: Path) -> None:
             assert await call.read() == b"echo-1:1"
             await slow.until_begun(6)
             command.process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(command.wait_for, "Finishing requests in flight, for at most 30 s")
+            await asyncio.to_thread(command.wait_for, "Waiting up to 30 s for requests in flight")
             with pytest.raises(httpx.ConnectError):
                 await httpx.AsyncClient(trust_env=False).get(url)
             slow.go.set()
@@ -161,7 +161,7 @@ async def test_a_drain_ends_in_time(tmp_path: Path, way: str) -> None:
             late = asyncio.create_task(client.get(f"http://{at}/slow"))
             await slow.until_begun(1)
             command.process.send_signal(signal.SIGINT)
-            await asyncio.to_thread(command.wait_for, "Finishing requests")
+            await asyncio.to_thread(command.wait_for, "Waiting up to")
             if way == "signal":
                 command.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(command.process.wait, 20) == 0

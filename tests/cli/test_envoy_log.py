@@ -19,11 +19,9 @@ def test_an_absent_control_plane_is_one_line():
     """However often Envoy says so, until it is back."""
     log = EnvoyLog("127.0.0.1:15010")
     said = [log.read(line) for line in (START, LOST, LOST, "  more of it", LOST)]
-    line = (
-        "The control plane at 127.0.0.1:15010 cannot be reached (connection refused); trying again until it answers"
-    )
+    line = "The control plane at 127.0.0.1:15010 cannot be reached (connection refused); retrying until it answers"
     assert said == ["", line, "", "", ""]
-    assert log.back() == "The control plane at 127.0.0.1:15010 answers now"
+    assert log.reconnected() == "The control plane at 127.0.0.1:15010 answers now"
     assert log.read(LOST) == line
 
 

@@ -92,7 +92,7 @@ def test_an_envoy_that_ends_by_itself_is_told(tmp_path):
         command.wait_for("Sidecar of users")
         os.kill(envoy_of(command), signal.SIGKILL)
         assert command.process.wait(10) == 2
-    assert command.text().endswith("detour: Envoy ended by itself with status -9; its reason stands above\n")
+    assert command.text().endswith("detour: Envoy ended with status -9; its log above says why\n")
 
 
 def test_a_busy_port_is_one_line(here):
@@ -141,7 +141,7 @@ def test_envoy_accepts_the_bootstrap(here, tmp_path, arguments):
 def test_a_bootstrap_is_one_or_the_other(here, arguments):
     """A sidecar's or an edge's."""
     line = refusal(here("bootstrap", *arguments))
-    assert line == "give either --service NAME, for a sidecar's bootstrap, or --edge"
+    assert line == "give either --service NAME (for a sidecar) or --edge"
 
 
 def test_an_instance_of_a_deployment_says_so(here):
@@ -157,7 +157,7 @@ def test_a_service_that_the_mesh_does_not_have_is_told(server: Server, tmp_path)
     arguments = sidecar(server.xds)
     arguments[arguments.index("users")] = "uesrs"
     with running(tmp_path / "log", *arguments, "--server", server.url) as command:
-        command.wait_for("The mesh has no service uesrs; did you mean users\\? This sidecar goes on")
+        command.wait_for("The mesh has no service uesrs; did you mean users\\? This sidecar runs")
         assert command.end() == 0
 
 

@@ -38,7 +38,7 @@ def test_names_are_checked(here, server, word, words):
     """Against the server's mesh, with the nearest; status 1, and nothing is printed. They may be forced."""
     done = here("header", word, "--server", server.url)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"detour: {word}: {words}\nFor what does not exist yet, give --force.\n"
+    assert done.stderr == f"detour: {word}: {words}\nIf it does not exist yet, use --force.\n"
     forced = here("header", word, "--server", server.url, "--force")
     assert (forced.returncode, forced.stderr) == (0, "")
 

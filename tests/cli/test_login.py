@@ -42,7 +42,7 @@ def test_sign_in_in_a_browser(tmp_path, server):
     assert "sign in: detour login" in refusal(server.detour("scenario", "ls", **home))
     with running(tmp_path / "login.log", "login", DETOUR_SERVER=server.url, **home) as login:
         real.confirm(login.wait_for(r"Open (\S+) and confirm the code \S+")[1], "developer-ada")
-        said = login.wait_for(r"Signed in to \S+ as (\S+), (\S+); kept in (\S+)\n")
+        said = login.wait_for(r"Signed in to \S+ as (\S+), (\S+); credentials are stored in (\S+)\n")
         assert (said[1], said[2]) == ("developer-ada@example.test", "developer")
         assert login.process.wait(DEADLINE_SECONDS) == 0
     kept = tmp_path / "home" / "detour" / "credentials.json"
@@ -87,10 +87,10 @@ def test_options_that_do_not_fit(tmp_path):
     mesh = tmp_path / "mesh.yaml"
     mesh.write_text(MESH)
     for options, why in (
-        (("--oidc-client-id", "a"), "go with --oidc-issuer"),
-        (("--oidc-issuer", "https://a.example"), "goes with --oidc-client-id"),
+        (("--oidc-client-id", "a"), "need --oidc-issuer"),
+        (("--oidc-issuer", "https://a.example"), "needs --oidc-client-id"),
         (("--oidc-issuer", "http://a.example", "--oidc-client-id", "a"), "expected a URL such as https"),
-        (("--oidc-issuer", "https://a", "--oidc-client-id", "a", "--oidc-role", "cook=x"), "expected a role"),
+        (("--oidc-issuer", "https://a", "--oidc-client-id", "a", "--oidc-role", "cook=x"), "expected ROLE=VALUE"),
     ):
         command = [sys.executable, "-m", "detour", "serve", "--mesh", str(mesh), "--api", "127.0.0.1:0", *options]
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=30)

@@ -46,12 +46,12 @@ def test_a_deployment_comes_and_goes(server: Server):
     )
     assert (added.returncode, added.stderr) == (0, "")
     assert added.stdout.splitlines() == [
-        "users@pr-42 is registered. Send a request there with the header",
+        "users@pr-42 is registered. To send a request to it, add the header",
         "  baggage: override.route.users=pr-42",
     ]
     assert "127.0.0.1:9101, 127.0.0.1:9102" in server.detour("offload", "ls").stdout
     removed = server.detour("offload", "rm", "users", "pr-42")
-    assert (removed.returncode, removed.stdout) == (0, "users@pr-42 is gone\n")
+    assert (removed.returncode, removed.stdout) == (0, "users@pr-42 was removed\n")
     assert "pr-42" not in server.detour("offload", "ls").stdout
 
 
@@ -71,14 +71,14 @@ def test_one_is_shown_extended_and_taken_from_nobody_else(server: Server):
     assert re.search(r"endpoints +127.0.0.1:9101", shown)
     assert re.search(r"owner +ana", shown)
     extended = server.detour("offload", "extend", "users", "pr-9", "--ttl", "7d", DETOUR_USER="ana").stdout
-    assert re.fullmatch(r"users@pr-9 lives on; it expires in (7 d|6 d 23 h)\n", extended)
+    assert re.fullmatch(r"users@pr-9 expires in (7 d|6 d 23 h)\n", extended)
     for command in ("extend", "rm"):
         line = refusal(server.detour("offload", command, "users", "pr-9", DETOUR_USER="bob"))
         assert line == "users@pr-9 belongs to ana: choose another name"
     shown = json.loads(server.detour("offload", "show", "users", "pr-9", "--json").stdout)
     assert (shown["owner"], shown["progress"]) == ("ana", None)
     done = server.detour("offload", "rm", "users", "pr-9", "--force", DETOUR_USER="bob")
-    assert (done.returncode, done.stdout) == (0, "users@pr-9 is gone\n")
+    assert (done.returncode, done.stdout) == (0, "users@pr-9 was removed\n")
 
 
 def test_all_of_an_owner_go_at_once(server: Server):
@@ -87,10 +87,10 @@ def test_all_of_an_owner_go_at_once(server: Server):
         arguments = ("offload", "add", "users", name, "-e", "127.0.0.1:9101", "--owner", owner)
         assert server.detour(*arguments).returncode == 0
     done = server.detour("offload", "rm", "--all", "--owner", "eve")
-    assert (done.returncode, done.stdout) == (0, "users@a is gone\nusers@b is gone\n")
-    assert server.detour("offload", "rm", "--all", DETOUR_USER="mallory").stdout == "users@c is gone\n"
+    assert (done.returncode, done.stdout) == (0, "users@a was removed\nusers@b was removed\n")
+    assert server.detour("offload", "rm", "--all", DETOUR_USER="mallory").stdout == "users@c was removed\n"
     assert server.detour("offload", "rm", "--all", "--owner", "eve").stdout == (
-        "eve has no deployment that could be removed\n"
+        "eve has no deployments to remove\n"
     )
 
 
@@ -101,7 +101,7 @@ NO_CLUSTER = "this server has no Kubernetes cluster: start instances yourself, a
     ("arguments", "line"),
     [
         (["create", "users", "x", "--image", "users:2"], NO_CLUSTER),
-        (["create", "users", "x", "--image", "users:2", "--env", "A"], "--env 'A' is not NAME=VALUE"),
+        (["create", "users", "x", "--image", "users:2", "--env", "A"], "--env: expected NAME=VALUE, got 'A'"),
         (["create", "users", "x", "--image", "users:2", "--env", "A B=1"], "env.A B.[key]: "),
         (["create", "users", "x", "--image", "a b"], "image: "),
         (["create", "users", "x", "--image", "users:2", "--timeout", "soon"], "expected a whole number and a unit"),
@@ -153,7 +153,7 @@ def test_nothing_to_list_says_what_to_do(here):
     """An answer for people; for programs an empty list."""
     with _answering("application/json", b'{"items": [], "next": null}') as url:
         assert here("offload", "ls", "--server", url).stdout == (
-            "No offloaded deployment. Register one: detour offload add SERVICE NAME --endpoint IP:PORT\n"
+            "No offloaded deployments. Register one: detour offload add SERVICE NAME --endpoint IP:PORT\n"
         )
         assert json.loads(here("offload", "ls", "--server", url, "--json").stdout) == []
 

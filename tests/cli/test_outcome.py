@@ -151,7 +151,7 @@ def test_a_full_disk_is_one_line():
             check=False,
             timeout=60,
         )
-    expected = f"detour: the output cannot be written: {os.strerror(errno.ENOSPC)}\n"
+    expected = f"detour: cannot write the output: {os.strerror(errno.ENOSPC)}\n"
     assert (done.returncode, done.stderr.decode()) == (2, expected)
 
 
@@ -235,4 +235,4 @@ def test_an_error_of_ours_is_one_line(monkeypatch, here):
 
     monkeypatch.setattr(status, "connected", lambda _: {}["mesh_file"])
     line = refusal(here("status"))
-    assert line.startswith("this is an error in Detour itself: KeyError('mesh_file'); set DETOUR_DEBUG=1")
+    assert line.startswith("internal error: KeyError('mesh_file'); set DETOUR_DEBUG=1")

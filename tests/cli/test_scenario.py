@@ -95,7 +95,7 @@ def test_editing_by_options(run, name):
 def test_taking_out_what_is_not_there(run, name):
     """Is refused, with what is there."""
     refused = refusal(run("edit", name, "--unset", "payments"))
-    assert refused == "--unset payments: it has no such override; it has route.users, delay.payments"
+    assert refused == "--unset payments: the scenario has no such override; it has route.users, delay.payments"
 
 
 def test_editing_in_an_editor(run, name, tmp_path, monkeypatch):
@@ -127,7 +127,7 @@ def test_an_edit_that_somebody_overtook(run, name, server, tmp_path, monkeypatch
     monkeypatch.setattr("tempfile.tempdir", None)
     told = refusal(run("edit", name))
     assert "is at version 2, by bo" in told
-    kept = re.search(r"Your text is kept: detour scenario edit \S+ --file (\S+)", told)[1]
+    kept = re.search(r"Your text is kept; try again with detour scenario edit \S+ --file (\S+)", told)[1]
     text = Path(kept)
     assert "pr-44" in text.read_text()
     text.write_text(text.read_text().replace("version: 1", "version: 2"))
@@ -136,7 +136,7 @@ def test_an_edit_that_somebody_overtook(run, name, server, tmp_path, monkeypatch
 
 @pytest.mark.parametrize(
     ("editor", "told"),
-    [("false", "ended with status 1; nothing was saved"), ("/no/such/editor", "set EDITOR to another")],
+    [("false", "exited with status 1; nothing was saved"), ("/no/such/editor", "set EDITOR")],
 )
 def test_an_editor_that_fails(run, name, monkeypatch, tmp_path, *, editor, told):
     """Is told, and nothing is saved."""
@@ -151,17 +151,17 @@ def test_an_editor_that_fails(run, name, monkeypatch, tmp_path, *, editor, told)
     ("text", "expected"),
     [
         ("version: 1\noverrides: [", "line 2: this is not YAML"),
-        ("version: !!bool x", "this is not YAML: a value is not what it looks like"),
+        ("version: !!bool x", "this is not YAML: a value does not match its tag"),
         ("- " * 3000 + "a", "this is not YAML"),
-        ("hello", "expected version, owner"),
+        ("hello", "expected the keys version, owner"),
         ("versoin: 1", "versoin: unknown key"),
         ("overrides: [users=pr-42]", "version: expected"),
         ("version: true\noverrides: [users=pr-42]", "version: expected"),
         ("version: 1\noverrides: users=pr-42", "overrides: expected a list"),
         ("version: 1\noverrides: [users]", "'users' is not an override"),
         ("version: 1\nowner: 3\noverrides: [users=pr-42]", "owner: expected text"),
-        ("version: 1\nexpires: soon\noverrides: [users=pr-42]", "expires: expected a moment"),
-        ("version: 1\nexpires: 3\noverrides: [users=pr-42]", "expires: expected a moment"),
+        ("version: 1\nexpires: soon\noverrides: [users=pr-42]", "expires: expected a time"),
+        ("version: 1\nexpires: 3\noverrides: [users=pr-42]", "expires: expected a time"),
     ],
 )
 def test_a_text_that_is_no_scenario(text, expected):
@@ -222,8 +222,8 @@ def test_differences(run, name):
 
 def test_removing_somebody_elses(run, name):
     """Is refused unless one insists."""
-    assert refusal(run("rm", name, by="bo")) == f"{name} belongs to ana; --force removes it all the same"
-    assert run("rm", name, "--force", by="bo").stdout == f"{name} is gone\n"
+    assert refusal(run("rm", name, by="bo")) == f"{name} belongs to ana; use --force to remove it anyway"
+    assert run("rm", name, "--force", by="bo").stdout == f"{name} was removed\n"
     assert "was removed by bo" in refusal(run("share", name))
 
 
@@ -243,7 +243,7 @@ def test_curl_in_a_scenario(run, name, server):
     environment = {"DETOUR_SERVER": server.url}
     done = detour("curl", "-s", name, *telling, **environment)
     assert f"> x-detour-scenario: {name}\n" in done.stderr.replace("\r", "")
-    assert f"no answer was in the scenario {name}: edges alone know scenarios" in done.stderr
+    assert f"no response was in the scenario {name}: only edges apply scenarios" in done.stderr
     assert done.returncode == 1
     done = detour("curl", "--force", "-s", name, "--scenario", f"{name}-2", "users=pr-9", *telling, **environment)
     sent = re.search(r"> baggage: (.*)", done.stderr)[1].strip().split(",")
@@ -264,7 +264,7 @@ def test_saving_the_same_again_is_no_error(run, name):
     """For programs such as CI; nothing changes. Removing what is gone is none either, if they say so."""
     again = ("save", name, "users=pr-42", "delay.payments=300ms", "-d", "the new checkout", "--json")
     assert document(run(*again))["version"] == 1
-    assert run("rm", name, "--missing-ok").stdout == f"{name} is gone\n"
+    assert run("rm", name, "--missing-ok").stdout == f"{name} was removed\n"
     assert run("rm", name, "--missing-ok").stdout == f"{name} was removed already\n"
     assert run("rm", "never-was", "--missing-ok").stdout == "scenario never-was does not exist\n"
     assert "scenario never-was does not exist" in refusal(run("rm", "never-was"))
@@ -274,7 +274,7 @@ def test_saving_the_same_again_is_no_error(run, name):
 def test_what_is_no_name_is_told(run, bad):
     """With one that would do."""
     line = refusal(run("save", bad, "users=filed"))
-    assert line.startswith(f"no scenario can be called {bad!r}: expected at most 63 lowercase letters")
+    assert line.startswith(f"{bad!r} is not a valid scenario name: expected at most 63 lowercase letters")
 
 
 def test_names_are_checked_before_anything_is_saved(run, name):

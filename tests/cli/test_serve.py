@@ -70,12 +70,12 @@ def test_a_broken_file_is_told_and_keeps_the_mesh(mesh_file):
         shown = server.detour("status").stdout
         assert shown.splitlines()[:2] == [
             f"{mesh_file}: 2 services, 1 offloaded deployment",
-            "The mesh file has mistakes; the last good mesh is in force:",
+            "The mesh file has errors; the server uses the last valid one:",
         ]
         assert f"{mesh_file}:3: services.users.endpoint: unknown key" in shown
         mesh_file.write_text(good.replace("9003", "9004"))
         server.command.wait_for(r"INFO read .*mesh.yaml again; it changes payments\n")
-        assert "mistakes" not in server.detour("status").stdout
+        assert "has errors" not in server.detour("status").stdout
 
 
 @pytest.mark.parametrize(("option", "purpose"), [("--xds", "xDS"), ("--api", "the API")])
@@ -113,9 +113,9 @@ def test_a_bad_mesh_file_is_one_line(tmp_path, content, expected):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ([], "give the mesh file with --mesh: detour serve --mesh FILE"),
-        (["mesh.yaml"], "give the mesh file with --mesh: detour serve --mesh mesh.yaml"),
-        (["--mesh", "a.yaml", "b.yaml"], "what is 'b.yaml' for? There is one mesh file, a.yaml"),
+        ([], "--mesh is missing: detour serve --mesh FILE"),
+        (["mesh.yaml"], "--mesh is missing: detour serve --mesh mesh.yaml"),
+        (["--mesh", "a.yaml", "b.yaml"], "unexpected argument 'b.yaml': --mesh takes one file"),
         (["--mesh", "."], ".: cannot be read: Is a directory"),
     ],
 )
@@ -134,9 +134,9 @@ def test_a_state_that_cannot_be_opened_is_one_line(mesh_file, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--namespace", "shop"], "give the mesh file with --mesh"),
-        (["--mesh", "m.yaml", "--namespace", "shop"], "--namespace goes with --kubernetes"),
-        (["--mesh", "m.yaml", "--webhook", "127.0.0.1:1"], "--webhook goes with --kubernetes"),
+        (["--namespace", "shop"], "--mesh is missing"),
+        (["--mesh", "m.yaml", "--namespace", "shop"], "--namespace needs --kubernetes"),
+        (["--mesh", "m.yaml", "--webhook", "127.0.0.1:1"], "--webhook needs --kubernetes"),
         (["--kubernetes", "--kubeconfig", "/nowhere/config"], "no Kubernetes cluster: "),
         (
             ["--kubernetes", "--sidecar-mode", "magic"],

@@ -61,5 +61,5 @@ def test_the_invitation_names_the_page_and_lines_to_paste(console):
         layout = choose(ports, WHOLE)
     Narrator(console).invitation(layout)
     lines = printed(console)
-    assert f"Open {layout.api_url}/ for the mesh as a picture, and for scenarios." in lines
+    assert f"Open {layout.api_url}/ to see the mesh and to work with scenarios." in lines
     assert lines[-1].endswith(f" offload ls --server {layout.api_url}")

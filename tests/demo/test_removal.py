@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from demo.trees import JUDGE, change, missing, silent, tree
-from detour.demo.removal import SETTLED_SECONDS, Request, Stream, judge, remove_under_load
+from demo.trees import VERIFIER, change, missing, silent, tree
+from detour.demo.removal import SETTLED_SECONDS, Request, Stream, remove_under_load, verify_removal
 from detour.demo.story import LIVE_REMOVAL
 
 PLAIN, OFFLOADED = tree(), tree({"users": "pr-42"})
@@ -18,7 +18,7 @@ def stream(*requests):
 
 def wrongs(*requests):
     """Judge such a stream."""
-    return judge(JUDGE, stream(*requests), LIVE_REMOVAL.before, LIVE_REMOVAL.after)
+    return verify_removal(VERIFIER, stream(*requests), LIVE_REMOVAL.before, LIVE_REMOVAL.after)
 
 
 SETTLED = 10.1 + SETTLED_SECONDS
@@ -43,7 +43,10 @@ def test_a_clean_removal_has_no_wrong_hop():
     ("request_", "expected"),
     [
         ((True, 9.0, 9.9, GONE), "before the removal: maps -> users failed"),
-        ((True, 9.9, 10.2, PLAIN), "meanwhile: maps -> users was served by users-1 (baseline), expected pr-42"),
+        (
+            (True, 9.9, 10.2, PLAIN),
+            "during the removal: maps -> users was served by users-1 (baseline), expected pr-42",
+        ),
         (
             (True, SETTLED, 11.0, OFFLOADED),
             "after the removal: maps -> users was served by users-pr-42-1 (pr-42)",
@@ -77,7 +80,7 @@ async def test_the_stream_has_requests_of_both_kinds_on_both_sides():
     assert seen.before()
     assert seen.after()
     assert seen.plain()
-    assert judge(JUDGE, seen, LIVE_REMOVAL.before, LIVE_REMOVAL.after) == []
+    assert verify_removal(VERIFIER, seen, LIVE_REMOVAL.before, LIVE_REMOVAL.after) == []
 
 
 async def test_a_removal_that_fails_is_raised_as_it_is():

@@ -15,7 +15,7 @@ def test_who_needs_what_is_not_there_is_left_out():
     mesh = Topology(
         (Service("users", "http://users/"), Service("maps", "http://maps/", needs="no-such-program")), ()
     )
-    assert left_out(mesh) == {"maps": "no-such-program is not on this machine"}
+    assert left_out(mesh) == {"maps": "no-such-program is not installed"}
 
 
 def test_every_service_has_an_instance_and_calls_those_that_are_there():

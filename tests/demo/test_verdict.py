@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from demo.trees import JUDGE, change, missing, silent, tree
+from demo.trees import VERIFIER, change, missing, silent, tree
 from detour.demo.call_tree import Answer, Call
 from detour.demo.verdict import NO_OVERRIDE, Expectation, own_ms, tally
 
@@ -31,49 +31,46 @@ def answered_by(instance: str, deployment: str = "", served_by: str | None = Non
 )
 def test_a_tree_that_is_as_expected_has_no_wrong_hop(deployments, expectation):
     """Every hop served as asked, in the words of both witnesses, is right."""
-    assert JUDGE.verify(tree(deployments), expectation) == []
+    assert VERIFIER.verify(tree(deployments), expectation) == []
 
 
 def test_a_hop_that_stayed_on_the_baseline_is_named():
     """Each caller that reached the baseline in place of the deployment is named, with both witnesses' words."""
-    wrong = JUDGE.verify(tree(), USERS_42)
+    wrong = VERIFIER.verify(tree(), USERS_42)
     assert wrong == [
         line
         for caller in CALLERS_OF_USERS
         for line in (
             f"{caller} -> users was served by users-1 (baseline), expected pr-42",
-            f"{caller} -> users was served by users by the word of the caller's sidecar, expected users@pr-42",
+            f"{caller} -> users has users in x-detour-served-by, expected users@pr-42",
         )
     ]
 
 
 def test_a_hop_that_reached_an_offloaded_instance_unasked_is_named():
     """An offloaded instance in a request without overrides is wrong."""
-    wrong = JUDGE.verify(tree({"drivers": "pr-7"}), Expectation())
+    wrong = VERIFIER.verify(tree({"drivers": "pr-7"}), Expectation())
     assert wrong[0] == "rides -> drivers was served by drivers-pr-7-1 (pr-7), expected baseline"
 
 
 def test_without_overrides_a_sidecar_has_nothing_to_say():
     """Its silence is right, and a word of it would be wrong: it took the request for one with overrides."""
     told = tree()
-    assert JUDGE.verify(silent(told), NO_OVERRIDE) == []
-    assert JUDGE.verify(told, NO_OVERRIDE)[0] == (
-        "edge -> web was served by web by the word of the caller's sidecar, "
-        "expected no word: the request has no override"
+    assert VERIFIER.verify(silent(told), NO_OVERRIDE) == []
+    assert VERIFIER.verify(told, NO_OVERRIDE)[0] == (
+        "edge -> web has web in x-detour-served-by, expected nothing, because the request has no override"
     )
 
 
 def test_a_sidecar_that_lies_is_found():
     """The instance is right, the sidecar's header is not: the hop is wrong."""
-    wrong = JUDGE.verify(change(tree(), "payments", lambda call: replace(call, served_by="")), Expectation())
-    assert wrong == [
-        "rides -> payments was served by nobody by the word of the caller's sidecar, expected payments"
-    ]
+    wrong = VERIFIER.verify(change(tree(), "payments", lambda call: replace(call, served_by="")), Expectation())
+    assert wrong == ["rides -> payments has nothing in x-detour-served-by, expected payments"]
 
 
 def test_an_instance_that_is_not_what_the_sidecar_says_is_found():
     """The sidecar says that the deployment answered, but a baseline instance did: the hop is wrong."""
-    wrong = JUDGE.verify(change(tree({"users": "pr-42"}), "users", answered_by("users-1")), USERS_42)
+    wrong = VERIFIER.verify(change(tree({"users": "pr-42"}), "users", answered_by("users-1")), USERS_42)
     assert wrong == [
         f"{caller} -> users was served by users-1 (baseline), expected pr-42" for caller in CALLERS_OF_USERS
     ]
@@ -81,15 +78,15 @@ def test_an_instance_that_is_not_what_the_sidecar_says_is_found():
 
 def test_an_instance_that_contradicts_itself_is_found():
     """The instance's name and its deployment do not belong together: the hop is wrong."""
-    wrong = JUDGE.verify(change(tree(), "payments", answered_by("payments-1", "pr-42")), Expectation())
-    assert wrong == ["rides -> payments was served by payments-1, which calls itself pr-42"]
+    wrong = VERIFIER.verify(change(tree(), "payments", answered_by("payments-1", "pr-42")), Expectation())
+    assert wrong == ["rides -> payments was served by payments-1, which reports to be pr-42"]
 
 
 def test_an_instance_of_another_service_is_found():
     """A call of one service that is answered by another's instance is wrong."""
     other = change(tree(), "payments", lambda call: replace(call, answer=Answer("users", "users-1")))
     assert (
-        JUDGE.verify(other, Expectation())[0]
+        VERIFIER.verify(other, Expectation())[0]
         == "rides -> payments was served by users-1 (baseline), expected baseline"
     )
 
@@ -97,17 +94,19 @@ def test_an_instance_of_another_service_is_found():
 def test_a_failed_hop_is_named_with_its_reason():
     """A failure where an answer was expected is told with the status and the words of the response."""
     failed = change(tree(), "drivers", lambda call: replace(call, status="UNAVAILABLE", answer=None, error="no"))
-    assert JUDGE.verify(failed, Expectation()) == ["rides -> drivers failed (UNAVAILABLE: no), expected baseline"]
+    assert VERIFIER.verify(failed, Expectation()) == [
+        "rides -> drivers failed (UNAVAILABLE: no), expected baseline"
+    ]
 
 
 def test_a_failure_that_names_the_missing_deployment_is_right():
     """Where a deployment is missing, the 503 that says so is what is expected, and the rest works."""
-    assert JUDGE.verify(change(tree(), "users", missing), USERS_404) == []
+    assert VERIFIER.verify(change(tree(), "users", missing), USERS_404) == []
 
 
 def test_a_silent_fallback_is_found():
     """The baseline in place of a missing deployment is wrong unless the request asked for that."""
-    assert JUDGE.verify(tree(), USERS_404) == [
+    assert VERIFIER.verify(tree(), USERS_404) == [
         f"{caller} -> users was served by users-1 (baseline), expected a failure that names users@pr-404"
         for caller in CALLERS_OF_USERS
     ]
@@ -116,7 +115,7 @@ def test_a_silent_fallback_is_found():
 def test_a_failure_that_does_not_say_what_is_missing_is_found():
     """A 503 for another reason is not what is expected."""
     other = change(tree(), "users", lambda call: replace(missing(call), error="no healthy upstream"))
-    assert JUDGE.verify(other, USERS_404)[0] == (
+    assert VERIFIER.verify(other, USERS_404)[0] == (
         "maps -> users failed (503: no healthy upstream), expected a failure that names users@pr-404"
     )
 
@@ -124,7 +123,7 @@ def test_a_failure_that_does_not_say_what_is_missing_is_found():
 def test_a_hop_that_is_left_out_is_found():
     """An instance that answers without making its calls is wrong: a tree cannot pass by being short."""
     short = change(tree(), "payments", lambda call: replace(call, answer=replace(call.answer, calls=())))
-    assert JUDGE.verify(short, Expectation()) == [
+    assert VERIFIER.verify(short, Expectation()) == [
         "rides -> payments led to calls of nothing, expected users, receipts"
     ]
 
@@ -137,13 +136,13 @@ def slower(milliseconds: float):
 def test_a_delay_on_its_hop_is_right():
     """A delayed hop makes its callers slower too, which is not held against them."""
     delayed = change(change(change(tree(), "payments", slower(300)), "rides", slower(300)), "web", slower(300))
-    assert JUDGE.verify(delayed, Expectation(delayed_ms={"payments": 300})) == []
+    assert VERIFIER.verify(delayed, Expectation(delayed_ms={"payments": 300})) == []
 
 
 def test_a_delay_that_did_not_happen_or_hit_another_hop_is_found():
     """The delayed hop must be slow, and no other may be."""
     elsewhere = change(tree(), "drivers", slower(300))
-    assert JUDGE.verify(elsewhere, Expectation(delayed_ms={"payments": 300}))[:2] == [
+    assert VERIFIER.verify(elsewhere, Expectation(delayed_ms={"payments": 300}))[:2] == [
         "rides -> drivers took 303 ms, though only calls of payments are delayed",
         "rides -> payments took 3 ms, expected 300 ms or more",
     ]
@@ -159,28 +158,29 @@ def test_while_something_changes_each_hop_may_be_either_way():
     """A hop may be as one expectation or as the other; as neither, it is wrong by the first."""
     before, after = USERS_42, Expectation(missing={"users": "pr-42"})
     offloaded = tree({"users": "pr-42"})
-    assert JUDGE.verify(offloaded, before, after) == []
-    assert JUDGE.verify(change(offloaded, "users", lambda call: missing(call, "pr-42")), before, after) == []
+    assert VERIFIER.verify(offloaded, before, after) == []
+    assert VERIFIER.verify(change(offloaded, "users", lambda call: missing(call, "pr-42")), before, after) == []
     assert (
-        JUDGE.verify(tree(), before, after)[0] == "maps -> users was served by users-1 (baseline), expected pr-42"
+        VERIFIER.verify(tree(), before, after)[0]
+        == "maps -> users was served by users-1 (baseline), expected pr-42"
     )
 
 
 def test_an_instance_that_got_nothing_is_named():
     """Where every baseline instance must serve something, the one that did not is named."""
     trees = [tree(), tree()]
-    assert JUDGE.verify_spread(trees, "users") == ["users-2, a baseline instance of users, served nothing"]
+    assert VERIFIER.verify_spread(trees, "users") == ["users-2, a baseline instance of users, served nothing"]
     both = [tree(), change(tree(), "users", answered_by("users-2"))]
-    assert JUDGE.verify_spread(both, "users") == []
+    assert VERIFIER.verify_spread(both, "users") == []
 
 
 def test_a_tally_counts_answers_by_instance_and_failures_by_status():
     """Six calls of users in each tree: six answers in one, six failures in the other."""
-    assert tally([tree(), change(tree(), "users", missing)], "users") == {"users-1": 6, "nobody (503)": 6}
+    assert tally([tree(), change(tree(), "users", missing)], "users") == {"users-1": 6, "failed (503)": 6}
 
 
 def test_no_sidecar_has_a_word_to_say_of_a_queue():
     """One that claims to would be wrong."""
     claimed = change(tree({"users": "pr-42"}), "receipts", lambda call: replace(call, served_by="receipts"))
-    (wrong,) = JUDGE.verify(claimed, USERS_42)
-    assert wrong.startswith("payments -> receipts was served by receipts by the word of the caller's sidecar")
+    (wrong,) = VERIFIER.verify(claimed, USERS_42)
+    assert wrong.startswith("payments -> receipts has receipts in x-detour-served-by")

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from detour.demo.call_tree import Answer, Call
 from detour.demo.topology import QUEUE, WHOLE, label
-from detour.demo.verdict import Judge
+from detour.demo.verdict import Verifier
 
 MESH = WHOLE
-JUDGE = Judge(MESH)
+VERIFIER = Verifier(MESH)
 
 BASELINE = {
     "web": "web-1",

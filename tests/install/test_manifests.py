@@ -75,8 +75,8 @@ def test_dry_run_prints_them() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--namespace", "Shop"], "'Shop' is not the name of a namespace"),
-        (["--namespace", "shop", "--server-namespace", "a.b"], "'a.b' is not the name of a namespace"),
+        (["--namespace", "Shop"], "'Shop' is not a namespace name"),
+        (["--namespace", "shop", "--server-namespace", "a.b"], "'a.b' is not a namespace name"),
         (["--namespace", "shop", "--replicas", "0"], "--replicas 0: expected at least 1"),
         (["--namespace", "shop", "--kubeconfig", "/nowhere"], "no Kubernetes cluster: "),
         ([], "Missing option '--namespace'"),

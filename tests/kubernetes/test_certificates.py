@@ -17,8 +17,8 @@ from lightkube.resources.core_v1 import Secret, ServiceAccount
 from lightkube.resources.rbac_authorization_v1 import Role, RoleBinding
 
 from detour.certificates.identity import sidecar
-from detour.certificates.keeper import Installation, Keeper
-from detour.certificates.material import Serving, first_material, follow
+from detour.certificates.keeper import CertificateKeeper, Installation
+from detour.certificates.material import ServerTls, first_material, follow
 from detour.kubernetes.api import Api
 from detour.kubernetes.config import cluster_config
 from kubernetes.cluster import Cluster
@@ -49,7 +49,7 @@ def certificate(data: dict[str, bytes]) -> x509.Certificate:
 async def test_the_keeper_makes_everything_and_then_nothing_more(api, client, cluster, namespace):
     """The authority, the server's certificate and each namespace's; a second look finds nothing to do."""
     with cluster.namespace() as shop:
-        keeper = Keeper(api, Installation(namespace), lambda: {shop})
+        keeper = CertificateKeeper(api, Installation(namespace), lambda: {shop})
         await keeper.reconcile()
         assert keeper.problems == []
         mesh, server = await held(client, shop), await held(client, namespace, "detour-server-tls")
@@ -66,7 +66,7 @@ async def test_the_keeper_makes_everything_and_then_nothing_more(api, client, cl
 
 async def test_what_is_edited_by_hand_is_put_right(api, client, namespace, caplog):
     """And told; what people put beside it stays."""
-    keeper = Keeper(api, Installation(namespace), lambda: {namespace})
+    keeper = CertificateKeeper(api, Installation(namespace), lambda: {namespace})
     await keeper.reconcile()
     patch = {"metadata": {"labels": {"team": "blue"}}, "data": {"tls.key": "eA==", "note": "eA=="}}
     await client.patch(Secret, "detour-sidecar-tls", patch, namespace=namespace)
@@ -74,9 +74,7 @@ async def test_what_is_edited_by_hand_is_put_right(api, client, namespace, caplo
     caplog.set_level(logging.WARNING)
     await keeper.reconcile()
     (told,) = caplog.messages
-    assert told == (
-        f"Secret detour-sidecar-tls of namespace {namespace} was renewed, because its key cannot be read"
-    )
+    assert told == (f"renewed Secret detour-sidecar-tls of namespace {namespace}, because its key cannot be read")
     found = await client.get(Secret, "detour-sidecar-tls", namespace=namespace)
     assert found.metadata.labels["team"] == "blue"
     assert found.data["note"] == "eA=="
@@ -86,7 +84,7 @@ async def test_what_is_edited_by_hand_is_put_right(api, client, namespace, caplo
 async def test_an_authority_changes_without_a_word_in_between(api, client, namespace):
     """Made a year before the end of the old one, signing a day later, alone when all is signed anew."""
     shift = timedelta()
-    keeper = Keeper(api, Installation(namespace), lambda: {namespace}, lambda: datetime.now(UTC) + shift)
+    keeper = CertificateKeeper(api, Installation(namespace), lambda: {namespace}, lambda: datetime.now(UTC) + shift)
     await keeper.reconcile()
     old = await held(client, namespace, "detour-ca")
     shift = timedelta(days=2 * 365 + 1)
@@ -108,7 +106,7 @@ async def test_two_keepers_at_once_make_one_authority(client, cluster, namespace
     """The slower one takes what the quicker one made."""
     config = cluster_config(str(cluster.kubeconfig))
     apis = [Api(config) for _ in range(4)]
-    keepers = [Keeper(api, Installation(namespace), lambda: {namespace}) for api in apis]
+    keepers = [CertificateKeeper(api, Installation(namespace), lambda: {namespace}) for api in apis]
     await asyncio.gather(*(keeper.reconcile() for keeper in keepers))
     assert [keeper.problems for keeper in keepers] == [[]] * 4
     authority = await held(client, namespace, "detour-ca")
@@ -134,7 +132,7 @@ async def test_a_namespace_without_permission_is_told_and_holds_up_no_other(clie
     with cluster.namespace() as open_one, cluster.namespace() as closed:
         await service_account(client, namespace, namespace, open_one)
         own = Api(cluster_config(str(cluster.kubeconfig_for(namespace, "detour"))))
-        keeper = Keeper(own, Installation(namespace), lambda: {closed, open_one})
+        keeper = CertificateKeeper(own, Installation(namespace), lambda: {closed, open_one})
         await keeper.reconcile()
         await keeper.reconcile()
         await own.close()
@@ -151,10 +149,10 @@ async def test_a_secret_that_cannot_be_changed_is_told(api, client, namespace):
     data = {"tls.crt": "", "tls.key": ""}
     metadata = ObjectMeta(name="detour-sidecar-tls", namespace=namespace)
     await client.create(Secret(metadata=metadata, data=data, type="kubernetes.io/tls", immutable=True))
-    keeper = Keeper(api, Installation(namespace), lambda: {namespace})
+    keeper = CertificateKeeper(api, Installation(namespace), lambda: {namespace})
     await keeper.reconcile()
     (problem,) = keeper.problems
-    assert problem.endswith("if it is immutable or of another type, delete it: it will be made anew")
+    assert problem.endswith("if it is immutable or of another type, delete it: Detour will create it again")
     await client.delete(Secret, "detour-sidecar-tls", namespace=namespace)
     await keeper.reconcile()
     assert keeper.problems == []
@@ -162,7 +160,7 @@ async def test_a_secret_that_cannot_be_changed_is_told(api, client, namespace):
 
 async def test_a_namespace_that_is_not_there_is_nobodys_problem(api, namespace):
     """It was removed a moment ago."""
-    keeper = Keeper(api, Installation(namespace), lambda: {"gone"})
+    keeper = CertificateKeeper(api, Installation(namespace), lambda: {"gone"})
     await keeper.reconcile()
     assert keeper.problems == []
 
@@ -189,7 +187,7 @@ async def webhooks(client, namespace):
 
 async def test_the_api_server_trusts_the_webhook(api, client, namespace, webhooks):
     """Every webhook of the configuration; nothing else in it changes."""
-    keeper = Keeper(api, Installation(namespace), set)
+    keeper = CertificateKeeper(api, Installation(namespace), set)
     await keeper.reconcile()
     assert keeper.problems == []
     found = await client.get(MutatingWebhookConfiguration, "detour")
@@ -218,12 +216,12 @@ async def test_every_replica_has_what_the_leader_made(api, client, namespace, mo
     secret = "detour-server-tls"
     waiting = asyncio.create_task(first_material(api, namespace, secret))
     await until(lambda: f"there is no Secret {secret}" in caplog.text)
-    keeper = Keeper(api, Installation(namespace), set)
+    keeper = CertificateKeeper(api, Installation(namespace), set)
     await keeper.reconcile()
-    serving = Serving(first := await waiting)
+    serving = ServerTls(first := await waiting)
     following = asyncio.create_task(follow(api, namespace, secret, serving))
     await client.patch(Secret, secret, {"data": {"tls.key": "eA=="}}, namespace=namespace)
-    await until(lambda: "the server's certificate stays as it is" in caplog.text)
+    await until(lambda: "the server keeps its current certificate" in caplog.text)
     assert serving.material == first
     await keeper.reconcile()
     await until(lambda: serving.material != first)
@@ -235,7 +233,7 @@ async def test_every_replica_has_what_the_leader_made(api, client, namespace, mo
 async def test_the_keeper_wakes_for_a_new_namespace(api, cluster, namespace):
     """It does not wait for its period."""
     namespaces: set[str] = set()
-    keeper = Keeper(api, Installation(namespace), lambda: namespaces)
+    keeper = CertificateKeeper(api, Installation(namespace), lambda: namespaces)
     running = asyncio.create_task(keeper.run())
     with cluster.namespace() as shop:
         async with asyncio.timeout(DEADLINE):

@@ -438,7 +438,7 @@ def test_uninstalling_takes_everything_of_detour_and_nothing_else(installed: Sho
     before = _of_detour(cluster)
     listed = detour(kubeconfig, "uninstall", "--dry-run")
     assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 1 + len(before))
-    assert "no terminal to confirm" in detour(kubeconfig, "uninstall").stderr
+    assert "cannot ask for confirmation without a terminal" in detour(kubeconfig, "uninstall").stderr
     assert sorted(_of_detour(cluster)) == sorted(before)
     done = detour(kubeconfig, "uninstall", "--yes")
     assert done.returncode == 0, done

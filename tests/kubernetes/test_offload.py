@@ -27,7 +27,7 @@ def test_from_create_to_rm(shop: Shop) -> None:
     done = shop.detour("offload", "create", "users", "pr-42", "--image", f"{REGISTRY}:2", "--env", "COLOUR=blue")
     assert (done.returncode, done.stdout) == (
         0,
-        "users@pr-42 is Ready. Send a request there with the header\n  baggage: override.route.users=pr-42\n",
+        "users@pr-42 is Ready. To send a request to it, add the header\n  baggage: override.route.users=pr-42\n",
     ), done
     answer = shop.call("pr-42")
     assert answer.json()["version"] == "2"
@@ -35,7 +35,7 @@ def test_from_create_to_rm(shop: Shop) -> None:
     assert answer.headers["x-detour-served-by"] == "users@pr-42"
     assert shop.version() == "1"
     done = shop.detour("offload", "rm", "users", "pr-42")
-    assert (done.returncode, done.stdout) == (0, "users@pr-42 is gone\n")
+    assert (done.returncode, done.stdout) == (0, "users@pr-42 was removed\n")
     assert shop.version("pr-42") == "503"
     assert shop.version() == "1"
 
@@ -62,9 +62,9 @@ def test_what_does_not_become_ready_says_why_and_leaves_nothing(
     """The reason, what Kubernetes says and the last lines of its log."""
     done = shop.detour("offload", "create", "users", "broken", "--image", f"{REGISTRY}:{image}")
     assert done.returncode == 1
-    assert f"users@broken has failed. {reason}" in done.stderr
+    assert f"users@broken failed: {reason}" in done.stderr
     assert said in done.stderr
-    assert "Nothing is left of it: it was removed" in done.stderr
+    assert "The change was undone: it was removed" in done.stderr
     assert shop.endpoints("broken") is None
 
 
@@ -76,7 +76,7 @@ def test_a_roll_that_fails_leaves_the_one_before(shop: Shop) -> None:
     assert "the one before is back" in done.stderr
     assert shop.version("back") == "2"
     done = shop.detour("offload", "create", "users", "back", "--image", f"{REGISTRY}:nowhere", "--keep")
-    assert "left as it is (--keep)" in done.stderr
+    assert "was kept (--keep)" in done.stderr
     assert shop.version("back") == "2"
     assert shop.detour("offload", "rm", "users", "back").returncode == 0
 
@@ -97,7 +97,7 @@ def test_no_room_is_told(shop: Shop) -> None:
     )
     done = shop.detour(*arguments, "--command", "sleep 1000")
     assert done.returncode == 1
-    assert "users@large has failed. not Ready within 0:00:03: " in done.stderr
+    assert "users@large failed: not Ready within 0:00:03: " in done.stderr
     assert shop.endpoints("large") is None
 
 
@@ -161,7 +161,7 @@ def test_two_people_never_collide(shop: Shop) -> None:
         done = shop.detour("offload", *arguments)
         assert (done.returncode, done.stderr) == (2, "detour: users@shared belongs to ana: choose another name\n")
     assert shop.version("shared") == "2"
-    assert shop.detour("offload", "rm", "--all", "--owner", "ana").stdout == "users@shared is gone\n"
+    assert shop.detour("offload", "rm", "--all", "--owner", "ana").stdout == "users@shared was removed\n"
 
 
 def test_an_expired_one_is_removed_by_the_server(shop: Shop) -> None:
@@ -181,7 +181,7 @@ def test_extending_it_puts_its_end_off(shop: Shop) -> None:
         shop.detour("offload", "create", "users", "long", "--image", f"{REGISTRY}:2", "--ttl", "1h").returncode == 0
     )
     said = shop.detour("offload", "extend", "users", "long", "--ttl", "8d").stdout
-    assert re.search(r"users@long lives on; it expires in (8 d|7 d 23 h)", said)
+    assert re.search(r"users@long expires in (8 d|7 d 23 h)", said)
     shop.until(lambda: re.search(r"long .* in (8 d|7 d 23 h)", shop.detour("offload", "ls").stdout))
     assert "1 of 1 Ready" in shop.detour("offload", "show", "users", "long").stdout
     assert shop.detour("offload", "rm", "users", "long").returncode == 0

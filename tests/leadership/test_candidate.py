@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detour.leadership.candidate import Candidate, Look, Record, Timing, Wait, Write
+from detour.leadership.candidate import Candidate, Read, Record, Timing, Wait, Write
 
 TIMING = Timing()
 
@@ -91,7 +91,7 @@ class World:
             return
         self.send(candidate, action, clock.at(self.time))
 
-    def send(self, candidate: Candidate, action: Look | Write, sent: float) -> None:
+    def send(self, candidate: Candidate, action: Read | Write, sent: float) -> None:
         """Carry it there and back; either way may be lost or take long, and the caller gives up after a while."""
         there, back = (self.chance.random() ** 4 * self.slowest for _ in range(2))
         patience = TIMING.deadline / 2
@@ -129,15 +129,15 @@ class World:
         with suppress(RefusedError):
             self.store.write(Record("", 1, "", f"{self.time}", write.transitions), write.version)
 
-    def apply(self, candidate: Candidate, action: Look | Write):
-        if isinstance(action, Look):
+    def apply(self, candidate: Candidate, action: Read | Write):
+        if isinstance(action, Read):
             return self.store.read()
         record = Record(candidate.identity, TIMING.duration, "", f"{self.time}", action.transitions)
         return record, self.store.write(record, action.version)
 
-    def take(self, candidate: Candidate, action: Look | Write, answer, sent: float) -> None:
+    def take(self, candidate: Candidate, action: Read | Write, answer, sent: float) -> None:
         now = self.candidates[candidate].at(self.time)
-        if isinstance(action, Look):
+        if isinstance(action, Read):
             candidate.saw(*answer, now)
         elif answer is None:
             candidate.refused(now)
@@ -206,7 +206,7 @@ def record(holder: str, renewed: str = "1", duration: float = 15) -> Record:
 def test_a_free_lease_is_taken_at_once():
     """Its last holder has said that it leads no more."""
     one = candidate()
-    assert one.act(0) == Look()
+    assert one.act(0) == Read()
     one.saw(record(""), "7", 0.1)
     assert one.act(0.1) == Write("7", 4, is_renewal=False)
     one.wrote(record("me"), "8", 0.1, 0.2)
@@ -220,7 +220,7 @@ def test_a_held_lease_is_taken_when_it_has_not_changed_for_its_duration():
     one.saw(record("you"), "7", 100)
     assert one.act(100) == Wait(2)
     one.saw(record("you"), "8", 114.9)
-    assert one.act(116.9) == Look()
+    assert one.act(116.9) == Read()
     one.saw(record("you"), "8", 116.9)
     assert one.act(116.9) == Write("8", 4, is_renewal=False)
 
@@ -279,7 +279,7 @@ def test_a_leader_makes_a_deleted_lease_again():
     """Without an interruption: others wait."""
     one = leader()
     one.refused(2)
-    assert one.act(2) == Look()
+    assert one.act(2) == Read()
     one.saw(None, None, 2.1)
     assert one.leads(2.1)
     assert one.act(2.1) == Write(None, 0, is_renewal=False)
@@ -307,7 +307,7 @@ def test_a_leader_that_cannot_renew_leads_until_its_deadline():
     """Counted from before its last good renewal was sent; it looks first, as its write may have been done."""
     one = leader()
     one.failed(2)
-    assert one.act(4) == Look()
+    assert one.act(4) == Read()
     one.failed(4)
     assert one.leads(9.9)
     assert not one.leads(10)
@@ -320,7 +320,7 @@ def test_what_is_given_back_is_ones_own():
     one = leader()
     assert one.release() == Write("8", 3, is_renewal=True)
     one.failed(2)
-    assert one.release() == Look()
+    assert one.release() == Read()
     one.saw(record("you"), "9", 3)
     assert one.release() is None
 

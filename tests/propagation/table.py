@@ -18,28 +18,28 @@ _SAYS: Final[Mapping[str, str]] = {
     "failed": "**fails**",
 }
 
-_HEAD: Final = """# Context propagation, library by library
+_HEAD: Final = """# Context propagation, by library
 
-An override enters a service; does it leave again with the calls that the service makes? Each pair of a service and
-a client is a real one, with a real broker where there is a queue. It was sent requests one by one, and a hundred
-that interleave (25 for OpenTelemetry alone), each with overrides of its own and some with none. The conformance
-suite writes this page: `make test-propagation`.
+An override arrives in a service: do the service's own calls carry it? Each row is a real service with a real
+client, and with a real broker for queues. The test sent requests one by one, and a hundred interleaved requests
+(25 for OpenTelemetry alone), some with their own overrides and some without. The conformance suite writes this
+page: `make test-propagation`.
 
-- **kept**: every override left with the call that it belonged to, and with no other.
-- **text altered**: it left, but a flag's text came out otherwise (`1+1 and more` as `1 1+and+more`).
-- **lost**: it did not leave. The call reached the baseline, and nobody was told.
-- **LEAKED**: another request's overrides left.
-- **fails**: the request is not answered, or nothing leaves: the instrumentation breaks the library.
+- **kept**: every override was in the call of its own request, and in no other.
+- **text altered**: the override was in the call, but a flag's text had changed (`1+1 and more` to `1 1+and+more`).
+- **lost**: the override was not in the call, which silently reached the baseline.
+- **LEAKED**: the call carried overrides of another request.
+- **fails**: the request got no response, or the call was not sent, because the instrumentation breaks the library.
 
-A service that calls on by a queue sends a message, and whoever takes it calls on in turn: what is told is what
-arrived in the end. `delay > httpx` is a task that was sent by `delay`, and whose handler calls on by httpx.
+For queues, the service sends a message, and its consumer makes a further call: the row shows what arrived
+in the end. `delay > httpx` is a task that `delay` sends, and whose handler calls another service with httpx.
 
-What a framework runs later on behalf of a request is named before the client: `lazy body > requests`. Work that is
-`outliving` its request goes on long after the response: **kept** means that it left without overrides. They end
-with the response in these services (`DETOUR_AFTER_RESPONSE=0`).
+Code that a framework runs later for a request is shown before the client: `lazy body > requests`. `outliving` marks
+work that runs long after the response: **kept** means that its calls had no overrides. In these services overrides
+end with the response (`DETOUR_AFTER_RESPONSE=0`).
 
-"OpenTelemetry alone" is what its own instrumentations do, switched on as `opentelemetry-instrument` does it; "with
-Detour" is the same service behind `detour.sdk.install()` and its likes. {count} pairs:
+"OpenTelemetry alone" uses only its own instrumentations, as `opentelemetry-instrument` enables them; "with
+Detour" is the same service with `detour.sdk.install()` or its equivalent. {count} pairs:
 """
 
 
@@ -54,7 +54,7 @@ def page(verdicts: Verdicts) -> str:
     for section, services in SECTIONS.items():
         parts += [
             f"\n## {section}\n",
-            "\n| service | calls on by | OpenTelemetry alone | with Detour |\n|---|---|---|---|\n",
+            "\n| service | client | OpenTelemetry alone | with Detour |\n|---|---|---|---|\n",
         ]
         parts += [line for service in services for line in _lines(service, verdicts)]
     return "".join(parts)

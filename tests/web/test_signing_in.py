@@ -54,7 +54,7 @@ async def test_with_a_token_to_look_only(guarded, issuer, opening):
         await expect(page.get_by_text("This API token is invalid or expired")).to_be_visible()
         await page.get_by_label("API token").fill(issuer.id_token("viewer-vic"))
         await page.get_by_role("button", name="Sign in with the token").click()
-        await expect(page.get_by_role("heading", name="No scenario yet")).to_be_visible()
+        await expect(page.get_by_role("heading", name="No scenarios yet")).to_be_visible()
         await expect(page.get_by_role("link", name="New scenario")).to_have_count(0)
         await page.get_by_role("link", name="Deployments").click()
         await expect(page.get_by_role("row").filter(has_text="users@filed")).to_be_visible()

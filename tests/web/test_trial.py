@@ -60,7 +60,7 @@ async def test_a_draft_is_tried_as_it_stands(staging, opening):
         await expect(missed).to_have_text(
             [
                 "payments=pr-1: payments has no deployment pr-1: it has none",
-                "payments@pr-1 was never called: no hop of this request went to payments.",
+                "payments@pr-1 was not called: no hop of this request went to payments.",
             ]
         )
         await page.get_by_role("button", name="Remove override 2").click()
@@ -72,7 +72,7 @@ async def test_a_draft_is_tried_as_it_stands(staging, opening):
                 "users@gone was called and did not answer: there is no ready instance.",
             ]
         )
-        await expect(hops.nth(1)).to_contain_text("there is no ready instancenobody503")
+        await expect(hops.nth(1)).to_contain_text("there is no ready instanceno instance503")
 
 
 async def test_a_refusal_is_told_beside_the_request(staging, opening):

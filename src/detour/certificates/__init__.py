@@ -1,4 +1,5 @@
-"""Who is who inside the mesh: certificates for the server, its webhook and the sidecars, and their renewal.
+"""Identities inside the mesh: certificates for the server, its webhook and the sidecars, and their renewal.
 
-A sidecar's identity is its namespace's: any pod there can read the same Secret, so nothing finer would be true.
+The identity of a sidecar is its namespace: all pods of a namespace can read the same Secret, so a finer identity
+could not be enforced.
 """

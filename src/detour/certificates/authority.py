@@ -1,8 +1,8 @@
-"""Making certificates: the authority's own, the server's, and those of sidecars.
+"""Issues certificates: for authorities, the server, and sidecars.
 
-Invariant: pure but for randomness; the caller brings the time. All follow RFC 5280: every certificate says what it
-may be used for, an authority signs leaves only (path length 0), no leaf outlives its authority, and all are valid
-from a little before they were made, because clocks differ.
+Invariant: pure except for randomness; the caller passes the time. Certificates follow RFC 5280: each one states its
+usage, an authority signs leaves only (path length 0), no leaf outlives its authority, and a certificate is valid
+from shortly before its creation, because of clock skew.
 """
 
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ _ORGANISATION: Final = "Detour"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long things last.
+    """Lifetimes of certificates.
 
     Args:
-        leaf: Life of a server's or a sidecar's certificate.
-        authority: Life of an authority.
-        succession: An authority's successor is made this long before its end.
-        spread: A successor signs only after this long, when everybody has heard of it.
-        backdate: Certificates are valid from this long before they are made.
+        leaf: The lifetime of a server's or a sidecar's certificate.
+        authority: The lifetime of an authority.
+        succession: How long before an authority's end its successor is created.
+        spread: How long after its creation a successor begins to sign, so that all peers trust it by then.
+        backdate: How long before its creation a certificate becomes valid.
     """
 
     leaf: timedelta = timedelta(days=7)
@@ -58,12 +58,12 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a leaf certificate is for.
+    """The subject of a leaf certificate.
 
     Args:
         names: DNS names (RFC 5280, section 4.2.1.6).
-        uris: URIs: a sidecar's SPIFFE id.
-        usage: What it may be used for (section 4.2.1.12).
+        uris: URIs: the SPIFFE id of a sidecar.
+        usage: The extended key usage (section 4.2.1.12).
     """
 
     names: tuple[str, ...] = ()
@@ -72,25 +72,25 @@ class Subject:
 
     @property
     def alternatives(self) -> x509.SubjectAlternativeName:
-        """Its names as a certificate holds them."""
+        """Its names, in the form of the certificate's extension."""
         names: Sequence[x509.GeneralName] = [x509.DNSName(name) for name in self.names]
         return x509.SubjectAlternativeName([*names, *map(x509.UniformResourceIdentifier, self.uris)])
 
 
 def server(names: Sequence[str]) -> Subject:
-    """Describe a server that is reached by DNS names."""
+    """Return the subject of a server with these DNS names."""
     return Subject(names=tuple(names), usage=ExtendedKeyUsageOID.SERVER_AUTH)
 
 
 def client(uri: str) -> Subject:
-    """Describe a client that is known by a URI."""
+    """Return the subject of a client with this URI."""
     return Subject(uris=(uri,))
 
 
 def new_authority(now: datetime, terms: Terms) -> Pair:
-    """Make an authority that signs itself.
+    """Create a self-signed authority.
 
-    Its name holds a random part, so that two authorities in one bundle are never taken for each other.
+    Its name has a random part, so that two authorities in one bundle have different names.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
@@ -107,10 +107,10 @@ def new_authority(now: datetime, terms: Terms) -> Pair:
 
 
 def issue(subject: Subject, authority: Pair, now: datetime, terms: Terms) -> Pair:
-    """Make a certificate with a new key.
+    """Issue a certificate with a new key.
 
     Raises:
-        ValueError: The authority is no certificate with its key, or its time is up.
+        ValueError: The authority is invalid, its key does not belong to it, or it has expired.
     """
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -152,7 +152,7 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    """Section 4.2.1.3: an authority signs certificates and lists of revoked ones, a leaf signs handshakes."""
+    """Return the key usage (section 4.2.1.3): authorities sign certificates and CRLs, leaves sign handshakes."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,
@@ -174,7 +174,7 @@ def _identifier_of(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
 def _signing_key(authority: Pair) -> ec.EllipticCurvePrivateKey:
     key = load_pem_private_key(authority.key, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError("the authority's key is not an elliptic curve key")  # noqa: TRY004  it is bad content
+        raise ValueError("the authority's key is not an elliptic curve key")  # noqa: TRY004  invalid content
     return key
 
 

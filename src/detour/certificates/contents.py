@@ -1,7 +1,7 @@
-"""What the Secrets should hold, given what they hold.
+"""Decides what Secrets should contain, given what they contain.
 
-Invariant: pure and idempotent: once a change has been written, none follows until the time calls for it. Whatever a
-Secret holds, truncated, edited, expired or foreign, it is replaced by something good, with the reason.
+Invariant: pure and idempotent: after a change has been written, no other follows until a certificate is due.
+Invalid content of any kind (truncated, edited, expired, foreign) is replaced, with a reason.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from detour.certificates.succession import Authorities, succeed
 from detour.certificates.verdict import Standing, Verdict, judge_leaf
 
 Data = Mapping[str, bytes]
-"""What a Secret holds, by key."""
+"""The content of a Secret, by key."""
 
 CERTIFICATE: Final = "tls.crt"
 KEY: Final = "tls.key"
@@ -25,12 +25,12 @@ PREVIOUS_KEY: Final = "previous.key"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be written to a Secret.
+    """A change to write to a Secret.
 
     Args:
-        data: The keys that are to hold something else; None takes a key away.
-        reason: Why, to follow "because".
-        is_repair: What was there was unfit, not merely old.
+        data: The keys to change, with their values; None removes a key.
+        reason: The reason, in a form that fits after "because".
+        is_repair: Whether the content was invalid, rather than due for renewal.
     """
 
     data: Mapping[str, bytes | None]
@@ -39,12 +39,12 @@ class Change:
 
 
 def authorities_of(data: Data | None, now: datetime, terms: Terms) -> tuple[Authorities, Change | None]:
-    """Return the authorities that should be in force, and what to write for it to be so.
+    """Return the authorities to use, and the change that stores them, if needed.
 
     Args:
-        data: What the Secret of the authority holds; None if there is no such Secret.
+        data: The content of the authority's Secret; None if the Secret does not exist.
         now: The time (timezone-aware).
-        terms: How long things last.
+        terms: The lifetimes.
     """
     authorities, verdict = succeed(_held(data), now, terms)
     if verdict.standing is Standing.GOOD:
@@ -66,14 +66,14 @@ def leaf_change(
     now: datetime,
     terms: Terms,
 ) -> Change | None:
-    """Return what to write for a Secret to hold a subject's certificate and all authorities; None if it does.
+    """Return the change after which a Secret has a subject's certificate and all authorities; None if it has them.
 
     Args:
-        data: What it holds; None if there is no such Secret.
-        subject: Whom its certificate is for.
-        authorities: Those in force.
+        data: The content of the Secret; None if the Secret does not exist.
+        subject: The subject of the certificate.
+        authorities: The current authorities.
         now: The time (timezone-aware).
-        terms: How long things last.
+        terms: The lifetimes.
     """
     verdict = _verdict(data, subject, authorities, now)
     others = {BUNDLE: authorities.bundle}
@@ -81,7 +81,7 @@ def leaf_change(
         pair = issue(subject, authorities.signing(now, terms), now, terms)
         return _change({CERTIFICATE: pair.certificate, KEY: pair.key, **others}, data, verdict)
     change = _change(others, data, verdict)
-    return replace(change, reason=f"its {', '.join(change.data)} was another") if change.data else None
+    return replace(change, reason=f"its {', '.join(change.data)} was outdated") if change.data else None
 
 
 def _held(data: Data | None) -> Authorities | None:
@@ -97,7 +97,7 @@ def _pair(data: Data) -> Pair:
 
 def _verdict(data: Data | None, subject: Subject, authorities: Authorities, now: datetime) -> Verdict:
     if data is None:
-        return Verdict(Standing.DUE, "there was none")
+        return Verdict(Standing.DUE, "it did not exist")
     return judge_leaf(_pair(data), subject, authorities.all, now)
 
 

@@ -1,8 +1,8 @@
-"""Who a peer is: the names in certificates.
+"""The names in certificates, and the identity of a peer that they give.
 
-A sidecar is known by the SPIFFE id (SPIFFE-ID, section 2) `spiffe://<trust domain>/ns/<namespace>/sidecar`.
+A sidecar has the SPIFFE id (SPIFFE-ID, section 2) `spiffe://<trust domain>/ns/<namespace>/sidecar`.
 
-Invariant: pure; what is not exactly such an id gives no namespace.
+Invariant: pure; an id in any other form gives no namespace.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final
 from detour.certificates.authority import Subject, client, server
 
 TRUST_DOMAIN: Final = "cluster.local"
-"""Where nobody says otherwise: the cluster's DNS domain."""
+"""The default: the cluster's DNS domain."""
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _SERVICES: Final = ("detour", "detour-webhook")
@@ -21,25 +21,25 @@ _URI: Final = "peer_uri"
 
 
 def sidecar(namespace: str, trust_domain: str = TRUST_DOMAIN) -> Subject:
-    """Describe the sidecars of a namespace."""
+    """Return the subject of the sidecars of a namespace."""
     return client(_id(namespace, trust_domain))
 
 
 def detour_server(namespace: str, domain: str = TRUST_DOMAIN) -> Subject:
-    """Describe the server in its namespace, by every name under which it and its webhook are reached."""
+    """Return the subject of the server in its namespace: all DNS names of the server and its webhook."""
     suffixes = ("", f".{namespace}", f".{namespace}.svc", f".{namespace}.svc.{domain}")
     return server([service + suffix for service in _SERVICES for suffix in suffixes])
 
 
 def namespace_of(peer: Mapping[str, Iterable[bytes]], trust_domain: str = TRUST_DOMAIN) -> str | None:
-    """Return the namespace that a peer speaks for.
+    """Return the namespace that a peer authenticates for.
 
     Args:
-        peer: What `auth_context()` of a gRPC call says; the certificate has been verified by then.
-        trust_domain: The domain whose sidecars are meant.
+        peer: `auth_context()` of a gRPC call; gRPC has verified the certificate by then.
+        trust_domain: The trust domain of the sidecars.
 
     Returns:
-        The namespace, or None for a peer without certificate or with that of something else.
+        The namespace, or None for a peer without a sidecar's certificate.
     """
     uris = tuple(peer.get(_URI, ()))
     if len(uris) != 1:

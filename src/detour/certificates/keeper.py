@@ -1,7 +1,7 @@
-"""Keeping certificates in the cluster good: the leader's work.
+"""Keeps the certificates in the cluster valid; only the leader runs it.
 
-Invariant: thin. What to write is decided in `contents`. A namespace that can't be written is logged once, tried
-again, and holds up no other. No certificate is signed by an authority that is not stored.
+Invariant: thin; `contents` decides what to write. A namespace that can't be written is reported once and retried,
+and does not delay others. An authority is stored before it signs.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ _AUTHORITY: Final = f"Secret {AUTHORITY_SECRET}"
 _TRUST: Final = "the webhooks' caBundle"
 
 _PERIOD_SECONDS: Final = 60.0
-"""How long what was edited by hand may stay."""
+"""The longest time until a manual edit is corrected."""
 
 _RETRY_SECONDS: Final = 5.0
 _AT_ONCE: Final = 8
-"""So many namespaces are seen to at a time."""
+"""The number of namespaces that are processed concurrently."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,13 +46,13 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where Detour is.
+    """Where Detour is installed.
 
     Args:
-        namespace: The server's.
+        namespace: The server's namespace.
         domain: The cluster's DNS domain.
-        trust_domain: What sidecars' identities begin with.
-        terms: How long certificates last.
+        trust_domain: The trust domain of the sidecars' SPIFFE ids.
+        terms: The lifetimes of certificates.
     """
 
     namespace: str
@@ -63,7 +63,7 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class _Certificate:
-    """A Secret with a certificate that is to be kept."""
+    """A Secret with a certificate to keep valid."""
 
     namespace: str
     secret: str
@@ -73,8 +73,8 @@ class _Certificate:
         return f"Secret {self.secret} of namespace {self.namespace}"
 
 
-class Keeper:
-    """Keeps the authority, the server's certificate, the webhook's trust and every namespace's certificate.
+class CertificateKeeper:
+    """Maintains the authority, the server's certificate, the webhook's CA bundle and each namespace's certificate.
 
     Args:
         api: The API server.
@@ -99,15 +99,15 @@ class Keeper:
 
     @property
     def problems(self) -> Sequence[str]:
-        """What does not work at the moment: a line each."""
+        """Current problems, one line each."""
         return self._problems.lines
 
     def wake(self) -> None:
-        """Say that the namespaces have changed."""
+        """Reconcile now, because the namespaces have changed."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Keep certificates good until cancelled."""
+        """Keep certificates valid until cancelled."""
         while True:
             self._woken.clear()
             await self.reconcile()
@@ -116,7 +116,7 @@ class Keeper:
                     await self._woken.wait()
 
     async def reconcile(self) -> None:
-        """Look at everything once, and write what is not good; what fails is in `problems`."""
+        """Check everything once, and write what needs a change; failures are in `problems`."""
         certificates = [self._of_server(), *map(self._of_sidecars, sorted(self._namespaces()))]
         self._problems.keep_only([_AUTHORITY, _TRUST, *map(str, certificates)])
         authorities = await self._tried(_AUTHORITY, self._authorities())
@@ -155,7 +155,7 @@ class Keeper:
         return kept[-1]
 
     async def _change(self, namespace: str, name: str, decide: Callable[[Data | None], Change | None]) -> None:
-        """Have a Secret hold what it should."""
+        """Read a Secret, decide, and write it if needed; retry on write conflicts."""
         change = await update(
             lambda: secrets.read_secret(self._api, namespace, name),
             lambda held: decide(held.data),
@@ -165,7 +165,7 @@ class Keeper:
             _log_change(namespace, name, change)
 
     async def _trust(self, authorities: Authorities) -> None:
-        """Have the API server trust the webhook."""
+        """Write the webhook's CA bundle for the API server."""
 
         def decide(held: Stored) -> Mapping[str, bytes] | None:
             bundles = held.data or {}
@@ -177,7 +177,7 @@ class Keeper:
             lambda held, wrong: secrets.write_bundles(self._api, WEBHOOKS, held.version, wrong),
         )
         if changed:
-            _log.info("the API server trusts the webhooks %s from now on", ", ".join(sorted(changed)))
+            _log.info("updated the CA bundle of the webhooks %s", ", ".join(sorted(changed)))
 
     async def _tried(self, where: str, work: Awaitable[_Result]) -> _Result | None:
         try:
@@ -194,11 +194,11 @@ class Keeper:
 
 def _log_change(namespace: str, name: str, change: Change) -> None:
     level = logging.WARNING if change.is_repair else logging.INFO
-    _log.log(level, "Secret %s of namespace %s was renewed, because %s", name, namespace, change.reason)
+    _log.log(level, "renewed Secret %s of namespace %s, because %s", name, namespace, change.reason)
 
 
 def _is_ending(error: ApiError) -> bool:
-    """Say whether a namespace is going or gone: then nothing is wrong."""
+    """Return whether a namespace is terminating or deleted, so that the error is expected."""
     return "NamespaceTerminating" in error.causes or error.code == HTTPStatus.NOT_FOUND
 
 
@@ -207,7 +207,7 @@ def _explained(error: ApiError) -> str:
         case HTTPStatus.FORBIDDEN:
             hint = "grant Detour's service account get, create and patch on Secrets there"
         case HTTPStatus.UNPROCESSABLE_ENTITY:
-            hint = "if it is immutable or of another type, delete it: it will be made anew"
+            hint = "if it is immutable or of another type, delete it: Detour will create it again"
         case _:
-            hint = "it will be tried again"
-    return f"cannot be kept: {error}; {hint}"
+            hint = "Detour will retry"
+    return f"cannot be updated: {error}; {hint}"

@@ -1,9 +1,9 @@
-"""What a server shows and whom it trusts, renewed while it serves.
+"""The server's certificate, key and trusted authorities, renewed while it serves.
 
-Every replica of the server, leader or not, reads the Secret that the leader keeps. New handshakes use what is
-newest; connections that are open go on undisturbed.
+Every replica of the server, leader or not, reads the Secret that the leader maintains. New handshakes use the
+latest certificate; open connections continue.
 
-Invariant: what is in use was good when it was read. A Secret that is away or damaged changes nothing.
+Invariant: the material in use was valid when it was read. A missing or damaged Secret changes nothing.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a server needs for TLS.
+    """The certificate, key and authorities of a TLS server.
 
     Args:
         certificate: PEM.
         key: PEM.
-        authorities: PEM, one or more: whom peers' certificates have to be signed by.
+        authorities: PEM, one or more certificates: the authorities that peers' certificates must be signed by.
     """
 
     certificate: bytes
@@ -44,69 +44,69 @@ class Material:
 
 
 class UnfitMaterialError(ValueError):
-    """That is no certificate with its key and its authorities; the message says what is wrong."""
+    """The material is not a certificate with its key and authorities; the message says what is wrong."""
 
 
 def material_of(data: Data) -> Material:
-    """Return what a Secret holds.
+    """Return the material in a Secret.
 
     Raises:
-        UnfitMaterialError: It can't be used.
+        UnfitMaterialError: It is not valid.
     """
     material = Material(data.get(CERTIFICATE, b""), data.get(KEY, b""), data.get(BUNDLE, b""))
     try:
         x509.load_pem_x509_certificates(material.authorities)
     except ValueError as error:
-        raise UnfitMaterialError(f"{BUNDLE} holds no certificate of an authority") from error
+        raise UnfitMaterialError(f"{BUNDLE} does not contain a certificate of an authority") from error
     _load(_context(), material)
     return material
 
 
-class Serving:
-    """TLS as a server offers it, always with what is newest.
+class ServerTls:
+    """The TLS configuration of a server, which can be renewed while it serves.
 
     Args:
-        material: What to begin with.
+        material: The first material.
     """
 
     def __init__(self, material: Material) -> None:
         self._material = material
         self.https = _context()
-        """For the webhook: shows the newest certificate, asks for none."""
+        """The context of the webhook: presents the current certificate, requests none from clients."""
         _load(self.https, material)
 
     @property
     def material(self) -> Material:
-        """What is in use."""
+        """The material in use."""
         return self._material
 
     def use(self, material: Material) -> None:
-        """Use something else from the next handshake on.
+        """Use other material from the next handshake on.
 
         Raises:
-            UnfitMaterialError: It can't be used; all stays as it was.
+            UnfitMaterialError: The material is invalid; nothing changes.
         """
         _load(_context(), material)
         _load(self.https, material)
         self._material = material
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
-        """Return credentials for a gRPC server: it asks for certificates, and refuses who has none of the mesh."""
-        taken = self._material
+        """Return credentials for a gRPC server that requires client certificates of the mesh's authorities."""
+        used = self._material
 
-        def news() -> grpc.ServerCertificateConfiguration | None:
-            # Called at every handshake, from a thread of gRPC's; None says that nothing is new.
-            nonlocal taken
-            if taken == self._material:
+        def fetch() -> grpc.ServerCertificateConfiguration | None:
+            # gRPC calls this at every handshake, from one of its threads; None means that nothing has changed.
+            nonlocal used
+            if used == self._material:
                 return None
-            taken = self._material
-            return _configuration(taken)
+            used = self._material
+            return _configuration(used)
 
-        return grpc.dynamic_ssl_server_credentials(_configuration(taken), news, require_client_authentication=True)
+        return grpc.dynamic_ssl_server_credentials(_configuration(used), fetch, require_client_authentication=True)
 
 
 async def first_material(api: Api, namespace: str, name: str) -> Material:
-    """Wait until there is a Secret that can be used: the first leader has to make it first.
+    """Wait until the Secret exists and is valid; the first leader creates it.
 
     Args:
         api: The API server.
@@ -122,41 +122,41 @@ async def first_material(api: Api, namespace: str, name: str) -> Material:
         await asyncio.sleep(_FIRST_PERIOD_SECONDS)
 
 
-async def follow(api: Api, namespace: str, name: str, serving: Serving) -> None:
-    """Keep up with a Secret until cancelled.
+async def follow(api: Api, namespace: str, name: str, tls: ServerTls) -> None:
+    """Use each new version of a Secret, until cancelled.
 
     Args:
         api: The API server.
         namespace: The server's namespace.
         name: The Secret's name.
-        serving: What to renew.
+        tls: The configuration to renew.
     """
     problem = StandingProblem(_log, logging.WARNING)
     while True:
         found = await _read(api, namespace, name)
         if isinstance(found, Material):
             problem.end()
-            _renew(serving, found)
+            _renew(tls, found)
         else:
-            problem.begin(f"the server's certificate stays as it is: {found}")
+            problem.begin(f"the server keeps its current certificate: {found}")
         await asyncio.sleep(_PERIOD_SECONDS)
 
 
-def _renew(serving: Serving, material: Material) -> None:
-    if material != serving.material:
-        serving.use(material)
-        _log.info("the server has a new certificate")
+def _renew(tls: ServerTls, material: Material) -> None:
+    if material != tls.material:
+        tls.use(material)
+        _log.info("the server uses a new certificate")
 
 
 async def _read(api: Api, namespace: str, name: str) -> Material | str:
-    """Return what there is, or why there is nothing."""
+    """Return the material in a Secret, or a message that says why it can't be used."""
     try:
         held = await secrets.read_secret(api, namespace, name)
         if held.data is None:
-            return f"there is no Secret {name} in namespace {namespace}"
+            return f"Secret {name} of namespace {namespace} does not exist"
         return material_of(held.data)
     except UnfitMaterialError as error:
-        return f"Secret {name} of namespace {namespace} cannot be used: {error}"
+        return f"Secret {name} of namespace {namespace} is invalid: {error}"
     except ApiError as error:
         return f"Secret {name} of namespace {namespace} cannot be read: {error}"
 
@@ -169,14 +169,14 @@ def _context() -> ssl.SSLContext:
 
 
 def _load(context: ssl.SSLContext, material: Material) -> None:
-    """Load a certificate and its key, through memory: `ssl` takes files only, and a key belongs on no disk."""
+    """Load a certificate and its key from a memory file: `ssl` reads files only, and a key must not be on disk."""
     descriptor = os.memfd_create("detour-tls")
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(material.certificate + material.key)
         context.load_cert_chain(f"/proc/self/fd/{descriptor}")
     except (ssl.SSLError, OSError) as error:
-        raise UnfitMaterialError(f"{CERTIFICATE} and {KEY} are no certificate with its key") from error
+        raise UnfitMaterialError(f"{CERTIFICATE} and {KEY} are not a certificate and its key") from error
     finally:
         os.close(descriptor)
 

@@ -1,7 +1,7 @@
-"""Secrets and the webhook's configuration, as the API server keeps them.
+"""Reads and writes Secrets and the webhook's configuration.
 
-Invariant: thin. Every write names the version that was read (`metadata.resourceVersion`), so it changes what was
-looked at and nothing else; it is a patch, so labels and whatever else people put there stay.
+Invariant: thin. Every write contains the version that was read (`metadata.resourceVersion`), so that it fails if
+the object has changed since. It is a patch, so that other people's labels and fields stay.
 """
 
 import base64
@@ -29,10 +29,10 @@ _TYPE: Final = "kubernetes.io/tls"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Something with a version.
+    """The content of an object, with its version.
 
     Args:
-        data: What it holds; None if it is not there.
+        data: The content; None if the object does not exist.
         version: Its `resourceVersion`.
     """
 
@@ -41,7 +41,7 @@ class Stored:
 
 
 async def read_secret(api: Api, namespace: str, name: str) -> Stored:
-    """Read a Secret; what is no base64 in it reads as empty.
+    """Read a Secret; values that are not base64 become empty.
 
     Raises:
         ApiError: It could not be read.
@@ -54,10 +54,10 @@ async def read_secret(api: Api, namespace: str, name: str) -> Stored:
 
 
 async def write_secret(api: Api, namespace: str, name: str, held: Stored, change: Change) -> None:
-    """Make or change a Secret.
+    """Create or change a Secret.
 
     Raises:
-        ApiError: It was not written; with code 409 because another writer was faster.
+        ApiError: It was not written; code 409 is a conflict with another write.
     """
     encoded = {key: _encoded(value) for key, value in change.data.items()}
     if held.data is not None:
@@ -70,7 +70,7 @@ async def write_secret(api: Api, namespace: str, name: str, held: Stored, change
 
 
 async def read_bundles(api: Api, name: str) -> Stored:
-    """Read what the API server trusts when it calls webhooks: by their names; nothing if they are not installed.
+    """Read the CA bundles of webhooks, by webhook name; the data is None if they are not installed.
 
     Raises:
         ApiError: It could not be read.
@@ -83,15 +83,15 @@ async def read_bundles(api: Api, name: str) -> Stored:
 
 
 async def write_bundles(api: Api, name: str, version: str, bundles: Mapping[str, bytes]) -> None:
-    """Say what the API server is to trust when it calls these webhooks.
+    """Write the CA bundles of webhooks.
 
     Raises:
-        ApiError: It was not written; with code 409 because another writer was faster.
+        ApiError: They were not written; code 409 is a conflict with another write.
     """
     webhooks = [
         {"name": webhook, "clientConfig": {"caBundle": _encoded(bundle)}} for webhook, bundle in bundles.items()
     ]
-    # A strategic merge patch finds list entries by name; a merge patch would replace the list.
+    # A strategic merge patch matches list entries by name; a merge patch would replace the list.
     patch = {"metadata": {"resourceVersion": version}, "webhooks": webhooks}
     await api.patch(WEBHOOKS, name, patch, how=Patch.STRATEGIC)
 

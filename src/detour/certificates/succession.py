@@ -1,10 +1,10 @@
-"""The authority and its successor: nobody is ever refused because of a change of authority.
+"""Rotates the authority; no peer is ever refused because of a rotation.
 
-A successor is known to everybody (in the bundle) for `Terms.spread` before it signs anything, and its predecessor
-stays known until all that it signed has ended. In between, both are trusted.
+A new authority is in the bundle for `Terms.spread` before it signs. Its predecessor stays in the bundle until all
+certificates that it signed have expired. In between, peers trust both.
 
-Invariant: pure; everything follows from the certificates themselves, so a leader that takes over in the middle goes
-on where the other one was.
+Invariant: pure; all decisions are derived from the certificates themselves, so that a new leader can continue a
+rotation.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from detour.certificates.verdict import Standing, Verdict, judge_authority, trus
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """The authorities in force.
+    """The trusted authorities.
 
     Args:
-        newest: The last one made.
-        previous: The one before, while anything that it signed is in use.
+        newest: The one created last.
+        previous: Its predecessor, while certificates that it signed are in use.
     """
 
     newest: Pair
@@ -30,16 +30,16 @@ class Authorities:
 
     @property
     def all(self) -> tuple[Pair, ...]:
-        """All whose signatures count."""
+        """All trusted authorities."""
         return (self.newest,) if self.previous is None else (self.newest, self.previous)
 
     @property
     def bundle(self) -> bytes:
-        """Their certificates: PEM, as peers are to trust them."""
+        """Their certificates as a CA bundle (PEM)."""
         return b"".join(pair.certificate for pair in self.all)
 
     def signing(self, now: datetime, terms: Terms) -> Pair:
-        """Return the one that signs: the previous one, if it can, until the newest has got around."""
+        """Return the authority that signs: the previous one, if it can, until peers trust the newest."""
         is_known = now >= _made(self.newest, terms) + terms.spread
         if is_known or self.previous is None:
             return self.newest
@@ -48,28 +48,30 @@ class Authorities:
 
 
 def succeed(held: Authorities | None, now: datetime, terms: Terms) -> tuple[Authorities, Verdict]:
-    """Return the authorities that should be in force.
+    """Return the authorities to use now.
 
     Args:
-        held: Those that are, whatever their state; None if there are none.
+        held: The stored authorities, in any state; None if there are none.
         now: The time (timezone-aware).
-        terms: How long things last.
+        terms: The lifetimes.
 
     Returns:
-        The authorities, and a verdict on those held: good if nothing changed.
+        The authorities, and a verdict on the stored ones: good if nothing changes.
     """
     if held is None:
-        return Authorities(new_authority(now, terms)), Verdict(Standing.DUE, "there was none")
+        return Authorities(new_authority(now, terms)), Verdict(Standing.DUE, "it did not exist")
     verdict = judge_authority(held.newest, now, terms)
     if verdict.standing is not Standing.GOOD:
         return Authorities(new_authority(now, terms), _predecessor(held, now)), verdict
     if held.previous is None or not _is_over(held, held.previous, now, terms):
         return held, verdict
-    return Authorities(held.newest), Verdict(Standing.DUE, "all that the previous one signed has ended")
+    return Authorities(held.newest), Verdict(
+        Standing.DUE, "all certificates of the previous authority have expired"
+    )
 
 
 def _predecessor(held: Authorities, now: datetime) -> Pair | None:
-    """Of one whose key is damaged, the certificate is still worth trusting."""
+    """Return the newest authority to keep trusting; a damaged key does not invalidate its certificate."""
     return next((pair for pair in held.all if trusted(pair.certificate, now)), None)
 
 

@@ -1,7 +1,7 @@
-"""Judging what is there: is a certificate good, due for renewal, or unfit.
+"""Checks certificates: a certificate is good, due for renewal, or unfit.
 
-Invariant: pure, and total: whatever the bytes are, there is a verdict. What Detour did not write exactly like this
-itself is unfit, so nothing that was edited by hand stays in force.
+Invariant: pure and total: any bytes get a verdict. Content that Detour would not have written in exactly this form
+is unfit, so that manual edits never stay in use.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from detour.certificates.authority import Pair, Subject, Terms
 
 
 class Standing(Enum):
-    """What a certificate is worth."""
+    """The state of a certificate."""
 
     GOOD = auto()
     DUE = auto()
@@ -33,11 +33,11 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judgement.
+    """The result of a check.
 
     Args:
-        standing: What it is worth.
-        reason: Why it is to be replaced, to follow "because"; empty if it is good.
+        standing: The state.
+        reason: Why it has to be replaced, in a form that fits after "because"; empty if it is good.
     """
 
     standing: Standing
@@ -54,13 +54,13 @@ class _UnfitError(ValueError):
 
 
 def judge_leaf(pair: Pair, subject: Subject, authorities: Iterable[Pair], now: datetime) -> Verdict:
-    """Judge a certificate that should be a subject's.
+    """Check the certificate of a subject.
 
     Args:
         pair: The certificate and its key.
-        subject: Whom it should be for.
-        authorities: Any of which may have signed it.
-        now: The time (timezone-aware); it is due when two thirds of its life are over.
+        subject: The expected subject.
+        authorities: The authorities; one of them must have signed it.
+        now: The time (timezone-aware); the certificate is due after two thirds of its lifetime.
     """
     try:
         certificate = _certificate(pair)
@@ -71,11 +71,11 @@ def judge_leaf(pair: Pair, subject: Subject, authorities: Iterable[Pair], now: d
         return Verdict(Standing.UNFIT, str(error))
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     is_due = now >= start + (end - start) * 2 / 3
-    return Verdict(Standing.DUE, f"it ends at {end:%Y-%m-%d %H:%M} UTC") if is_due else _GOOD
+    return Verdict(Standing.DUE, f"it expires at {end:%Y-%m-%d %H:%M} UTC") if is_due else _GOOD
 
 
 def judge_authority(pair: Pair, now: datetime, terms: Terms) -> Verdict:
-    """Judge an authority: it is due for a successor long before its end."""
+    """Check an authority; it is due for a successor `Terms.succession` before its end."""
     try:
         certificate = _certificate(pair)
         _expect_authority(certificate)
@@ -84,11 +84,11 @@ def judge_authority(pair: Pair, now: datetime, terms: Terms) -> Verdict:
         return Verdict(Standing.UNFIT, str(error))
     end = certificate.not_valid_after_utc
     is_due = now >= end - terms.succession
-    return Verdict(Standing.DUE, f"it ends on {end:%Y-%m-%d}") if is_due else _GOOD
+    return Verdict(Standing.DUE, f"it expires on {end:%Y-%m-%d}") if is_due else _GOOD
 
 
 def trusted(certificate: bytes, now: datetime) -> x509.Certificate | None:
-    """Return the certificate of an authority that what it signed may still be trusted by; None if it is none."""
+    """Parse the certificate of an authority, if it is still to be trusted; otherwise return None."""
     try:
         parsed = _parsed(certificate)
         _expect_authority(parsed)
@@ -115,21 +115,21 @@ def _certificate(pair: Pair) -> x509.Certificate:
 def _parsed(pem: bytes) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-        # Extensions are parsed when they are first asked for.
+        # Extensions are parsed on first access.
         _ = certificate.extensions, certificate.public_key()
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise _UnfitError("it cannot be read") from error
     if certificate.public_bytes(Encoding.PEM) != pem:
-        raise _UnfitError("there is something beside the certificate")
+        raise _UnfitError("its file contains more than the certificate")
     return certificate
 
 
 def _expect_valid(certificate: x509.Certificate, now: datetime) -> None:
     if now >= certificate.not_valid_after_utc:
-        raise _UnfitError(f"it ended at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        raise _UnfitError(f"it expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
     if now < certificate.not_valid_before_utc:
         start = f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-        raise _UnfitError(f"it begins at {start} only, and it is {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC here")
+        raise _UnfitError(f"it is not valid before {start}, and it is {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC now")
 
 
 def _expect_subject(certificate: x509.Certificate, subject: Subject) -> None:
@@ -155,9 +155,9 @@ def _has_signed(authority: Pair, certificate: x509.Certificate) -> bool:
 def _expect_authority(certificate: x509.Certificate) -> None:
     constraints = _extension(certificate, x509.BasicConstraints)
     if not (constraints and constraints.ca):
-        raise _UnfitError("it is not an authority's")
+        raise _UnfitError("it is not an authority")
     if not _has_signed(Pair(certificate.public_bytes(Encoding.PEM), b""), certificate):
-        raise _UnfitError("it is not signed by itself")
+        raise _UnfitError("it is not self-signed")
     if _extension(certificate, x509.SubjectKeyIdentifier) is None:
         raise _UnfitError("it has no key identifier")
 

@@ -1,7 +1,7 @@
-"""The command line: one module a command.
+"""The command line: one module for each command.
 
-Invariant: what goes wrong is one line that says what failed and what to do, and exit status 2; a command whose
-answer is no (a wrong hop in the demo) exits with 1.
+Invariant: a command that fails prints one line that says what failed and what to do, and exits with status 2. A
+command that finds a negative result (a wrong hop in the demo) exits with status 1.
 """
 
 import signal
@@ -11,9 +11,9 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; where the package was installed for services alone, say what brings it."""
-    # Before anything is loaded: Ctrl-C ends a command as it ends any other program, and not with Python's stack.
-    # Commands that have something to finish take the signal themselves (`detour.cli.signals`).
+    """Run the command line; if only the SDK is installed, print how to install the command line."""
+    # Before anything is imported: Ctrl-C ends a command like any other program, without a Python traceback.
+    # Commands that have something to finish handle the signal themselves (`detour.cli.signals`).
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `detour.sh` has blocked it
     try:

@@ -1,4 +1,4 @@
-"""Addresses, ports and times as options take them; what is none is refused before anything starts."""
+"""Parsers of addresses, ports and times in options; they refuse an invalid value before anything starts."""
 
 import re
 from ipaddress import ip_address
@@ -12,14 +12,14 @@ _HOUR_SECONDS = 3600
 
 
 def port(text: str | int) -> int:
-    """Read a TCP port."""
+    """Parse a TCP port."""
     if not re.fullmatch("[0-9]{1,5}", str(text), re.ASCII) or not 0 < int(text) < 2**16:
         raise typer.BadParameter(f"expected a port from 1 to 65535, got {text!r}")
     return int(text)
 
 
 def seconds(text: str | float) -> float:
-    """Read how long something may take, an hour at most."""
+    """Parse a duration in seconds, at most one hour."""
     try:
         found = float(str(text).removesuffix("s"))
     except ValueError:
@@ -30,14 +30,14 @@ def seconds(text: str | float) -> float:
 
 
 def user_id(text: str | int) -> int:
-    """Read the number of a user."""
+    """Parse a numeric user id."""
     if not re.fullmatch("[0-9]{1,9}", str(text), re.ASCII):
-        raise typer.BadParameter(f"expected the number of a user such as 1337, got {text!r}")
+        raise typer.BadParameter(f"expected a numeric user id such as 1337, got {text!r}")
     return int(text)
 
 
 def ip(text: str) -> str:
-    """Read an IP address."""
+    """Parse an IP address."""
     try:
         return str(ip_address(text))
     except ValueError:
@@ -45,7 +45,7 @@ def ip(text: str) -> str:
 
 
 def ip_and_port(text: str) -> str:
-    """Read `127.0.0.1:8000`, `[::1]:8000` or `localhost:8000` (127.0.0.1)."""
+    """Parse `127.0.0.1:8000`, `[::1]:8000` or `localhost:8000` (127.0.0.1)."""
     try:
         return str(Endpoint.parse(text))
     except ValueError as error:
@@ -53,7 +53,7 @@ def ip_and_port(text: str) -> str:
 
 
 def host_and_port(text: str) -> str:
-    """Read an address to connect to, whose host may be a name."""
+    """Parse `host:port`; the host may be a name."""
     match = _HOST_AND_PORT.fullmatch(text)
     if match is None or not 0 < int(match[1]) < 2**16:
         raise typer.BadParameter(f"expected host:port such as 127.0.0.1:15010, got {text!r}")

@@ -1,4 +1,4 @@
-"""The commands put together, and how their errors are reported."""
+"""Registers all commands and reports their errors."""
 
 import sys
 from typing import Annotated
@@ -27,7 +27,7 @@ from detour.cli import (
 )
 
 app = typer.Typer(
-    # Plain text: Rich would take what stands in square brackets for markup.
+    # Plain text: Rich would interpret square brackets as markup.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -39,7 +39,7 @@ app.add_typer(offload.app, name="offload")
 app.add_typer(scenario.app, name="scenario")
 app.command("overrides")(overrides.overrides)
 app.command("header")(header.header)
-# What stands behind the first word is curl's, also if it looks like an option of this command.
+# Arguments after the first one belong to curl, even if they look like options of this command.
 app.command("curl", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(curl.curl)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
@@ -65,14 +65,18 @@ def detour(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Opt one request at a time into a deployment under test."""
+    """Send single requests to a deployment under test, in a shared mesh.
+
+    To see how it works, run detour demo. To run a mesh, start detour serve --mesh FILE, then detour sidecar beside
+    each instance and detour edge. To run it in Kubernetes, start with detour install.
+    """
     del version
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
 def main() -> None:
-    """Run the command line; whatever goes wrong ends it with one line and status 2."""
+    """Run the command line; any error ends it with one line and status 2."""
     outcome.prepare_streams()
     try:
         outcome.expect_text(sys.argv)
@@ -82,6 +86,6 @@ def main() -> None:
         context: typer.Context | None = getattr(error, "ctx", None)
         command = context.command_path if context else "detour"
         outcome.fail(f"{error.format_message().rstrip('.')} (see {command} --help)")
-    except Exception as error:  # noqa: BLE001  a person reads it, who needs no traceback
+    except Exception as error:  # noqa: BLE001  people get a line, not a traceback
         outcome.fail_with(error)
     sys.exit(status)

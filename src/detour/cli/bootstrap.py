@@ -1,4 +1,4 @@
-"""`detour bootstrap`: the configuration of a sidecar or an edge, for those who run Envoy themselves."""
+"""`detour bootstrap`: prints the Envoy bootstrap of a sidecar or an edge, for people who run Envoy themselves."""
 
 import json
 from typing import Annotated
@@ -25,10 +25,10 @@ def bootstrap(
 ) -> None:
     """Print the Envoy bootstrap of a sidecar or an edge.
 
-    It is JSON, for `envoy --config-path`. Give --service for a sidecar's, or --edge.
+    The output is JSON for `envoy --config-path`. Use --service for a sidecar, --edge for an edge.
     """
     if bool(service) == edge:
-        raise ValueError("give either --service NAME, for a sidecar's bootstrap, or --edge")
+        raise ValueError("give either --service NAME (for a sidecar) or --edge")
     one: Sidecar | Edge
     if edge:
         one = of_edge.edge(of_sidecar.instance or "edge", envoy, of_edge.proxies or TrustedProxies())

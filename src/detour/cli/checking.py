@@ -1,7 +1,7 @@
-"""Checking what a person types against the mesh, before anything is sent or saved.
+"""Checks the names that a person types against the mesh, before a command sends or saves anything.
 
-Invariant: a name that the mesh does not have is refused with the nearest one, and status 1, unless it is forced;
-where no server answers, a line says that names were not checked, and the command goes on.
+Invariant: a command refuses an unknown name, suggests the nearest one and exits with status 1, unless --force is
+given. If no server answers, the command prints that it did not check names, and continues.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from detour.client import MistakeOut
 
 Force = Annotated[
-    bool, typer.Option("--force", help="Also services and deployments that the mesh does not have yet.")
+    bool, typer.Option("--force", help="Accept services and deployments that the mesh does not have yet.")
 ]
 
 _TIMEOUT_SECONDS = 3
@@ -26,12 +26,12 @@ def expect_known(server: str, overrides: Iterable[Override], *, force: bool = Fa
     """Check the names in overrides.
 
     Args:
-        server: The URL of the server that knows them.
-        overrides: What was typed.
-        force: Whether they may be unknown.
+        server: The URL of the server to ask.
+        overrides: The overrides to check.
+        force: Whether to accept unknown names.
 
     Raises:
-        typer.Exit: One is unknown (status 1).
+        typer.Exit: A name is unknown (status 1).
     """
     asked = {one.key.removeprefix(PREFIX): one.value for one in overrides}
     if force or not asked:
@@ -49,12 +49,12 @@ def expect_known(server: str, overrides: Iterable[Override], *, force: bool = Fa
     for one in found:
         typer.secho(f"detour: {one.detail}", fg=typer.colors.RED, err=True)
     if found:
-        typer.echo("For what does not exist yet, give --force.", err=True)
+        typer.echo("If it does not exist yet, use --force.", err=True)
         raise typer.Exit(1)
 
 
 def advice(server: str, service: str) -> str:
-    """Return what to say of the service that a sidecar is for; empty if nothing, or where no server can say."""
+    """Return a warning if the mesh has no such service; empty if it has, or if no server answers."""
     asked = {f"{Kind.DELAY}.{service}": "1ms"}
     try:
         found = _mistakes(server, asked)
@@ -63,12 +63,12 @@ def advice(server: str, service: str) -> str:
     if not found:
         return ""
     nearest = found[0].suggestion.partition("=")[0].removeprefix(f"{Kind.DELAY}.")
-    instead = f"; did you mean {nearest}?" if nearest else "."
-    return f"The mesh has no service {service}{instead} This sidecar goes on, but no service calls it by that name"
+    hint = f"; did you mean {nearest}?" if nearest else "."
+    return f"The mesh has no service {service}{hint} This sidecar runs, but no service can call it by that name"
 
 
 def _mistakes(server: str, asked: dict[str, str]) -> list["MistakeOut"]:
-    from detour.client import CheckIn  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import CheckIn  # noqa: PLC0415  slow to import
 
     with connected(server, timeout_seconds=_TIMEOUT_SECONDS, is_patient=False) as client:
         return client.check_overrides(checked(CheckIn, overrides=asked)).mistakes

@@ -1,4 +1,4 @@
-"""The options of commands that work with a Kubernetes cluster, and what they mean."""
+"""The options that commands for Kubernetes clusters share, and what they are resolved to."""
 
 import os
 import re
@@ -17,44 +17,55 @@ if TYPE_CHECKING:
 _DEFAULTS = Settings()
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
-Kubernetes = Annotated[bool, typer.Option("--kubernetes", help="Make the mesh of a cluster's Services.")]
+Kubernetes = Annotated[bool, typer.Option("--kubernetes", help="Build the mesh from the Services of a cluster.")]
 Namespace = Annotated[
     list[str],
     typer.Option(
-        help="A namespace of the mesh; repeatable. Services of the first go by their bare names."
+        help="A namespace of the mesh; repeatable. Services of the first one need no namespace in their names."
         "  [default: the kubeconfig's]",
         metavar="NAME",
         show_default=False,
     ),
 ]
-AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", help="Take all namespaces into the mesh.")]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", help="Include all namespaces in the mesh.")]
 Kubeconfig = Annotated[
     str,
-    typer.Option(help="How to reach the cluster.  [default: as kubectl does]", metavar="FILE", show_default=False),
+    typer.Option(help="The kubeconfig file.  [default: as for kubectl]", metavar="FILE", show_default=False),
 ]
 KubeContext = Annotated[
     str,
-    typer.Option("--context", help="Which of its contexts.  [default: its current one]", metavar="NAME"),
+    typer.Option("--context", help="The kubeconfig context.  [default: the current one]", metavar="NAME"),
 ]
 Webhook = Annotated[
-    str, typer.Option(help="Where the webhook listens that gives pods their sidecars.", metavar="IP:PORT")
+    str, typer.Option(help="The address of the webhook that injects sidecars into pods.", metavar="IP:PORT")
 ]
-Tls = Annotated[bool, typer.Option("--tls", help="Mutual TLS with Envoys; certificates are kept in the cluster.")]
+Tls = Annotated[
+    bool, typer.Option("--tls", help="Use mutual TLS with Envoys; certificates are Secrets of the cluster.")
+]
 ServerNamespace = Annotated[
     str,
     typer.Option(
-        help="Where the server's own objects are.  [default: the pod's, or the first --namespace]", metavar="NAME"
+        help="The namespace of the server's own objects.  [default: the pod's, or the first --namespace]",
+        metavar="NAME",
     ),
 ]
 SidecarMode = Annotated[
-    str, typer.Option(help="For pods that do not say: auto, explicit or transparent.", metavar="MODE")
+    str,
+    typer.Option(
+        help="The injection mode of pods without the annotation detour.dev/mode: auto, explicit or transparent.",
+        metavar="MODE",
+    ),
 ]
-SidecarImage = Annotated[str, typer.Option(help="What sidecars run.", metavar="IMAGE")]
-DetourImage = Annotated[str, typer.Option(help="What redirects pods in transparent mode.", metavar="IMAGE")]
+SidecarImage = Annotated[str, typer.Option(help="The image of sidecars.", metavar="IMAGE")]
+DetourImage = Annotated[
+    str, typer.Option(help="The image of the init container in transparent mode.", metavar="IMAGE")
+]
 ControlPlane = Annotated[
     str,
     typer.Option(
-        help="Where sidecars reach this server's xDS.", metavar="HOST:PORT", parser=addresses.host_and_port
+        help="The address at which sidecars reach this server's xDS.",
+        metavar="HOST:PORT",
+        parser=addresses.host_and_port,
     ),
 ]
 
@@ -64,18 +75,18 @@ CONTROL_PLANE = _DEFAULTS.control_plane
 
 
 def is_dns_label(text: str) -> bool:
-    """Say whether a text can name a namespace (RFC 1123)."""
+    """Return whether a text is a valid namespace name (RFC 1123)."""
     return _DNS_LABEL.fullmatch(text) is not None
 
 
 def injection(mode: str, sidecar_image: str, detour_image: str, control_plane: str) -> Settings:
-    """Return how pods get their sidecars.
+    """Return the settings of sidecar injection.
 
     Raises:
-        ValueError: There is no such mode.
+        ValueError: The mode is unknown.
     """
     if mode not in list(Mode):
-        raise ValueError(f"--sidecar-mode {mode!r} is none of {', '.join(Mode)}")
+        raise ValueError(f"--sidecar-mode: expected one of {', '.join(Mode)}, got {mode!r}")
     return Settings(Mode(mode), control_plane=control_plane, envoy_image=sidecar_image, detour_image=detour_image)
 
 
@@ -90,10 +101,10 @@ def open_cluster(
     tls: bool,
     settings: Settings,
 ) -> "tuple[Cluster, Installed]":
-    """Find the cluster, and say who this server is there.
+    """Return the cluster, and the installation that this server is a replica of.
 
     Raises:
-        OSError: There is none.
+        OSError: The cluster's configuration can't be read.
     """
     from detour.kubernetes.config import cluster_config  # noqa: PLC0415  slow to import
     from detour.server.cluster import Cluster, Namespaces  # noqa: PLC0415  as above

@@ -1,6 +1,6 @@
-"""What a shell completes: names that the server has.
+"""Shell completion of names that the server knows.
 
-Invariant: a key press waits a moment at most, and what goes wrong completes nothing.
+Invariant: a completion takes at most about a second; on any error it suggests nothing.
 """
 
 import os
@@ -24,7 +24,7 @@ def services(incomplete: str) -> list[str]:
 
 
 def deployments(context: typer.Context, incomplete: str) -> list[str]:
-    """Complete the name of an offloaded deployment, of the service that stands in front."""
+    """Complete the name of an offloaded deployment of the service in the preceding argument."""
     service = context.params.get("service")
     return _starting(incomplete, _asked(lambda client: _deployments(client, service or "")))
 
@@ -46,7 +46,7 @@ def overrides(incomplete: str) -> list[str]:
 
 
 def _split_by_bash() -> str:
-    """Return the service of `users=pr` where the shell takes that for three words, as bash does."""
+    """Return the service of `users=pr` if the shell splits that into three words, as bash does."""
     words, position = os.environ.get("COMP_WORDS", "").split(), os.environ.get("COMP_CWORD", "")
     before = words[: int(position)] if position.isdigit() else []
     return before[-2] if before[-1:] == ["="] and len(before) > 1 else ""
@@ -65,7 +65,7 @@ def _asked(names: "Callable[[Client], Iterable[str]]") -> list[str]:
     try:
         with connected(server_of_environment(), timeout_seconds=_TIMEOUT_SECONDS, is_patient=False) as client:
             return list(names(client))
-    except Exception:  # noqa: BLE001  the person is in the middle of a line
+    except Exception:  # noqa: BLE001  a message would disturb the line that the person is typing
         return []
 
 

@@ -1,4 +1,4 @@
-"""The server, as commands use it: the options that name it, and a client that is connected to it."""
+"""How commands reach the server: the options for it, and a connected client."""
 
 import getpass
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from detour.client import Client
 
 Server = Annotated[
-    str, typer.Option("--server", envvar=SERVER_VARIABLE, help="Where the server's API is.", metavar="URL")
+    str, typer.Option("--server", envvar=SERVER_VARIABLE, help="The URL of the server's API.", metavar="URL")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -41,14 +41,14 @@ def connected(
     timeout_seconds: float = _TIMEOUT_SECONDS,
     is_patient: bool = True,
 ) -> Iterator["Client"]:
-    """Give a client of a server, as the person who runs the command.
+    """Yield a client of a server that acts as the person who runs the command.
 
     Args:
-        server: Its URL.
-        is_signed_in: Whether to send the token of this person, if there is one.
+        server: The server's URL.
+        is_signed_in: Whether to send this person's token, if there is one.
         token: A token to send instead.
-        timeout_seconds: How long to wait for each part of an answer.
-        is_patient: Whether to try again where no server answers.
+        timeout_seconds: How long to wait for each part of a response.
+        is_patient: Whether to retry if no server answers.
 
     Raises:
         ValueError: `server` is not a URL.
@@ -79,12 +79,12 @@ def connected(
 
 
 def checked(make: Callable[Parameters, Made], *arguments: Parameters.args, **named: Parameters.kwargs) -> Made:
-    """Return a model of what a person typed.
+    """Return a model made from a person's input.
 
     Raises:
-        ValueError: The API does not accept it; the message is one line.
+        ValueError: The input is invalid; the message is one line.
     """
-    from pydantic import ValidationError  # noqa: PLC0415  which other commands need not wait for
+    from pydantic import ValidationError  # noqa: PLC0415  slow to import
 
     from detour.contract import explained  # noqa: PLC0415
 
@@ -95,22 +95,22 @@ def checked(make: Callable[Parameters, Made], *arguments: Parameters.args, **nam
 
 
 def is_unchecked(error: Exception) -> bool:
-    """Say whether no server could check something, as opposed to one that refused it."""
+    """Return whether an error means that no server checked the input, rather than that one refused it."""
     from detour import client  # noqa: PLC0415
 
-    # A server that does not know the caller, or is older than the operation, has checked nothing.
+    # A server that refuses the caller, or does not have the operation yet, has checked nothing.
     unchecked = (
         client.UnreachableError,
         client.UnexpectedAnswerError,
         client.NotSignedInError,
         client.MethodNotAllowedError,
     )
-    is_older = isinstance(error, client.NotFoundError) and str(error).startswith(("POST ", "there is no POST "))
+    is_older = isinstance(error, client.NotFoundError) and "POST /" in str(error)
     return isinstance(error, unchecked) or is_older
 
 
 def listens(server: str, timeout_seconds: float) -> bool:
-    """Say whether something listens at a server's address; unlike a request this loads no library."""
+    """Return whether something listens at a server's address; unlike a request, this imports no library."""
     try:
         at = urlsplit(server)
         port = at.port or (443 if at.scheme == "https" else 80)
@@ -121,7 +121,7 @@ def listens(server: str, timeout_seconds: float) -> bool:
 
 
 def print_json(found: "BaseModel | Sequence[BaseModel]") -> None:
-    """Print what the server returned, for programs."""
+    """Print what the server returned, as JSON."""
     typer.echo(json.dumps(_plain(found), indent=2))
 
 
@@ -160,7 +160,7 @@ def user(client: "Client") -> str:
     """Return the name of the caller, who owns what they create.
 
     Raises:
-        ClientError: They have signed in, and the server does not answer, or refuses.
+        ClientError: The caller has signed in, and the server does not answer or refuses the request.
     """
     return client.get_identity().name if credentials_of(client.server) else local_user()
 
@@ -170,4 +170,4 @@ def local_user() -> str:
     try:
         return os.environ.get("DETOUR_USER") or getpass.getuser()
     except (KeyError, OSError):
-        return "nobody"
+        return "unknown"

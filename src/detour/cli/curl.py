@@ -1,4 +1,4 @@
-"""`detour curl`: an ordinary curl with the header added, and a report of its effect."""
+"""`detour curl`: runs curl with the overrides' header added, and reports whether the overrides took effect."""
 
 import re
 import shutil
@@ -24,13 +24,13 @@ Arguments = Annotated[
 ]
 
 _HEADER_OPTION = re.compile(r"-[A-Za-z0-9#:]*H|--header")
-"""curl lets one-letter options stand together: -sH."""
+"""curl accepts one-letter options in one argument: -sH."""
 
 _SCENARIO_OPTIONS = ("-s", "--scenario")
 _SIGNED_OPTION = "--signed"
 _FORCE_OPTION = "--force"
 _TOKEN_TTL = "1m"  # noqa: S105  no secret
-"""Long enough for one request, and for clocks that differ."""
+"""Long enough for one request, and for clock skew."""
 _HEADER_IN_ONE = re.compile(r"-H\s*baggage:", re.IGNORECASE)
 
 
@@ -43,20 +43,26 @@ def curl(arguments: Arguments) -> None:
     detour curl -s checkout-redesign -- http://127.0.0.1:8000/
     detour curl --signed users=pr-42 -- https://staging.example.test/
 
-    Overrides stand before the --, as in detour header, and a scenario behind -s; what stands behind it is curl's
-    own, and so is its output. A baggage header that is given to curl is appended to. Overrides whose service or
-    deployment the mesh does not have are refused, unless --force stands in front. An edge takes overrides out of
-    requests from outside, unless they bring a token: --signed adds one, good for a minute. Scenarios, tokens and
-    names are asked of the server that DETOUR_SERVER names.
+    Write overrides before the --, as for detour header, and curl's own arguments after it. If these contain a
+    baggage header, the overrides are appended to it. The output is curl's own.
 
-    Standard error reports their effect. Where they did not take effect the exit status is 1; otherwise
-    it is curl's.
+    Options, before the overrides:
+
+    \b
+    -s, --scenario NAME  enter a scenario; repeatable
+    --signed             add a token, valid for a minute; edges remove overrides without one
+    --force              accept services and deployments that the mesh does not have yet
+
+    Scenarios, tokens and names come from the server at DETOUR_SERVER (default http://127.0.0.1:15020).
+
+    Standard error reports whether the overrides took effect. If they did not, the exit status is 1; otherwise it
+    is curl's.
     """  # noqa: D301  a real \b, which keeps the lines that follow as they are
     chosen, arguments = _options(arguments)
     words, rest = _split(arguments, is_enough=bool(chosen.scenarios))
     program = shutil.which("curl")
     if program is None:
-        raise RuntimeError("curl is missing: install it (apt-get install curl), or use detour header")
+        raise RuntimeError("curl is not installed: install it (apt-get install curl), or use detour header")
     rest, baggage = _without_baggage(rest)
     overrides = parse_words(words)
     token = ["-H", token_line(server_of_environment(), _TOKEN_TTL)] if chosen.is_signed else []
@@ -65,12 +71,12 @@ def curl(arguments: Arguments) -> None:
     if scenario:
         _expect_live(scenario)
     else:
-        # An edge takes one scenario; several are put together here.
+        # An edge accepts one scenario; several are combined here.
         overrides = overrides.over(_resolved(chosen.scenarios))
     added = [*_headers(overrides, baggage, scenario), *token]
     done = curl_run.run(program, added, rest)
     if done.status < 0:
-        outcome.die_of(signal.Signals(-done.status))
+        outcome.end_by(signal.Signals(-done.status))
     is_good = report(done, overrides, scenario, is_silent=curl_run.is_silent(rest))
     raise typer.Exit(done.status or (0 if is_good else 1))
 
@@ -89,10 +95,10 @@ def _headers(overrides: Overrides, baggage: list[str], scenario: str) -> list[st
 
 
 def _expect_live(name: str) -> None:
-    """Refuse a scenario that is none, or over; the edge knows as well, where no server answers here.
+    """Check that a scenario can be entered; if no server answers here, the edge checks it.
 
     Raises:
-        RuntimeError: The server says that it cannot be entered.
+        RuntimeError: The scenario does not exist, or has ended.
     """
     try:
         baggage_of(server_of_environment(), name)
@@ -103,7 +109,7 @@ def _expect_live(name: str) -> None:
 
 
 def _options(arguments: list[str]) -> tuple[_Chosen, list[str]]:
-    """Take the options of this command from the front."""
+    """Return the options of this command, which come first, and the remaining arguments."""
     chosen = _Chosen()
     while len(arguments) > 1:
         if arguments[0] in _SCENARIO_OPTIONS:
@@ -121,7 +127,7 @@ def _options(arguments: list[str]) -> tuple[_Chosen, list[str]]:
 
 
 def _resolved(names: Iterable[str]) -> Overrides:
-    """Return the overrides of scenarios; of two that say something of one thing the later one counts."""
+    """Return the overrides of scenarios; if two override the same thing, the later one wins."""
     overrides = Overrides()
     for name in names:
         overrides = parse_baggage([baggage_of(server_of_environment(), name)]).overrides.over(overrides)
@@ -129,22 +135,22 @@ def _resolved(names: Iterable[str]) -> Overrides:
 
 
 def _split(arguments: list[str], *, is_enough: bool) -> tuple[list[str], list[str]]:
-    """Take overrides from the front; whatever looks like none belongs to curl."""
+    """Return the overrides, which come first, and curl's arguments: from the first that is not an override."""
     for index, argument in enumerate(arguments):
         is_end = argument == "--"
         if is_end or argument.startswith("-") or "://" in argument or "=" not in argument:
             return _expect_some(arguments[:index], is_enough=is_enough), arguments[index + is_end :]
-    raise ValueError("what should curl get? Put a URL behind the overrides: detour curl users=pr-42 -- URL")
+    raise ValueError("the URL is missing; write it after the overrides: detour curl users=pr-42 -- URL")
 
 
 def _expect_some(words: list[str], *, is_enough: bool) -> list[str]:
     if not words and not is_enough:
-        raise ValueError("which overrides? Put them first: detour curl users=pr-42 -- URL")
+        raise ValueError("the overrides are missing; write them first: detour curl users=pr-42 -- URL")
     return words
 
 
 def _without_baggage(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Take baggage headers out of curl's arguments; return the others, and the baggage."""
+    """Return curl's arguments without baggage headers, and the baggage."""
     rest: list[str] = []
     found: list[str] = []
     for argument in arguments:

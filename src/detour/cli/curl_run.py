@@ -1,7 +1,7 @@
-"""Running curl, and reading from its answers what became of the overrides.
+"""Runs curl, and reads the headers of its responses.
 
-Invariant: curl's input, output and options are its own. What is read here comes from a file that curl writes beside
-them: the headers of its answers, or where it writes those elsewhere already, its trace.
+Invariant: curl's input, output and options stay as they are. The headers come from an extra file that curl writes:
+`--dump-header`, or `--trace-ascii` if the person uses the former already.
 """
 
 import re
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from detour.cli.signals import left_to_others
+from detour.cli.signals import child_handles_interrupt
 
 _WITH_VALUE: Final = "AbcCdDeEFHhKmoPQrtTuUwxXyYzZ"
 _DUMP: Final = re.compile(r"--dump-header(?:=.*)?|-[a-zA-Z0-9#:]*D.*", re.DOTALL)
@@ -27,12 +27,12 @@ Headers = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What curl did.
+    """The result of running curl.
 
     Args:
         status: Its exit status; negative if a signal ended it.
-        answers: The headers of each answer, redirects included, with names in lower case.
-        is_read: Whether curl has let them be read.
+        answers: The headers of each response, redirects included, with names in lower case.
+        is_read: Whether the headers could be read.
     """
 
     status: int
@@ -44,9 +44,9 @@ def run(program: str, added: Sequence[str], arguments: Sequence[str]) -> Done:
     """Run curl.
 
     Args:
-        program: Its path.
-        added: Options for each of its operations (`--next` begins another one).
-        arguments: Those of the person.
+        program: The path of curl.
+        added: Options to add to each operation (`--next` begins another one).
+        arguments: The person's arguments.
     """
     with ExitStack() as stack:
         command, files = [program], list[Path | None]()
@@ -56,14 +56,14 @@ def run(program: str, added: Sequence[str], arguments: Sequence[str]) -> Done:
             files.append(file if reading else None)
             first = [one for one in operation[:1] if one in _FIRST and position == 0]
             command += [*(["--next"] if position else []), *first, *added, *reading, *operation[len(first) :]]
-        with left_to_others():
-            status = subprocess.run(command, check=False).returncode  # noqa: S603  the person's own
+        with child_handles_interrupt():
+            status = subprocess.run(command, check=False).returncode  # noqa: S603  the person's own command
         answers = tuple(answer for file in files if file for answer in _answers(file))
     return Done(status, answers, all(files))
 
 
 def is_silent(arguments: Sequence[str]) -> bool:
-    """Say whether a person has asked curl for no words of its own (`-s` without `-S`)."""
+    """Return whether curl is to print no messages (`-s` without `-S`)."""
     letters = "".join(one[1:] for one in arguments if re.fullmatch(r"-[A-Za-z#]+", one))
     silent = "s" in letters or "--silent" in arguments
     return silent and not ("S" in letters or "--show-error" in arguments)
@@ -81,7 +81,7 @@ def _operations(arguments: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _reading(operation: Sequence[str], file: Path) -> list[str]:
-    """Return the options with which curl writes the headers of its answers to a file, if it has one left."""
+    """Return options that make curl write response headers to a file; none if the person uses both already."""
     if not any(_is_option(operation, index, _DUMP) for index in range(len(operation))):
         return ["--dump-header", str(file)]
     if not any(_is_option(operation, index, _TRACE) for index in range(len(operation))):
@@ -95,7 +95,7 @@ def _is_option(operation: Sequence[str], index: int, wanted: re.Pattern[str]) ->
     match = None if is_value else wanted.fullmatch(operation[index])
     if match is None or operation[index].startswith("--"):
         return match is not None
-    # Behind a letter that takes a value stands that value.
+    # A letter that takes a value is followed by that value.
     letters = operation[index][1:]
     end = next((at for at, letter in enumerate(letters) if letter in _WITH_VALUE), len(letters))
     return any(letter in "Dv" for letter in letters[: end + 1])
@@ -104,7 +104,7 @@ def _is_option(operation: Sequence[str], index: int, wanted: re.Pattern[str]) ->
 def _answers(file: Path) -> Iterator[Headers]:
     found: Headers | None = None
     for line in file.read_text(encoding="latin-1").splitlines():
-        # A trace has an offset in front of each line.
+        # Each line of a trace begins with an offset.
         text = re.sub(r"^[0-9a-f]{4,}: ", "", line)
         if _STATUS.match(text):
             if found is not None:

@@ -6,9 +6,9 @@ import typer
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Play the story and end, instead of staying up.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End after the story instead of staying up.")] = False,
 ) -> None:
-    """Bring up a mesh of real services and sidecars, and play its story."""
-    from detour.demo import run  # noqa: PLC0415  the demo's libraries are an extra
+    """Start a small demo mesh, and show how overrides work."""
+    from detour.demo import run  # noqa: PLC0415  the demo's libraries are an optional extra
 
     raise typer.Exit(run(once=once))

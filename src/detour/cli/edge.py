@@ -35,8 +35,8 @@ def _proxies_of_mesh(control_plane: str, name: str) -> TrustedProxies:
     found = proxies_of_mesh(control_plane, name)
     if found is None:
         typer.echo(
-            f"Nothing answers at {control_plane}: this edge believes no proxy in front of it. If the mesh file has"
-            " edge.trusted_proxies, start it again once the server runs, or give --trusted-proxies.",
+            f"No control plane answers at {control_plane}: this edge trusts no proxy in front of it. If the mesh"
+            " file has edge.trusted_proxies, restart the edge when the server runs, or use --trusted-proxies.",
             err=True,
         )
     return found or TrustedProxies()

@@ -1,4 +1,4 @@
-"""Asking the control plane, before an edge starts, what an edge has to know at its start (delta ADS)."""
+"""Gets from the control plane what an edge needs for its bootstrap (delta ADS)."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ _PATIENCE_SECONDS = 5
 
 
 def proxies_of_mesh(control_plane: str, edge: str) -> TrustedProxies | None:
-    """Return whom the mesh trusts in front of its edges; None if the control plane does not say in time."""
+    """Return the proxies that the mesh trusts in front of its edges; None if the control plane does not answer."""
     try:
         return asyncio.run(_ask(control_plane, edge))
     except (TimeoutError, grpc.RpcError):
@@ -38,5 +38,5 @@ async def _ask(control_plane: str, edge: str) -> TrustedProxies | None:
         call.cancel()
     for resource in response.resources if response else ():
         return trusted_proxies(TypedExtensionConfig.FromString(resource.resource.value))
-    # A server that does not know of this trusts nobody.
+    # An older server without this resource: no proxy is trusted.
     return TrustedProxies() if response else None

@@ -1,7 +1,7 @@
-"""What Envoy logs, as a person wants to read it: what is wrong, once, in a line.
+"""Condenses Envoy's log for people: one line for each problem.
 
 Invariant: pure. An Envoy without its control plane logs several lines a second; here that is one line, and one more
-when it is back. Nothing else that Envoy warns of is lost, except what it says of every start and every end.
+when the control plane is back. All other warnings are kept, except those of every start and end.
 """
 
 import re
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _LINE: Final = re.compile(r"\[[^\]]+\]\[\d+\]\[(?P<level>\w+)\]\[\w+\] (?:\[[^\]]*\] )?(?P<words>.*)")
-_OF_EVERY_ENVOY: Final = (
-    "There is no configured limit to the number of allowed active downstream connections",
+_EXPECTED: Final = (
+    "configured limit to the number of allowed active downstream connections",
     "caught ENVOY_SIG",
     "is marked as work-in-progress",
 )
@@ -24,12 +24,12 @@ _REASONS: Final = {
     "connection_timeout": "connection timed out",
     "connection timeout": "connection timed out",
     "TLS_error": "TLS failed",
-    "initial fetch timed out": "it does not answer",
+    "initial fetch timed out": "no answer",
     "No_route_to_host": "no route to host",
     "Network_is_unreachable": "the network is unreachable",
 }
-_DEAF: Final = re.compile(r"pre-worker listener init for listener '(?P<name>[^']+)' failed: (?P<why>.*)")
-"""Envoy goes on without a listener whose port another program has taken between its binding it and listening."""
+_LISTEN_FAILED: Final = re.compile(r"pre-worker listener init for listener '(?P<name>[^']+)' failed: (?P<why>.*)")
+"""Envoy continues without a listener if another program takes its port between bind and listen."""
 _IN_USE: Final = "errno=98"
 _CHARACTERS_MAX: Final = 400
 
@@ -39,40 +39,40 @@ class EnvoyLog:
     """One Envoy's log, line by line.
 
     Args:
-        control_plane: Its address, for people.
-        is_away: Whether the last that was heard is that it cannot be reached.
-        is_deaf: Whether Envoy cannot listen where it should: it is of no use.
+        control_plane: The control plane's address, for messages.
+        is_disconnected: Whether the control plane cannot be reached.
+        has_no_listener: Whether Envoy failed to listen on a port, and has to end.
     """
 
     control_plane: str
-    is_away: bool = False
-    is_deaf: bool = False
+    is_disconnected: bool = False
+    has_no_listener: bool = False
     _is_shown: bool = False
 
     def read(self, line: str) -> str:
-        """Return what to print for a line of Envoy's; nothing if it says nothing new."""
+        """Return what to print for a line of Envoy's log; empty if it is not new."""
         match = _LINE.match(line)
         if match is None:
-            # A further line of the one before.
+            # A continuation of the line before.
             return _short(line) if self._is_shown and line.strip() else ""
         words = match["words"]
-        if deaf := _DEAF.search(words):
-            self.is_deaf = True
-            why = "Address already in use" if _IN_USE in deaf["why"] else deaf["why"]
-            return f"Envoy cannot listen for {deaf['name']}: {why}"
-        self._is_shown = not any(one in words for one in (*_OF_EVERY_ENVOY, *_UNREACHABLE))
+        if failure := _LISTEN_FAILED.search(words):
+            self.has_no_listener = True
+            why = "Address already in use" if _IN_USE in failure["why"] else failure["why"]
+            return f"Envoy cannot listen for {failure['name']}: {why}"
+        self._is_shown = not any(one in words for one in (*_EXPECTED, *_UNREACHABLE))
         if self._is_shown:
             return _short(f"Envoy ({match['level']}): {words}")
-        if self.is_away or not any(one in words for one in _UNREACHABLE):
+        if self.is_disconnected or not any(one in words for one in _UNREACHABLE):
             return ""
-        self.is_away = True
-        reason = next((said for sign, said in _REASONS.items() if sign in words), "the connection ended")
+        self.is_disconnected = True
+        reason = next((short for sign, short in _REASONS.items() if sign in words), "the connection ended")
         where = f"The control plane at {self.control_plane}"
-        return f"{where} cannot be reached ({reason}); trying again until it answers"
+        return f"{where} cannot be reached ({reason}); retrying until it answers"
 
-    def back(self) -> str:
+    def reconnected(self) -> str:
         """Return what to print when the control plane answers again."""
-        self.is_away = False
+        self.is_disconnected = False
         return f"The control plane at {self.control_plane} answers now"
 
 

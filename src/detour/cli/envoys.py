@@ -1,4 +1,4 @@
-"""What `sidecar`, `edge` and `bootstrap` have in common: their options, and that their ports are free."""
+"""What `sidecar`, `edge` and `bootstrap` share: their options, and a check that the ports are free."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ _SOCKET_PATH_MAX = 107
 
 
 def _service_name(text: str) -> str:
-    # Nothing is the default where an edge can be chosen instead.
+    # Empty is the default of `detour bootstrap`, which can print an edge's bootstrap instead.
     if text and not (is_name(text) and text == text.lower()):
         raise typer.BadParameter(f"expected the name of a service such as users, got {text!r}")
     return text
@@ -35,12 +35,10 @@ def _deployment_name(text: str) -> str:
 def _socket_path(text: str) -> str:
     path = Path(text)
     if len(text.encode(errors="surrogateescape")) > _SOCKET_PATH_MAX:
-        raise typer.BadParameter(
-            f"a Unix socket's path has at most {_SOCKET_PATH_MAX} bytes, and {text!r} has more"
-        )
+        raise typer.BadParameter(f"the path of a Unix socket has at most {_SOCKET_PATH_MAX} bytes, got {text!r}")
     if text and not path.parent.is_dir():
         raise typer.BadParameter(f"the folder {path.parent} does not exist")
-    # Envoy would remove whatever is there.
+    # Envoy would delete the file.
     if text and path.exists() and not path.is_socket():
         raise typer.BadParameter(f"{text} exists already and is not a socket")
     return text
@@ -49,7 +47,7 @@ def _socket_path(text: str) -> str:
 Service = Annotated[
     str,
     typer.Option(
-        help="The service that the application is an instance of.",
+        help="The service of the application.",
         metavar="NAME",
         parser=_service_name,
         show_default=False,
@@ -57,7 +55,7 @@ Service = Annotated[
 ]
 AppPort = Annotated[
     int,
-    typer.Option(help="Where the application listens, on loopback.", metavar="PORT", parser=addresses.port),
+    typer.Option(help="The application's port on loopback.", metavar="PORT", parser=addresses.port),
 ]
 Instance = Annotated[
     str,
@@ -77,10 +75,10 @@ Deployment = Annotated[
     ),
 ]
 OutboundPort = Annotated[
-    int, typer.Option(help="Where the application sends its requests.", metavar="PORT", parser=addresses.port)
+    int, typer.Option(help="The port for the application's requests.", metavar="PORT", parser=addresses.port)
 ]
 InboundPort = Annotated[
-    int, typer.Option(help="Where requests for the application arrive.", metavar="PORT", parser=addresses.port)
+    int, typer.Option(help="The port for requests to the application.", metavar="PORT", parser=addresses.port)
 ]
 InboundAddress = Annotated[
     str, typer.Option(help="The address of the inbound port.", metavar="IP", parser=addresses.ip)
@@ -88,7 +86,7 @@ InboundAddress = Annotated[
 AdminPort = Annotated[
     int,
     typer.Option(
-        help="What only reads of Envoy's admin interface (/ready, /stats), on loopback.",
+        help="The port of Envoy's read-only admin endpoints (/ready, /stats), on loopback.",
         metavar="PORT",
         parser=addresses.port,
     ),
@@ -96,7 +94,7 @@ AdminPort = Annotated[
 AdminSocket = Annotated[
     str,
     typer.Option(
-        help="A Unix socket with the whole of Envoy's admin interface, for you alone.",
+        help="The path of a Unix socket for Envoy's full admin interface, accessible to you only.",
         metavar="PATH",
         parser=_socket_path,
         show_default=False,
@@ -105,7 +103,7 @@ AdminSocket = Annotated[
 DrainSeconds = Annotated[
     float,
     typer.Option(
-        help="How long requests in flight may take at the end; a second Ctrl-C or SIGTERM ends at once.",
+        help="How long to wait at the end for requests in flight; a second Ctrl-C or SIGTERM ends immediately.",
         metavar="SECONDS",
         parser=addresses.seconds,
     ),
@@ -120,7 +118,7 @@ ControlPlane = Annotated[
     ),
 ]
 Listen = Annotated[
-    str, typer.Option(help="Where the edge listens.", metavar="IP:PORT", parser=addresses.ip_and_port)
+    str, typer.Option(help="The address of the edge.", metavar="IP:PORT", parser=addresses.ip_and_port)
 ]
 TrustOverrides = Annotated[
     bool, typer.Option("--trust-overrides", help="Honour overrides from outside instead of removing them.")
@@ -128,8 +126,8 @@ TrustOverrides = Annotated[
 TrustedProxies = Annotated[
     str,
     typer.Option(
-        help="The proxies in front of the edge whose X-Forwarded headers count: networks, or how many there are."
-        " By default an edge asks the server.",
+        help="The proxies in front of the edge whose X-Forwarded headers to trust: their networks, or their number."
+        "  [default: edge.trusted_proxies of the mesh file; for bootstrap, none]",
         metavar="NETWORKS",
         show_default=False,
     ),
@@ -147,7 +145,7 @@ class EnvoyOptions:
 
 @dataclass(frozen=True, slots=True)
 class SidecarOptions:
-    """The options of a sidecar that has defaults for them."""
+    """The options of a sidecar with defaults."""
 
     instance: Instance = ""
     deployment: Deployment = ""
@@ -181,7 +179,7 @@ class EdgeOptions:
 
     @property
     def proxies(self) -> mesh.TrustedProxies | None:
-        """The proxies that are trusted; None where the option is not given.
+        """The trusted proxies; None if the option is not given.
 
         Raises:
             ValueError: It is neither networks nor a number.
@@ -217,34 +215,34 @@ def run(
     """Run one Envoy until it ends or this process receives a signal.
 
     Args:
-        envoy: What to run.
-        greeting: What to say once it serves.
-        drain_seconds: How long requests in flight may take at the end.
-        advice: What else to say then, if there is something; it may take its time.
+        envoy: The Envoy to run.
+        greeting: A message to print when it is ready.
+        drain_seconds: How long to wait at the end for requests in flight.
+        advice: Returns another message to print then, or an empty text; it may block for some time.
 
     Raises:
-        EnvoyError: It did not become ready, or ended by itself.
-        OSError: One of its ports is busy, or its files can't be written.
+        EnvoyError: Envoy did not become ready, or ended by itself.
+        OSError: A port is in use, or the files of Envoy can't be written.
     """
     _expect_free(bootstrap_of(envoy))
     asyncio.run(foreground.run(envoy, greeting, drain_seconds, advice))
 
 
 def _expect_free(bootstrap: dict[str, Any]) -> None:
-    """Bind every address for a moment: Envoy reports a busy one in many lines.
+    """Check that all ports are free by binding them for a moment; Envoy reports a busy port in many lines.
 
     Raises:
-        OSError: One can't be had.
+        OSError: A port is not free.
     """
     with ExitStack() as bound:
         seen: set[Endpoint] = set()
         for option, address, port in _listening(bootstrap):
             where = Endpoint(address, port)
             if where in seen:
-                # Sockets that do not listen could share it.
+                # Sockets that only bind can share an address, so this needs a check of its own.
                 raise OSError(f"cannot listen on {where} twice; choose another with {option}")
             seen.add(where)
-            # Not listening: the kernel would complete connections that are reset a moment later.
+            # No listen(): the kernel would accept connections that are then reset.
             probe = bound.enter_context(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET))
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -254,7 +252,7 @@ def _expect_free(bootstrap: dict[str, Any]) -> None:
 
 
 def _listening(bootstrap: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """Yield the option that sets it, the address and the port of all that an Envoy listens on."""
+    """Yield the option, the address and the port of each listener."""
     listeners = [one for one in bootstrap["static_resources"]["listeners"] if "address" in one]
     for one in listeners:
         at = one["address"]["socket_address"]

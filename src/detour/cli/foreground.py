@@ -1,7 +1,7 @@
-"""Running one Envoy in the foreground: its start, its log, and an end that loses no request.
+"""Runs one Envoy in the foreground: starts it, relays its log, and drains it at the end.
 
-Invariant: an Envoy never outlives the command, nothing that it starts is left behind, and however it ends a person
-reads one line.
+Invariant: an Envoy never outlives the command, the command leaves no files or processes behind, and it explains
+every failure in one line.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ Greet = Callable[[], Awaitable[None]]
 async def run(envoy: Sidecar | Edge, greeting: str, drain_seconds: float, advice: Callable[[], str] | None) -> None:
     """Run one Envoy until it ends or this process receives a signal.
 
-    The first SIGTERM or Ctrl-C drains it, the second one ends it at once.
+    The first SIGTERM or Ctrl-C drains Envoy, the second one ends it immediately.
 
     Raises:
-        EnvoyError: It did not become ready, or ended by itself.
+        EnvoyError: Envoy did not become ready, or ended by itself.
         OSError: Its files can't be written.
     """
     with Signals() as signals:
@@ -60,24 +60,24 @@ async def _serve(
 ) -> None:
     async with _relayed(process, log) as relaying:
         serving = asyncio.create_task(_until_it_ends(process, greet, relaying))
-        told = asyncio.create_task(signals.first.wait())
+        signalled = asyncio.create_task(signals.first.wait())
         try:
-            await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-            if not told.done():
-                # Raises what went wrong.
+            await asyncio.wait({serving, signalled}, return_when=asyncio.FIRST_COMPLETED)
+            if not signalled.done():
+                # Raises the reason.
                 await serving
         finally:
-            for task in (serving, told):
+            for task in (serving, signalled):
                 task.cancel()
-            await asyncio.gather(serving, told, return_exceptions=True)
+            await asyncio.gather(serving, signalled, return_exceptions=True)
         await _drained(process, signals, drain_seconds)
 
 
 async def _until_it_ends(process: EnvoyProcess, greet: Greet, relaying: "asyncio.Task[None]") -> None:
-    """Wait until an Envoy ends.
+    """Wait until Envoy ends by itself.
 
     Raises:
-        EnvoyError: It has.
+        EnvoyError: Envoy has ended.
     """
     ending = asyncio.create_task(process.ended())
     try:
@@ -86,25 +86,23 @@ async def _until_it_ends(process: EnvoyProcess, greet: Greet, relaying: "asyncio
         status = await asyncio.shield(ending)
     except EnvoyError:
         if process.returncode is not None:
-            # Its reason comes first.
+            # Print Envoy's own reason first.
             await relaying
         raise
     finally:
         ending.cancel()
     await relaying
-    raise EnvoyError(f"Envoy ended by itself with status {status}; its reason stands above")
+    raise EnvoyError(f"Envoy ended with status {status}; its log above says why")
 
 
 async def _drained(process: EnvoyProcess, signals: Signals, seconds: float) -> None:
     draining = asyncio.create_task(process.drain(seconds))
-    told = asyncio.create_task(signals.second.wait())
-    tasks = {draining, told}
+    signalled = asyncio.create_task(signals.second.wait())
+    tasks = {draining, signalled}
     try:
         done, _ = await asyncio.wait(tasks, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not done:
-            _say(
-                f"Finishing requests in flight, for at most {seconds:g} s; a second Ctrl-C or SIGTERM ends at once"
-            )
+            _say(f"Waiting up to {seconds:g} s for requests in flight; a second Ctrl-C or SIGTERM ends immediately")
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if draining.done() and (left := draining.result()):
             _say(f"Ended after {seconds:g} s with requests still in flight: {left}")
@@ -116,9 +114,12 @@ async def _drained(process: EnvoyProcess, signals: Signals, seconds: float) -> N
 
 @asynccontextmanager
 async def _relayed(process: EnvoyProcess, log: EnvoyLog) -> AsyncIterator["asyncio.Task[None]"]:
-    """Print what an Envoy logs, in the words of `EnvoyLog`."""
-    away = asyncio.Event()
-    tasks = [asyncio.create_task(_relay(process, log, away)), asyncio.create_task(_watch(process, log, away))]
+    """Print Envoy's log, condensed by `EnvoyLog`."""
+    disconnected = asyncio.Event()
+    tasks = [
+        asyncio.create_task(_relay(process, log, disconnected)),
+        asyncio.create_task(_watch(process, log, disconnected)),
+    ]
     try:
         yield tasks[0]
     finally:
@@ -127,8 +128,8 @@ async def _relayed(process: EnvoyProcess, log: EnvoyLog) -> AsyncIterator["async
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _relay(process: EnvoyProcess, log: EnvoyLog, away: asyncio.Event) -> None:
-    assert process.output is not None  # noqa: S101  started so
+async def _relay(process: EnvoyProcess, log: EnvoyLog, disconnected: asyncio.Event) -> None:
+    assert process.output is not None  # noqa: S101  it was started with a pipe
     reader = asyncio.StreamReader(limit=_LINE_MAX)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), process.output)
@@ -136,26 +137,26 @@ async def _relay(process: EnvoyProcess, log: EnvoyLog, away: asyncio.Event) -> N
         try:
             line = await reader.readline()
         except ValueError:
-            # Longer than any that Envoy should write.
+            # Longer than any line that Envoy should write.
             continue
         if not line:
             return
         if words := log.read(line.decode(errors="replace")):
             _say(words)
-        if log.is_away:
-            away.set()
-        if log.is_deaf:
+        if log.is_disconnected:
+            disconnected.set()
+        if log.has_no_listener:
             process.end()
 
 
-async def _watch(process: EnvoyProcess, log: EnvoyLog, away: asyncio.Event) -> None:
-    """Say when the control plane is back; Envoy logs only that it is away."""
+async def _watch(process: EnvoyProcess, log: EnvoyLog, disconnected: asyncio.Event) -> None:
+    """Report when the control plane is back; Envoy logs only the loss of the connection."""
     while True:
-        await away.wait()
+        await disconnected.wait()
         with suppress(OSError):
             if any((await process.admin.stats("^control_plane.connected_state$")).values()):
-                _say(log.back())
-                away.clear()
+                _say(log.reconnected())
+                disconnected.clear()
                 continue
         await asyncio.sleep(_POLL_SECONDS)
 
@@ -167,6 +168,6 @@ async def _greet(greeting: str, advice: Callable[[], str] | None) -> None:
 
 
 def _say(words: str) -> None:
-    # Envoy goes on also where nobody reads any more.
+    # Envoy keeps running even if standard error is closed.
     with suppress(OSError):
         typer.echo(words, err=True)

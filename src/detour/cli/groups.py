@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-Force = Annotated[bool, typer.Option("--force", help="Also if it belongs to another person.")]
-MissingOk = Annotated[bool, typer.Option("--missing-ok", help="Succeed also if it does not exist.")]
+Force = Annotated[bool, typer.Option("--force", help="Act even if it belongs to another person.")]
+MissingOk = Annotated[bool, typer.Option("--missing-ok", help="Succeed even if it does not exist.")]
 
 
 def group(text: str) -> typer.Typer:
-    """Return a command that has subcommands; without one it shows its help.
+    """Return a command with subcommands; without one it prints its help.
 
     Args:
-        text: What the help says it does.
+        text: The first line of its help.
     """
     return typer.Typer(rich_markup_mode=None, help=text, callback=_show_help, invoke_without_command=True)
 

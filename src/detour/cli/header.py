@@ -1,4 +1,4 @@
-"""`detour header`: the header that carries the overrides, and the one with which they count at an edge."""
+"""`detour header`: prints the header that carries overrides, and the token with which an edge accepts them."""
 
 from typing import Annotated
 
@@ -11,16 +11,16 @@ from detour.client.server_address import DEFAULT_SERVER
 from detour.overrides import append_to_baggage, parse_words
 
 Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True, autocompletion=completion.overrides)]
-
-
 Signed = Annotated[
-    bool, typer.Option("--signed", help="Print a token as well, with which they count at an edge for 15 minutes.")
+    bool, typer.Option("--signed", help="Also print a token; with it an edge accepts the overrides for 15 minutes.")
 ]
 
 
 def header(
     words: Words,
-    append_to: Annotated[str, typer.Option(help="Baggage to append to.", metavar="BAGGAGE")] = "",
+    append_to: Annotated[
+        str, typer.Option(help="The value of a baggage header to append to.", metavar="BAGGAGE")
+    ] = "",
     *,
     signed: Signed = False,
     force: Force = False,
@@ -29,18 +29,18 @@ def header(
     """Print the header that carries overrides.
 
     \b
-    users=pr-42              calls to users go to its deployment pr-42
-    delay.payments=300ms     calls to payments are held that long first
-    abort.payments=503       calls to payments fail with that status
-    missing=baseline         a deployment that is gone falls back to the baseline
-    config.new-checkout=on   the flag has that value for this request
-    log.users=debug          users logs this request at that level
-    db.users=copy            users works on that one of its own databases
+    users=pr-42              send calls to users to its deployment pr-42
+    delay.payments=300ms     delay calls to payments
+    abort.payments=503       fail calls to payments with that status
+    missing=baseline         use the baseline if a deployment does not exist
+    config.new-checkout=on   set the flag for this request
+    log.users=debug          set the log level of users for this request
+    db.users=copy            have users use another of its databases
 
     For example: curl -H "$(detour header users=pr-42)" http://127.0.0.1:8000/
 
-    An edge takes overrides out of requests from outside that bring no token; --signed asks the server for one, and
-    prints its header on a line of its own:
+    An edge removes overrides from requests without a token. --signed gets a token from the server and prints its
+    header on a second line:
 
     detour header --signed users=pr-42 | curl -H @- https://staging.example.test/
     """  # noqa: D301  a real \b, which keeps the lines that follow as they are
@@ -53,16 +53,16 @@ def header(
 
 
 def token_line(server: str, ttl: str = "15m") -> str:
-    """Return the header with which a request's overrides count at an edge, asked of a server.
+    """Get a token from a server, and return the header with which an edge accepts a request's overrides.
 
     Args:
-        server: Its URL.
-        ttl: How long it is good for.
+        server: The server's URL.
+        ttl: How long the token is valid.
 
     Raises:
-        ClientError: The server does not answer, or refuses; the message is for people.
+        ClientError: The server does not answer or refuses the request; the message is for people.
     """
-    from detour.client import OverrideTokenIn  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import OverrideTokenIn  # noqa: PLC0415  slow to import
 
     with connected(server) as client:
         issued = client.issue_override_token(checked(OverrideTokenIn, ttl=ttl))

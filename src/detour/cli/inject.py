@@ -1,4 +1,4 @@
-"""`detour inject`: sidecars for manifests, where there is no webhook."""
+"""`detour inject`: adds sidecars to manifests, for clusters without the webhook."""
 
 import sys
 from pathlib import Path
@@ -14,22 +14,29 @@ _DEFAULTS = Settings()
 File = Annotated[
     str,
     typer.Option(
-        "--filename", "-f", help="YAML manifests; - is standard input.", metavar="FILE", show_default=False
+        "--filename", "-f", help="YAML manifests; - for standard input.", metavar="FILE", show_default=False
     ),
 ]
 Choice = Annotated[
-    Mode, typer.Option("--mode", help="For pods that do not say: auto, explicit or transparent.", metavar="MODE")
+    Mode,
+    typer.Option(
+        "--mode",
+        help="The mode of pods without the annotation detour.dev/mode: auto, explicit or transparent.",
+        metavar="MODE",
+    ),
 ]
 ControlPlane = Annotated[
     str,
     typer.Option(
-        help="The server's xDS address, as pods reach it.", metavar="HOST:PORT", parser=addresses.host_and_port
+        help="The address at which pods reach the server's xDS.",
+        metavar="HOST:PORT",
+        parser=addresses.host_and_port,
     ),
 ]
-NoTls = Annotated[bool, typer.Option("--no-tls", help="Speak plain text with the server; no Secret is needed.")]
-TlsSecret = Annotated[str, typer.Option(help="The Secret with a sidecar's certificate.", metavar="NAME")]
+NoTls = Annotated[bool, typer.Option("--no-tls", help="Connect to the server without TLS; needs no Secret.")]
+TlsSecret = Annotated[str, typer.Option(help="The Secret with the sidecars' certificate.", metavar="NAME")]
 NoNative = Annotated[
-    bool, typer.Option("--no-native", help="For clusters before Kubernetes 1.29, without native sidecars.")
+    bool, typer.Option("--no-native", help="Use no native sidecar containers, for Kubernetes before 1.29.")
 ]
 EnvoyImage = Annotated[str, typer.Option(help="The sidecar's image.", metavar="IMAGE")]
 DetourImage = Annotated[
@@ -48,10 +55,10 @@ def inject(
     envoy_image: EnvoyImage = _DEFAULTS.envoy_image,
     detour_image: DetourImage = _DEFAULTS.detour_image,
 ) -> None:
-    """Add the sidecar to the pods of manifests, and print them.
+    """Add sidecars to the pods in Kubernetes manifests.
 
-    It is for clusters without the webhook: detour inject -f shop.yaml | kubectl apply -f -. Manifests that have it
-    already, and what describes no pods, stay as they are.
+    It prints the new manifests. Use it in clusters without the webhook: detour inject -f shop.yaml | kubectl apply
+    -f -. Manifests that have a sidecar already, and those without pods, do not change.
     """
     from detour.injection.manifests import inject_manifests  # noqa: PLC0415  YAML is slow to import
 

@@ -1,4 +1,4 @@
-"""`detour install` and `uninstall`: the server in a cluster, for those without Helm."""
+"""`detour install` and `uninstall`: the server in a cluster, without Helm."""
 
 import asyncio
 import sys
@@ -13,18 +13,18 @@ Namespaces = Annotated[
     list[str],
     typer.Option(
         "--namespace",
-        help="A namespace of the mesh; repeatable. Services of the first go by their bare names.",
+        help="A namespace of the mesh; repeatable. Services of the first one need no namespace in their names.",
         metavar="NAME",
         show_default=False,
     ),
 ]
-ServerNamespace = Annotated[str, typer.Option(help="Where the server itself is put.", metavar="NAME")]
-Image = Annotated[str, typer.Option(help="What the server runs.", metavar="IMAGE")]
-Replicas = Annotated[int, typer.Option(help="How many servers.", metavar="N")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the manifests, and change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")]
-DryList = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted, and change nothing.")]
-Timeout = Annotated[str, typer.Option(help="The longest to wait until the server answers.", metavar="TIME")]
+ServerNamespace = Annotated[str, typer.Option(help="The namespace of the server.", metavar="NAME")]
+Image = Annotated[str, typer.Option(help="The server's image.", metavar="IMAGE")]
+Replicas = Annotated[int, typer.Option(help="The number of server pods.", metavar="N")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the manifests and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking for confirmation.")]
+DryList = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted and change nothing.")]
+Timeout = Annotated[str, typer.Option(help="How long to wait until the server is available.", metavar="TIME")]
 
 
 def install(
@@ -38,10 +38,10 @@ def install(
     kubeconfig: options.Kubeconfig = "",
     kube_context: options.KubeContext = "",
 ) -> None:
-    """Install the server into a Kubernetes cluster.
+    """Install the server in a Kubernetes cluster.
 
-    The objects are those of the Helm chart. With --dry-run they are printed, for kubectl apply -f -. Doing it again
-    changes what has changed; detour uninstall takes it all away again.
+    Creates the same objects as the Helm chart. --dry-run prints them, for kubectl apply -f -. Run it again to
+    upgrade or to change options. detour uninstall removes everything.
     """
     from detour.install import Choices, manifests  # noqa: PLC0415  YAML is slow to import
     from detour.mesh import parse_duration  # noqa: PLC0415  as above
@@ -74,9 +74,9 @@ def uninstall(
     kubeconfig: options.Kubeconfig = "",
     kube_context: options.KubeContext = "",
 ) -> None:
-    """Take the server out of a Kubernetes cluster.
+    """Remove the server from a Kubernetes cluster.
 
-    What is to be deleted is listed first. Namespaces stay, and so do offloaded deployments.
+    Lists what it will delete, and asks for confirmation. Namespaces and offloaded deployments stay.
     """
     from detour.install.removing import find, remove  # noqa: PLC0415  slow to import
     from detour.kubernetes.config import cluster_config  # noqa: PLC0415  as above
@@ -96,18 +96,18 @@ def uninstall(
     asyncio.run(remove(config, objects, typer.echo))
     typer.echo("Pods keep their sidecars until they are restarted: kubectl rollout restart deployment")
     for one in offloaded:
-        typer.echo(f"{one} stays, and does not expire any more.")
+        typer.echo(f"{one} stays, and no longer expires.")
 
 
 def _ask() -> None:
-    """Ask whether to go on.
+    """Ask for confirmation.
 
     Raises:
-        ValueError: There is no terminal to ask at.
+        ValueError: Standard input is not a terminal.
         RuntimeError: The answer is no.
     """
     if not sys.stdin.isatty():
-        raise ValueError("nothing was deleted, because there is no terminal to confirm it: give --yes")
+        raise ValueError("nothing was deleted: cannot ask for confirmation without a terminal; use --yes")
     try:
         agreed = typer.confirm("Delete them?")
     except typer.Abort:
@@ -118,4 +118,4 @@ def _ask() -> None:
 
 def _expect_namespace(name: str) -> None:
     if not options.is_dns_label(name):
-        raise ValueError(f"{name!r} is not the name of a namespace: expected lower-case letters, digits and dashes")
+        raise ValueError(f"{name!r} is not a namespace name: expected lower-case letters, digits and dashes")

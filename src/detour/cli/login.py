@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 WithToken = Annotated[
     bool,
-    typer.Option("--with-token", help="Sign in with an API token, which is read from standard input or asked for."),
+    typer.Option("--with-token", help="Sign in with an API token, from a prompt or from standard input."),
 ]
 
 
 def login(*, with_token: WithToken = False, server: Server = DEFAULT_SERVER) -> None:
-    """Sign in to a server, with its issuer in a browser or with an API token.
+    """Sign in to a server: in a browser, or with an API token.
 
-    A server on one's own machine needs none of this. Programs put an API token into DETOUR_TOKEN instead.
+    A server on your own machine needs no sign-in. Programs set DETOUR_TOKEN to an API token instead.
     """
-    from detour.client import sign_in  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import sign_in  # noqa: PLC0415  slow to import
 
     with connected(server, is_signed_in=False) as client:
         way = client.get_sign_in()
@@ -40,16 +40,16 @@ def login(*, with_token: WithToken = False, server: Server = DEFAULT_SERVER) -> 
 
 
 def logout(server: Server = DEFAULT_SERVER) -> None:
-    """Sign out: forget the credentials for a server."""
+    """Sign out of a server: delete its stored credentials."""
     typer.echo(f"Signed out of {server}" if credentials.forget(server) else f"You were not signed in to {server}")
 
 
 def _keep(server: str, found: Credentials) -> None:
-    """Keep credentials, if the server takes them."""
+    """Store credentials, if the server accepts them."""
     with connected(server, token=found.token) as client:
         me = client.get_identity()
     path = credentials.keep(server, found)
-    typer.echo(f"Signed in to {server} as {me.name}, {me.role}; kept in {path}")
+    typer.echo(f"Signed in to {server} as {me.name}, {me.role}; credentials are stored in {path}")
 
 
 def _show(confirm: "Confirm") -> None:
@@ -58,9 +58,9 @@ def _show(confirm: "Confirm") -> None:
 
 def _asked_token() -> str:
     if sys.stdin.isatty():
-        with signals.raised():
+        with signals.interrupt_raises():
             return str(typer.prompt("API token", hide_input=True)).strip()
     token = sys.stdin.readline().strip()
     if not token:
-        raise ValueError("standard input has no API token: pipe one to detour login --with-token")
+        raise ValueError("standard input is empty: pipe an API token to detour login --with-token")
     return token

@@ -1,4 +1,4 @@
-"""`detour offload`: offloaded deployments of a running server."""
+"""`detour offload`: manages offloaded deployments through the server's API."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -20,56 +20,58 @@ if TYPE_CHECKING:
 
 app = group("Create, list and remove offloaded deployments.")
 
+
 Service = Annotated[str, typer.Argument(metavar="SERVICE", hidden=True, autocompletion=completion.services)]
 Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True, autocompletion=completion.deployments)]
-AnyService = Annotated[str, typer.Argument(metavar="[SERVICE]", hidden=True, autocompletion=completion.services)]
-AnyName = Annotated[str, typer.Argument(metavar="[NAME]", hidden=True, autocompletion=completion.deployments)]
+AnyService = Annotated[
+    str,
+    typer.Argument(metavar="SERVICE", hidden=True, show_default=False, autocompletion=completion.services),
+]
+AnyName = Annotated[
+    str, typer.Argument(metavar="NAME", hidden=True, show_default=False, autocompletion=completion.deployments)
+]
 Endpoints = Annotated[
     list[str],
     typer.Option(
-        "--endpoint", "-e", help="Where an instance listens; repeatable.", metavar="IP:PORT", show_default=False
+        "--endpoint", "-e", help="The address of an instance; repeatable.", metavar="IP:PORT", show_default=False
     ),
 ]
 Owner = Annotated[
     str,
-    typer.Option(
-        help="Who it belongs to.  [env var: DETOUR_USER; default: you]", metavar="NAME", show_default=False
-    ),
+    typer.Option(help="The owner.  [env var: DETOUR_USER; default: you]", metavar="NAME", show_default=False),
 ]
 TimeToLive = Annotated[
-    str, typer.Option("--ttl", help="How long it lives, such as 30m, 24h or 7d.", metavar="TIME")
+    str, typer.Option("--ttl", help="When it expires, from now, such as 30m, 24h or 7d.", metavar="TIME")
 ]
-Image = Annotated[str, typer.Option(help="The image that it runs.", metavar="IMAGE", show_default=False)]
+Image = Annotated[str, typer.Option(help="The image to run.", metavar="IMAGE", show_default=False)]
 Env = Annotated[
     list[str],
     typer.Option(
-        help="A variable beside the baseline's, or in its place; repeatable.",
+        help="An environment variable to add or to replace; repeatable.",
         metavar="NAME=VALUE",
         show_default=False,
     ),
 ]
-Replicas = Annotated[int, typer.Option(help="How many pods.", metavar="N")]
-Command = Annotated[
-    str, typer.Option(help="What the container runs instead of the baseline's command.", metavar="WORDS")
-]
+Replicas = Annotated[int, typer.Option(help="The number of pods.", metavar="N")]
+Command = Annotated[str, typer.Option(help="The command to run instead of the baseline's.", metavar="WORDS")]
 PullSecret = Annotated[
-    str, typer.Option(help="A Secret to pull the image with, beside the baseline's.", metavar="NAME")
+    str, typer.Option(help="An image pull Secret, in addition to the baseline's.", metavar="NAME")
 ]
 Container = Annotated[
-    str, typer.Option(help="The container that the image is for, if there are several.", metavar="NAME")
+    str, typer.Option(help="The container to change the image of, if there are several.", metavar="NAME")
 ]
-Commit = Annotated[str, typer.Option(help="What the image was built from, for those who look.", metavar="TEXT")]
-Keep = Annotated[bool, typer.Option("--keep", help="Leave it there if it does not become Ready.")]
-Wait = Annotated[bool, typer.Option(help="Show its progress until it is Ready.")]
-Timeout = Annotated[str, typer.Option(help="The longest to wait.", metavar="TIME")]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written later.")]
-Tail = Annotated[int, typer.Option(help="How many of the last lines.", metavar="N")]
-Everything = Annotated[bool, typer.Option("--all", help="All deployments of an owner: you, or give --owner.")]
+Commit = Annotated[str, typer.Option(help="The commit of the image; shown to people.", metavar="TEXT")]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep it even if it does not become Ready.")]
+Wait = Annotated[bool, typer.Option(help="Wait until it is Ready, and show its progress.")]
+Timeout = Annotated[str, typer.Option(help="How long to wait.", metavar="TIME")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Follow the log.")]
+Tail = Annotated[int, typer.Option(help="How many of the last lines to print first.", metavar="N")]
+Everything = Annotated[bool, typer.Option("--all", help="Remove all deployments of an owner: yours, or --owner's.")]
 
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """How a copy differs from the baseline, and how long it lives."""
+    """The differences of a copy from the baseline, and its expiry."""
 
     image: Image
     env: Env = field(default_factory=list)
@@ -86,9 +88,9 @@ class CopyOptions:
         """Return the request that creates the copy.
 
         Raises:
-            ValueError: The API does not accept it; the message is one line.
+            ValueError: The options are invalid; the message is one line.
         """
-        from detour.client import CopyIn  # noqa: PLC0415  which other commands need not wait for
+        from detour.client import CopyIn  # noqa: PLC0415  slow to import
 
         given = {one.name: getattr(self, one.name) for one in fields(self)}
         own = {"service": service, "name": name, "owner": owner, "env": dict(map(_variable, self.env))}
@@ -107,10 +109,14 @@ def create(
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the live baseline with another image.
+    """Copy the baseline in Kubernetes, with another image.
 
-    The copy becomes the offloaded deployment NAME of SERVICE: detour offload create users pr-42 --image IMAGE. If
-    it does not become Ready, the reason is shown and it is removed. Create it again to roll it to another image.
+    The copy is the offloaded deployment NAME of SERVICE. For example:
+
+    detour offload create users pr-42 --image registry.example.test/users:4f2a9c1
+
+    If the copy does not become Ready, the command prints the reason and removes it. Run it again to roll out
+    another image.
     """
     patience = parse_duration(timeout)
     with connected(server) as client:
@@ -118,7 +124,7 @@ def create(
         if wait:
             wait_until_ready(client, service, name, patience, keep=options.keep)
             made = client.get_deployment(service, name)
-    _show(made, "is Ready" if wait else "is being made", as_json=as_json)
+    _show(made, "is Ready" if wait else "is being created", as_json=as_json)
 
 
 @app.command("add")
@@ -132,11 +138,11 @@ def add(
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Register instances that run already.
+    """Register running instances as an offloaded deployment.
 
-    They become the offloaded deployment NAME of SERVICE: detour offload add users pr-42 --endpoint 127.0.0.1:9000
+    For example: detour offload add users pr-42 --endpoint 127.0.0.1:9000
     """
-    from detour.client import DeploymentIn  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import DeploymentIn  # noqa: PLC0415  slow to import
 
     with connected(server) as client:
         wanted = checked(
@@ -152,11 +158,11 @@ def add(
 
 
 def _show(made: "DeploymentOut", what: str, *, as_json: bool) -> None:
-    """Print what has been made of a deployment, and how to send a request there."""
+    """Print a deployment, or how to send a request to it."""
     if as_json:
         print_json(made)
         return
-    typer.echo(f"{made.service}@{made.name} {what}. Send a request there with the header")
+    typer.echo(f"{made.service}@{made.name} {what}. To send a request to it, add the header")
     typer.echo(f"  baggage: override.route.{made.service}={made.name}")
 
 
@@ -166,7 +172,7 @@ def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     with connected(server) as client:
         deployments = list(client.list_deployments())
     columns = ("service", "deployment", "endpoints", "owner", "expires", "from")
-    empty = "No offloaded deployment. Register one: detour offload add SERVICE NAME --endpoint IP:PORT"
+    empty = "No offloaded deployments. Register one: detour offload add SERVICE NAME --endpoint IP:PORT"
     print_list(deployments, columns, _row, empty=empty, as_json=as_json)
 
 
@@ -187,7 +193,7 @@ def show(service: Service, name: Name, server: Server = DEFAULT_SERVER, as_json:
 def logs(
     service: Service, name: Name, *, follow: Follow = False, tail: Tail = 100, server: Server = DEFAULT_SERVER
 ) -> None:
-    """Print what its newest pod has written."""
+    """Print the log of the newest pod."""
     with connected(server) as client:
         for line in client.get_deployment_log(service, name, tail=tail, follow=follow):
             typer.echo(line)
@@ -203,13 +209,16 @@ def extend(
     force: Force = False,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Let it live so much longer, from this moment on."""
-    from detour.client import ExtensionIn  # noqa: PLC0415  which other commands need not wait for
+    """Change when an offloaded deployment expires.
+
+    For example: detour offload extend users pr-42 --ttl 7d
+    """
+    from detour.client import ExtensionIn  # noqa: PLC0415  slow to import
 
     with connected(server) as client:
         wanted = checked(ExtensionIn, ttl=ttl, owner=None if force else owner or user(client))
         extended = client.extend_deployment(service, name, wanted)
-    typer.echo(f"{service}@{name} lives on; it expires {until(extended.expires)}")
+    typer.echo(f"{service}@{name} expires {until(extended.expires)}")
 
 
 @app.command("rm")
@@ -223,9 +232,9 @@ def rm(
     missing_ok: MissingOk = False,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Remove an offloaded deployment, or with --all all of an owner's.
+    """Remove offloaded deployments: one, or with --all those of an owner.
 
-    Requests that name it fail from then on, unless they say override.missing=baseline.
+    Requests that name a removed deployment fail, unless they contain override.missing=baseline.
     """
     if service and not name:
         raise ValueError("Missing argument 'NAME' (see detour offload rm --help)")
@@ -237,11 +246,11 @@ def rm(
         for one in chosen:
             _remove(client, *one, owner=None if force else owner, missing_ok=missing_ok)
     if not chosen:
-        typer.echo(f"{owner} has no deployment that could be removed")
+        typer.echo(f"{owner} has no deployments to remove")
 
 
 def _remove(client: "Client", service: str, name: str, *, owner: str | None, missing_ok: bool) -> None:
-    from detour.client import NotFoundError  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import NotFoundError  # noqa: PLC0415  slow to import
 
     try:
         client.remove_deployment(service, name, owner=owner)
@@ -250,7 +259,7 @@ def _remove(client: "Client", service: str, name: str, *, owner: str | None, mis
             raise
         typer.echo(str(error).partition(";")[0])
     else:
-        typer.echo(f"{service}@{name} is gone")
+        typer.echo(f"{service}@{name} was removed")
 
 
 def _owned_by(client: "Client", owner: str) -> list[tuple[str, str]]:
@@ -261,7 +270,7 @@ def _owned_by(client: "Client", owner: str) -> list[tuple[str, str]]:
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise ValueError(f"--env {text!r} is not NAME=VALUE")
+        raise ValueError(f"--env: expected NAME=VALUE, got {text!r}")
     return name, value
 
 

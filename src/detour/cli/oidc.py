@@ -1,4 +1,4 @@
-"""The options that say which OpenID Connect issuer people sign in with."""
+"""The options for the OpenID Connect issuer that people sign in with."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def _option(name: str, text: str, metavar: str, variable: str = "", *, shows_default: bool = False) -> Any:
-    """Return an option of the issuer's, with a variable that says the same."""
+    """Return an option, with an environment variable of the same meaning."""
     return typer.Option(
         f"--oidc-{name}",
         envvar="DETOUR_OIDC_" + (variable or name.upper().replace("-", "_")),
@@ -24,12 +24,13 @@ Issuer = Annotated[
     str,
     _option(
         "issuer",
-        "The OpenID Connect issuer that people sign in with.  [default: none; this machine needs no sign-in]",
+        "The OpenID Connect issuer that people sign in with.  [default: none; requests from this machine need no "
+        "sign-in]",
         "URL",
     ),
 ]
 ClientId = Annotated[
-    str, _option("client-id", "For whom its tokens are: the client of detour login and of the web page.", "ID")
+    str, _option("client-id", "The client id of detour login and of the web page at the issuer.", "ID")
 ]
 RoleClaim = Annotated[
     str,
@@ -47,8 +48,8 @@ Roles = Annotated[
     list[str],
     _option(
         "role",
-        "Who has a role: admin=platform-team, or viewer=* for everybody who can sign in; repeatable.  "
-        "[default: the values viewer, developer and admin of the claim]",
+        "The claim value that gives a role: admin=platform-team, or viewer=* for all users; repeatable.  "
+        "[default: the claim contains viewer, developer or admin]",
         "ROLE=VALUE",
         variable="ROLES",
     ),
@@ -58,18 +59,18 @@ Roles = Annotated[
 def settings(
     issuer: str, client_id: str, role_claim: str, name_claim: str, roles: list[str]
 ) -> "IssuerSettings | None":
-    """Return what the options say; None for no issuer.
+    """Return the issuer's settings; None for no issuer.
 
     Raises:
-        ValueError: They do not fit together.
+        ValueError: The options contradict each other.
     """
     if not issuer:
         if client_id or name_claim or roles:
-            raise ValueError("--oidc-client-id, --oidc-name-claim and --oidc-role go with --oidc-issuer")
+            raise ValueError("--oidc-client-id, --oidc-name-claim and --oidc-role need --oidc-issuer")
         return None
     if not client_id:
-        raise ValueError("--oidc-issuer goes with --oidc-client-id: for whom must its tokens be?")
-    from detour.access import IssuerSettings  # noqa: PLC0415  cryptography, which other commands need not wait for
+        raise ValueError("--oidc-issuer needs --oidc-client-id, the client that its tokens are issued for")
+    from detour.access import IssuerSettings  # noqa: PLC0415  cryptography is slow to import
 
     made = IssuerSettings(issuer, client_id, role_claim, name_claim)
     return replace(made, roles=_roles(roles)) if roles else made
@@ -82,6 +83,6 @@ def _roles(words: list[str]) -> "dict[Role, frozenset[str]]":
     for word in words:
         name, _, value = word.partition("=")
         if name not in set(Role) or not value:
-            raise ValueError(f"--oidc-role {word}: expected a role ({', '.join(Role)}), = and a value of the claim")
+            raise ValueError(f"--oidc-role: expected ROLE=VALUE with a role of {', '.join(Role)}, got {word!r}")
         found[Role(name)] = found.get(Role(name), frozenset()) | {value}
     return found

@@ -1,7 +1,8 @@
-"""How a command ends when something goes wrong.
+"""How a command ends after an error.
 
-Invariant: one line on standard error that says what failed, and status 2; never Python's stack, unless DETOUR_DEBUG
-asks for it. A reader that closes the pipe (`detour ... | head`) ends it as it ends any other program: in silence.
+Invariant: it prints one line on standard error that says what failed, and exits with status 2. It prints no Python
+traceback unless DETOUR_DEBUG is set. If the reader closes the pipe (`detour ... | head`), it ends silently by
+SIGPIPE.
 """
 
 import errno
@@ -16,27 +17,27 @@ from typing import Final, NoReturn, TextIO, cast
 import typer
 
 DEBUG: Final = "DETOUR_DEBUG"
-"""The variable that asks for the traceback of an unexpected error."""
+"""If this variable is set, unexpected errors print their traceback."""
 
-_OF_THE_OUTPUT: Final = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
+_OUTPUT_ERRORS: Final = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
 
 
 def prepare_streams() -> None:
-    """Have somewhere to print to, whatever this process was started with."""
-    # Python has none at all where the shell has closed it (`>&-`).
-    sys.stdout = sys.stdout or _nowhere()
-    sys.stderr = sys.stderr or _nowhere()
-    sys.stdin = sys.stdin or _nowhere("r")
-    # A terminal that cannot show a character shows its number.
+    """Make sure that the standard streams exist, and can print any character."""
+    # A stream is None if the shell has closed it (`>&-`).
+    sys.stdout = sys.stdout or _null_device()
+    sys.stderr = sys.stderr or _null_device()
+    sys.stdin = sys.stdin or _null_device("r")
+    # Escape characters that the terminal cannot show.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def expect_text(arguments: Sequence[str]) -> None:
-    """Refuse arguments that are no text; those of curl are its own.
+    """Refuse arguments that are not text; curl checks its own arguments.
 
     Raises:
-        ValueError: One is not in the encoding of this terminal.
+        ValueError: An argument is not in the encoding of this terminal.
     """
     if "curl" in arguments[1:2]:
         return
@@ -46,11 +47,11 @@ def expect_text(arguments: Sequence[str]) -> None:
 
 
 def fail_with(error: Exception) -> NoReturn:
-    """End this command because of an error."""
+    """Print an error and end this command."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, BrokenPipeError):
-        die_of(signal.SIGPIPE)
+        end_by(signal.SIGPIPE)
     if isinstance(error, typer.Abort):
         fail("nothing was entered")
     if isinstance(error, OSError):
@@ -59,23 +60,23 @@ def fail_with(error: Exception) -> NoReturn:
         fail(str(error) or repr(error))
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
-    fail(f"this is an error in Detour itself: {error!r}; set {DEBUG}=1 to see where, and report it")
+    fail(f"internal error: {error!r}; set {DEBUG}=1 for a traceback, and report it")
 
 
 def fail(why: str) -> NoReturn:
-    """End this command with a line and status 2."""
-    _forget_output()
+    """Print a line and end this command with status 2."""
+    _flush_output()
     try:
         typer.secho(f"detour: {why}", fg=typer.colors.RED, err=True)
     except OSError:
         # Standard error is closed.
-        sys.stderr = _nowhere()
+        sys.stderr = _null_device()
     sys.exit(2)
 
 
-def die_of(number: signal.Signals) -> NoReturn:
-    """End as a signal ends a program, so that the shell knows."""
-    _forget_output()
+def end_by(number: signal.Signals) -> NoReturn:
+    """End this process by a signal, so that the shell sees it."""
+    _flush_output()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     sys.exit(128 + number)
@@ -86,18 +87,18 @@ def _of_system(error: OSError) -> str:
         return str(error)
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    if error.errno in _OF_THE_OUTPUT:
-        return f"the output cannot be written: {error.strerror}"
+    if error.errno in _OUTPUT_ERRORS:
+        return f"cannot write the output: {error.strerror}"
     return error.strerror
 
 
-def _forget_output() -> None:
-    """Print what could be printed; Python would try again at the end, and show a stack if it can't."""
+def _flush_output() -> None:
+    """Flush standard output; if that fails here, Python would try again at exit and print a traceback."""
     try:
         sys.stdout.flush()
     except OSError:
-        sys.stdout = _nowhere()
+        sys.stdout = _null_device()
 
 
-def _nowhere(mode: str = "w") -> TextIO:
+def _null_device(mode: str = "w") -> TextIO:
     return cast("TextIO", Path(os.devnull).open(mode, encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""`detour overrides`: the kill switch, which has the whole mesh ignore overrides."""
+"""`detour overrides`: the kill switch, which makes the whole mesh ignore overrides."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -12,26 +12,27 @@ if TYPE_CHECKING:
     from detour.client import SwitchOut
 
 
-class Wanted(StrEnum):
-    """What overrides are to be; `SwitchState`, which Typer can read before pydantic is loaded."""
+class State(StrEnum):
+    """The values of `SwitchState`, for Typer; importing pydantic for `SwitchState` itself would be slow."""
 
     OFF = "off"
     ON = "on"
 
 
-Position = Annotated[Wanted | None, typer.Argument(metavar="[off|on]", show_default=False, hidden=True)]
-Reason = Annotated[str, typer.Option(help="Why, for everybody whose overrides are ignored.", metavar="TEXT")]
+NewState = Annotated[State | None, typer.Argument(metavar="off|on", show_default=False, hidden=True)]
+Reason = Annotated[str, typer.Option(help="The reason, shown to all whose overrides are ignored.", metavar="TEXT")]
 
 
 def overrides(
-    state: Position = None, *, reason: Reason = "", server: Server = DEFAULT_SERVER, as_json: AsJson = False
+    state: NewState = None, *, reason: Reason = "", server: Server = DEFAULT_SERVER, as_json: AsJson = False
 ) -> None:
-    """Switch all overrides and scenarios off, or on again; without a word, say whether they count.
+    """Show or change the switch that turns all overrides off.
 
-    While they are off, every request is the baseline's, and responses to requests with overrides say so. It takes
-    an admin. For example: detour overrides off --reason "incident 12"
+    Without an argument, the command shows the current state. While overrides are off, the baseline answers every
+    request, and responses to requests with overrides say so. Switching needs the role admin. For example: detour
+    overrides off --reason "incident 12"
     """
-    from detour.client import SwitchIn, SwitchState  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import SwitchIn, SwitchState  # noqa: PLC0415  slow to import
 
     with connected(server) as client:
         if state is None:
@@ -42,15 +43,15 @@ def overrides(
         print_json(found)
         return
     is_off = found.state is SwitchState.OFF
-    what, color = ("Overrides are switched off", "red") if is_off else ("Overrides count", "green")
+    what, color = ("Overrides are switched off", "red") if is_off else ("Overrides are on", "green")
     typer.secho(what, fg=color, nl=False)
-    said = sentence(found)
-    typer.echo(f" {said}" if is_off else f" (switched on {said})" if said else "")
+    who = sentence(found)
+    typer.echo(f" {who}" if is_off else f" (switched on {who})" if who else "")
 
 
 def sentence(found: "SwitchOut") -> str:
-    """Return who has switched overrides, when and why; empty if the switch was never used."""
+    """Return who switched overrides last, when and why; empty if the switch was never used."""
     if not found.by or found.since is None:
         return ""
-    reason = f", because: {found.reason}" if found.reason else ""
+    reason = f": {found.reason}" if found.reason else ""
     return f"by {found.by} on {found.since:%Y-%m-%d at %H:%M} UTC{reason}"

@@ -1,4 +1,4 @@
-"""Waiting for an offloaded deployment, with its progress on standard error."""
+"""Waits until an offloaded deployment is Ready, and shows its progress on standard error."""
 
 import time
 from datetime import timedelta
@@ -13,28 +13,27 @@ _ASK_SECONDS: Final = 0.25
 
 
 def wait_until_ready(client: "Client", service: str, name: str, patience: timedelta, *, keep: bool) -> None:
-    """Show how a deployment comes on until it is Ready.
+    """Show the progress of a deployment until it is Ready.
 
-    If it fails, or does not become Ready in time, the reason is printed and the change is taken back, unless it is
-    to be kept.
+    If it fails, or is not Ready in time, print the reason and undo the change, unless `keep` is set.
 
     Raises:
         typer.Exit: It did not become Ready (status 1).
-        ClientError: The server does not answer, or refuses.
+        ClientError: The server does not answer or refuses a request.
     """
-    from detour.client import ProgressState  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import ProgressState  # noqa: PLC0415  slow to import
 
     deadline, shown = time.monotonic() + patience.total_seconds(), ""
     while True:
         progress = client.get_deployment(service, name).progress
         if progress and progress.state is ProgressState.READY:
             return
-        step = progress.step if progress else "waiting for it"
+        step = progress.step if progress else "waiting for the server to report progress"
         is_late = time.monotonic() > deadline
         if is_late or (progress and progress.state is ProgressState.FAILED):
             why = f"not Ready within {patience}: " if is_late else ""
             _explain(f"{service}@{name}", f"{why}{step}", progress)
-            _take_back(client, service, name, keep=keep)
+            _undo(client, service, name, keep=keep)
             raise typer.Exit(1)
         if step != shown:
             shown = step
@@ -43,19 +42,19 @@ def wait_until_ready(client: "Client", service: str, name: str, patience: timede
 
 
 def _explain(what: str, why: str, progress: "ProgressOut | None") -> None:
-    typer.secho(f"{what} has failed. {why}", fg=typer.colors.RED, err=True)
+    typer.secho(f"{what} failed: {why}", fg=typer.colors.RED, err=True)
     if progress is None:
         return
-    for title, lines in (("Kubernetes says:", progress.events), ("Its last lines:", progress.log)):
+    for title, lines in (("Events:", progress.events), ("Last lines of the log:", progress.log)):
         if lines:
             typer.echo(title, err=True)
         for line in lines:
             typer.echo(f"  {line}", err=True)
 
 
-def _take_back(client: "Client", service: str, name: str, *, keep: bool) -> None:
+def _undo(client: "Client", service: str, name: str, *, keep: bool) -> None:
     if keep:
-        typer.echo("It is left as it is (--keep).", err=True)
+        typer.echo("The deployment was kept (--keep).", err=True)
         return
     done = client.undo_copy(service, name).what
-    typer.echo(f"Nothing is left of it: {done}. To look at it longer, give --keep.", err=True)
+    typer.echo(f"The change was undone: {done}. To keep a failed deployment, use --keep.", err=True)

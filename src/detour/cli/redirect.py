@@ -1,4 +1,4 @@
-"""`detour redirect`: leads a pod's outbound connections to its sidecar; what the init container of a pod runs."""
+"""`detour redirect`: redirects a pod's outbound connections to its sidecar; run by the init container."""
 
 import subprocess
 from pathlib import Path
@@ -16,20 +16,25 @@ _GLOBAL: Final = "00"
 _WAIT_SECONDS: Final = 10
 
 ToPort = Annotated[
-    int, typer.Option(help="The sidecar's transparent listener.", metavar="PORT", parser=addresses.port)
+    int, typer.Option(help="The port of the sidecar's transparent listener.", metavar="PORT", parser=addresses.port)
 ]
 ExemptUid = Annotated[
-    int, typer.Option(help="The user that the sidecar runs as.", metavar="UID", parser=addresses.user_id)
+    int,
+    typer.Option(
+        help="The user id of the sidecar, whose connections stay as they are.",
+        metavar="UID",
+        parser=addresses.user_id,
+    ),
 ]
 ExcludePort = Annotated[
     list[int] | None,
-    typer.Option(help="A destination port to leave alone; repeatable.", metavar="PORT", parser=addresses.port),
+    typer.Option(help="A destination port not to redirect; repeatable.", metavar="PORT", parser=addresses.port),
 ]
 ExcludeCidr = Annotated[
     list[str] | None,
-    typer.Option(help="Destination addresses to leave alone; repeatable.", metavar="CIDR"),
+    typer.Option(help="Destination addresses not to redirect; repeatable.", metavar="CIDR"),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the rules, and change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the rules and change nothing.")]
 
 
 def redirect(
@@ -40,10 +45,10 @@ def redirect(
     exclude_cidr: ExcludeCidr = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Lead all outbound TCP connections of this network namespace to a sidecar.
+    """Redirect the outbound connections of a pod to its sidecar.
 
-    Pods in transparent mode run it once, as root with NET_ADMIN, before anything else. Running it again replaces
-    its rules.
+    It redirects all outbound TCP connections of this network namespace. The init container of pods in transparent
+    mode runs it, as root with NET_ADMIN. Running it again replaces its rules.
     """
     redirection = Redirection(to_port, exempt_uid, tuple(exclude_port or ()), tuple(exclude_cidr or ()))
     for version, tool in _TOOLS.items():
@@ -54,7 +59,7 @@ def redirect(
 
 
 def _has_ipv6() -> bool:
-    """Say whether the namespace has an address that reaches further than its link: without, no IPv6 goes out.
+    """Return whether the namespace has a global IPv6 address; without one, no IPv6 leaves it.
 
     Each line of the file is address, index, prefix length, scope, flags and device, in hexadecimal (proc(5)).
     """
@@ -71,8 +76,8 @@ def _apply(tool: str, redirection: Redirection, version: Version) -> None:
     if done.returncode != 0:
         reason = " ".join(done.stderr.split()) or f"status {done.returncode}"
         raise RuntimeError(
-            f"cannot redirect this pod's connections: {tool}-restore says {reason!r}; it needs root, NET_ADMIN and"
-            " a kernel with NAT, REDIRECT and owner matching (explicit mode needs none of these)"
+            f"cannot redirect this pod's connections: {tool}-restore failed: {reason}. It needs root, NET_ADMIN and"
+            " a kernel with NAT, REDIRECT and owner matching; explicit mode needs none of these"
         )
 
 
@@ -80,4 +85,4 @@ def _run(command: list[str], text: str = "") -> "subprocess.CompletedProcess[str
     try:
         return subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
     except FileNotFoundError as error:
-        raise RuntimeError(f"{command[0]} is missing: transparent mode needs an image that has iptables") from error
+        raise RuntimeError(f"{command[0]} is missing: transparent mode needs an image with iptables") from error

@@ -1,4 +1,4 @@
-"""`detour scenario`: named, stored, shareable sets of overrides."""
+"""`detour scenario`: manages scenarios, which are named, stored, shareable sets of overrides."""
 
 import difflib
 import json
@@ -33,28 +33,29 @@ if TYPE_CHECKING:
 
 app = group("Save, share and change scenarios: named sets of overrides.")
 
+
 Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True, autocompletion=completion.scenarios)]
 Words = Annotated[list[str], typer.Argument(metavar="OVERRIDE", hidden=True, autocompletion=completion.overrides)]
 SomeWords = Annotated[
-    list[str] | None, typer.Argument(metavar="[OVERRIDE]", hidden=True, autocompletion=completion.overrides)
+    list[str] | None, typer.Argument(metavar="OVERRIDE", hidden=True, autocompletion=completion.overrides)
 ]
-FromVersion = Annotated[int | None, typer.Argument(metavar="[FROM]", hidden=True)]
-ToVersion = Annotated[int | None, typer.Argument(metavar="[TO]", hidden=True)]
-Owner = Annotated[
-    str | None, typer.Option(help="Whom to ask about it.  [default: you]", metavar="NAME", show_default=False)
-]
-NewOwner = Annotated[str | None, typer.Option(help="Whom to ask about it.", metavar="NAME", show_default=False)]
+FromVersion = Annotated[int | None, typer.Argument(metavar="FROM", hidden=True)]
+ToVersion = Annotated[int | None, typer.Argument(metavar="TO", hidden=True)]
+Owner = Annotated[str | None, typer.Option(help="The owner.  [default: you]", metavar="NAME", show_default=False)]
+NewOwner = Annotated[str | None, typer.Option(help="The new owner.", metavar="NAME", show_default=False)]
 Description = Annotated[
-    str | None, typer.Option("--description", "-d", help="What it is for.", metavar="TEXT", show_default=False)
+    str | None,
+    typer.Option("--description", "-d", help="What the scenario is for.", metavar="TEXT", show_default=False),
 ]
 Expires = Annotated[
-    str, typer.Option(help="How long it can be entered (30d), until when, or never.", metavar="TIME")
+    str,
+    typer.Option(help="When it expires: from now (30d), at a time (2026-12-01T18:00Z), or never.", metavar="TIME"),
 ]
 NewExpires = Annotated[
     str | None,
     typer.Option(
         "--expires",
-        help="How long it can be entered (30d), until when, or never.",
+        help="When it expires: from now (30d), at a time (2026-12-01T18:00Z), or never.",
         metavar="TIME",
         show_default=False,
     ),
@@ -62,22 +63,24 @@ NewExpires = Annotated[
 Unset = Annotated[
     list[str],
     typer.Option(
-        help="An override to take out, such as users or delay.payments; repeatable.",
+        help="An override to remove, such as users or delay.payments; repeatable.",
         metavar="KEY",
         show_default=False,
     ),
 ]
 File = Annotated[
     Path | None,
-    typer.Option("--file", "-f", help="Take this text instead of opening an editor.", metavar="FILE"),
+    typer.Option("--file", "-f", help="Read the new version from this file instead of an editor.", metavar="FILE"),
 ]
-Everyone = Annotated[bool, typer.Option("--all", help="Also those that have expired or were removed.")]
-OwnedBy = Annotated[str, typer.Option("--owner", help="Only this person's.", metavar="NAME", show_default=False)]
+Everyone = Annotated[bool, typer.Option("--all", help="Include expired and removed scenarios.")]
+OwnedBy = Annotated[
+    str, typer.Option("--owner", help="List only the scenarios of this owner.", metavar="NAME", show_default=False)
+]
 Version = Annotated[
     int | None,
-    typer.Option("--version", help="An older version.  [default: the last]", metavar="N", show_default=False),
+    typer.Option("--version", help="The version to show.  [default: the latest]", metavar="N", show_default=False),
 ]
-Qr = Annotated[bool, typer.Option("--qr", help="Draw the first link as a QR code, for a phone.")]
+Qr = Annotated[bool, typer.Option("--qr", help="Draw the first link as a QR code.")]
 
 
 @app.command("save")
@@ -92,11 +95,13 @@ def save(
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Give a set of overrides a name.
+    """Save a set of overrides under a name.
 
     For example: detour scenario save checkout-redesign users=pr-42 delay.payments=300ms config.new-checkout=on
 
-    Saving what is there already, with the same overrides, changes nothing and succeeds.
+    detour header --help lists the kinds of overrides.
+
+    If the scenario exists with the same overrides, the command changes nothing and succeeds.
     """
     expect_known(server, parse_words(override), force=force)
     expect_name(name)
@@ -106,10 +111,10 @@ def save(
     if as_json:
         print_json(made)
         return
-    typer.echo(f"{name} is saved; {_lasting(made)}. Send a request in it: detour curl -s {name} -- URL")
+    typer.echo(f"{name} is saved; {_expiry(made)}. Send a request in it: detour curl -s {name} -- URL")
     for link in made.links[:1]:
         typer.echo(f"Open the app in it: {link}")
-    typer.echo(f"Hand it on: detour scenario share {name}")
+    typer.echo(f"Share it: detour scenario share {name}")
 
 
 @app.command("ls")
@@ -120,13 +125,13 @@ def ls(
     with connected(server) as client:
         found = list(client.list_scenarios(state="all" if everyone else "live", owner=owner or None))
     columns = ("scenario", "overrides", "owner", "expires", "version", "description")
-    empty = "No scenario. Save one: detour scenario save NAME SERVICE=DEPLOYMENT"
+    empty = "No scenarios. Save one: detour scenario save NAME SERVICE=DEPLOYMENT"
     print_list(found, columns, _row, empty=empty, as_json=as_json)
 
 
 @app.command("show")
 def show(name: Name, *, version: Version = None, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
-    """Show a scenario, and who changed it when."""
+    """Show a scenario and its history."""
     with connected(server) as client:
         found = _get(client, name, version)
         versions = [] if as_json else list(client.list_scenario_versions(name))
@@ -154,15 +159,17 @@ def edit(
     force: Unknown = False,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Make the next version of a scenario.
+    """Save a new version of a scenario.
 
-    By options and overrides: detour scenario edit checkout-redesign users=pr-43 --unset delay.payments. Without
-    any, in your editor. If somebody else changes it meanwhile, yours is refused and your text kept.
+    For example: detour scenario edit checkout-redesign users=pr-43 --unset delay.payments
+
+    Without options and overrides, it opens the scenario in your editor. If another person changes the scenario in
+    the meantime, the command fails and keeps your text.
     """
     changes = {"owner": owner, "description": description, "expires": expires}
     given = {key: value for key, value in changes.items() if value is not None}
     if file and (override or unset or given):
-        raise ValueError("give either --file, or what is to change")
+        raise ValueError("--file cannot be combined with overrides or other changes")
     if override or unset or given:
         expect_known(server, parse_words(override or []), force=force)
     with connected(server) as client:
@@ -174,14 +181,14 @@ def edit(
             made = _saved(client, name, _text_of(file), force=force)
         else:
             made = _edited(client, name, force=force)
-    typer.echo(f"{name} is at version {made.version}: {_what(made)}; {_lasting(made)}")
+    typer.echo(f"{name} is at version {made.version}: {_what(made)}; {_expiry(made)}")
 
 
 @app.command("diff")
 def diff(name: Name, older: FromVersion = None, newer: ToVersion = None, server: Server = DEFAULT_SERVER) -> None:
-    """Show what changed between two versions.
+    """Show the difference between two versions.
 
-    By default what the last one changed: detour scenario diff NAME [FROM [TO]]
+    The default is the latest version and the one before it. For example: detour scenario diff checkout-redesign 1 3
     """
     with connected(server) as client:
         last = _get(client, name, newer)
@@ -193,13 +200,13 @@ def diff(name: Name, older: FromVersion = None, newer: ToVersion = None, server:
         f"{name} version {last.version}, by {last.changed_by}",
         lineterm="",
     )
-    typer.echo("\n".join(changed) or f"{name} is the same in both")
+    typer.echo("\n".join(changed) or f"The versions of {name} do not differ")
 
 
 @app.command("rm")
 def rm(name: Name, *, force: Force = False, missing_ok: MissingOk = False, server: Server = DEFAULT_SERVER) -> None:
-    """Remove a scenario: its links say so from then on. Its versions can still be read."""
-    from detour.client import NotFoundError  # noqa: PLC0415  which other commands need not wait for
+    """Remove a scenario. Its links then show that it was removed; its versions stay readable."""
+    from detour.client import NotFoundError  # noqa: PLC0415  slow to import
 
     with connected(server) as client:
         try:
@@ -213,15 +220,15 @@ def rm(name: Name, *, force: Force = False, missing_ok: MissingOk = False, serve
             typer.echo(f"{name} was removed already")
             return
         if found.owner not in ("", user(client)) and not force:
-            raise RuntimeError(f"{name} belongs to {found.owner}; --force removes it all the same")
+            raise RuntimeError(f"{name} belongs to {found.owner}; use --force to remove it anyway")
         client.remove_scenario(name, found.version)
-    typer.echo(f"{name} is gone")
+    typer.echo(f"{name} was removed")
 
 
 @app.command("share")
 def share(name: Name, *, qr: Qr = False, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
-    """Print what puts a request into a scenario."""
-    baggage_of(server, name)  # refuses what is over
+    """Print the links and headers that enter a scenario."""
+    baggage_of(server, name)  # fails if the scenario has ended
     with connected(server) as client:
         found = _get(client, name)
     if as_json:
@@ -239,39 +246,38 @@ def share(name: Name, *, qr: Qr = False, server: Server = DEFAULT_SERVER, as_jso
     typer.echo(f"inside  baggage: {found.baggage}")
     if found.only_host:
         typer.echo(
-            f"The link with ?...={name} holds on {found.only_host} alone: what its pages call on other hosts is not"
-            " in the scenario. The mesh file has edge.previews and edge.cookie_domain (docs/scenarios.md)",
+            f"The link with ?...={name} applies to {found.only_host} only: calls of its pages to other hosts are"
+            " not in the scenario. To include them, set edge.previews or edge.cookie_domain in the mesh file"
+            " (docs/scenarios.md)",
             err=True,
         )
     if not found.links:
-        typer.echo(
-            "For links, say in the mesh file where people reach the edge: edge: {url: https://...}", err=True
-        )
+        typer.echo("To get links, set the URL of the edge in the mesh file: edge: {url: https://...}", err=True)
 
 
 def _draw(link: str) -> None:
-    import segno  # noqa: PLC0415  which other commands need not wait for
+    import segno  # noqa: PLC0415  slow to import
 
     segno.make(link, micro=False).terminal(compact=True, border=2)
 
 
 def expect_name(name: str) -> None:
-    """Refuse a name that no scenario can have.
+    """Check that a name is a valid scenario name.
 
     Raises:
-        ValueError: No scenario can have that name.
+        ValueError: It is not.
     """
     if not is_scenario_name(name):
         better = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-") or "checkout"
-        known = "at most 63 lowercase letters, digits and dashes, neither beginning nor ending with a dash"
-        raise ValueError(f"no scenario can be called {name!r}: expected {known}, such as {better}")
+        rule = "at most 63 lowercase letters, digits and dashes, neither beginning nor ending with a dash"
+        raise ValueError(f"{name!r} is not a valid scenario name: expected {rule}, such as {better}")
 
 
 def baggage_of(server: str, name: str) -> str:
-    """Return the header that puts a request into a scenario.
+    """Return the baggage that contains a scenario's overrides.
 
     Raises:
-        ClientError: There is none of that name, or its time is over.
+        ClientError: The scenario does not exist, has expired or was removed.
     """
     expect_name(name)
     with connected(server) as client:
@@ -286,18 +292,18 @@ def _get(client: "Client", name: str, version: int | None = None) -> "ScenarioOu
 def _body(
     overrides: dict[str, str], owner: str | None, description: str, expires: "datetime | None"
 ) -> "ScenarioIn":
-    from detour.client import ScenarioIn  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import ScenarioIn  # noqa: PLC0415  slow to import
 
     return checked(ScenarioIn, overrides=overrides, owner=owner, description=description, expires=expires)
 
 
 def _created(client: "Client", name: str, wanted: "ScenarioIn", *, force: bool) -> "ScenarioOut":
-    """Save a scenario that is new, or return the one that says the same already.
+    """Save a new scenario, or return the existing one if it has the same content.
 
     Raises:
-        ClientError: Another one has the name.
+        ClientError: A scenario with this name and other content exists.
     """
-    from detour.client import ClientError  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import ClientError  # noqa: PLC0415  slow to import
 
     try:
         return client.save_scenario(name, wanted, force=force)
@@ -321,7 +327,7 @@ def _changed(last: "ScenarioOut", given: list[str], unset: list[str], more: dict
     kept = dict(last.overrides)
     for key in unset:
         if (known := next((one for one in (key, f"route.{key}") if one in kept), None)) is None:
-            raise ValueError(f"--unset {key}: it has no such override; it has {', '.join(kept)}")
+            raise ValueError(f"--unset {key}: the scenario has no such override; it has {', '.join(kept)}")
         del kept[known]
     return _body(
         {**kept, **overrides(given)},
@@ -339,7 +345,7 @@ def _saved(client: "Client", name: str, text: str, *, force: bool) -> "ScenarioO
 
 
 def _edited(client: "Client", name: str, *, force: bool) -> "ScenarioOut":
-    """Let a person edit a scenario; what can't be saved stays in a file, which the error names."""
+    """Open a scenario in an editor and save it; on failure the text stays in a file that the error names."""
     last = _get(client, name)
     text = written(last)
     folder = Path(tempfile.mkdtemp(prefix="detour-"))
@@ -354,7 +360,8 @@ def _edited(client: "Client", name: str, *, force: bool) -> "ScenarioOut":
         made = _saved(client, name, _text_of(path), force=force)
         is_done = True
     except (ValueError, RuntimeError) as error:
-        raise RuntimeError(f"{error}. Your text is kept: detour scenario edit {name} --file {path}") from error
+        hint = f"Your text is kept; try again with detour scenario edit {name} --file {path}"
+        raise RuntimeError(f"{error}. {hint}") from error
     finally:
         if is_done:
             shutil.rmtree(folder)
@@ -364,23 +371,21 @@ def _edited(client: "Client", name: str, *, force: bool) -> "ScenarioOut":
 def _open_editor(path: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
-        with signals.left_to_others():
+        with signals.child_handles_interrupt():
             done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603  the person's own
     except OSError as error:
-        raise RuntimeError(
-            f"cannot open the editor {editor!r} ({error.strerror}): set EDITOR to another"
-        ) from error
+        raise RuntimeError(f"cannot run the editor {editor!r} ({error.strerror}): set EDITOR") from error
     if done.returncode:
-        raise RuntimeError(f"the editor {editor!r} ended with status {done.returncode}; nothing was saved")
+        raise RuntimeError(f"the editor {editor!r} exited with status {done.returncode}; nothing was saved")
 
 
 def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected text in UTF-8") from error
+        raise ValueError(f"{path}: expected UTF-8 text") from error
     except OSError as error:
-        raise OSError(f"{path}: cannot be read: {error.strerror}") from error
+        raise OSError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _what(one: "ScenarioOut") -> str:
@@ -405,7 +410,7 @@ def _details(one: "ScenarioOut") -> list[tuple[str, str]]:
     ]
 
 
-def _lasting(one: "ScenarioOut") -> str:
+def _expiry(one: "ScenarioOut") -> str:
     return f"it expires {until(one.expires)}" if one.expires else "it never expires"
 
 

@@ -1,4 +1,4 @@
-"""A scenario as text that people edit: YAML, with the version that it was made from."""
+"""A scenario as YAML that people edit; it contains the version that the edit is based on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ NEVER: Final = "never"
 
 _KEYS: Final = ("version", "owner", "expires", "description", "overrides")
 _HINT: Final = """\
-# What you save becomes the next version of the scenario {name}; without a change, nothing happens.
-# expires: a moment, or how long from now (30d), or never.
+# Save to create the next version of the scenario {name}. If you change nothing, nothing is saved.
+# expires: a time, a duration from now (30d), or never.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A scenario as a person wrote it, and the version that they changed."""
+    """A scenario as a person wrote it, and the version that they edited."""
 
     version: int
     owner: str
@@ -36,7 +36,7 @@ def written(scenario: "ScenarioOut") -> str:
     shown = {
         "version": scenario.version,
         "owner": scenario.owner,
-        # As the API writes it, not as YAML does: people paste it.
+        # In the API's notation, not YAML's: people paste it.
         "expires": scenario.model_dump(include={"expires"}, mode="json")["expires"] or NEVER,
         "description": scenario.description,
         "overrides": words(scenario.overrides),
@@ -45,23 +45,23 @@ def written(scenario: "ScenarioOut") -> str:
 
 
 def compared(scenario: "ScenarioOut") -> list[str]:
-    """Write the lines of a scenario that are compared with another version."""
+    """Return the lines of a scenario to compare with another version."""
     return written(scenario).removeprefix(_HINT.format(name=scenario.name)).splitlines()[1:]
 
 
 def _yaml(shown: Mapping[str, Any]) -> str:
-    import yaml  # noqa: PLC0415  most commands read none
+    import yaml  # noqa: PLC0415  most commands need no YAML
 
     return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
 
 
 def read(text: str) -> Edited:
-    """Read what a person wrote.
+    """Parse the YAML of a scenario.
 
     Raises:
-        ValueError: It is not a scenario; the message says where and what was expected.
+        ValueError: It is not a scenario; the message says where, and what was expected.
     """
-    import yaml  # noqa: PLC0415  most commands read none
+    import yaml  # noqa: PLC0415  most commands need no YAML
 
     try:
         found = yaml.safe_load(text)
@@ -70,15 +70,15 @@ def read(text: str) -> Edited:
         line = f"line {mark.line + 1}: " if mark else ""
         raise ValueError(f"{line}this is not YAML: {getattr(error, 'problem', None) or error}") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        # PyYAML's own, for a value that is not of its kind, such as `!!bool x`.
-        raise ValueError(f"this is not YAML: a value is not what it looks like ({error})") from error
+        # PyYAML raises these for a value that does not match its tag, such as `!!bool x`.
+        raise ValueError(f"this is not YAML: a value does not match its tag ({error})") from error
     if not isinstance(found, dict):
-        raise ValueError(f"expected {', '.join(_KEYS)}, each as in owner: ana")  # noqa: TRY004  a person's text
+        raise ValueError(f"expected the keys {', '.join(_KEYS)}, as in owner: ana")  # noqa: TRY004  a person's text
     if unknown := [str(key) for key in found if key not in _KEYS]:
         raise ValueError(f"{unknown[0]}: unknown key; known keys are {', '.join(_KEYS)}")
     version = found.get("version")
     if not isinstance(version, int) or isinstance(version, bool):
-        raise ValueError("version: expected the one that you change, such as 3")  # noqa: TRY004  the same
+        raise ValueError("version: expected the version that you edited, such as 3")  # noqa: TRY004  the same
     return Edited(
         version,
         owner=_text(found, "owner"),
@@ -89,7 +89,7 @@ def read(text: str) -> Edited:
 
 
 def overrides(given: list[str]) -> dict[str, str]:
-    """Return overrides as the API takes them.
+    """Return overrides in the API's notation.
 
     Raises:
         ValueError: A word is not an override.
@@ -98,17 +98,17 @@ def overrides(given: list[str]) -> dict[str, str]:
 
 
 def words(found: Mapping[str, str]) -> list[str]:
-    """Return overrides that the API gives in the command line's notation."""
+    """Return overrides of the API in the command line's notation."""
     read = [(key, value, read_entry(PREFIX + key, value)) for key, value in found.items()]
     # A newer server may know kinds that this command does not.
     return [word_of(one) if isinstance(one, Override) else f"{key}={value}" for key, value, one in read]
 
 
 def expiry(given: object) -> datetime | None:
-    """Read when something expires: `30d` from now, `never`, or a moment, in UTC unless it says otherwise.
+    """Parse an expiry: `30d` from now, `never`, or a time, in UTC unless it has an offset.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: It is something else.
     """
     if given is None or given == NEVER:
         return None
@@ -136,7 +136,7 @@ def _with_zone(moment: datetime) -> datetime:
 
 
 def _expected(given: object) -> str:
-    return f"expires: expected a moment such as 2026-12-01T18:00:00Z, or 30d, or never, got {given!r}"
+    return f"expires: expected a time such as 2026-12-01T18:00:00Z, a duration such as 30d, or never, got {given!r}"
 
 
 def _text(found: Mapping[str, Any], key: str) -> str:
@@ -149,5 +149,5 @@ def _text(found: Mapping[str, Any], key: str) -> str:
 def _list(found: Mapping[str, Any]) -> list[str]:
     value = found.get("overrides")
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise ValueError("overrides: expected a list of words such as - users=pr-42")
+        raise ValueError("overrides: expected a list of items such as - users=pr-42")
     return value

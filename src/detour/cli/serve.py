@@ -1,4 +1,4 @@
-"""`detour serve`: the control plane."""
+"""`detour serve`: runs the control plane."""
 
 import asyncio
 import logging
@@ -16,14 +16,16 @@ from detour.mesh import networks_of
 
 MeshFile = Annotated[
     Path | None,
-    typer.Option("--mesh", help="The mesh file; needed without --kubernetes.", metavar="FILE", show_default=False),
+    typer.Option(
+        "--mesh", help="The mesh file; required without --kubernetes.", metavar="FILE", show_default=False
+    ),
 ]
-Xds = Annotated[str, typer.Option(help="Where Envoys connect.", metavar="IP:PORT")]
-Api = Annotated[str, typer.Option(help="Where the API listens.", metavar="IP:PORT")]
+Xds = Annotated[str, typer.Option(help="The address for Envoys.", metavar="IP:PORT")]
+Api = Annotated[str, typer.Option(help="The address of the API and the web page.", metavar="IP:PORT")]
 State = Annotated[
     Path | None,
     typer.Option(
-        help="Where deployments registered at run time are kept.  [default: beside the mesh file, as .state.db]",
+        help="The file for deployments registered at run time.  [default: .state.db beside the mesh file]",
         metavar="FILE",
         show_default=False,
     ),
@@ -32,8 +34,8 @@ Database = Annotated[
     str,
     typer.Option(
         envvar="DETOUR_DATABASE",
-        help="Where scenarios and the log of changes are kept: sqlite:///FILE or postgresql://HOST/NAME  "
-        "[default: beside the mesh file, as .scenarios.db]",
+        help="The database for scenarios, tokens and the change log: sqlite:///FILE or postgresql://HOST/NAME  "
+        "[default: .scenarios.db beside the mesh file]",
         metavar="URL",
         show_default=False,
         show_envvar=True,
@@ -44,8 +46,8 @@ Networks = Annotated[
     typer.Option(
         "--endpoint-networks",
         envvar="DETOUR_ENDPOINT_NETWORKS",
-        help="Where endpoints may be that somebody registers, such as 10.0.0.0/8,fd00::/8.  [default: private "
-        "networks, and loopback where only this machine's Envoys reach the server]",
+        help="The networks in which endpoints may be registered, such as 10.0.0.0/8,fd00::/8.  [default: private "
+        "networks, and loopback if --xds is a loopback address]",
         metavar="NETWORKS",
         show_default=False,
         show_envvar=True,
@@ -81,10 +83,10 @@ def serve(
     control_plane: options.ControlPlane = options.CONTROL_PLANE,
     drain_seconds: DrainSeconds = 30,
 ) -> None:
-    """Run the control plane: the server that sidecars ask.
+    """Run the control plane, its API and the web page.
 
-    It tells every sidecar and edge where services and offloaded deployments are. They come from a mesh file, which
-    is read again whenever it changes, or from a Kubernetes cluster.
+    The control plane configures sidecars and edges with the addresses of services and offloaded deployments. It
+    reads services from a mesh file, and again whenever the file changes, or from a Kubernetes cluster.
     """
     mesh = _one_file(mesh, context.args, is_needed=not kubernetes)
     given = {"namespace": namespace, "all-namespaces": all_namespaces, "kubeconfig": kubeconfig, "tls": tls}
@@ -118,7 +120,7 @@ def serve(
             f"Detour serves {served} to Envoys at {at.xds}, and its page and API at http://{at.api}", err=True
         )
         if at.webhook:
-            typer.echo(f"Its webhook for sidecars is at https://{at.webhook}/inject", err=True)
+            typer.echo(f"The injection webhook is at https://{at.webhook}/inject", err=True)
 
     _log_to_stderr()
     state = None if cluster else state or (_beside(mesh, "state") if mesh else None)
@@ -127,7 +129,7 @@ def serve(
     addresses = Addresses(xds, api, webhook)
     kept = partial(run, mesh, state, addresses, ready, database=database, issuer=issuer)
 
-    async def until_told() -> None:
+    async def until_stopped() -> None:
         with Signals() as signals:
             shutdown = Shutdown(signals.first, drain_seconds)
             serving = asyncio.create_task(
@@ -135,14 +137,14 @@ def serve(
             )
             await signals.finish(serving, is_gentle=lambda: is_ready)
 
-    asyncio.run(until_told())
+    asyncio.run(until_stopped())
 
 
 def _one_file(mesh: Path | None, others: list[str], *, is_needed: bool) -> Path | None:
     if mesh is None and (is_needed or others):
-        raise ValueError(f"give the mesh file with --mesh: detour serve --mesh {others[0] if others else 'FILE'}")
+        raise ValueError(f"--mesh is missing: detour serve --mesh {others[0] if others else 'FILE'}")
     if others:
-        raise ValueError(f"what is {others[0]!r} for? There is one mesh file, {mesh}")
+        raise ValueError(f"unexpected argument {others[0]!r}: --mesh takes one file")
     return mesh
 
 
@@ -152,10 +154,10 @@ def _beside(mesh: Path, what: str) -> Path:
 
 def _expect_kubernetes(kubernetes: bool, others: dict[str, object]) -> None:
     if given := [name for name, value in others.items() if value and not kubernetes]:
-        raise ValueError(f"--{given[0]} goes with --kubernetes")
+        raise ValueError(f"--{given[0]} needs --kubernetes")
 
 
 def _log_to_stderr() -> None:
-    """Log what the server does, and of its libraries what goes wrong."""
+    """Log what the server does, and warnings and errors of its libraries."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("detour").setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""`detour sidecar`: the Envoy beside one instance."""
+"""`detour sidecar`: runs the Envoy beside one instance."""
 
 from functools import partial
 
@@ -23,21 +23,21 @@ def sidecar(
 ) -> None:
     """Run the sidecar of one instance of a service.
 
-    Start the application with http_proxy=http://127.0.0.1:15001 in its environment: whatever it calls, by plain
-    names such as http://users/, then goes through the sidecar.
+    Start the application with http_proxy=http://127.0.0.1:15001 in its environment: its calls to other services,
+    by names such as http://users/, then go through the sidecar.
     """
     if not service:
-        raise ValueError("--service needs the name of a service such as users")
+        raise ValueError("--service: expected the name of a service such as users")
     one = options.sidecar(service, app_port, envoy)
     envoys.run(
         one,
-        f"Sidecar of {service}: the application calls out through http_proxy=http://127.0.0.1:{one.outbound_port}"
-        f" and is called at {one.inbound_address}:{one.inbound_port}",
+        f"Sidecar of {service}: start the application with http_proxy=http://127.0.0.1:{one.outbound_port};"
+        f" other services call it at {one.inbound_address}:{one.inbound_port}",
         drain_seconds,
         partial(advice, server, service) if _is_of(server, one.control_plane) else None,
     )
 
 
 def _is_of(server: str, control_plane: str) -> bool:
-    """Say whether the server knows the mesh of a control plane: it was named, or both are on this machine."""
+    """Return whether the server can know the mesh of a control plane: it was given, or both are on this machine."""
     return server != DEFAULT_SERVER or control_plane.rpartition(":")[0] in _HERE

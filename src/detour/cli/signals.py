@@ -1,7 +1,7 @@
-"""SIGINT and SIGTERM in commands that have something to finish before they end, or run another program.
+"""Handles SIGINT and SIGTERM in commands that finish something before they end, or that run another program.
 
-Invariant: no signal ever raises in the middle of something. Not asyncio's own handlers: when its loop closes they
-give way to Python's, which raises KeyboardInterrupt, in a process that is about to end.
+Invariant: a signal never raises an exception. asyncio's own handlers are not used: when the loop closes, it
+restores Python's handler, which raises KeyboardInterrupt while the process ends.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _NUMBERS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
-    """The signals that this process receives while the context lasts; needs a running event loop.
+    """The signals that this process receives within the context; needs a running event loop.
 
     Attributes:
         first: Set by the first signal.
@@ -43,24 +43,24 @@ class Signals:
         """Wait for a task that ends by itself some time after the first signal.
 
         Args:
-            task: What this process is for.
-            is_gentle: Whether it knows of the signal; otherwise it is cancelled. The second signal ends the process
-                as it is.
+            task: The main task of this process.
+            is_gentle: Whether the task itself reacts to the first signal; otherwise it is cancelled. The second
+                signal ends the process immediately.
         """
-        told = [asyncio.create_task(one.wait()) for one in (self.first, self.second)]
+        first, second = (asyncio.create_task(one.wait()) for one in (self.first, self.second))
         try:
-            await asyncio.wait({task, told[0]}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, first}, return_when=asyncio.FIRST_COMPLETED)
             if not (task.done() or is_gentle()):
                 task.cancel()
-            await asyncio.wait({task, told[1]}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, second}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                # Whatever it waits for, such as a database that does not answer.
+                # The task may be waiting for something that never answers, such as a database.
                 os._exit(1)
             with suppress(asyncio.CancelledError):
                 await task
         finally:
-            for one in told:
-                one.cancel()
+            first.cancel()
+            second.cancel()
 
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         with suppress(RuntimeError):  # the loop is closed already
@@ -71,10 +71,10 @@ class Signals:
 
 
 @contextmanager
-def left_to_others() -> Iterator[None]:
-    """Leave Ctrl-C to the program that runs in the foreground: this command ends when that one does.
+def child_handles_interrupt() -> Iterator[None]:
+    """Let the program in the foreground handle Ctrl-C; this command ends when that program does.
 
-    It is handled rather than ignored: what is ignored would be ignored by that program, too.
+    SIGINT gets an empty handler instead of SIG_IGN, because child processes inherit SIG_IGN.
     """
     before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
@@ -84,8 +84,8 @@ def left_to_others() -> Iterator[None]:
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """Have Ctrl-C raise KeyboardInterrupt: whoever asks for a secret has the terminal to put right."""
+def interrupt_raises() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt, so that a prompt for a secret can restore the terminal."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -1,4 +1,4 @@
-"""`detour status`: what is connected, what each Envoy has acknowledged, and what it refused."""
+"""`detour status`: shows connected Envoys, what each has acknowledged, and what it has rejected."""
 
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,10 @@ _GONE_SHOWN = 10
 
 
 def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
-    """Show the server, where its mesh comes from, and its Envoys.
+    """Show the server's mesh, problems, and connected Envoys.
 
-    For each Envoy: what it holds, how much it was sent, and every resource that it rejected, with its reason.
+    For each Envoy it shows the clusters that it has, the bytes that it was sent, and the resources that it
+    rejected, with the reason.
     """
     with connected(server) as client:
         found = client.get_status()
@@ -34,21 +35,21 @@ def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     if found.overrides.state == "off":
         _alarm("Overrides are switched off", sentence(found.overrides))
     if mesh_file and mesh_file.problem:
-        _alarm("The mesh file has mistakes; the last good mesh is in force:", mesh_file.problem)
+        _alarm("The mesh file has errors; the server uses the last valid one:", mesh_file.problem)
     for problem in cluster.problems if cluster else ():
-        _alarm("In the cluster:", problem)
+        _alarm("Cluster:", problem)
     for failure in found.failures:
-        _alarm("A failure:", failure)
+        _alarm("Failure:", failure)
     _print_envoys(found.envoys)
     if gone := found.gone:
         names = ", ".join(f"{one.node} ({one.since:%H:%M:%S})" for one in gone[-_GONE_SHOWN:])
-        _alarm(f"{_counted(len(gone), 'Envoy')} went, and has ended or goes on without this server:", names)
+        _alarm(f"{_counted(len(gone), 'Envoy')} disconnected:", names)
     for one in found.openings:
         sent = _counted(one.requests, "request")
-        _alarm(f"{one.instance} was without a control plane:", f"{sent} went past the mesh {_between(one)}")
+        _alarm(f"{one.instance} had no control plane:", f"{sent} bypassed the mesh {_between(one)}")
     for departure in found.departures:
         if departure.suspected:
-            _alarm(f"{departure.caller} calls {departure.host}", _past_the_mesh(departure))
+            _alarm(f"{departure.caller} calls {departure.host}", _bypass(departure))
 
 
 def _between(opening: "OpeningOut") -> str:
@@ -57,25 +58,25 @@ def _between(opening: "OpeningOut") -> str:
 
 def _print_envoys(envoys: list["EnvoyOut"]) -> None:
     if not envoys:
-        typer.echo("No Envoy is connected. Start one: detour sidecar --service NAME --app-port PORT")
+        typer.echo("No Envoys are connected. Start one: detour sidecar --service NAME --app-port PORT")
         return
-    print_table(("envoy", "service", "holds", "sent", "state"), [_row(envoy) for envoy in envoys])
+    print_table(("envoy", "service", "clusters", "sent", "state"), [_row(envoy) for envoy in envoys])
     for envoy in envoys:
         for one in envoy.rejections:
             reason = " ".join(one.message.split())
             _alarm(f"{envoy.node} rejected {one.type} {', '.join(one.names)}:", reason)
 
 
-def _past_the_mesh(departure: "DepartureOut") -> str:
+def _bypass(departure: "DepartureOut") -> str:
     sent, service = _counted(departure.requests, "request"), departure.suspected
     return (
         f"({sent} with overrides of {service} within an hour), a host outside the mesh, where overrides have no"
-        f" effect. If it is the service {service}, call it http://{service}/"
+        f" effect. If this host is the service {service}, call http://{service}/ instead"
     )
 
 
 def _row(envoy: "EnvoyOut") -> tuple[Cell, ...]:
-    clusters = ", ".join(sorted(envoy.acknowledged.get(_CLUSTERS, {}))) or "nothing yet"
+    clusters = ", ".join(sorted(envoy.acknowledged.get(_CLUSTERS, {}))) or "none"
     return envoy.node, envoy.service, clusters, f"{envoy.sent_bytes:,} B", _state(envoy)
 
 

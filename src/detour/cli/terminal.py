@@ -1,15 +1,15 @@
 """Tables on standard output.
 
-Invariant: what is printed is data, never markup, and none of it is cut off: a terminal too narrow for a name folds
-it, and where there is no terminal a row is one line.
+Invariant: cells are data, never markup, and are never truncated: a narrow terminal wraps them, and if standard
+output is not a terminal, each row is one line.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from math import ceil
 
-_UNFOLDED = 100_000
-"""A width in which nothing is folded."""
+_UNWRAPPED = 100_000
+"""A width in which nothing wraps."""
 
 _HOUR = 3600
 _UNITS = {"d": 24 * _HOUR, "h": _HOUR, "min": 60, "s": 1}
@@ -20,7 +20,7 @@ Cell = str | tuple[str, str]
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Print rows under a line of column names."""
-    # Most commands print none, and should not wait for Rich.
+    # Slow to import, and most commands print no table.
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -31,12 +31,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     for row in rows:
         table.add_row(*(Text(*cell) if isinstance(cell, tuple) else Text(cell) for cell in row))
     console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=_UNFOLDED)
+    console = console if console.is_terminal else Console(highlight=False, width=_UNWRAPPED)
     console.print(table)
 
 
 def until(moment: datetime | None) -> str:
-    """Say how long it is until something expires."""
+    """Return in how long something expires."""
     if moment is None:
         return "never"
     left = (moment - datetime.now(UTC)).total_seconds()
@@ -44,7 +44,7 @@ def until(moment: datetime | None) -> str:
 
 
 def _span(seconds: float) -> str:
-    """Write a time in its two largest units, as `30 d` or `23 h 59 min`; the last one counts as begun."""
+    """Format a duration in its two largest units, as `30 d` or `23 h 59 min`, rounded up."""
     step = 1 if seconds < _HOUR else 60
     left, parts = ceil(seconds / step) * step, list[str]()
     for unit, length in _UNITS.items():

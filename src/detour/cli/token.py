@@ -1,4 +1,4 @@
-"""`detour token`: API tokens, for programs."""
+"""`detour token`: manages API tokens, for programs."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +24,9 @@ Owner = Annotated[
 ]
 Ttl = Annotated[
     str | None,
-    typer.Option(help="How long it is valid: 90d.  [default: for ever]", metavar="TIME", show_default=False),
+    typer.Option(
+        help="How long it is valid, such as 90d.  [default: it does not expire]", metavar="TIME", show_default=False
+    ),
 ]
 
 
@@ -38,11 +40,11 @@ def create(
     server: Server = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:
-    """Create a token and print it. It is shown only once: the server keeps its hash.
+    """Create a token and print it. It is shown only once: the server stores a hash.
 
     For example: detour token create ci --role developer --ttl 90d
     """
-    from detour.client import TokenIn  # noqa: PLC0415  which other commands need not wait for
+    from detour.client import TokenIn  # noqa: PLC0415  slow to import
 
     wanted = checked(TokenIn.model_validate, {"name": name, "role": role, "owner": owner, "ttl": ttl})
     with connected(server) as client:
@@ -50,8 +52,8 @@ def create(
     if as_json:
         print_json(made)
         return
-    lasting = f"until {made.expires:%Y-%m-%d}" if made.expires else "until it is removed"
-    typer.echo(f"Token {made.id} acts as {made.owner}, {made.role}, {lasting}:", err=True)
+    validity = f"until {made.expires:%Y-%m-%d}" if made.expires else "until it is removed"
+    typer.echo(f"Token {made.id} acts as {made.owner}, {made.role}, {validity}:", err=True)
     typer.echo(made.token)
 
 
@@ -61,15 +63,18 @@ def ls(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     with connected(server) as client:
         found = list(client.list_tokens())
     columns = ("token", "name", "owner", "role", "created", "expires")
-    print_list(found, columns, _row, empty="No token. Make one: detour token create NAME", as_json=as_json)
+    print_list(found, columns, _row, empty="No tokens. Create one: detour token create NAME", as_json=as_json)
 
 
 @app.command("rm")
-def rm(id: Id, server: Server = DEFAULT_SERVER) -> None:  # noqa: A002  what it is called in the table
-    """Remove a token; the server refuses it from then on."""
+def rm(id: Id, server: Server = DEFAULT_SERVER) -> None:  # noqa: A002  as in the table
+    """Remove a token; the server then refuses it.
+
+    ID is the token's id in the output of detour token ls.
+    """
     with connected(server) as client:
         client.remove_token(id)
-    typer.echo(f"Token {id} is gone")
+    typer.echo(f"Token {id} was removed")
 
 
 def _row(one: "TokenOut") -> Sequence[str]:

@@ -1,6 +1,6 @@
-"""A small ride-hailing mesh of real services behind real Envoys, and the story that it tells of Detour.
+"""The demo: a small ride-hailing mesh of real services behind real Envoys, and requests that show what Detour does.
 
-Invariant: a service knows nothing of Detour; each is an ordinary program, instrumented with OpenTelemetry.
+Invariant: services do not know about Detour; each is an ordinary program, instrumented with OpenTelemetry.
 """
 
 import asyncio
@@ -12,21 +12,21 @@ __all__ = ["run"]
 
 
 def run(once: bool, registrations: Sequence[Registration] = REGISTRATIONS) -> int:
-    """Show the demo, and leave no process behind.
+    """Run the demo; on return, all its processes have ended.
 
     Args:
         once: Whether to end after the story, instead of staying up until SIGINT or SIGTERM.
-        registrations: The offloaded deployments to register, those of the story among them.
+        registrations: The offloaded deployments to register, including those of the story.
 
     Returns:
-        The exit status: 0 if every hop was served by the instance that it should be, 1 if not, 130 if interrupted
-        before the end of the story.
+        The exit status: 0 if the expected instance served every hop, 1 if not, 130 if interrupted before the end of
+        the story.
 
     Raises:
-        RuntimeError: A part of the mesh did not come up.
-        OSError: Ports or files can't be had.
+        RuntimeError: A part of the mesh did not start.
+        OSError: Ports or files are not available.
     """
-    # Each instance of a service imports this package, and needs none of what the showing imports.
+    # Imported here because each instance of a service imports this package, without the libraries of the story.
     from detour.demo.show import show  # noqa: PLC0415
 
     return asyncio.run(show(once, registrations))

@@ -1,4 +1,4 @@
-"""What services answer: who answered, and what came of each call made for it, nested to the last hop.
+"""The responses of demo services: which instance answered, and the result of each call it made, recursively.
 
 As JSON, an answer is
 
@@ -8,8 +8,8 @@ and each of its calls
 
     {"to": "users", "status": "200", "served_by": "users", "duration_ms": 4.1, "error": "", "answer": {...}}
 
-So each hop has two witnesses: the instance, by its own word (`answer`), and the caller's sidecar (`served_by`).
-A call that failed is an entry like any other, with its status, the reason in `error`, and `answer` null.
+So each hop is reported twice: by the instance itself (`answer`) and by the caller's sidecar (`served_by`).
+A failed call is an entry too, with its status, the reason in `error`, and `answer` null.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -20,10 +20,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An instance's word about itself, and the calls that it made to answer.
+    """An instance's report about itself, and the calls that it made.
 
     Args:
-        deployment: The offloaded deployment that the instance is part of; empty for the baseline.
+        deployment: The offloaded deployment of the instance; empty for the baseline.
     """
 
     service: str
@@ -34,15 +34,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What came of one call, as its caller saw it.
+    """The result of one call, as its caller saw it.
 
     Args:
         to: The service that was called.
-        status: The HTTP status (`200`), the name of the gRPC status (`OK`), or `unreachable` when no response came.
-        served_by: The response header `x-detour-served-by`: what the caller's sidecar says; "" without overrides.
-        duration_ms: From the call's start to its end, in milliseconds.
-        error: Why it failed, in the words of the response; empty if it did not.
-        answer: What the called instance says; None if the call failed.
+        status: The HTTP status (`200`), the name of the gRPC status (`OK`), or `unreachable` without a response.
+        served_by: The response header `x-detour-served-by`, set by the caller's sidecar; "" without overrides.
+        duration_ms: The duration of the call in milliseconds.
+        error: The error in the response; empty if the call succeeded.
+        answer: The report of the called instance; None if the call failed.
     """
 
     to: str
@@ -54,14 +54,14 @@ class Call:
 
 
 Caller = Callable[[], Awaitable[Call]]
-"""Calls one service, and never raises for what goes wrong on the way."""
+"""Calls one service; failures are part of the result and never raise."""
 
 Answerer = Callable[[], Awaitable[Answer]]
-"""Answers one request, making the calls that this takes."""
+"""Answers one request, including the calls that this needs."""
 
 
 def hops(call: Call, caller: str) -> Iterator[tuple[str, Call]]:
-    """Go through a call and all that followed from it, as pairs of the calling service and the call."""
+    """Yield a call and all calls below it, as pairs of the calling service and the call."""
     yield caller, call
     for further in call.answer.calls if call.answer else ():
         yield from hops(further, call.to)
@@ -73,15 +73,15 @@ def elapsed_ms(start: float) -> float:
 
 
 def to_json(answer: Answer) -> dict[str, Any]:
-    """Return the answer in the form above."""
+    """Return the answer in the JSON form above."""
     return asdict(answer)
 
 
 def from_json(data: Mapping[str, Any]) -> Answer:
-    """Read an answer in the form above.
+    """Parse an answer in the JSON form above.
 
     Raises:
-        ValueError: It is not one.
+        ValueError: It has another form.
     """
     try:
         calls = tuple(_call(call) for call in data["calls"])

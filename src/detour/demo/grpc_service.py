@@ -1,7 +1,8 @@
-"""A gRPC service and calling it, with grpcio's asyncio API.
+"""A gRPC service and its client, with grpcio's asyncio API.
 
-Requests and responses are `google.protobuf.Struct` messages, so the service needs no generated code; nothing here
-touches metadata. The client finds its sidecar in the environment (`http_proxy`) and asks it for a tunnel (CONNECT).
+Requests and responses are `google.protobuf.Struct` messages, so the service needs no generated code. This module
+does not touch metadata. The client gets its sidecar from the environment (`http_proxy`) and opens a tunnel
+(CONNECT).
 """
 
 from functools import partial
@@ -41,12 +42,12 @@ def _handler(answer: Answerer) -> grpc.GenericRpcHandler:
 
 
 def channel(target: str) -> grpc.aio.Channel:
-    """Return a channel whose calls carry the baggage of the request that is being answered."""
+    """Return a channel whose calls carry the baggage of the current request."""
     return grpc.aio.insecure_channel(target)
 
 
 def caller(connection: grpc.aio.Channel, to: str) -> Caller:
-    """Return what calls the service `to` at the other end of the channel."""
+    """Return a caller of the service `to` at the other end of the channel."""
     method = connection.unary_unary(
         f"/{_SERVICE}/{_METHOD}",
         request_serializer=Struct.SerializeToString,
@@ -75,6 +76,6 @@ def _read(response: Struct) -> tuple[Answer | None, str]:
 
 
 def _served_by(*metadata: Any) -> str:
-    """Find the sidecar's word: with an error that has no headers of its own, it stands in the trailers."""
+    """Return the sidecar's `x-detour-served-by`; in a trailers-only error it is in the trailers."""
     found = (value for one in metadata for key, value in one or () if key == _SERVED_BY)
     return str(next(found, ""))

@@ -1,4 +1,4 @@
-"""Calling an HTTP service with an ordinary httpx client; it finds its sidecar in the environment (`http_proxy`)."""
+"""Calls HTTP services with an ordinary httpx client, which gets its sidecar from the environment (`http_proxy`)."""
 
 from functools import partial
 from time import perf_counter
@@ -11,17 +11,17 @@ _TIMEOUT_SECONDS = 10
 
 
 def client() -> httpx.AsyncClient:
-    """Return a client whose requests carry the baggage of the request that is being answered."""
+    """Return a client whose requests carry the baggage of the current request."""
     return httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
 
 
 def caller(http: httpx.AsyncClient, to: str, url: str) -> Caller:
-    """Return what calls the service `to` at `url`."""
+    """Return a caller of the service `to` at `url`."""
     return partial(call, http, to, url)
 
 
 async def call(http: httpx.AsyncClient, to: str, url: str, headers: dict[str, str] | None = None) -> Call:
-    """Call a service once; what goes wrong becomes part of the tree."""
+    """Call a service once; failures are part of the result."""
     start = perf_counter()
     try:
         response = await http.get(url, headers=headers)

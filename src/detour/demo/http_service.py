@@ -1,4 +1,4 @@
-"""An HTTP/1.1 service: an ordinary Starlette application under uvicorn; nothing here touches a header."""
+"""An HTTP/1.1 service: an ordinary Starlette application under uvicorn. This module does not touch headers."""
 
 import json
 
@@ -12,7 +12,7 @@ from detour.demo.call_tree import Answerer, to_json
 from detour.demo.topology import ENTRANCE
 
 _WELCOME = {
-    "what": "the entrance of Detour's demo, a small ride-hailing mesh",
+    "what": "the entry point of Detour's demo, a small ride-hailing mesh",
     "try": {
         "/rides": "a call through the whole mesh; the answer says which instance served each hop",
         "/rides with the header 'baggage: override.route.users=pr-42'": "the same, with users@pr-42 for users",
@@ -20,11 +20,11 @@ _WELCOME = {
 }
 
 _KEEP_ALIVE_SECONDS = 7200
-"""Longer than an Envoy keeps idle connections: one that sends on a connection that is being closed answers 503."""
+"""Longer than Envoy keeps idle connections: a request on a connection that the service closes gets a 503."""
 
 
 class _ReadableResponse(JSONResponse):
-    """JSON for people with curl: indented, with a newline at the end."""
+    """Readable JSON for curl: indented, with a newline at the end."""
 
     def render(self, content: object) -> bytes:
         return json.dumps(content, indent=2).encode() + b"\n"
@@ -44,7 +44,7 @@ async def serve(service: str, answer: Answerer, port: int) -> None:
 
 
 def application(service: str, answer: Answerer) -> Starlette:
-    """Build the application: any path is answered with the call tree, the entrance's root with a welcome."""
+    """Build the application: every path returns the call tree; `/` of the entry point returns a welcome."""
 
     async def tree(_: Request) -> Response:
         return _ReadableResponse(to_json(await answer()))

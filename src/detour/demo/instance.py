@@ -2,8 +2,8 @@
 
     python -m detour.demo.instance --service users --name users-1 --port 8080 --call rides=http://rides/rides
 
-It serves on loopback, makes the calls that it is told of, and answers with the call tree. It knows nothing of
-overrides or sidecars: one line, `detour.sdk.install()`, has OpenTelemetry and Detour's SDK carry the baggage.
+It listens on loopback, makes the calls that its arguments name, and returns the call tree. It does not know about
+overrides or sidecars: with one line, `detour.sdk.install()`, OpenTelemetry and Detour's SDK propagate the baggage.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from detour.demo.topology import GRPC, QUEUE, Instance
 
 
 def main() -> None:
-    """Serve what the command line names."""
+    """Run the instance that the arguments describe."""
     detour.sdk.install()
     parser = argparse.ArgumentParser(prog="python -m detour.demo.instance")
     parser.add_argument("--service", required=True)
     parser.add_argument("--name", required=True, help="the instance's name, unique in the mesh")
-    parser.add_argument("--port", required=True, type=int, help="where to serve, on loopback")
-    parser.add_argument("--deployment", default="", help="the offloaded deployment that it is part of")
-    parser.add_argument("--speaks", default="http", choices=["http", GRPC, QUEUE], help="what it serves")
+    parser.add_argument("--port", required=True, type=int, help="the port to listen on, on loopback")
+    parser.add_argument("--deployment", default="", help="the offloaded deployment of the instance")
+    parser.add_argument("--speaks", default="http", choices=["http", GRPC, QUEUE], help="the protocol it serves")
     parser.add_argument(
         "--call", action="append", default=[], metavar="SERVICE=ADDRESS", help="a service to call; repeatable"
     )
@@ -34,11 +34,11 @@ def main() -> None:
 
 
 async def run(instance: Instance, port: int, speaks: str, calls: Mapping[str, str]) -> None:
-    """Serve as `instance` until the process is told to end.
+    """Serve as `instance` until SIGTERM or SIGINT.
 
     Args:
-        instance: Who it is.
-        port: Where it serves, on loopback.
+        instance: The instance.
+        port: The port to listen on, on loopback.
         speaks: `http`, `grpc` or `queue`.
         calls: The services to call, in order, with the address of each.
     """
@@ -55,7 +55,7 @@ def _answerer(instance: Instance, callers: list[Caller]) -> Answerer:
     return answer
 
 
-# What a service does not use is not imported: ten processes start on few cores, at 0.1 to 0.3 s for each library.
+# Import only what the service uses: ten processes start on few cores, and each library takes 0.1 to 0.3 s.
 
 
 async def _serve(instance: Instance, answer: Answerer, port: int, speaks: str) -> None:

@@ -1,6 +1,6 @@
-"""Where every part of the demo's mesh listens, and what follows from it: the mesh file and each Envoy's start.
+"""The ports of every part of the demo's mesh, and the mesh file and Envoy settings derived from them.
 
-Invariant: pure but for `choose`, which takes free ports; everything is on loopback.
+Invariant: pure except `choose`, which takes free ports; everything listens on loopback.
 """
 
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ class InstancePorts:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The ports of everything, by part and by the instance's name.
+    """The ports of all parts and of each instance, by its name.
 
     Args:
-        topology: What there is.
-        broker: The queues' broker.
+        topology: The services and instances.
+        broker: The port of the queues' broker.
     """
 
     topology: Topology
@@ -43,41 +43,41 @@ class Layout:
 
     @property
     def edge_url(self) -> str:
-        """Where people send their requests."""
+        """The URL that people send requests to."""
         return f"http://{_local(self.edge)}"
 
     @property
     def api_url(self) -> str:
-        """Where the server's API is."""
+        """The URL of the server's API."""
         return f"http://{self.api_address}"
 
     @property
     def api_address(self) -> str:
-        """The same, as `ip:port`."""
+        """The address of the server's API, as `ip:port`."""
         return _local(self.api)
 
     @property
     def broker_url(self) -> str:
-        """Where services find the queues' broker, a Redis."""
+        """The URL of the queues' broker, a Redis server."""
         return f"redis://{_local(self.broker)}"
 
     @property
     def xds_address(self) -> str:
-        """Where Envoys find the control plane, as `ip:port`."""
+        """The address of the control plane for Envoys, as `ip:port`."""
         return _local(self.xds)
 
     def endpoint(self, instance: str) -> str:
-        """Return where callers reach the instance, as `ip:port`: its sidecar's inbound listener."""
+        """Return the address of the instance for callers, as `ip:port`: its sidecar's inbound listener."""
         return _local(self.instances[instance].inbound)
 
     def mesh_file(self) -> dict[str, Any]:
-        """Return the mesh file's content: the baseline only, since the offloaded deployments come at run time."""
-        # A service behind a queue is called through no sidecar, so it is nothing to the mesh.
+        """Return the mesh file's content: the baseline only, since offloaded deployments are registered later."""
+        # Calls to a service behind a queue go through no sidecar, so the mesh does not contain it.
         services = {one.name: self._service(one) for one in self.topology if one.scheme != QUEUE}
         return {"services": services, "edge": {"hosts": {"*": ENTRANCE}, "url": self.edge_url}}
 
     def sidecar(self, instance: Instance) -> Sidecar:
-        """Return what the instance's sidecar is told at its start."""
+        """Return the settings of the instance's sidecar."""
         ports = self.instances[instance.name]
         return Sidecar(
             service=instance.service,
@@ -91,7 +91,7 @@ class Layout:
         )
 
     def edge_envoy(self) -> Edge:
-        """Return what the edge is told at its start; it trusts whoever runs the demo."""
+        """Return the settings of the edge; it trusts overrides, because only this machine can reach it."""
         return Edge(
             listen=_local(self.edge),
             admin_port=self.edge_admin,
@@ -106,7 +106,7 @@ class Layout:
 
 
 def choose(ports: Ports, topology: Topology) -> Layout:
-    """Choose free ports, and 8000 for the edge if that is one of them.
+    """Choose free ports; for the edge 8000, if it is free.
 
     Raises:
         OSError: There are not enough free ports.

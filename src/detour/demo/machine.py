@@ -1,4 +1,4 @@
-"""What the machine has of what the demo's services need."""
+"""Checks which of the demo's services can run on this machine."""
 
 import shutil
 import subprocess
@@ -15,28 +15,28 @@ _SCRIPTS: Final = {GO: "go.sh", TYPESCRIPT: "typescript.sh"}
 
 
 def left_out(topology: Topology) -> Mapping[str, str]:
-    """Name the services that cannot run here, each with why not. What can be built is built."""
+    """Return the services that cannot run here, each with the reason; builds those that need a build."""
     reasons = {one.name: _why_not(one) for one in topology}
     return {name: why for name, why in reasons.items() if why}
 
 
 def _why_not(service: Service) -> str:
     if service.needs and shutil.which(service.needs) is None:
-        return f"{service.needs} is not on this machine"
+        return f"{service.needs} is not installed"
     return "" if service.language == PYTHON else _unbuilt(service.language)
 
 
 @cache
 def _unbuilt(language: str) -> str:
-    """Build the demo's part in a language, unless that has been done; return why it can't be."""
+    """Build the demo's services of a language, if needed; return the reason if that fails, else an empty text."""
     script = _SETUP / _SCRIPTS[language]
     if not script.exists():
-        return f"it is built from the project's own folder, with the SDK for {language}"
+        return f"it can only be built in Detour's source folder, with the SDK for {language}"
     ran = subprocess.run([script, folder(language)], stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
-    lines = ran.stderr.strip().splitlines() or ["it said nothing"]
+    lines = ran.stderr.strip().splitlines() or ["the build failed without a message"]
     return lines[-1].removeprefix("Detour: ") if ran.returncode else ""
 
 
 def folder(language: str) -> Path:
-    """Return where the demo's part in a language lies."""
+    """Return the folder of the demo's services of a language."""
     return _HERE / language.lower()

@@ -1,6 +1,6 @@
-"""The demo's mesh, up and running: the control plane, each instance, and an Envoy beside each and at the edge.
+"""Runs the demo's mesh: the control plane, the instances, an Envoy beside each of them, and one at the edge.
 
-Invariant: whatever happens while the mesh is up, every process that was started has ended afterwards.
+Invariant: when the mesh is left, in whatever way, every process that it started has ended.
 """
 
 import asyncio
@@ -33,28 +33,28 @@ _PROGRAMS: Final = {
     GO: (str(folder(GO) / "dist" / "service"),),
     TYPESCRIPT: ("node", str(folder(TYPESCRIPT) / "dist" / "instance.js")),
 }
-"""What runs an instance of a service, by the service's language."""
+"""The program that runs an instance, by the service's language."""
 
 
 def stages(topology: Topology) -> dict[str, int]:
-    """Return what there is to wait for, and of how many processes each is made."""
+    """Return the stages of the start, each with its number of processes."""
     instances = len(topology.instances)
     broker = {BROKER: 1} if _has_queues(topology) else {}
     return {CONTROL_PLANE: 1, **broker, SERVICES: instances, ENVOYS: instances + 1}
 
 
 Advance = Callable[[str], None]
-"""Told the stage of which one more process is ready."""
+"""Called with a stage whenever one more of its processes is ready."""
 
 
 class Mesh:
-    """The processes of the mesh; as a context manager, it ends them all when it is left.
+    """The processes of the mesh; as a context manager, it ends them all on exit.
 
     Args:
-        folder: Where the mesh file, the server's state and the logs go; exists and is empty.
+        folder: An existing, empty folder for the mesh file, the server's state and the logs.
 
     Attributes:
-        logs: Where the output of each process goes.
+        logs: The folder for the output of each process.
     """
 
     def __init__(self, layout: Layout, folder: Path) -> None:
@@ -71,17 +71,17 @@ class Mesh:
         await stop_all(self._processes.values())
 
     def ended(self) -> list[str]:
-        """Name the processes that have ended, though they should be running."""
+        """Return the names of processes that have ended unexpectedly."""
         return [name for name, process in self._processes.items() if process.returncode is not None]
 
     async def start(self, advance: Advance) -> None:
-        """Start everything and wait until it is ready.
+        """Start all processes and wait until they are ready.
 
-        Envoys come when the control plane can answer them, so that none has to wait for its next try.
+        Envoys start when the control plane is ready, so that none has to wait for its next retry.
 
         Raises:
-            ProcessError: A service or the control plane did not come up.
-            EnvoyError: An Envoy did not.
+            ProcessError: A service or the control plane did not start.
+            EnvoyError: An Envoy did not start.
         """
         self.logs.mkdir()
         server = self._start_control_plane()
@@ -114,7 +114,7 @@ class Mesh:
 
     def _start_broker(self) -> Process:
         options = {"bind": "127.0.0.1", "port": str(self._layout.broker), "dir": str(self._folder), "save": ""}
-        # With its own title it would write over its environment, by which a process can be told to be ours.
+        # A process title would overwrite the environment, which identifies the process as ours.
         options["set-proc-title"] = "no"
         arguments = (part for name, value in options.items() for part in (f"--{name}", value))
         process = Process(BROKER, ["redis-server", *arguments], os.environ, self._log(BROKER))
@@ -149,20 +149,21 @@ def _has_queues(topology: Topology) -> bool:
 
 
 def instance_command(topology: Topology, instance: Instance, port: int) -> list[str]:
-    """Return what runs an instance that serves on a loopback port; whatever its language, it is told the same."""
+    """Return the command of an instance that listens on a loopback port; all languages take the same arguments."""
     program = _PROGRAMS[topology.service(instance.service).language]
-    told = ["--service", instance.service, "--name", instance.name, "--port", str(port)]
+    identity = ["--service", instance.service, "--name", instance.name, "--port", str(port)]
     deployment = ["--deployment", instance.deployment] if instance.deployment else []
     speaks = ["--speaks", topology.service(instance.service).scheme]
     called = (topology.service(name) for name in topology.calls(instance.service))
     calls = (part for one in called for part in ("--call", f"{one.name}={one.address}"))
-    return [*program, *told, *deployment, *speaks, *calls]
+    return [*program, *identity, *deployment, *speaks, *calls]
 
 
 def service_environment(environment: Mapping[str, str], proxy_port: int) -> dict[str, str]:
-    """Return the environment of a service whose HTTP goes through the proxy on that loopback port.
+    """Return the environment of a service that sends HTTP through the proxy on that loopback port.
 
-    grpcio prefers `https_proxy`, so other proxies of the environment go; so does what would change its propagators.
+    Other proxy variables are removed, because grpcio prefers `https_proxy`; so are `OTEL_*` variables, which could
+    change the propagators.
     """
     kept = {
         name: value
@@ -183,7 +184,7 @@ async def _envoy_ready(envoy: EnvoyProcess, advance: Advance) -> None:
 
 
 async def accepts(port: int) -> bool:
-    """Say whether something listens on the loopback port."""
+    """Return whether something listens on the loopback port."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

@@ -1,6 +1,6 @@
-"""What the demo prints: how the mesh comes up, each step's request and call tree, the verdicts, what to try next.
+"""The demo's output: the start of the mesh, each step's request and call tree, the results, and what to try next.
 
-Invariant: what looks like a command can be pasted as it stands, and does what it says.
+Invariant: every printed command works when pasted.
 """
 
 import sys
@@ -27,7 +27,7 @@ _WRONG_SHOWN = 12
 
 
 class Narrator:
-    """Tells the story on a console, by default the terminal's."""
+    """Prints the story on a console, by default the terminal."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
@@ -35,11 +35,11 @@ class Narrator:
 
     @contextmanager
     def progress(self, stages: Mapping[str, int], left_out: Mapping[str, str]) -> Iterator[Advance]:
-        """Show how the mesh comes up, as its parts are reported ready.
+        """Show the progress of the mesh's start.
 
         Args:
-            stages: What there is to wait for, and of how many parts each is made.
-            left_out: The services that cannot run on this machine, with what is missing.
+            stages: The stages of the start, each with its number of processes.
+            left_out: The services that cannot run on this machine, with the reason.
         """
         self._console.print("\n[bold]Detour's demo[/]: a ride-hailing mesh, with an Envoy beside each instance\n")
         for service, missing in left_out.items():
@@ -55,9 +55,9 @@ class Narrator:
             yield lambda stage: progress.advance(tasks[stage])
 
     def registered(self, layout: Layout, registrations: Sequence[Registration]) -> None:
-        """Say which deployments run beside the baseline, and how they came to be known."""
+        """Print the deployments that run beside the baseline, and the commands that register them."""
         names = " and ".join(f"[magenta]{label(one.service, one.deployment)}[/]" for one in registrations)
-        self._console.print(f"\n{names} run beside the baseline, registered as by\n")
+        self._console.print(f"\n{names} run beside the baseline. To register them, the demo did the same as\n")
         for one in registrations:
             self._add(layout, one)
         self._console.print()
@@ -68,16 +68,16 @@ class Narrator:
         self._console.print(f"[bold cyan]{self._steps}[/]  [bold]{title}[/]\n")
 
     def request(self, layout: Layout, header: str) -> None:
-        """Print the step's request as people would send it."""
+        """Print the curl command of the step's request."""
         self._command(_curl(layout, header))
 
     def registration(self, layout: Layout, registration: Registration) -> None:
-        """Print how the deployment is registered."""
+        """Print the command that registers the deployment."""
         self._add(layout, registration)
         self._console.print()
 
     def removal(self, layout: Layout, registration: Registration) -> None:
-        """Print how the deployment is removed."""
+        """Print the command that removes the deployment."""
         self._offload(layout, f"rm {registration.service} {registration.deployment}")
 
     def tree(self, tree: Call, topology: Topology) -> None:
@@ -89,20 +89,20 @@ class Narrator:
         self._console.print(f"    Calls of {service} in {len(trees)} such requests: {_counts(trees, service)}\n")
 
     def stream(self, stream: Stream, service: str) -> None:
-        """Print who served the service's calls, by kind of request, before and after the removal."""
+        """Print which instances served the service's calls, by kind of request, before and after the removal."""
         table = Table("", "requests", f"calls of {service}", box=None, pad_edge=False, header_style="dim")
         for name, trees in (
             ("no override", stream.plain()),
             ("overridden, before", stream.before()),
-            ("overridden, meanwhile", stream.during()),
+            ("overridden, during", stream.during()),
             ("overridden, after", stream.after()),
         ):
             table.add_row(name, str(len(trees)), _counts(trees, service))
         self._indented(table)
 
     def verdict(self, moral: str, wrong: Sequence[str]) -> None:
-        """Print what has been shown, or each wrong hop."""
-        # A grid lets long lines go on below their own beginning.
+        """Print what the step shows, or each wrong hop."""
+        # A grid indents wrapped lines.
         grid = Table.grid(padding=(0, 1))
         if not wrong:
             grid.add_row("[green]✓[/]", moral)
@@ -114,28 +114,26 @@ class Narrator:
         self._console.print(Padding(grid, (0, 0, 1, 2), expand=False))
 
     def summary(self, hops: int, wrong: Sequence[str]) -> None:
-        """Print how it went as a whole."""
+        """Print the overall result."""
         if wrong:
-            self._console.print(
-                f"[bold red]{len(wrong)} times something went wrong[/] in {hops:,} hops: see each ✗ above"
-            )
+            self._console.print(f"[bold red]{len(wrong)} of {hops:,} checks failed[/]: see each ✗ above")
         else:
             self._console.print(
-                f"[bold green]All {hops:,} hops went where they should[/], by the word of the instance that "
-                "answered and by that of the caller's sidecar."
+                f"[bold green]All {hops:,} hops went where they should[/], as reported by both the instance and "
+                "the caller's sidecar."
             )
 
     def evidence(self, ended: Sequence[str], logs: Path) -> None:
-        """Print where to look for the reason of a failure."""
+        """Print where to find the reason of a failure."""
         for name in ended:
-            self._console.print(f"[red]{name} has ended, though it should be running[/]")
-        self._console.print(f"The log of each part is in {logs}", soft_wrap=True)
+            self._console.print(f"[red]{name} ended unexpectedly[/]")
+        self._console.print(f"The logs are in {logs}", soft_wrap=True)
 
     def invitation(self, layout: Layout) -> None:
         """Print what to try while the mesh stays up."""
-        self._console.print("\nThe mesh stays up until Ctrl-C.\n")
+        self._console.print("\nThe mesh stays up until you press Ctrl-C.\n")
         self._console.print(
-            f"Open [bold]{layout.api_url}/[/] for the mesh as a picture, and for scenarios.", soft_wrap=True
+            f"Open [bold]{layout.api_url}/[/] to see the mesh and to work with scenarios.", soft_wrap=True
         )
         self._console.print("In another terminal:\n")
         detour, server = _program(), f"--server {layout.api_url}"
@@ -149,8 +147,8 @@ class Narrator:
             self._command(command)
 
     def farewell(self) -> None:
-        """Say that the end was asked for."""
-        self._console.print("\nThe mesh is down.")
+        """Print that the mesh has ended on request."""
+        self._console.print("\nThe mesh has stopped.")
 
     def _indented(self, block: RenderableType) -> None:
         self._console.print(Padding(block, (1, 0, 1, 4), expand=False))
@@ -172,11 +170,11 @@ def _curl(layout: Layout, header: str) -> str:
 
 
 def _counts(trees: Sequence[Call], service: str) -> str:
-    return ", ".join(f"{count} by {name}" for name, count in sorted(tally(trees, service).items())) or "none"
+    return ", ".join(f"{name}: {count}" for name, count in sorted(tally(trees, service).items())) or "none"
 
 
 def _program() -> str:
-    """Return how the running `detour` is called from here: it need not be on the `PATH`."""
+    """Return the command of the running `detour`, which may not be on the `PATH`."""
     beside_python = Path(sys.executable).with_name("detour")
     if not beside_python.exists():
         return f"{sys.executable} -m detour"

@@ -1,7 +1,6 @@
-"""Free TCP ports on loopback, claimed until the processes that are to listen on them do.
+"""Free TCP ports on loopback, reserved until processes listen on them.
 
-Those that the system itself hands out to outgoing connections are avoided: one of them could be taken between
-its choice here and its use.
+Ephemeral ports are avoided: the kernel could assign one to an outgoing connection between its choice and its use.
 """
 
 import random
@@ -18,7 +17,7 @@ _EPHEMERAL_DEFAULT = 32_768
 
 
 class Ports:
-    """A supply of free ports; no two of these on a machine give out the same one while both are open."""
+    """A supply of free ports; two open supplies on a machine never return the same port."""
 
     def __init__(self) -> None:
         self._claims = ExitStack()
@@ -31,18 +30,18 @@ class Ports:
         self._claims.close()
 
     def take(self, *preferred: int) -> int:
-        """Take a free port: the first of the preferred ones that is, else any.
+        """Reserve a free port: the first free one of those preferred, else any.
 
         Raises:
-            OSError: None is left.
+            OSError: No port is free.
         """
         for port in chain(preferred, self._candidates):
             if self._claim(port) and is_free(port):
                 return port
-        raise OSError("there is no free port on 127.0.0.1")
+        raise OSError("all ports on 127.0.0.1 are in use")
 
     def _claim(self, port: int) -> bool:
-        # A name in the abstract namespace is exclusive, and gone with the process that bound it (unix(7)).
+        # A name in the abstract namespace is exclusive, and is released when the process ends (unix(7)).
         claim = self._claims.enter_context(socket.socket(socket.AF_UNIX))
         try:
             claim.bind(f"\0detour-demo-port-{port}")
@@ -52,7 +51,7 @@ class Ports:
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server could listen on the loopback port."""
+    """Return whether a server could listen on the loopback port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -64,7 +63,7 @@ def is_free(port: int) -> bool:
 
 def _candidates() -> Iterator[int]:
     ports = range(_LOWEST, max(_first_ephemeral(), _LOWEST + 1000))
-    start = random.randrange(len(ports))  # noqa: S311  nobody guards anything by it
+    start = random.randrange(len(ports))  # noqa: S311  not used for security
     yield from ports[start:]
     yield from ports[:start]
 

@@ -1,6 +1,6 @@
-"""Running the demo's processes: starting them, knowing when they are ready, ending them all.
+"""Starts the demo's processes, waits until they are ready, and ends them.
 
-Invariant: a process ends with the one that started it, however that one ends.
+Invariant: a process ends when its parent ends, for whatever reason.
 """
 
 import asyncio
@@ -16,27 +16,27 @@ _POLL_SECONDS = 0.02
 
 
 class ProcessError(RuntimeError):
-    """A process ended, or was not ready in time; the message says which, and its last words."""
+    """A process ended, or was not ready in time; the message has its name and the last line of its log."""
 
 
 class Running(Protocol):
-    """A started process: one of ours, or an Envoy."""
+    """A started process: a `Process` or an Envoy."""
 
     @property
     def returncode(self) -> int | None:
         """The exit status, or None while it runs."""
 
     async def stop(self) -> None:
-        """End it and wait for it; one that has ended already is no error."""
+        """End the process and wait for it; does nothing if it has ended already."""
 
 
 class Process:
-    """A program that runs in a process group of its own, so that Ctrl-C reaches only who started it.
+    """A program in its own process group, so that Ctrl-C reaches only the demo itself.
 
     Args:
-        name: What people call it.
-        environment: The whole of its environment.
-        log: Where its output goes.
+        name: Its name in messages.
+        environment: Its complete environment.
+        log: The file for its output.
     """
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -61,22 +61,22 @@ class Process:
         """Wait until the condition holds.
 
         Raises:
-            ProcessError: It ended, or was not ready in time.
+            ProcessError: The process ended, or was not ready in time.
         """
         try:
             async with asyncio.timeout(deadline_seconds):
                 while not await is_ready():
                     self._check()
                     await asyncio.sleep(_POLL_SECONDS)
-                # Another program may have answered in its place.
+                # Another program may have answered instead.
                 self._check()
         except TimeoutError:
             raise ProcessError(
-                f"{self._name} was not ready after {deadline_seconds:g} s: {self._last_words()}"
+                f"{self._name} was not ready after {deadline_seconds:g} s: {self._last_line()}"
             ) from None
 
     async def stop(self) -> None:
-        """End it and wait for it; one that has ended already is no error."""
+        """End the process and wait for it; does nothing if it has ended already."""
         self._process.terminate()
         try:
             await asyncio.to_thread(self._process.wait, _STOP_SECONDS)
@@ -86,18 +86,18 @@ class Process:
 
     def _check(self) -> None:
         if self.returncode is not None:
-            raise ProcessError(f"{self._name} ended with status {self.returncode}: {self._last_words()}")
+            raise ProcessError(f"{self._name} ended with status {self.returncode}: {self._last_line()}")
 
-    def _last_words(self) -> str:
+    def _last_line(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "it logged nothing"
 
 
 async def stop_all(processes: Iterable[Running]) -> None:
-    """End all at once and wait for them.
+    """End all processes concurrently and wait for them.
 
     Raises:
-        ExceptionGroup: Some could not be ended; the others are.
+        ExceptionGroup: Some processes could not be ended; all others have ended.
     """
     results = await asyncio.gather(*(process.stop() for process in processes), return_exceptions=True)
     if failures := [result for result in results if isinstance(result, Exception)]:

@@ -1,7 +1,7 @@
-"""A service that takes its requests from a queue, and calling it: Dramatiq on Redis.
+"""A service behind a queue, and its client: Dramatiq on Redis.
 
-The request's overrides travel in the message. Who sends one waits for its result, so that the hop is part of the
-call tree; no sidecar stands between the two, so none has a word to say.
+The request's overrides travel in the message. The sender waits for the result, so that the hop is part of the call
+tree. No sidecar is between sender and receiver, so `served_by` is empty.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from detour.demo import http_service
 from detour.demo.call_tree import Answer, Answerer, Call, Caller, elapsed_ms, from_json, to_json
 
 BROKER: Final = "REDIS_URL"
-"""The variable that says where the broker is."""
+"""The environment variable with the URL of the broker."""
 
 _TIMEOUT_MS: Final = 10_000
 _POLL_MS: Final = 20
@@ -48,7 +48,7 @@ async def serve(service: str, answer: Answerer, port: int) -> None:
 
 
 def caller(to: str) -> Caller:
-    """Return what sends the service `to` a message, and waits for what comes of it."""
+    """Return a caller that sends the service `to` a message and waits for the result."""
     return partial(_call, to)
 
 

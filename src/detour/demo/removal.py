@@ -1,8 +1,8 @@
-"""Removing an offloaded deployment while requests run, some that asked for it and some that did not.
+"""Removes an offloaded deployment while requests run, with and without an override that names it.
 
-Invariant: what is judged depends only on when a request began and ended. One that ended before the removal must
-have been served by the deployment; one that began a moment after it must have failed; one in between may have done
-either, and none may ever reach the baseline in the deployment's place.
+Invariant: the expectation depends only on when a request began and ended. The deployment must serve requests that
+end before the removal. Requests that begin shortly after it must fail. Those in between may do either. No request
+with the override may ever reach the baseline.
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from detour.demo.call_tree import Call
-from detour.demo.verdict import NO_OVERRIDE, Expectation, Judge
+from detour.demo.verdict import NO_OVERRIDE, Expectation, Verifier
 
 SETTLED_SECONDS = 0.5
-"""How soon after the removal is confirmed every request must feel it."""
+"""Requests that begin this long after the removal is confirmed must fail."""
 
 _SENDERS = 2
-"""How many requests of each kind are under way at a time."""
+"""The number of concurrent requests of each kind."""
 
 _EACH_SIDE = 10
-"""How many requests of each kind there must be before the removal, and again after it has settled."""
+"""The minimum number of requests of each kind before the removal, and again after `SETTLED_SECONDS`."""
 
 _DEADLINE_SECONDS = 30
 
@@ -30,7 +30,7 @@ Send = Callable[[], Awaitable[Call]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request of the stream, with what came of it; times are in seconds of one clock."""
+    """A request and its result; times are in seconds of one clock."""
 
     overridden: bool
     began: float
@@ -40,14 +40,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The requests that ran, and when the deployment was removed: from the call to the API to its answer."""
+    """The requests that ran, and the time of the removal: from the call of the API to its response."""
 
     requests: tuple[Request, ...]
     removal_began: float
     removal_ended: float
 
     def plain(self) -> list[Call]:
-        """Return the requests that asked for nothing."""
+        """Return the requests without overrides."""
         return [one.tree for one in self.requests if not one.overridden]
 
     def before(self) -> list[Call]:
@@ -55,7 +55,7 @@ class Stream:
         return [one.tree for one in self._overridden() if one.ended < self.removal_began]
 
     def during(self) -> list[Call]:
-        """Return the overridden requests that may have been on either side of it."""
+        """Return the overridden requests that overlap the removal."""
         return [
             one.tree
             for one in self._overridden()
@@ -63,7 +63,7 @@ class Stream:
         ]
 
     def after(self) -> list[Call]:
-        """Return the overridden requests that began when it had settled."""
+        """Return the overridden requests that began `SETTLED_SECONDS` after the removal."""
         return [one.tree for one in self._overridden() if one.began >= self._settled()]
 
     def trees(self) -> list[Call]:
@@ -78,10 +78,10 @@ class Stream:
 
 
 async def remove_under_load(plain: Send, overridden: Send, remove: Callable[[], Awaitable[None]]) -> Stream:
-    """Send requests of both kinds, remove the deployment amid them, and go on until that has settled.
+    """Send requests of both kinds, remove the deployment meanwhile, and continue until after `SETTLED_SECONDS`.
 
     Raises:
-        TimeoutError: The mesh is so slow that there were not enough requests on both sides in time.
+        TimeoutError: The mesh was too slow to answer enough requests before and after the removal.
     """
     recorder = _Recorder()
     try:
@@ -99,7 +99,7 @@ async def remove_under_load(plain: Send, overridden: Send, remove: Callable[[], 
 
 @dataclass(slots=True)
 class _Recorder:
-    """Sends requests one after another from several senders, and keeps what came of them."""
+    """Sends requests from several concurrent senders, and records the results."""
 
     requests: list[Request] = field(default_factory=list)
     _another: asyncio.Event = field(default_factory=asyncio.Event)
@@ -107,7 +107,7 @@ class _Recorder:
 
     @asynccontextmanager
     async def sending(self, plain: Send, overridden: Send) -> AsyncIterator[None]:
-        """Keep sending; the requests under way at the end are waited for."""
+        """Keep sending within the context; on exit, wait for requests in flight."""
         kinds = [(plain, False), (overridden, True)] * _SENDERS
         senders = [asyncio.create_task(self._keep_sending(send, is_overridden)) for send, is_overridden in kinds]
         try:
@@ -119,7 +119,7 @@ class _Recorder:
                 sender.cancel()
 
     async def saw_enough(self, since: float) -> None:
-        """Wait for enough requests of each kind that began after `since`."""
+        """Wait until enough requests of each kind that began after `since` have ended."""
         while not all(self._count(overridden, since) >= _EACH_SIDE for overridden in (True, False)):
             self._another.clear()
             await self._another.wait()
@@ -135,18 +135,19 @@ class _Recorder:
             self._another.set()
 
 
-def judge(knows: Judge, stream: Stream, before: Expectation, after: Expectation) -> list[str]:
-    """Name each wrong hop of the stream.
+def verify_removal(verifier: Verifier, stream: Stream, before: Expectation, after: Expectation) -> list[str]:
+    """Return a description of each wrong hop of the stream.
 
     Args:
-        knows: The mesh.
+        verifier: Verifies the hops of the mesh.
         stream: The requests of both kinds.
-        before: What holds for overridden requests while the deployment is there.
-        after: What holds for them when it is gone.
+        before: The expectation for overridden requests while the deployment exists.
+        after: The expectation for overridden requests after the removal.
     """
+    verify = verifier.verify
     return [
-        *(f"no override: {wrong}" for tree in stream.plain() for wrong in knows.verify(tree, NO_OVERRIDE)),
-        *(f"before the removal: {wrong}" for tree in stream.before() for wrong in knows.verify(tree, before)),
-        *(f"meanwhile: {wrong}" for tree in stream.during() for wrong in knows.verify(tree, before, after)),
-        *(f"after the removal: {wrong}" for tree in stream.after() for wrong in knows.verify(tree, after)),
+        *(f"no override: {wrong}" for tree in stream.plain() for wrong in verify(tree, NO_OVERRIDE)),
+        *(f"before the removal: {wrong}" for tree in stream.before() for wrong in verify(tree, before)),
+        *(f"during the removal: {wrong}" for tree in stream.during() for wrong in verify(tree, before, after)),
+        *(f"after the removal: {wrong}" for tree in stream.after() for wrong in verify(tree, after)),
     ]

@@ -1,4 +1,4 @@
-"""The demo from its first process to its last: the mesh comes up, its story is told, everything is taken down."""
+"""The whole demo: starts the mesh, plays the story, and ends all processes."""
 
 import asyncio
 import shutil
@@ -15,8 +15,8 @@ from detour.demo.layout import Layout, choose
 from detour.demo.machine import left_out
 from detour.demo.mesh import Mesh, stages
 from detour.demo.narration import Narrator
+from detour.demo.player import Player
 from detour.demo.ports import Ports
-from detour.demo.telling import Teller
 from detour.demo.topology import WHOLE, Registration
 from detour.envoy import find_envoy
 
@@ -26,9 +26,9 @@ _TIMEOUT_SECONDS = 10
 
 
 async def show(once: bool, registrations: Sequence[Registration]) -> int:
-    """Show the demo, and return its exit status; see `detour.demo.run`."""
+    """Run the demo, and return its exit status; see `detour.demo.run`."""
     _cancel_on_signal()
-    # Without it nothing else is worth starting.
+    # Fail before anything is built or started if Envoy is missing.
     find_envoy()
     missing = left_out(WHOLE)
     with Ports() as ports:
@@ -46,7 +46,7 @@ async def _show(
         async with mesh:
             with narrator.progress(stages(layout.topology), missing) as advance:
                 await mesh.start(advance)
-            wrong = await _tell(narrator, layout, registrations)
+            wrong = await _play(narrator, layout, registrations)
             status = _WRONG if wrong else _RIGHT
             if wrong:
                 narrator.evidence(mesh.ended(), mesh.logs)
@@ -63,17 +63,18 @@ async def _show(
     return status
 
 
-async def _tell(narrator: Narrator, layout: Layout, registrations: Sequence[Registration]) -> list[str]:
-    # Proxies of the environment are for the world outside.
+async def _play(narrator: Narrator, layout: Layout, registrations: Sequence[Registration]) -> list[str]:
+    # The edge is on this machine, so proxies of the environment do not apply.
     outside = httpx.AsyncClient(base_url=layout.edge_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
     async with outside as edge, AsyncClient(layout.api_url, timeout_seconds=_TIMEOUT_SECONDS) as server:
-        return await Teller(narrator, layout, edge, server).tell(registrations)
+        return await Player(narrator, layout, edge, server).play(registrations)
 
 
 def _cancel_on_signal() -> None:
-    """Let the first signal cancel this task, and none after that disturb the taking down.
+    """Cancel this task on the first signal; ignore later ones, so that the shutdown completes.
 
-    Not by the loop's own handlers: when it closes, Python's are back, and another Ctrl-C would show a stack.
+    The loop's own handlers are not used: when the loop closes, it restores Python's, and another Ctrl-C would print
+    a traceback.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -89,4 +90,4 @@ def _cancel_on_signal() -> None:
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing; programs that are started do not inherit it."""
+    """Ignore a signal; unlike SIG_IGN, child processes do not inherit this handler."""

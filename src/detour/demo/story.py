@@ -1,6 +1,6 @@
-"""The story that the demo tells: what each request says, and what must come of it.
+"""The demo's story: the overrides of each request, and the expected result.
 
-Invariant: data only; the numbers and names here are those of the topology.
+Invariant: data only; numbers and names match the topology.
 """
 
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ class Step:
     """A request to the edge, sent once or several times.
 
     Args:
-        words: The overrides, as people type them after `detour header`.
-        moral: What is shown, if every hop is as expected.
-        spread: A service whose every baseline instance must serve something.
+        words: The overrides, as arguments of `detour header`.
+        moral: What the step shows, if every hop is as expected.
+        spread: A service; each of its baseline instances must serve at least one call.
     """
 
     title: str
@@ -31,7 +31,7 @@ STEPS: Final = (
     Step(
         title="No override",
         words=(),
-        moral="the baseline serves every hop; without an override there is nothing for a sidecar to say",
+        moral="the baseline serves every hop; sidecars add no header to requests without overrides",
         expectation=NO_OVERRIDE,
         requests=4,
         spread="users",
@@ -39,30 +39,30 @@ STEPS: Final = (
     Step(
         title="One service overridden",
         words=("users=pr-42",),
-        moral="users is pr-42 wherever it is called, four hops from the edge too; all else is the baseline",
+        moral="pr-42 serves every call to users, even four hops from the edge; the baseline serves all other calls",
         expectation=Expectation(served_by={"users": "pr-42"}),
     ),
     Step(
         title="Two services overridden, one of them gRPC",
         words=("users=pr-42", "drivers=pr-7"),
-        moral="two changes are tested together, though neither knows of the other",
+        moral="a request can test two changes together; neither deployment knows about the other",
         expectation=Expectation(served_by={"users": "pr-42", "drivers": "pr-7"}),
     ),
     Step(
         title="A deployment that does not exist",
         words=("users=pr-404",),
-        moral="the calls of users fail and say why; nothing passes on the wrong code, and all else works",
+        moral="calls to users fail with the reason, instead of reaching the wrong code; all other calls work",
         expectation=Expectation(missing={"users": "pr-404"}),
     ),
     Step(
-        title="The same, but falling back",
+        title="The same, with a fallback to the baseline",
         words=("users=pr-404", "missing=baseline"),
-        moral="where a deployment is missing this request asks for the baseline; the sidecars say that it got it",
+        moral="this request asks for the baseline if a deployment is missing; the sidecars report that it served",
     ),
     Step(
         title="A slow hop",
         words=("delay.payments=300ms",),
-        moral="payments is held for 300 ms, in this request only; its neighbours are as quick as ever",
+        moral="calls to payments wait 300 ms, in this request only; all other calls are as fast as before",
         expectation=Expectation(delayed_ms={"payments": 300}),
     ),
 )
@@ -70,12 +70,12 @@ STEPS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LiveRemoval:
-    """A deployment is removed while requests run, some that ask for it and some that override nothing.
+    """A deployment is removed while requests run, with and without an override that names it.
 
     Args:
-        words: The overrides of those that ask for it.
-        before: What they find while the deployment is there.
-        after: What they find when it is gone.
+        words: The overrides of the overridden requests.
+        before: Their expectation while the deployment exists.
+        after: Their expectation after the removal.
     """
 
     title: str
@@ -92,7 +92,7 @@ LIVE_REMOVAL: Final = LiveRemoval(
     service="users",
     deployment="pr-42",
     words=("users=pr-42",),
-    moral="those that ask for pr-42 fail from then on, those that do not never notice",
+    moral="after the removal, requests that name pr-42 fail; requests without overrides are not affected",
     before=Expectation(served_by={"users": "pr-42"}),
     after=Expectation(missing={"users": "pr-42"}),
 )

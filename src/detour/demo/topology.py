@@ -1,4 +1,4 @@
-"""The demo's mesh as data: a small ride-hailing company, who calls whom, and which instances there are.
+"""The demo's mesh as data: the services of a small ride-hailing company, their calls, and their instances.
 
     edge -> web -> rides -> drivers (gRPC) -> maps (Go) -> users
                                            -> users
@@ -7,7 +7,7 @@
                          -> quotes (TypeScript) -> users
                          -> users
 
-Invariant: frozen values only; what is started, called and expected all follows from here.
+Invariant: frozen values only; all processes, calls and expectations are derived from them.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -30,12 +30,11 @@ class Service:
     """A service of the mesh.
 
     Args:
-        name: What others call it.
-        address: What a caller hands to its ordinary client, as `scheme://...`: a URL for HTTP, `grpc://target`, or
-            `queue://name`.
-        calls: The services that it calls to answer a request, in this order.
-        language: What it is written in.
-        needs: A program that must be on the machine to run it; empty for what Detour brings.
+        name: Its name.
+        address: The address for its callers, as `scheme://...`: a URL for HTTP, `grpc://target`, or `queue://name`.
+        calls: The services that it calls for each request, in this order.
+        language: Its programming language.
+        needs: A program that must be installed to run it; empty if it needs none.
     """
 
     name: str
@@ -46,7 +45,7 @@ class Service:
 
     @property
     def scheme(self) -> str:
-        """How it is called: `http`, `grpc` or `queue`."""
+        """The protocol: `http`, `grpc` or `queue`."""
         return self.address.partition(":")[0]
 
 
@@ -56,7 +55,7 @@ class Instance:
 
     Args:
         name: Unique in the mesh.
-        deployment: The offloaded deployment that it is part of; empty for the baseline.
+        deployment: Its offloaded deployment; empty for the baseline.
     """
 
     service: str
@@ -87,29 +86,29 @@ class Topology:
         """Return a service by name.
 
         Raises:
-            KeyError: There is none.
+            KeyError: The service does not exist.
         """
         return {one.name: one for one in self.services}[name]
 
     def calls(self, service: str) -> tuple[str, ...]:
-        """Name the services that a service calls, in its order; none if it is not of this mesh."""
+        """Return the services that a service calls, in order; empty if the mesh does not contain it."""
         return next((one.calls for one in self.services if one.name == service), ())
 
     def instances_of(self, service: str, deployment: str = "") -> frozenset[str]:
-        """Name the instances of a service's baseline, or of its offloaded deployment."""
+        """Return the names of the instances of a service's baseline, or of its offloaded deployment."""
         found = (one.name for one in self.instances if (one.service, one.deployment) == (service, deployment))
         return frozenset(found)
 
     def without(self, services: Collection[str]) -> Self:
-        """Return the mesh without these services; nobody calls them any more."""
+        """Return the mesh without these services, and without calls to them."""
         kept = (one for one in self.services if one.name not in services)
         return type(self)(
-            tuple(replace(one, calls=_but(one.calls, services)) for one in kept),
+            tuple(replace(one, calls=_except(one.calls, services)) for one in kept),
             tuple(one for one in self.instances if one.service not in services),
         )
 
 
-def _but(names: Iterable[str], dropped: Collection[str]) -> tuple[str, ...]:
+def _except(names: Iterable[str], dropped: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in dropped)
 
 
@@ -143,7 +142,7 @@ WHOLE: Final = Topology(
         Instance("drivers", "drivers-pr-7-1", "pr-7"),
     ),
 )
-"""Everything, if the machine has what it needs."""
+"""All services and instances; those that the machine cannot run are left out."""
 
 REGISTRATIONS: Final = (
     Registration("users", "pr-42", ("users-pr-42-1",)),

@@ -1,4 +1,4 @@
-"""A call tree as people see it: one line a hop, in columns, with both witnesses side by side."""
+"""Renders a call tree: one line for each hop, with the reports of the instance and of the caller's sidecar."""
 
 from collections.abc import Mapping
 
@@ -10,19 +10,18 @@ from detour.demo.topology import GRPC, PYTHON, QUEUE, Service, Topology
 from detour.demo.verdict import EDGE, own_ms
 
 _GUIDE = 4
-"""Columns that each level of a tree is indented by."""
+"""The indentation of each level of a tree, in characters."""
 
 _SERVICE, _INSTANCE, _SERVED_BY, _TIME = 36, 16, 14, 8
-"""Widths of the columns; the first holds the guides too, so that the others are aligned at every depth."""
+"""Widths of the columns; the first includes the indentation, so that the others are aligned at every depth."""
 
 _SLOW_MS = 250
 
-
-_SPOKEN = {GRPC: " (gRPC)", QUEUE: " (queue)"}
+_PROTOCOL_NOTES = {GRPC: " (gRPC)", QUEUE: " (queue)"}
 
 
 def render(call: Call, topology: Topology) -> Tree:
-    """Draw the call from the edge and all that followed from it."""
+    """Render the call from the edge and all calls below it."""
     notes = {one.name: _note(one) for one in topology}
     head = Text.assemble(
         EDGE.ljust(_SERVICE),
@@ -37,7 +36,7 @@ def render(call: Call, topology: Topology) -> Tree:
 
 
 def _note(service: Service) -> str:
-    return f" ({service.language})" if service.language != PYTHON else _SPOKEN.get(service.scheme, "")
+    return f" ({service.language})" if service.language != PYTHON else _PROTOCOL_NOTES.get(service.scheme, "")
 
 
 def _grow(tree: Tree, call: Call, notes: Mapping[str, str], depth: int) -> None:

@@ -1,6 +1,6 @@
-"""What must be true of each hop of a request, and which hops broke it, in words.
+"""Verifies each hop of a request against an expectation.
 
-Invariant: pure. Each hop is judged by both witnesses: the instance that answered and the caller's sidecar.
+Invariant: pure. A hop is right only if both the instance that answered and the caller's sidecar report it so.
 """
 
 from collections import Counter
@@ -15,30 +15,30 @@ EDGE = "edge"
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must be true of every call to a service; to one that is not named, that its baseline serves it at once.
+    """The expected result of calls, by service; calls to other services must reach the baseline without delay.
 
     Args:
         served_by: The offloaded deployment that serves the service.
-        missing: The deployment whose absence the calls must report, by a failure that names it.
-        delayed_ms: How long the calls are held, in milliseconds.
-        is_told: Whether the sidecars say who served the calls, as they do where a request carries overrides.
+        missing: The missing deployment that failed calls to the service must name.
+        delayed_ms: The delay of calls to the service, in milliseconds.
+        has_overrides: Whether the request carries overrides, so that sidecars report what served each call.
     """
 
     served_by: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     delayed_ms: Mapping[str, float] = field(default_factory=dict)
-    is_told: bool = True
+    has_overrides: bool = True
 
 
-NO_OVERRIDE = Expectation(is_told=False)
-"""The baseline serves every hop, and the sidecars have nothing to tell."""
+NO_OVERRIDE = Expectation(has_overrides=False)
+"""The baseline serves every hop, and the sidecars add no header."""
 
 
-class Judge:
-    """Knows what each hop of a mesh should be like.
+class Verifier:
+    """Verifies the hops of requests through a mesh.
 
     Args:
-        topology: The mesh's.
+        topology: The mesh.
     """
 
     def __init__(self, topology: Topology) -> None:
@@ -46,12 +46,12 @@ class Judge:
         self._queues = {one.name for one in topology if one.scheme == QUEUE}
 
     def verify(self, tree: Call, expectation: Expectation, *alternatives: Expectation) -> list[str]:
-        """Name each hop that is not as expected, with what it was and what it should have been.
+        """Return a description of each hop that is not as expected.
 
         Args:
             tree: The call from the edge.
-            expectation: What each hop should be like.
-            alternatives: What a hop may be like instead, as while something changes.
+            expectation: The expectation for each hop.
+            alternatives: Other allowed results, for requests during a change.
         """
         return [
             f"{caller} -> {call.to} {wrong}"
@@ -61,7 +61,7 @@ class Judge:
         ]
 
     def verify_spread(self, trees: Iterable[Call], service: str) -> list[str]:
-        """Name each baseline instance of the service that served no hop in any of the trees."""
+        """Return a description of each baseline instance of the service that served no hop in any of the trees."""
         served = tally(trees, service)
         return [
             f"{name}, a baseline instance of {service}, served nothing"
@@ -83,12 +83,12 @@ class Judge:
         if answer.service != call.to or answer.instance not in self._topology.instances_of(call.to, deployment):
             yield f"was served by {_who(answer)}, expected {_side(deployment)}"
         elif answer.deployment != deployment:
-            yield f"was served by {answer.instance}, which calls itself {_side(answer.deployment)}"
-        # No sidecar stands between a queue and who takes its messages.
-        expected = label(call.to, deployment) if expectation.is_told and call.to not in self._queues else ""
+            yield f"was served by {answer.instance}, which reports to be {_side(answer.deployment)}"
+        # No sidecar is between a queue and its consumer.
+        expected = label(call.to, deployment) if expectation.has_overrides and call.to not in self._queues else ""
         if call.served_by != expected:
-            said = f"was served by {call.served_by or 'nobody'} by the word of the caller's sidecar"
-            yield f"{said}, expected {expected or 'no word: the request has no override'}"
+            wanted = expected or "nothing, because the request has no override"
+            yield f"has {call.served_by or 'nothing'} in x-detour-served-by, expected {wanted}"
 
     def _incomplete(self, service: str, answer: Answer) -> Iterator[str]:
         called, expected = tuple(call.to for call in answer.calls), self._topology.calls(service)
@@ -97,9 +97,9 @@ class Judge:
 
 
 def tally(trees: Iterable[Call], service: str) -> Counter[str]:
-    """Count the calls of the service by who served them: an instance, or nobody and the status of the failure."""
+    """Count the calls of the service by the instance that served them; failures by their status."""
     calls = (call for tree in trees for _, call in hops(tree, EDGE) if call.to == service)
-    return Counter(call.answer.instance if call.answer else f"nobody ({call.status})" for call in calls)
+    return Counter(call.answer.instance if call.answer else f"failed ({call.status})" for call in calls)
 
 
 def _not_missing(call: Call, deployment: str) -> Iterator[str]:
@@ -121,7 +121,7 @@ def _mistimed(call: Call, delayed_ms: Mapping[str, float]) -> Iterator[str]:
 
 
 def own_ms(call: Call) -> float:
-    """Return how long the call took beyond the longest of those that it led to (they run at once)."""
+    """Return the call's duration without the longest call below it (these run concurrently)."""
     further = call.answer.calls if call.answer else ()
     return call.duration_ms - max((one.duration_ms for one in further), default=0.0)
 

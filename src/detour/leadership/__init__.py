@@ -1,7 +1,7 @@
-"""One of several servers does what must be done once: the holder of a Lease.
+"""Leader election among the replicas of the server, with a Kubernetes Lease.
 
-Compatible with client-go's leader election (`k8s.io/client-go/tools/leaderelection`): its candidates and these
-understand each other on one Lease.
+Compatible with client-go's leader election (`k8s.io/client-go/tools/leaderelection`): candidates of both can share
+a Lease.
 """
 
 from detour.leadership.candidate import Timing

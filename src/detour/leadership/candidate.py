@@ -1,16 +1,17 @@
-"""One candidate for leadership: what it knows of the Lease, and what it does next.
+"""One candidate of a leader election: its knowledge of the Lease, and its next action.
 
-Safety rests on three things. A Lease is written with the version that was read (compare and swap), so nobody
-writes over what they have not seen. A candidate waits a whole lease duration, by its own clock, after it first saw
-what the Lease says, before it takes it from another. A leader counts its (shorter) deadline from before it sent its
-last renewal, so from before anybody could see that.
+Safety rests on three rules. A candidate writes the Lease with the version that it read (compare and swap), so it
+never overwrites a state that it has not seen. Before it takes the Lease from another holder, it waits a whole lease
+duration, by its own clock, after it first saw the current record. A leader measures its (shorter) deadline from
+before it sent its last renewal, so from before others could see that renewal.
 
-A Lease that was renewed and has no holder is free: its last holder has said so. An absent one, or one that was
-never renewed, says nothing about who leads: somebody may have deleted it under a leader. Who makes it does not lead
-by that; it waits for its duration like all others. client-go leads at once, and two may lead for a while.
+A Lease that was renewed and has no holder is free: its last holder released it. A missing Lease, or one that was
+never renewed, does not mean that the leader is gone: it may have been deleted while a leader holds it. A candidate
+that creates the Lease therefore does not lead yet; it waits for the lease duration like all others. client-go leads
+immediately in this case, so that two may lead for a while.
 
-Invariant: pure; the caller brings the time, in seconds of any clock that never stands still, not even while the
-machine sleeps. Times of others, as in the Lease, are never compared with it.
+Invariant: pure; the caller passes the time, in seconds of a clock that also runs while the machine sleeps. Times
+from the Lease, which are those of other clocks, are never compared with it.
 """
 
 from dataclasses import dataclass
@@ -21,15 +22,15 @@ _NEVER: Final = float("-inf")
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things take, in seconds; client-go's defaults.
+    """The times of an election in seconds, with client-go's defaults.
 
     Args:
-        duration: How long others wait for a leader that is silent (`leaseDurationSeconds`).
-        deadline: How long a leader leads without being able to renew.
-        period: How often a leader renews and a candidate looks.
+        duration: How long other candidates wait for a leader that does not renew (`leaseDurationSeconds`).
+        deadline: How long a leader keeps leading if it cannot renew.
+        period: How often a leader renews and a candidate reads the Lease.
 
     Raises:
-        ValueError: Not duration > deadline > period > 0.
+        ValueError: Unless duration > deadline > period > 0.
     """
 
     duration: int = 15
@@ -38,18 +39,18 @@ class Timing:
 
     def __post_init__(self) -> None:
         if not self.duration > self.deadline > self.period > 0:
-            raise ValueError(f"leadership needs duration > deadline > period > 0, and not {self}")
+            raise ValueError(f"expected duration > deadline > period > 0, got {self}")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a Lease says (`coordination.k8s.io/v1`, `LeaseSpec`).
+    """The content of a Lease (`coordination.k8s.io/v1`, `LeaseSpec`).
 
     Args:
-        holder: Who leads; empty for nobody.
-        duration: How many seconds others are to wait.
-        acquired: Since when the holder leads, as it writes it.
-        renewed: When it was renewed, as the holder writes it; only its change means anything.
+        holder: The leader's identity; empty without a leader.
+        duration: How many seconds other candidates wait.
+        acquired: When the holder became leader, by its own clock.
+        renewed: When the holder renewed it, by its own clock; candidates only check whether it changes.
         transitions: How often the leader changed.
     """
 
@@ -62,24 +63,24 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing for so many seconds."""
+    """Do nothing for `seconds`."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Read the Lease: `saw` or `failed` follows."""
+class Read:
+    """Read the Lease; then call `saw` or `failed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Write the Lease: `wrote`, `refused` or `failed` follows.
+    """Write the Lease; then call `wrote`, `refused` or `failed`.
 
     Args:
-        version: The version that it has to have; None to make it.
-        transitions: What it is to say.
-        is_renewal: The holder stays the same, so `acquired` does too.
+        version: The version to replace; None to create the Lease.
+        transitions: The value to write.
+        is_renewal: Whether the holder, and so `acquired`, stays the same.
     """
 
     version: str | None
@@ -91,63 +92,63 @@ class Candidate:
     """One candidate.
 
     Args:
-        identity: Its name, unlike any other's, also of earlier processes.
-        timing: How long things take.
+        identity: Its name; unique, also among earlier processes.
+        timing: The times of the election.
     """
 
     def __init__(self, identity: str, timing: Timing) -> None:
         self.identity = identity
         self.timing = timing
         self.seen: Record | None = None
-        """What the Lease said when last seen or written; None for no Lease."""
+        """The content of the Lease when it was last read or written; None if it did not exist."""
         self._seen_at: float | None = None
         self._version: str | None = None
         self._is_current = False
-        """Nothing says yet that the version is no longer the Lease's."""
-        self._has_looked = False
+        """Whether `_version` may still be the Lease's version."""
+        self._has_read = False
         self._next = _NEVER
         self._until = _NEVER
 
     def leads(self, now: float) -> bool:
-        """Say whether it leads, for certain."""
+        """Return whether this candidate certainly leads."""
         return now < self._until
 
     def remaining(self, now: float) -> float:
-        """Return for how many seconds it leads without renewing."""
+        """Return for how many seconds it keeps leading if it does not renew."""
         return max(0.0, self._until - now)
 
-    def act(self, now: float) -> Wait | Look | Write:
-        """Return what to do at this time; changes nothing."""
+    def act(self, now: float) -> Wait | Read | Write:
+        """Return the next action at this time; does not change the candidate."""
         if now < self._next:
             return Wait(self._next - now)
-        if self._has_looked or (self._is_current and self.leads(now)):
+        if self._has_read or (self._is_current and self.leads(now)):
             return self._write()
-        return Look()
+        return Read()
 
     def saw(self, record: Record | None, version: str | None, now: float) -> None:
-        """Take what the Lease says.
+        """Record that the Lease was read.
 
         Args:
-            record: Its content; None if there is no Lease.
+            record: Its content; None if it does not exist.
             version: Its `resourceVersion`.
-            now: When the answer was there.
+            now: When the response arrived.
         """
         if self._seen_at is None or record != self.seen:
             self.seen, self._seen_at = record, now
-        self._version, self._is_current, self._has_looked = version, True, True
+        self._version, self._is_current, self._has_read = version, True, True
         if record is not None and record.holder != self.identity:
             self._until = _NEVER
         if not self._may_write(now):
             self._rest(now)
 
     def wrote(self, record: Record, version: str, sent: float, now: float) -> None:
-        """Take note that the Lease was written.
+        """Record that the Lease was written.
 
         Args:
             record: Its content.
             version: Its `resourceVersion`.
-            sent: The time before it was sent.
-            now: When the answer was there.
+            sent: The time before the request was sent.
+            now: When the response arrived.
         """
         is_confirmed = self.seen is not None or self.leads(sent)
         self.seen, self._seen_at, self._version, self._is_current = record, now, version, True
@@ -156,25 +157,25 @@ class Candidate:
         self._rest(sent)
 
     def refused(self, now: float) -> None:
-        """Take note that the Lease is not what it was: look again, at once if nobody has looked this time."""
+        """Record a write conflict: read again, immediately unless this attempt began with a read."""
         self._is_current = False
-        if self._has_looked:
+        if self._has_read:
             self._rest(now)
 
     def failed(self, sent: float) -> None:
-        """Take note that nothing is known of what was sent at this time: a write may have been done."""
+        """Record that the request sent at this time got no response; a write may have happened."""
         self._is_current = False
         self._rest(sent)
 
     def step_down(self) -> None:
-        """Lead no more, before the Lease is released or left to end."""
+        """Stop leading, before the Lease is released or expires."""
         self._until = _NEVER
 
-    def release(self) -> Look | Write | None:
-        """Return what to do so that others need not wait; None if the Lease is not its own."""
+    def release(self) -> Read | Write | None:
+        """Return the next action to release the Lease; None if this candidate does not hold it."""
         if self.seen is None or self.seen.holder != self.identity:
             return None
-        return Write(self._version, self.seen.transitions, is_renewal=True) if self._is_current else Look()
+        return Write(self._version, self.seen.transitions, is_renewal=True) if self._is_current else Read()
 
     def _write(self) -> Write:
         if self.seen is None:
@@ -190,5 +191,5 @@ class Candidate:
         return bool(is_released) or (self._seen_at is not None and now >= self._seen_at + patience)
 
     def _rest(self, now: float) -> None:
-        self._has_looked = False
+        self._has_read = False
         self._next = now + self.timing.period

@@ -1,7 +1,7 @@
-"""Doing something while leading, and only then.
+"""Runs coroutines while this process leads, and only then.
 
-Invariant: what is to be done takes no step when the Lease could be somebody else's, and has ended before this
-candidate tries again or gives the Lease back.
+Invariant: the coroutines take no step when another candidate could hold the Lease, and they have ended before this
+candidate competes again or releases the Lease.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from typing import Any, Final
 from detour.kubernetes.api import Api
 from detour.kubernetes.errors import ApiError
 from detour.leadership import lease
-from detour.leadership.candidate import Candidate, Look, Record, Timing, Wait, Write
+from detour.leadership.candidate import Candidate, Read, Record, Timing, Wait, Write
 from detour.leadership.guard import Guarded
 from detour.leadership.lease import LeaseName
 from detour.standing_problem import StandingProblem
 
 Run = Callable[[], Coroutine[Any, Any, None]]
-"""What to do while leading: started at each beginning of leadership, cancelled at its end."""
+"""The work of a leader: started when leadership begins, cancelled when it ends."""
 
 _RELEASE_SECONDS: Final = 2.0
 
@@ -30,18 +30,19 @@ _log = logging.getLogger(__name__)
 
 
 async def lead(api: Api, name: LeaseName, identity: str, *runs: Run, timing: Timing | None = None) -> None:
-    """Do what is to be done whenever this process leads, until all of it has returned or this is cancelled.
+    """Run coroutines whenever this process leads, until all have returned or this call is cancelled.
 
     Args:
         api: The API server.
         name: The Lease.
-        identity: Who this is, for people: the pod's name. A random part is added.
-        runs: What to do; side by side, each cancelled when leadership ends and started again with the next. Each
-            is held to the Lease at every step of its own; tasks that it makes end only when it ends them.
-        timing: How long things take; client-go's by default.
+        identity: A name of this process for people, such as the pod's; a random part is added.
+        runs: The work, run concurrently: each coroutine is cancelled when leadership ends, and started again when
+            it begins again. Leadership is checked before each step of a coroutine; the coroutine itself has to end
+            the tasks that it creates.
+        timing: The times of the election; client-go's by default.
 
     Raises:
-        ExceptionGroup: Of what one of `runs` raised; the others have ended, and the Lease is given back.
+        ExceptionGroup: One of `runs` raised; the others have ended, and the Lease is released.
     """
     candidate = Candidate(f"{identity}_{uuid.uuid4().hex[:8]}", timing or Timing())
     contest = _Contest(api, name, candidate)
@@ -65,19 +66,19 @@ class _Contest:
         self._problem = StandingProblem(_log)
 
     async def win(self) -> None:
-        """Return as soon as the candidate leads."""
+        """Compete until the candidate leads."""
         while not self._leads():
             await self._step(self._candidate.timing.deadline / 2)
         _log.info("%s: this server leads, as %s", self._name, self._candidate.identity)
 
     async def hold(self, runs: tuple[Run, ...]) -> bool:
-        """Do what is to be done while renewing; say whether it has all returned, rather than leadership ended."""
+        """Run the work and renew the Lease; return True if all work has returned, False if leadership ended."""
         work = asyncio.create_task(self._work(runs))
         renewing = asyncio.create_task(self._renew())
         try:
             await asyncio.wait({work, renewing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # The Lease is kept while the work ends, but the end of the Lease ends the work.
+            # Keep renewing while the work ends; losing the Lease ends the work at its next step.
             work.cancel()
             await asyncio.wait({work})
             renewing.cancel()
@@ -85,24 +86,24 @@ class _Contest:
         return self._outcome(work, renewing)
 
     async def release(self) -> None:
-        """Give the Lease back; where that fails, others wait until it ends."""
+        """Release the Lease; if that fails, others wait until it expires."""
         try:
             async with asyncio.timeout(_RELEASE_SECONDS):
                 while action := self._candidate.release():
-                    await self._give_back(action)
+                    await self._release(action)
         except (ApiError, TimeoutError) as error:
-            _log.info("%s could not be given back: %s", self._name, error or type(error).__name__)
+            _log.info("%s could not be released: %s", self._name, error or type(error).__name__)
 
-    async def _give_back(self, action: Look | Write) -> None:
-        if isinstance(action, Look):
-            await self._look()
+    async def _release(self, action: Read | Write) -> None:
+        if isinstance(action, Read):
+            await self._read()
             return
         now = lease.moment(datetime.now(UTC))
         freed = Record("", 1, now, now, action.transitions)
         try:
             version = await lease.write(self._api, self._name, freed, action.version)
         except lease.LeaseChangedError:
-            # A renewal was on its way when it was cancelled.
+            # A renewal in flight was cancelled, but was written.
             self._candidate.refused(_now())
         else:
             self._candidate.saw(freed, version, _now())
@@ -112,12 +113,12 @@ class _Contest:
             return True
         if not renewing.cancelled():
             renewing.result()
-        _log.warning("%s: this server leads no more", self._name)
+        _log.warning("%s: this server no longer leads", self._name)
         self._candidate.step_down()
         return False
 
     async def _work(self, runs: tuple[Run, ...]) -> bool:
-        """Say whether all have returned, rather than lost their leave."""
+        """Return True if all work has returned, False if some was cancelled because leadership ended."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(Guarded(run(), self._leads)) for run in runs]
         return not any(task.cancelled() for task in tasks)
@@ -127,7 +128,7 @@ class _Contest:
             await self._step(min(remaining, self._candidate.timing.deadline / 2))
 
     async def _step(self, patience: float) -> None:
-        """Do what the candidate does next, in at most so many seconds."""
+        """Perform the candidate's next action, within `patience` seconds."""
         action = self._candidate.act(_now())
         if isinstance(action, Wait):
             await asyncio.sleep(min(action.seconds, patience))
@@ -135,16 +136,16 @@ class _Contest:
         sent = _now()
         try:
             async with asyncio.timeout(patience):
-                await (self._look() if isinstance(action, Look) else self._write(action))
+                await (self._read() if isinstance(action, Read) else self._write(action))
             self._problem.end()
         except lease.LeaseChangedError:
             self._candidate.refused(_now())
         except (ApiError, TimeoutError) as error:
             self._candidate.failed(sent)
             why = str(error) or type(error).__name__
-            self._problem.begin(f"{self._name} cannot be read or written: {why}; it will be tried again")
+            self._problem.begin(f"{self._name} cannot be read or written: {why}; Detour will retry")
 
-    async def _look(self) -> None:
+    async def _read(self) -> None:
         record, version = await lease.read(self._api, self._name)
         self._candidate.saw(record, version, _now())
 
@@ -165,5 +166,5 @@ class _Contest:
 
 
 def _now() -> float:
-    """Return seconds of a clock that goes on while the machine sleeps."""
+    """Return the seconds of a clock that also runs while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,8 +1,8 @@
-"""A coroutine that takes no step without leave.
+"""A coroutine that checks a condition before each step.
 
-A process that was frozen (SIGSTOP, a machine that slept, a virtual machine that moved) goes on in the middle of
-what it did, long after others have taken over. A timer that would cancel it may come second. So leave is asked for
-before every single step.
+A process that was frozen (SIGSTOP, a sleeping machine, a migrated virtual machine) resumes in the middle of its
+work, long after another leader has taken over. A timer that cancels the work may fire too late. So the condition is
+checked before every step.
 """
 
 import asyncio
@@ -12,22 +12,22 @@ from typing import Any
 
 
 class Guarded(Coroutine[Any, Any, None]):
-    """Another coroutine, cancelled instead of continued as soon as it has no leave.
+    """Wraps a coroutine, and cancels it instead of continuing it when the condition no longer holds.
 
-    What it does while it ends (`finally`) is not hindered.
+    Its cleanup (`finally`) runs without checks.
 
     Args:
         inner: The coroutine.
-        has_leave: Asked before each step.
+        may_continue: The condition, checked before each step.
     """
 
-    def __init__(self, inner: Coroutine[Any, Any, None], has_leave: Callable[[], bool]) -> None:
+    def __init__(self, inner: Coroutine[Any, Any, None], may_continue: Callable[[], bool]) -> None:
         self._inner = inner
-        self._has_leave = has_leave
+        self._may_continue = may_continue
         self._is_ending = False
 
     def send(self, value: Any) -> Any:
-        """Go on, or be cancelled."""
+        """Continue the coroutine, or cancel it."""
         if self._is_refused():
             return self._inner.throw(asyncio.CancelledError())
         return self._inner.send(value)
@@ -38,21 +38,21 @@ class Guarded(Coroutine[Any, Any, None]):
         value: Any = None,
         traceback: TracebackType | None = None,
     ) -> Any:
-        """Go on with an error, or be cancelled."""
+        """Raise an error in the coroutine, or cancel it."""
         error = kind if value is None else value
         if traceback is not None:
             error = error.with_traceback(traceback)
         return self._inner.throw(asyncio.CancelledError() if self._is_refused() else error)
 
     def close(self) -> None:
-        """End."""
+        """Close the coroutine."""
         self._inner.close()
 
     def __await__(self) -> Any:
         return self
 
     def _is_refused(self) -> bool:
-        if self._is_ending or self._has_leave():
+        if self._is_ending or self._may_continue():
             return False
         self._is_ending = True
         return True

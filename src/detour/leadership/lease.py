@@ -1,6 +1,6 @@
-"""The Lease as the API server keeps it.
+"""Reads and writes the Lease.
 
-Invariant: thin. A write names the version that was read, and is a patch, so labels and whatever else is there stay.
+Invariant: thin. A write contains the version that was read, and is a patch, so that labels and other fields stay.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from detour.leadership.candidate import Record
 
 
 class LeaseSpec(View, frozen=True):
-    """Who holds a Lease (coordination/v1)."""
+    """The specification of a Lease (coordination/v1)."""
 
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
@@ -35,12 +35,12 @@ _LEASES: Final = LEASES.read_as(Lease)
 
 
 class LeaseChangedError(Exception):
-    """The Lease is not as it was when it was read."""
+    """The Lease has changed since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseName:
-    """Where a Lease is.
+    """The namespace and name of a Lease.
 
     Args:
         namespace: Its namespace.
@@ -55,7 +55,7 @@ class LeaseName:
 
 
 async def read(api: Api, name: LeaseName) -> tuple[Record | None, str | None]:
-    """Return what a Lease says, and its version; None and None if there is none.
+    """Return the content of a Lease and its version; None and None if it does not exist.
 
     Raises:
         ApiError: It could not be read.
@@ -65,11 +65,11 @@ async def read(api: Api, name: LeaseName) -> tuple[Record | None, str | None]:
 
 
 async def write(api: Api, name: LeaseName, record: Record, version: str | None) -> str:
-    """Write a Lease that has this version, or make it where there is none; return its new version.
+    """Replace this version of a Lease, or create the Lease if the version is None; return the new version.
 
     Raises:
-        LeaseChangedError: It has another version, or is there or not there against what was said.
-        ApiError: It is not known whether it was written.
+        LeaseChangedError: The Lease has another version, does not exist, or exists already.
+        ApiError: The Lease may or may not have been written.
     """
     try:
         if version is None:
@@ -79,7 +79,7 @@ async def write(api: Api, name: LeaseName, record: Record, version: str | None) 
             patch = {"metadata": {"resourceVersion": version}, "spec": _spec(record)}
             made = await api.patch(LEASES, name.name, patch, name.namespace)
     except ApiError as error:
-        # The candidate decides what follows: a conflict says that another candidate was faster.
+        # The candidate decides what to do after a conflict with another candidate.
         if error.is_conflict or error.code == HTTPStatus.NOT_FOUND:
             raise LeaseChangedError from error
         raise
@@ -87,7 +87,7 @@ async def write(api: Api, name: LeaseName, record: Record, version: str | None) 
 
 
 def moment(now: datetime) -> str:
-    """Write a time as Kubernetes does (`MicroTime`: RFC 3339 with exactly six digits after the point)."""
+    """Format a time as Kubernetes does (`MicroTime`: RFC 3339 with exactly six fractional digits)."""
     # The API server refuses a time without a fraction.
     return now.astimezone(UTC).replace(microsecond=now.microsecond or 1).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 

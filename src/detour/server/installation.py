@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any, Final
 
 from detour.certificates.identity import namespace_of
-from detour.certificates.keeper import SERVER_SECRET, Installation, Keeper
-from detour.certificates.material import Serving, first_material, follow
+from detour.certificates.keeper import SERVER_SECRET, CertificateKeeper, Installation
+from detour.certificates.material import ServerTls, first_material, follow
 from detour.injection import Settings
 from detour.injection.plan import Json
 from detour.kubernetes.api import Api
@@ -80,8 +80,8 @@ class Installed:
         self._meshed = frozenset(namespaces)
         self._injected: frozenset[str] = frozenset()
         self._housekeeping = Housekeeping(self._api, naming, namespaces)
-        self._keeper = Keeper(self._api, Installation(replica.namespace), self._sidecar_namespaces)
-        self._serving: Serving | None = None
+        self._keeper = CertificateKeeper(self._api, Installation(replica.namespace), self._sidecar_namespaces)
+        self._serving: ServerTls | None = None
 
     @property
     def problems(self) -> Sequence[str]:
@@ -116,11 +116,11 @@ class Installed:
         finally:
             await self._close()
 
-    async def serving(self) -> Serving:
+    async def serving(self) -> ServerTls:
         """Return the TLS material of the server; waits until the leader has created a certificate."""
         if self._serving is None:
             material = await first_material(self._api, self.replica.namespace, SERVER_SECRET)
-            self._serving = Serving(material)
+            self._serving = ServerTls(material)
         return self._serving
 
     async def follow_certificate(self) -> None:

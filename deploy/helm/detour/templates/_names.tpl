@@ -29,7 +29,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [apps]
   resources: [deployments, replicasets]
   verbs: [get, list, watch]
-# The sidecars' certificate, and no other Secret. The name of what is created cannot be limited; creating tells nothing.
+# The sidecars' certificate, and no other Secret. RBAC cannot restrict creation by name; creating reveals nothing.
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [detour-sidecar-tls]
@@ -38,11 +38,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [secrets]
   verbs: [create]
 {{- if .Values.offload.enabled }}
-# Copies of live Deployments: Kubernetes knows no right to write some Deployments only.
+# Copies of live Deployments; RBAC cannot restrict this to some Deployments only.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [create, update, patch, delete]
-# Endpoints that were registered by hand are kept as EndpointSlices that belong to no Service.
+# Registered endpoints are stored as EndpointSlices without a Service.
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [create, update, patch, delete]
@@ -53,7 +53,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [events]
   verbs: [create]
 {{- if eq .Values.injection.mode "auto" }}
-# Whether pods here may have transparent mode: their creation is tried (dryRun). Who may create Deployments may as well.
+# To check whether pods may use transparent mode (dryRun). Permission to create Deployments already implies this one.
 - apiGroups: [""]
   resources: [pods]
   verbs: [create]

@@ -15,8 +15,7 @@ import (
 
 const timeout = 10 * time.Second
 
-// answer is an instance's word about itself, and the calls that it made to answer; the form is told in
-// detour.demo.call_tree.
+// answer is an instance's report about itself, and the calls that it made; detour.demo.call_tree documents the format.
 type answer struct {
 	Service    string `json:"service"`
 	Instance   string `json:"instance"`
@@ -24,7 +23,7 @@ type answer struct {
 	Calls      []call `json:"calls"`
 }
 
-// call is what came of one call, as its caller saw it.
+// call is the result of one call, as its caller saw it.
 type call struct {
 	To         string  `json:"to"`
 	Status     string  `json:"status"`
@@ -39,7 +38,7 @@ type caller struct{ to, address string }
 
 var client = http.Client{Transport: otelhttp.NewTransport(http.DefaultTransport), Timeout: timeout}
 
-// call calls the service once; what goes wrong becomes part of the tree.
+// call calls the service once; failures are part of the result.
 func (c caller) call(ctx context.Context) call {
 	start := time.Now()
 	made := c.ask(ctx)

@@ -2,8 +2,8 @@
 //
 //	service --service maps --name maps-1 --port 8080 --call users=http://users/me
 //
-// It serves HTTP on loopback, makes the calls that it is told of through its sidecar (http_proxy), and answers with the
-// call tree. One line, detour.Install, and OpenTelemetry's instrumentation carry the baggage; nothing else knows of them.
+// It serves HTTP on loopback, makes the calls that its arguments name through its sidecar (http_proxy), and returns the
+// call tree. One line, detour.Install, and OpenTelemetry's instrumentation propagate the baggage.
 package main
 
 import (
@@ -21,13 +21,13 @@ import (
 	detour "detour.dev/sdk/go"
 )
 
-// calls are the services to call, in the order in which they were given.
+// calls are the services to call, in the order of the arguments.
 type calls []caller
 
-// String is what flag.Value asks for.
+// String implements flag.Value.
 func (c *calls) String() string { return "" }
 
-// Set takes SERVICE=ADDRESS.
+// Set parses SERVICE=ADDRESS.
 func (c *calls) Set(text string) error {
 	to, address, _ := strings.Cut(text, "=")
 	*c = append(*c, caller{to, address})
@@ -37,22 +37,22 @@ func (c *calls) Set(text string) error {
 func main() {
 	var own answer
 	var all calls
-	flag.StringVar(&own.Service, "service", "", "the service that this is an instance of")
+	flag.StringVar(&own.Service, "service", "", "the service of this instance")
 	flag.StringVar(&own.Instance, "name", "", "the instance's name, unique in the mesh")
-	flag.StringVar(&own.Deployment, "deployment", "", "the offloaded deployment that it is part of")
-	flag.String("speaks", "http", "what it serves")
-	port := flag.String("port", "", "where to serve, on loopback")
+	flag.StringVar(&own.Deployment, "deployment", "", "the offloaded deployment of the instance")
+	flag.String("speaks", "http", "the protocol it serves")
+	port := flag.String("port", "", "the port to listen on, on loopback")
 	flag.Var(&all, "call", "a service to call, as SERVICE=ADDRESS; repeatable")
 	flag.Parse()
 
 	detour.Install()
 	tree := func(w http.ResponseWriter, r *http.Request) {
-		told := own
-		told.Calls = all.make(r.Context())
+		result := own
+		result.Calls = all.make(r.Context())
 		w.Header().Set("content-type", "application/json")
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(told); err != nil {
+		if err := encoder.Encode(result); err != nil {
 			log.Print(err)
 		}
 	}
@@ -60,7 +60,7 @@ func main() {
 	log.Fatal(http.ListenAndServe(net.JoinHostPort("127.0.0.1", *port), handler))
 }
 
-// make makes all calls at once, and returns what came of each, in order.
+// make makes all calls concurrently, and returns their results in order.
 func (c calls) make(ctx context.Context) []call {
 	made := make([]call, len(c))
 	var pending sync.WaitGroup

@@ -1,4 +1,4 @@
-/** Calling an HTTP service through the sidecar that the environment names (`http_proxy`). */
+/** Calls an HTTP service through the sidecar, whose address is in the environment (`http_proxy`). */
 
 import { type IncomingMessage, get } from "node:http";
 import { performance } from "node:perf_hooks";
@@ -7,11 +7,11 @@ import type { Answer, Call } from "./tree";
 
 const TIMEOUT_MS = 10_000;
 
-/** Returns what calls the service `to` at an address; what goes wrong becomes part of the tree. */
+/** Returns a caller of the service `to` at an address; failures are part of the result. */
 export function callerOf(to: string, address: string): () => Promise<Call> {
   return async () => {
     const start = performance.now();
-    const told = (status: string, servedBy: string, error: string, answer: Answer | null = null): Call => ({
+    const result = (status: string, servedBy: string, error: string, answer: Answer | null = null): Call => ({
       to,
       status,
       served_by: servedBy,
@@ -24,15 +24,15 @@ export function callerOf(to: string, address: string): () => Promise<Call> {
       const body = await text(response);
       const status = String(response.statusCode);
       const servedBy = String(response.headers["x-detour-served-by"] ?? "");
-      if (response.statusCode !== 200) return told(status, servedBy, body.trim());
-      return told(status, servedBy, "", JSON.parse(body) as Answer);
+      if (response.statusCode !== 200) return result(status, servedBy, body.trim());
+      return result(status, servedBy, "", JSON.parse(body) as Answer);
     } catch (error) {
-      return told("unreachable", "", String(error));
+      return result("unreachable", "", String(error));
     }
   };
 }
 
-/** Asks the proxy for an address, as HTTP clients do that know of proxies (RFC 9112, section 3.2.2). */
+/** Sends a request to the proxy with the full URL, as HTTP clients with proxy support do (RFC 9112, section 3.2.2). */
 function ask(address: string): Promise<IncomingMessage> {
   const proxy = new URL(process.env.http_proxy ?? "");
   const { host } = new URL(address);

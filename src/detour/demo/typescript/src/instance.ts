@@ -3,8 +3,8 @@
  *
  *     node dist/instance.js --service quotes --name quotes-1 --port 8080 --call users=http://users/me
  *
- * It serves HTTP on loopback, makes the calls that it is told of through its sidecar (`http_proxy`), and answers with
- * the call tree. Two lines have OpenTelemetry and Detour's SDK carry the baggage; nothing else knows of them.
+ * It serves HTTP on loopback, makes the calls that its arguments name through its sidecar (`http_proxy`), and returns
+ * the call tree. With two lines, OpenTelemetry and Detour's SDK propagate the baggage.
  */
 
 import { HttpInstrumentation } from "@opentelemetry/instrumentation-http";

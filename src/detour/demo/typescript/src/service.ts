@@ -1,12 +1,12 @@
-/** An HTTP/1.1 service of Node's own; nothing here touches a header of the baggage's. */
+/** An HTTP/1.1 service with Node's own server; this module does not touch the baggage. */
 
 import { createServer } from "node:http";
 import type { Answer } from "./tree";
 
-/** Longer than an Envoy keeps idle connections: one that sends on a connection that is being closed answers 503. */
+/** Longer than Envoy keeps idle connections: a request on a connection that the service closes gets a 503. */
 const KEEP_ALIVE_MS = 7_200_000;
 
-/** Serves on a loopback port until SIGTERM; any path is answered with the call tree. */
+/** Serves on a loopback port until SIGTERM; every path returns the call tree. */
 export function serve(port: number, answer: () => Promise<Answer>): void {
   const server = createServer(async (_request, response) => {
     const body = JSON.stringify(await answer(), null, 2);

@@ -1,6 +1,6 @@
-/** What services answer; the form is told in `detour.demo.call_tree`. */
+/** The responses of services; `detour.demo.call_tree` documents the format. */
 
-/** An instance's word about itself, and the calls that it made to answer. */
+/** An instance's report about itself, and the calls that it made. */
 export interface Answer {
   readonly service: string;
   readonly instance: string;
@@ -8,7 +8,7 @@ export interface Answer {
   readonly calls: readonly Call[];
 }
 
-/** What came of one call, as its caller saw it. */
+/** The result of one call, as its caller saw it. */
 export interface Call {
   readonly to: string;
   readonly status: string;

@@ -1,8 +1,8 @@
-// The server's API, with the identity of who reads the page.
+// Requests to the server's API, with the user's token.
 
 const TOKEN = "detour.token";
 
-/** What the server answered instead of what was asked for (RFC 9457). */
+/** An error response of the server (RFC 9457). */
 export class Problem extends Error {
   constructor(status, detail, headers = new Headers()) {
     super(detail);
@@ -13,7 +13,7 @@ export class Problem extends Error {
 
 const listeners = new Set();
 
-/** Be told when the server wants to know who asks. */
+/** Call a listener when the server requires a sign-in. */
 export function onSignedOut(listener) {
   listeners.add(listener);
 }
@@ -35,7 +35,7 @@ function stored() {
   }
 }
 
-/** Return a fetched response, whatever its status; the path is relative to the page, wherever that is mounted. */
+/** Return the response, whatever its status; the path is relative to the page, which may be mounted anywhere. */
 export function send(path, { method = "GET", headers = {}, body, signal } = {}) {
   const sent = { ...headers };
   if (token()) sent.authorization = `Bearer ${token()}`;
@@ -43,7 +43,7 @@ export function send(path, { method = "GET", headers = {}, body, signal } = {}) 
   return fetch(path, { method, headers: sent, body: body === undefined ? undefined : JSON.stringify(body), signal });
 }
 
-/** Return the response to a request that succeeds; a Problem is thrown otherwise. */
+/** Return the response to a request; throw a Problem if it is not successful. */
 export async function ask(path, options = {}) {
   let response;
   try {
@@ -68,7 +68,7 @@ async function detailOf(response) {
 
 export const read = async (path, options) => (await ask(path, options)).json();
 
-/** Read a list to its end, page by page. */
+/** Return all items of a list, page by page. */
 export async function readAll(path) {
   const found = [];
   for (let next = path; next; ) {

@@ -1,4 +1,4 @@
-// The page put together: which view an address shows, and what stands around it.
+// The frame of the page: routes addresses to views, and shows the header.
 
 import { keepToken, onSignedOut, token } from "./api.js";
 import { h, s, swap } from "./dom.js";
@@ -9,7 +9,7 @@ import { follow, me, overridesSwitch } from "./resources.js";
 import { showSwitch } from "./switch.js";
 import { keepMoments } from "./times.js";
 
-// What the first view does not need comes when it is wanted, or when there is nothing else to do.
+// Modules that the first view does not need are loaded on demand, or when the first view is complete.
 const later = {
   changes: () => import("./changes.js"),
   deployments: () => import("./deployments.js"),
@@ -23,7 +23,7 @@ const shown = { key: "", view: null };
 let turn = 0;
 let isAsked = false;
 
-/** What an address shows: `key` says whether a view stays, `place` which part of the page it is in. */
+/** Return the view of an address: a view with the same `key` is kept, `place` is its part of the page. */
 function route(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [place = "", ...rest] = path.split("/").map(decoded);
@@ -54,7 +54,7 @@ function decoded(text) {
   }
 }
 
-const nothing = () => message("There is nothing here", "The address may be mistyped.");
+const nothing = () => message("Page not found", "Check the address.");
 
 function message(title, text) {
   const element = h("div.page", {}, h("div.empty", {}, h("h1", { tabindex: "-1" }, title), h("p", {}, text), h("a.button", { href: "#/mesh" }, "To the mesh")));
@@ -64,7 +64,7 @@ function message(title, text) {
 async function show() {
   const mine = ++turn;
   const { key, place, make, parameters } = isAsked ? asking() : route(location.hash);
-  // `#/new?users=pr-42` begins a scenario, from wherever somebody put such a link.
+  // `#/new?users=pr-42` begins a scenario; other tools can link to it.
   if (key === "new" && parameters.overrides) {
     for (const row of parseWords(decoded(parameters.overrides.replaceAll("&", " "))).rows) addToNew(row);
     return location.replace("#/new");
@@ -73,7 +73,7 @@ async function show() {
   const isFirst = !shown.view;
   if (isOther) {
     const view = await made(make);
-    // Its reader may have gone on while it came.
+    // The user may have left while it was loading.
     if (mine !== turn) return view.leave();
     shown.view?.leave();
     Object.assign(shown, { key, view });
@@ -89,13 +89,13 @@ async function show() {
   if (isOther && !isFirst) main.querySelector("h1")?.focus({ preventScroll: true });
 }
 
-/** Return a view; one that says so if its code can't be had. */
+/** Return a view, or an error message if its code can't be loaded. */
 async function made(make) {
   try {
     return await make();
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    return message("This part could not be loaded", "The server does not answer, or is another one by now. Load the page again.");
+    return message("This view could not be loaded", "The server does not answer, or has been upgraded. Reload the page.");
   }
 }
 
@@ -111,7 +111,7 @@ function showLive(state) {
   const live = document.getElementById("live");
   live.dataset.state = state;
   const words = { live: "Live", lost: "Reconnecting…", connecting: "Connecting" }[state];
-  // Another element, and not another text: nothing on the page has moved.
+  // Replaces the element instead of its text, so that the layout does not shift.
   if (live.firstElementChild.textContent !== words) live.firstElementChild.replaceWith(h("span", {}, words));
 }
 
@@ -148,7 +148,7 @@ function offerThemes() {
       if (next) localStorage.setItem("detour.theme", next);
       else localStorage.removeItem("detour.theme");
     } catch {
-      // No storage: it holds until the page is loaded again.
+      // Without storage, the choice lasts until the page is reloaded.
     }
     draw();
   });
@@ -175,11 +175,11 @@ showSwitch(document.getElementById("switch"));
 offerThemes();
 keepMoments();
 const refused = location.search ? await (await later.signIn()).finishSignIn() : "";
-// Before anything is fetched, so that no change is missed.
+// Before any fetch, so that no change is missed.
 follow(showLive);
 if (refused) ask(refused);
 else await show();
-// Not before a sign-in is finished: a page that is refused asks who its reader is.
+// After the sign-in, because a refused request shows the sign-in view.
 me.need();
 overridesSwitch.need();
 await shown.view?.ready;

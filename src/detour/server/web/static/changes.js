@@ -1,4 +1,4 @@
-// The log: who changed what, and when.
+// The log of changes.
 
 import { Problem, following, read } from "./api.js";
 import { h, swap } from "./dom.js";
@@ -20,7 +20,7 @@ class ChangesView {
     this.element = h(
       "div.page.log",
       {},
-      h("div.page-head", {}, h("h1", { tabindex: "-1" }, "Changes"), h("p.quiet.small", {}, "who did what, newest first")),
+      h("div.page-head", {}, h("h1", { tabindex: "-1" }, "Changes"), h("p.quiet.small", {}, "newest first")),
       this.list,
       this.more,
     );
@@ -41,7 +41,7 @@ class ChangesView {
       this.#draw(found, following(ROOT, page));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      swap(this.list, h("div.card", {}, h("div.empty", {}, h("h2", {}, "Changes can't be shown"), h("p", {}, problem.message))));
+      swap(this.list, h("div.card", {}, h("div.empty", {}, h("h2", {}, "Changes could not be loaded"), h("p", {}, problem.message))));
     }
     this.list.removeAttribute("aria-busy");
   }
@@ -54,7 +54,7 @@ class ChangesView {
         ? [...days].map(([title, changes]) => h("section.stack.tight", {}, h("h3", {}, title), h("ol.card.log-list", {}, changes.map(entry))))
         : nothing(),
     );
-    swap(this.more, next && h("button.button.plain", { type: "button", on: { click: () => this.#read(next, found) } }, "Show older ones"));
+    swap(this.more, next && h("button.button.plain", { type: "button", on: { click: () => this.#read(next, found) } }, "Show older changes"));
   }
 }
 
@@ -62,12 +62,7 @@ function nothing() {
   return h(
     "div.card",
     {},
-    h(
-      "div.empty",
-      {},
-      h("h2", {}, "Nothing has changed yet"),
-      h("p", {}, "Each scenario that is saved and each deployment that is registered stands here, with who did it and when."),
-    ),
+    h("div.empty", {}, h("h2", {}, "No changes yet"), h("p", {}, "This list shows each saved scenario and each registered deployment, with user and time.")),
   );
 }
 
@@ -79,7 +74,7 @@ function entry(one) {
     h(
       "span",
       {},
-      h("strong", {}, one.who || "somebody"),
+      h("strong", {}, one.who || "unknown"),
       ` ${one.action} ${one.kind} `,
       subject(one),
       one.version > 1 && one.kind === "scenario" ? h("span.quiet.small", {}, ` version ${one.version}`) : null,

@@ -1,4 +1,4 @@
-// A text field that offers what it could be: the editable combobox with a list of the ARIA Authoring Practices.
+// A text field with suggestions: the editable combobox with a list of the ARIA Authoring Practices.
 
 import { h, unique } from "./dom.js";
 
@@ -7,11 +7,11 @@ const SHOWN_MAX = 60;
 /**
  * Return a combobox.
  * @param {Object} how
- * @param {string} how.label what it is for, said to those who don't see it
+ * @param {string} how.label the label for screen readers
  * @param {string} how.value
  * @param {string} [how.placeholder]
- * @param {string} [how.key] what the focus is kept by when rows are drawn again
- * @param {() => {value: string, note?: string}[]} how.options all that could be offered
+ * @param {string} [how.key] identifies the field, so that it keeps the focus when rows are drawn again
+ * @param {() => {value: string, note?: string}[]} how.options all suggestions
  * @param {(value: string) => void} how.change called with each new text
  * @returns {{element: HTMLElement, input: HTMLInputElement}}
  */
@@ -120,7 +120,7 @@ class Combobox {
   }
 }
 
-/** Return the options that hold a text: first those that begin with it. A whole option offers the others too. */
+/** Return the options that contain a text, those that begin with it first; all options if the text is one of them. */
 function matching(options, text) {
   const wanted = text.trim().toLowerCase();
   if (options.some((one) => one.value.toLowerCase() === wanted)) return options.slice(0, SHOWN_MAX);

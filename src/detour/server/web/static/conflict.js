@@ -1,4 +1,4 @@
-// Two people changed a scenario at the same time: what each did, and a way on that loses neither.
+// Shown when two people changed a scenario at the same time: both changes, and ways to resolve the conflict.
 
 import { h } from "./dom.js";
 import { changeList } from "./history.js";
@@ -10,37 +10,37 @@ const FIELDS = ["description", "owner", "expires"];
 /**
  * Return the notice of a conflict.
  * @param {Object} how
- * @param {Object} how.base what both began with
- * @param {Object} how.mine what the form says
- * @param {Object} how.theirs the version that the server has
- * @param {Object} how.theirContent the same, as `base` and `mine` are
- * @param {(content: Object) => void} how.take goes on with a content, on top of theirs
- * @param {() => void} how.discard goes on with theirs alone
+ * @param {Object} how.base the content that both changed
+ * @param {Object} how.mine the content of the form
+ * @param {Object} how.theirs the version on the server
+ * @param {Object} how.theirContent its content, in the form of `base` and `mine`
+ * @param {(content: Object) => void} how.take continues with a content, based on theirs
+ * @param {() => void} how.discard continues with theirs
  */
 export function conflict({ base, mine, theirs, theirContent, take, discard }) {
-  const who = theirs.changed_by || "Somebody";
+  const who = theirs.changed_by || "Another user";
   const isRemoved = theirs.state === "removed";
   const merged = together(base, mine, theirContent);
   return h(
     "section.notice.warn.conflict",
-    { "aria-label": "Changed by somebody else" },
+    { "aria-label": "Changed by another user" },
     h(
       "div.stack.tight",
       {},
       h(
         "p",
         {},
-        h("strong", {}, isRemoved ? `${who} removed it ` : `${who} saved version ${theirs.version} `),
+        h("strong", {}, isRemoved ? `${who} removed this scenario ` : `${who} saved version ${theirs.version} `),
         moment(theirs.changed),
         ", while you were editing.",
       ),
       !isRemoved && h("div.both", {}, side(`What ${who} changed`, base, theirContent), side("What you changed", base, mine)),
-      h("p.hint", {}, isRemoved ? "Copy what you need; its versions can still be read." : "Nothing is lost: each version can be read in its history."),
+      h("p.hint", {}, isRemoved ? "Copy what you need; its versions stay readable." : "Both stay available: the history shows each version."),
       h(
         "div.actions",
         {},
-        !isRemoved && h("button.button.small", { type: "button", on: { click: () => take(merged) } }, "Put my changes on top"),
-        h("button.button.small.plain", { type: "button", on: { click: discard } }, isRemoved ? "Discard mine" : `Keep only ${who}'s`),
+        !isRemoved && h("button.button.small", { type: "button", on: { click: () => take(merged) } }, "Apply my changes to it"),
+        h("button.button.small.plain", { type: "button", on: { click: discard } }, isRemoved ? "Discard my changes" : `Keep only ${who}'s`),
       ),
     ),
   );

@@ -1,4 +1,4 @@
-// Who runs what beside the baseline, and until when.
+// The offloaded deployments, with owner and expiry.
 
 import { Problem, ask } from "./api.js";
 import { h, plural, swap } from "./dom.js";
@@ -71,13 +71,13 @@ class DeploymentsView {
   }
 
   #nothing() {
-    if (deployments.problem) return h("div.empty", {}, h("h2", {}, "They can't be shown"), h("p", {}, deployments.problem.message));
-    if (deployments.value.length) return h("div.empty", {}, h("h2", {}, "None like that"), h("p", {}, "No deployment is as you ask."));
+    if (deployments.problem) return h("div.empty", {}, h("h2", {}, "Deployments could not be loaded"), h("p", {}, deployments.problem.message));
+    if (deployments.value.length) return h("div.empty", {}, h("h2", {}, "No matches"), h("p", {}, "No deployment matches your search."));
     return h(
       "div.empty",
       {},
-      h("h2", {}, "Nothing is offloaded"),
-      h("p", {}, "Start your change beside the baseline, and register it. Only requests that ask for it reach it."),
+      h("h2", {}, "No offloaded deployments"),
+      h("p", {}, "Start your change beside the baseline, and register it. Only requests that name it reach it."),
       h("pre", {}, "detour offload add users pr-42 --endpoint IP:PORT"),
     );
   }
@@ -95,7 +95,7 @@ class DeploymentsView {
           {},
           ["Deployment", "Owner", "Expires", "Instances"].map((one) => h("th", { scope: "col" }, one)),
           h("th.number", { scope: "col" }, "Calls a minute"),
-          h("th", { scope: "col" }, h("span.unseen", {}, "What to do")),
+          h("th", { scope: "col" }, h("span.unseen", {}, "Actions")),
         ),
       ),
       h(
@@ -176,10 +176,10 @@ class DeploymentsView {
     };
     const isOthers = one.owner && one.owner !== me.value.name;
     return [
-      h("span.small.nowrap", {}, isOthers ? `${one.owner}'s. Remove it?` : "Remove it?"),
+      h("span.small.nowrap", {}, isOthers ? `It belongs to ${one.owner}. Remove it?` : "Remove it?"),
       h(
         "button.button.small.bad",
-        { type: "button", "data-key": `really-${full}`, "aria-label": `Remove ${full} for good`, on: { click: () => this.#remove(one, full) } },
+        { type: "button", "data-key": `really-${full}`, "aria-label": `Confirm: remove ${full}`, on: { click: () => this.#remove(one, full) } },
         "Remove",
       ),
       h("button.button.small", { type: "button", "data-key": `keep-${full}`, on: { click: keep } }, "Keep"),
@@ -188,22 +188,22 @@ class DeploymentsView {
 
   async #remove(one, full) {
     this.#asked = "";
-    await this.#do(() => ask(path(one), { method: "DELETE" }), `${full} is removed. Requests that ask for it fail from now on.`);
+    await this.#do(() => ask(path(one), { method: "DELETE" }), `${full} was removed. Requests that name it now fail.`);
     this.find.focus();
   }
 
   async #extend(one, full, ttl) {
     await this.#do(
       async () => (await ask(path(one), { method: "PATCH", body: { ttl } })).json(),
-      ({ expires }) => `${full} stays until ${exact(expires)}.`,
+      ({ expires }) => `${full} now expires ${exact(expires)}.`,
     );
   }
 
-  async #do(act, said) {
+  async #do(act, message) {
     this.fault.textContent = "";
     try {
       const answer = await act();
-      notify(typeof said === "string" ? said : said(answer));
+      notify(typeof message === "string" ? message : message(answer));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       this.fault.textContent = problem.message;
@@ -216,5 +216,5 @@ const path = ({ service, name }) => `v1/deployments/${encodeURIComponent(service
 
 function override({ service, name }) {
   const count = addToNew({ kind: "route", subject: service, value: name });
-  notify(`Added to your new scenario, which has ${plural(count, "override")}.`, { label: "Open it", href: "#/new" });
+  notify(`Added to your new scenario, which now has ${plural(count, "override")}.`, { label: "Open it", href: "#/new" });
 }

@@ -1,4 +1,4 @@
-// Elements made without markup: what comes from people or services is text, whatever it looks like.
+// Creates elements without parsing markup, so that data from people or services is always text.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -31,12 +31,12 @@ function put(element, name, value) {
   if (name === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
   else if (name === "css") for (const [key, one] of Object.entries(value)) element.style.setProperty(key, one);
   else if (name === "value") element.value = value;
-  else if (name === "href" && !leadsSomewhere(value)) return;
+  else if (name === "href" && !isWebAddress(value)) return;
   else element.setAttribute(name, value === true ? "" : value);
 }
 
-/** Say whether an address is one of a page: one that would run something is not, whoever made it up. */
-export function leadsSomewhere(address) {
+/** Return whether an address is http or https; `javascript:` and other schemes are refused. */
+export function isWebAddress(address) {
   return URL.canParse(address, location.href) && ["http:", "https:"].includes(new URL(address, location.href).protocol);
 }
 
@@ -44,7 +44,7 @@ function flat(children) {
   return children.flat(9).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-/** Put other children in an element's place of those it has; the focus stays on what has the same `data-key`. */
+/** Replace the children of an element; the focus stays on the element with the same `data-key`. */
 export function swap(element, ...children) {
   const held = element.contains(document.activeElement) ? document.activeElement.dataset?.key : null;
   element.replaceChildren(...flat(children));
@@ -53,13 +53,13 @@ export function swap(element, ...children) {
 
 let made = 0;
 
-/** Return an id that no other element has. */
+/** Return a unique id. */
 export function unique(prefix) {
   made += 1;
   return `${prefix}-${made}`;
 }
 
-/** Say a number of things: `plural(2, "service")`. */
+/** Format a number of things: `plural(2, "service")`. */
 export function plural(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }

@@ -1,14 +1,14 @@
-// What a person has not saved yet, kept for as long as the tab is open: no way out of a view loses anything.
+// Unsaved changes, kept while the tab is open, so that leaving a view loses nothing.
 
 const PREFIX = "detour.draft.";
-/** The draft of the scenario that is still to be made; no scenario can have this name. */
+/** The key of the draft of a new scenario; it is not a valid scenario name. */
 export const NEW = "_new";
 
 /** @typedef {{name: string, description: string, owner: string, expires: string|null, rows: Object[], version: number|null, base: Object|null}} Draft */
 
 const memory = new Map();
 
-/** Return what is not saved of a scenario, or null. */
+/** Return the unsaved draft of a scenario, or null. */
 export function draftOf(name) {
   try {
     return JSON.parse(sessionStorage.getItem(PREFIX + name));
@@ -22,7 +22,7 @@ export function keepDraft(name, draft) {
   try {
     sessionStorage.setItem(PREFIX + name, JSON.stringify(draft));
   } catch {
-    // No storage: it lasts until the page is loaded again.
+    // Without storage, the draft lasts until the page is reloaded.
   }
 }
 
@@ -31,17 +31,17 @@ export function dropDraft(name) {
   try {
     sessionStorage.removeItem(PREFIX + name);
   } catch {
-    // There was none.
+    // No storage, so nothing was stored.
   }
 }
 
-/** Return a draft of a scenario that is to be made. */
+/** Return the draft of a new scenario. */
 export function blank() {
   const expires = new Date(Date.now() + 7 * 86_400_000).toISOString();
   return { name: "", description: "", owner: "", expires, rows: [], version: null, base: null };
 }
 
-/** Add an override to the scenario that is still to be made; return how many it has. */
+/** Add an override to the draft of the new scenario; return its number of overrides. */
 export function addToNew(row) {
   const draft = draftOf(NEW) ?? blank();
   const others = draft.rows.filter((one) => one.kind !== row.kind || one.subject !== row.subject);

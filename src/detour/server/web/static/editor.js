@@ -1,4 +1,4 @@
-// The form of a scenario: its overrides, row by row, and what is said about it.
+// The form of a scenario: its overrides, row by row, and its description, owner and expiry.
 
 import { combobox } from "./completion.js";
 import { h, unique } from "./dom.js";
@@ -30,8 +30,8 @@ export class Editor {
 
   /**
    * @param {import("./drafts.js").Draft} draft
-   * @param {{isNew: boolean, isOpen: boolean, changed: () => void}} how whether it is to be made, whether its reader
-   *   may change it, and what is called after each change
+   * @param {{isNew: boolean, isOpen: boolean, changed: () => void}} how whether the scenario is new, whether the user may
+   *   change it, and a function that is called after each change
    */
   constructor(draft, { isNew, isOpen, changed }) {
     this.draft = draft;
@@ -47,7 +47,7 @@ export class Editor {
       h("legend.unseen", {}, "The scenario"),
       isNew && this.#name(),
       h("section.stack.tight", { "aria-labelledby": "overrides-title" }, h("h2", { id: "overrides-title" }, "Overrides"), this.#rows, isOpen && this.#adding()),
-      this.#text("description", "What it is for", h("textarea", { rows: "2", maxlength: "2000", placeholder: "What to look at, and what should happen" })),
+      this.#text("description", "Description", h("textarea", { rows: "2", maxlength: "2000", placeholder: "What to look at, and what should happen" })),
       h(
         "div.pair",
         {},
@@ -58,41 +58,41 @@ export class Editor {
     this.#drawRows();
   }
 
-  /** Return the body of the request that saves it. */
+  /** Return the body of the request that saves the scenario. */
   get body() {
     const { description, owner, expires, rows } = this.draft;
     return { overrides: objectOf(rows), description, expires, ...(owner.trim() ? { owner: owner.trim() } : {}) };
   }
 
-  /** Show what is wrong; put the focus there, and return whether all is well. */
+  /** Show errors and focus the first one; return whether the form is valid. */
   check() {
     this.isChecked = true;
-    this.#say("name", this.isNew ? nameFault(this.draft.name) : "");
+    this.#showFault("name", this.isNew ? nameFault(this.draft.name) : "");
     this.#drawRows();
-    const none = this.draft.rows.length ? "" : "A scenario has at least one override.";
+    const none = this.draft.rows.length ? "" : "Add at least one override.";
     this.words.fault.textContent = none;
     this.element.querySelector('[aria-invalid="true"]')?.focus();
     if (none && this.draft.name) this.words.input.focus();
     return !none && !this.element.querySelector('[aria-invalid="true"]');
   }
 
-  /** Show what the server said where the mistake was made; return false if that is nowhere here. */
+  /** Show an error message of the server at the field concerned; return false if it concerns no field. */
   blame(detail) {
     const [, key, why] = /(?:^|[\s:;])overrides\.([\w.-]+): (.*)$/s.exec(detail) ?? [];
     const index = this.draft.rows.findIndex((row) => keyOf(row) === key);
     if (index >= 0) {
-      this.#rows.children[index].tell({ value: why });
+      this.#rows.children[index].showFaults({ value: why });
       this.#rows.children[index].querySelector("[aria-invalid]")?.focus();
       return true;
     }
-    const [, field, said] = /(?:^|[\s:;])(name|owner|description|expires): (.*)$/s.exec(detail) ?? [];
+    const [, field, message] = /(?:^|[\s:;])(name|owner|description|expires): (.*)$/s.exec(detail) ?? [];
     if (!this.fields[field]) return false;
-    this.#say(field, said);
+    this.#showFault(field, message);
     this.fields[field].input.focus();
     return true;
   }
 
-  #say(field, text) {
+  #showFault(field, text) {
     const found = this.fields[field];
     if (!found) return;
     found.fault.textContent = text;
@@ -102,7 +102,7 @@ export class Editor {
 
   #set(field, value) {
     this.draft[field] = value;
-    this.#say(field, "");
+    this.#showFault(field, "");
     this.changed();
   }
 
@@ -110,11 +110,11 @@ export class Editor {
     const id = unique(field);
     input.id = id;
     input.value = this.draft[field];
-    input.setAttribute("aria-describedby", `${id}-said`);
+    input.setAttribute("aria-describedby", `${id}-hints`);
     input.addEventListener("input", () => this.#set(field, input.value));
     const fault = h("span.fault", {});
     this.fields[field] = { input, fault };
-    return h("div.field", {}, h("label", { for: id }, label), input, h("div", { id: `${id}-said` }, hint && h("span.hint", {}, hint), fault));
+    return h("div.field", {}, h("label", { for: id }, label), input, h("div", { id: `${id}-hints` }, hint && h("span.hint", {}, hint), fault));
   }
 
   #name() {
@@ -126,8 +126,8 @@ export class Editor {
       spellcheck: "false",
       placeholder: "checkout-redesign",
     });
-    const field = this.#text("name", "Name", input, "It becomes part of its link: small letters, digits and dashes.");
-    input.addEventListener("blur", () => input.value && this.#say("name", nameFault(input.value)));
+    const field = this.#text("name", "Name", input, "Part of the scenario's link: lower-case letters, digits and dashes.");
+    input.addEventListener("blur", () => input.value && this.#showFault("name", nameFault(input.value)));
     return field;
   }
 
@@ -205,11 +205,11 @@ export class Editor {
     );
   }
 
-  /** Take overrides that were typed; return false, and say why, if none could be read. */
+  /** Add overrides that were typed; if they are invalid, show an error and return false. */
   #take(text, instead = null) {
     const { rows, unread } = parseWords(text);
     if (unread.length || !rows.length) {
-      this.words.fault.textContent = `${unread.map((one) => `“${one}”`).join(", ") || "That"} is not an override: expected SERVICE=DEPLOYMENT, such as users=pr-42.`;
+      this.words.fault.textContent = `${unread.map((one) => `“${one}”`).join(", ") || "This"} is not an override: expected SERVICE=DEPLOYMENT, such as users=pr-42.`;
       return false;
     }
     const kept = this.draft.rows.filter((row) => row !== instead && !rows.some((one) => keyOf(one) === keyOf(row)));
@@ -248,8 +248,8 @@ export class Editor {
 }
 
 function nameFault(name) {
-  if (!name) return "Give it a name.";
-  return NAME.test(name) ? "" : "Small letters, digits and dashes; the first and the last is no dash.";
+  if (!name) return "Enter a name.";
+  return NAME.test(name) ? "" : "Use lower-case letters, digits and dashes, with no dash at the start or end.";
 }
 
 const later = (days) => new Date(Date.now() + days * 86_400_000).toISOString();
@@ -261,15 +261,15 @@ function overrideRow(row, index, actions) {
   const caution = h("span.caution", {});
   const parts = { subject: null, value: null };
   const element = h("li.override-row", { "data-kind": row.kind }, kindSelect(row, index, actions));
-  element.tell = (said) => {
+  element.showFaults = (faults) => {
     for (const part of ["subject", "value"]) {
-      if (said[part]) parts[part]?.setAttribute("aria-invalid", "true");
+      if (faults[part]) parts[part]?.setAttribute("aria-invalid", "true");
       else parts[part]?.removeAttribute("aria-invalid");
     }
-    fault.textContent = said.subject || said.value || "";
-    caution.textContent = said.caution ?? "";
+    fault.textContent = faults.subject || faults.value || "";
+    caution.textContent = faults.caution ?? "";
   };
-  const look = () => element.tell(faultsOf(row, { services: services.value }));
+  const check = () => element.showFaults(faultsOf(row, { services: services.value }));
   const part = (name, label, options) => {
     const field = combobox({
       label: `${label}, override ${index + 1}`,
@@ -277,14 +277,14 @@ function overrideRow(row, index, actions) {
       placeholder: name === "value" ? kind.example : kind.subject,
       options,
       change: (text) => {
-        // A name that looks like overrides is some that were pasted in the wrong place.
+        // Overrides that were pasted into the field of the name.
         if (name === "subject" && isWords(text) && actions.take(text)) return;
         row[name] = text.trim();
-        element.tell({ caution: "" });
+        element.showFaults({ caution: "" });
         actions.changed();
       },
     });
-    field.input.addEventListener("blur", () => row.subject && row.value && look());
+    field.input.addEventListener("blur", () => row.subject && row.value && check());
     parts[name] = field.input;
     return field.element;
   };
@@ -296,8 +296,8 @@ function overrideRow(row, index, actions) {
     const label = `Remove override ${index + 1}${row.subject ? `, ${row.subject}` : ""}`;
     element.append(h("button.icon-button.remove", { type: "button", "aria-label": label, title: "Remove", on: { click: actions.remove } }, "✕"));
   }
-  element.append(h("div.said", {}, fault, caution));
-  if (actions.isChecked || (row.subject && row.value)) look();
+  element.append(h("div.faults", {}, fault, caution));
+  if (actions.isChecked || (row.subject && row.value)) check();
   return element;
 }
 

@@ -1,4 +1,4 @@
-// The versions of a scenario: who made each, when, and what it changed.
+// The versions of a scenario, with user, time and changes.
 
 import { Problem, following, pathOf, read } from "./api.js";
 import { h, swap } from "./dom.js";
@@ -11,7 +11,7 @@ const PAGE = 20;
 export class History {
   #shown = 0;
 
-  /** @param {(version: Object) => void} restore called with a version that is to be the next one again */
+  /** @param {(version: Object) => void} restore called with a version to restore */
   constructor(restore) {
     this.restore = restore;
     this.list = h("ol.versions", {});
@@ -19,7 +19,7 @@ export class History {
     this.element = h("section.stack.tight", { "aria-labelledby": "history-title" }, h("h2.unseen", { id: "history-title" }, "History"), this.list, this.more);
   }
 
-  /** Show the versions of a scenario, of which this is the last. */
+  /** Show the versions of a scenario; `version` is its latest. */
   async show(name, version) {
     if (this.#shown === version) return;
     this.#shown = version;
@@ -40,13 +40,13 @@ export class History {
 
   #draw(next, root) {
     const entries = this.found.map((one, index) => this.#entry(one, this.found[index + 1], index === 0));
-    // Of the oldest one shown nobody knows yet what it changed.
+    // The changes of the oldest loaded version are not known until its predecessor is loaded.
     swap(this.list, next ? entries.slice(0, -1) : entries);
-    swap(this.more, next && h("button.button.plain.small", { type: "button", on: { click: () => this.#read(next, root) } }, "Show older ones"));
+    swap(this.more, next && h("button.button.plain.small", { type: "button", on: { click: () => this.#read(next, root) } }, "Show older versions"));
   }
 
   #entry(one, before, isLast) {
-    const done = one.state === "removed" ? "removed it" : before && before.state !== "removed" ? "changed it" : "made it";
+    const done = one.state === "removed" ? "removed it" : before && before.state !== "removed" ? "changed it" : "created it";
     return h(
       "li",
       {},
@@ -54,7 +54,7 @@ export class History {
         "div.version",
         {},
         h("strong.mono", {}, `v${one.version}`),
-        h("span", {}, `${one.changed_by || "somebody"} ${done} `, moment(one.changed)),
+        h("span", {}, `${one.changed_by || "unknown user"} ${done} `, moment(one.changed)),
         h("span.grow", {}),
         !isLast &&
           mayChange() &&
@@ -66,18 +66,18 @@ export class History {
   }
 }
 
-/** Return the list of what changed between two contents of a scenario. */
+/** Return the list of differences between two contents of a scenario. */
 export function changeList(before, after) {
   const entries = difference(before.overrides, after.overrides).flatMap(({ key, before: was, after: is }) => [
     was !== undefined && line("removed", word(key, was)),
     is !== undefined && line("added", word(key, is)),
   ]);
-  for (const [field, say] of Object.entries(FIELDS)) {
+  for (const [field, describe] of Object.entries(FIELDS)) {
     if ((before[field] ?? null) === (after[field] ?? null) || (before[field] === undefined && !after[field])) continue;
-    entries.push(h("li.words", {}, say(after[field])));
+    entries.push(h("li.words", {}, describe(after[field])));
   }
   const shown = entries.filter(Boolean);
-  return shown.length ? h("ul.changes", {}, shown) : h("p.hint", {}, "nothing");
+  return shown.length ? h("ul.changes", {}, shown) : h("p.hint", {}, "no changes");
 }
 
 const FIELDS = {

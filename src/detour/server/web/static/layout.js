@@ -1,19 +1,19 @@
-// Where the boxes of a picture stand: in layers, callers before those that they call. Pure, and always the same for
-// the same mesh. The method is that of Sugiyama, Tagawa and Toda (1981): break cycles, give layers, order the layers
-// by barycentres, then bring boxes near to what they are connected with.
+// The positions of the boxes in a graph: in layers, callers before the services that they call. Pure and deterministic.
+// The algorithm is that of Sugiyama, Tagawa and Toda (1981): break cycles, assign layers, order the layers by
+// barycentres, then move boxes close to their neighbours.
 //
-// "Along" is the direction of calls, "across" the other; a picture that goes right has x along, one that goes down y.
+// "Along" is the direction of calls, "across" the other one: a graph to the right has x along, one downwards y.
 
 const SWEEPS = 8;
 
 /**
- * @param {{id: string, along: number, across: number}[]} boxes with their sizes; the first ones come first
- * @param {[string, string][]} pairs who calls whom
+ * @param {{id: string, along: number, across: number}[]} boxes with their sizes, in order of preference
+ * @param {[string, string][]} pairs the calls, as caller and called service
  * @param {{along: number, across: number, passage: number}} gaps between layers, between boxes of a layer, and
- *   between two calls that pass it
+ *   between two calls that pass through it
  * @returns {{places: Map<string, {along: number, across: number}>, ways: Map<string, {along, across, to}[]>,
  *   along: number, across: number, layers: string[][], isBack: (from: string, to: string) => boolean}}
- *   `ways` says by `from→to` where a call passes the layers between, from the first to the last
+ *   `ways` contains, by `from→to`, the points where a call passes through the layers in between, in order
  */
 export function layout(boxes, pairs, gaps) {
   const graph = acyclic(boxes, pairs);
@@ -37,7 +37,7 @@ export function layout(boxes, pairs, gaps) {
   };
 }
 
-/** Turn round what leads back, so that no cycle is left. */
+/** Reverse edges that lead back, so that the graph has no cycles. */
 function acyclic(boxes, pairs) {
   const next = new Map(boxes.map((box) => [box.id, []]));
   const called = new Set();
@@ -59,7 +59,7 @@ function acyclic(boxes, pairs) {
   return { back, edges };
 }
 
-/** Yield the pairs that lead to where a walk in depth has come from. */
+/** Yield the back edges of a depth-first search. */
 function* backward(starts, next) {
   const state = new Map();
   for (const start of starts) {
@@ -79,7 +79,7 @@ function* backward(starts, next) {
   }
 }
 
-/** Give each box the layer behind all that call it. */
+/** Assign each box to the layer after all its callers. */
 function layered(boxes, edges) {
   const cells = new Map(boxes.map((box) => [box.id, { ...box, layer: 0, before: [], after: [] }]));
   const waiting = new Map(boxes.map((box) => [box.id, 0]));
@@ -103,7 +103,7 @@ function layered(boxes, edges) {
   return layers;
 }
 
-/** Bring what nobody calls, but for the first box, to just before what it calls: its calls need not go far. */
+/** Move boxes without callers, except the first box, to the layer before the services that they call. */
 function drawNear(layers, edges) {
   const cells = new Map(layers.flat().map((cell) => [cell.id, cell]));
   const nearest = new Map();
@@ -117,7 +117,7 @@ function drawNear(layers, edges) {
   }
 }
 
-/** Connect neighbours; where a call skips layers, it gets a passage through each. */
+/** Connect neighbours; a call that skips layers gets a passage through each. */
 function lengthened(layers, edges) {
   const cells = new Map(layers.flat().map((cell) => [cell.id, cell]));
   const chains = new Map();
@@ -142,7 +142,7 @@ function connect(before, after) {
   after.before.push(before);
 }
 
-/** Order each layer by where its neighbours are, there and back. */
+/** Order each layer by the positions of its neighbours, in alternating sweeps. */
 function order(layers) {
   const number = (layer) => {
     for (const [index, cell] of layer.entries()) cell.index = (index + 0.5) / layer.length;
@@ -162,7 +162,7 @@ function mean(cells, key) {
   return cells.length ? cells.reduce((total, cell) => total + cell[key], 0) / cells.length : null;
 }
 
-/** Place each layer's cells across: near to their neighbours, in order, and apart. */
+/** Position each layer's cells across: close to their neighbours, in order, and with gaps. */
 function across(layers, gaps) {
   const gap = (one, other) => (one?.isPassage && other.isPassage ? gaps.passage : gaps.across);
   for (const layer of layers) spread(layer, (cell) => cell.index * 400, gap);
@@ -174,23 +174,23 @@ function across(layers, gaps) {
   }
 }
 
-/** Give each cell the place that it wishes, as far as its neighbours in the layer leave it. */
-function spread(layer, wish, gap) {
-  const wished = layer.map(wish);
-  const forward = pushed(layer, wished, gap, 1);
-  const backward = pushed(layer, wished, gap, -1);
-  // Both keep the cells apart, and so does what lies between them.
+/** Move each cell as close to its preferred position as the gaps in its layer allow. */
+function spread(layer, prefer, gap) {
+  const preferred = layer.map(prefer);
+  const forward = pushed(layer, preferred, gap, 1);
+  const backward = pushed(layer, preferred, gap, -1);
+  // Both keep the gaps, and so does their mean.
   for (const [index, cell] of layer.entries()) cell.middle = (forward[index] + backward[index]) / 2;
 }
 
-function pushed(layer, wished, gap, direction) {
+function pushed(layer, preferred, gap, direction) {
   const found = [];
   let free = -Infinity;
   let last = null;
   for (let step = 0; step < layer.length; step += 1) {
     const index = direction > 0 ? step : layer.length - 1 - step;
     const half = layer[index].across / 2;
-    const at = Math.max(direction * wished[index], free + half + (last ? gap(last, layer[index]) : 0));
+    const at = Math.max(direction * preferred[index], free + half + (last ? gap(last, layer[index]) : 0));
     found[index] = direction * at;
     free = at + half;
     last = layer[index];
@@ -198,7 +198,7 @@ function pushed(layer, wished, gap, direction) {
   return found;
 }
 
-/** Place the layers one behind the other; return the size of it all. */
+/** Position the layers one after the other; return the total size. */
 function along(layers, gap) {
   const cells = layers.flat();
   if (!cells.length) return { along: 0, across: 0 };

@@ -1,21 +1,21 @@
-// What is known of the mesh, service by service: a pure join of the API's lists.
+// The facts about each service of the mesh: a pure join of the API's lists.
 
 /**
  * @typedef {Object} Facts
  * @property {string} name
- * @property {"service"|"edge"|"caller"} kind `caller` is one that calls and is no service of the mesh
+ * @property {"service"|"edge"|"caller"} kind a `caller` is not a service of the mesh
  * @property {string[]} instances
  * @property {{name, owner, expires, endpoints, source, requests, errors}[]} deployments
- * @property {Object[]} callers calls to it, as the API tells them
+ * @property {Object[]} callers calls to it, in the API's form
  * @property {Object[]} callees calls that it makes
  * @property {number} requests in the last minute, to the baseline and to deployments
- * @property {number} errors of those to the baseline: an experiment that fails is no fault of the service
+ * @property {number} errors of the baseline; errors of offloaded deployments are not part of the service's health
  * @property {{text: string, weight: "bad"|"warn"}[]} problems
  */
 
-const ERRORS_TOLD = 0.01;
+const ERROR_SHARE_SHOWN = 0.01;
 
-/** Return the facts of everything in the mesh, by name. */
+/** Return the facts of all services, edges and callers, by name. */
 export function meshFacts({ services, deployments, calls, status }) {
   const facts = new Map(services.map((one) => [one.name, blank(one.name, "service", one.endpoints)]));
   for (const envoy of status?.envoys ?? []) if (envoy.role === "edge") known(facts, "edge", "edge");
@@ -59,22 +59,22 @@ function complete(facts, envoys) {
 function problemsOf(facts) {
   const problems = [];
   if (facts.kind === "service" && !facts.instances.length) problems.push({ text: "no instances", weight: "bad" });
-  if (facts.envoys.some((one) => one.rejections.length)) problems.push({ text: "Envoy refused config", weight: "bad" });
-  if (facts.errors && facts.errors >= facts.baseline.requests * ERRORS_TOLD)
+  if (facts.envoys.some((one) => one.rejections.length)) problems.push({ text: "Envoy rejected config", weight: "bad" });
+  if (facts.errors && facts.errors >= facts.baseline.requests * ERROR_SHARE_SHOWN)
     problems.push({ text: `${share(facts.errors, facts.baseline.requests)} errors`, weight: "bad" });
   return problems;
 }
 
-/** Say a share in percent: what there is is never said to be nothing. */
+/** Format a share in percent; a share above zero is never shown as 0 %. */
 export function share(part, whole) {
   const percent = (100 * part) / Math.max(whole, 1);
   return percent > 0 && percent < 1 ? "< 1 %" : `${Math.round(percent)} %`;
 }
 
-/** Say whether a picture of calls shows it: it calls, is called, or is where calls come in. */
+/** Return whether the graph of calls contains it: it makes or receives calls. */
 export const isInPicture = (facts) => facts.callers.length > 0 || facts.callees.length > 0;
 
-/** Say everything of it in one line, for those who hear the page. */
+/** Describe it in one line, for screen readers. */
 export function spoken(facts) {
   const parts = [facts.name];
   if (facts.kind === "service") parts.push(count(facts.instances.length, "instance"));

@@ -1,4 +1,4 @@
-// The mesh: its picture or a table of the same, and a panel for the service that was chosen.
+// The mesh as a graph or as a table, and a panel for the selected service.
 
 import { h, plural, swap } from "./dom.js";
 import { calls, deployments, services, status } from "./resources.js";
@@ -36,7 +36,7 @@ class MeshView {
     this.problems = h("div.stack.tight.mesh-problems", { role: "status" });
     this.legend = legend();
     this.still = h("section.still-part", { "aria-labelledby": "still-title" });
-    this.canvas = h("div.canvas", { "aria-busy": "true" }, h("p.drawing", {}, "Looking at the mesh…"));
+    this.canvas = h("div.canvas", { "aria-busy": "true" }, h("p.drawing", {}, "Loading the mesh…"));
     this.table = h("div.mesh-table", { hidden: true });
     this.panel = h("aside.panel", { "aria-labelledby": "panel-title", hidden: true });
     this.element = h(
@@ -88,7 +88,7 @@ class MeshView {
     location.hash = `#/mesh/${encodeURIComponent(name)}`;
   }
 
-  /** Bring the chosen service into sight, which the panel may have covered. */
+  /** Scroll the selected service into view; the panel may have covered it. */
   #reveal(name, isFirst = false) {
     const chosen = this.canvas.querySelector(`:is(.service, button)[data-service="${CSS.escape(name)}"]`);
     chosen?.scrollIntoView({ block: isFirst ? "center" : "nearest", inline: "center" });
@@ -118,14 +118,14 @@ class MeshView {
 
   #found = (name) => !this.#wanted || name.toLowerCase().includes(this.#wanted);
 
-  /** Draw once for all that comes within a frame. */
+  /** Draw once for all changes within a frame. */
   #drawSoon() {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.#draw());
   }
 
   #draw() {
-    // Drawn once all of it is there: a picture that grows bit by bit makes nobody wiser. Its reader may have left by then.
+    // Draw when everything is loaded, rather than bit by bit. The user may have left by then.
     if (!this.#isShown || !this.element.isConnected) return;
     this.facts = meshFacts({
       services: services.value,
@@ -169,12 +169,12 @@ class MeshView {
     this.shownZoom = zoom;
   }
 
-  /** How far a small picture is enlarged: never so far that it has to be scrolled. */
+  /** The zoom of a small graph: it is enlarged as long as it needs no scrolling. */
   get #roomy() {
     return Math.min(ZOOMS.unasked, Math.max(1, (0.8 * this.canvas.clientHeight) / this.picture.size.height));
   }
 
-  /** How wide the picture may be without being scrolled. */
+  /** The width of the graph that needs no scrolling. */
   get #room() {
     const style = getComputedStyle(this.canvas);
     return this.canvas.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
@@ -202,19 +202,19 @@ class MeshView {
         ? servicePanel(facts, () => this.#close())
         : [
             h("h2", { id: "panel-title", tabindex: "-1" }, this.#selected),
-            h("p.quiet", {}, "The mesh has no such service at the moment."),
+            h("p.quiet", {}, "The mesh does not have this service at the moment."),
             h("a", { href: "#/mesh" }, "Back to the mesh"),
           ],
     );
   }
 }
 
-/** Return what is wrong with the mesh as a whole, a sentence each. */
+/** Return the problems of the whole mesh, one sentence each. */
 function troubles() {
   const found = [services, deployments, status].filter((one) => one.problem).map((one) => one.problem.message);
-  const said = status.value;
-  if (said?.mesh_file?.problem) found.push(`The mesh file has a mistake, and the last good one is served: ${said.mesh_file.problem}`);
-  return [...new Set([...found, ...(said?.cluster?.problems ?? []), ...(said?.failures ?? [])])];
+  const known = status.value;
+  if (known?.mesh_file?.problem) found.push(`The mesh file has an error, and the server uses the last valid one: ${known.mesh_file.problem}`);
+  return [...new Set([...found, ...(known?.cluster?.problems ?? []), ...(known?.failures ?? [])])];
 }
 
 function noServices() {
@@ -222,7 +222,7 @@ function noServices() {
     "div.empty",
     {},
     h("h2", { id: "still-title" }, "The mesh has no services yet"),
-    h("p", {}, "Name them in the mesh file. It is read again whenever it changes, and they appear here."),
+    h("p", {}, "Add services to the mesh file. The server reads the file again whenever it changes, and shows them here."),
     h("pre", {}, "services:\n  users: {endpoints: [127.0.0.1:9001]}"),
   );
 }
@@ -230,14 +230,14 @@ function noServices() {
 function stillHead(isAll, count) {
   const why =
     calls.problem?.status === 404
-      ? "This server does not tell of calls."
+      ? "This server does not report calls."
       : calls.problem
-        ? `Calls can't be shown: ${calls.problem.message}`
-        : "Calls appear here while they happen, drawn between the services.";
+        ? `Calls could not be loaded: ${calls.problem.message}`
+        : "Calls between services appear here as they happen.";
   return h(
     "div.still-head",
     {},
-    h("h2", { id: "still-title" }, isAll ? "No calls seen lately" : `No calls seen lately: ${plural(count, "service")}`),
+    h("h2", { id: "still-title" }, isAll ? "No recent calls" : `No recent calls: ${plural(count, "service")}`),
     isAll && h("p.hint", {}, why),
   );
 }
@@ -246,10 +246,10 @@ function legend() {
   const line = (name, text) => h("li", {}, h(`i.${name}`, { "aria-hidden": "true" }), text);
   return h(
     "ul.legend",
-    { "aria-label": "What lines mean" },
-    line("plain", "calls, thicker is more"),
-    line("off", "to an offloaded deployment"),
-    line("bad", "of these, errors"),
+    { "aria-label": "Legend" },
+    line("plain", "calls; a thicker line means more"),
+    line("off", "calls to an offloaded deployment"),
+    line("bad", "errors"),
   );
 }
 

@@ -1,4 +1,4 @@
-// Short words about what has just happened, told to the eye and the ear, that go by themselves.
+// Short messages about what has just happened, shown and announced to screen readers; they disappear by themselves.
 
 import { h } from "./dom.js";
 
@@ -6,9 +6,9 @@ const SHOWN_MS = 7000;
 const SHOWN_WITH_ACTION_MS = 14_000;
 
 /**
- * Say something.
+ * Show a message.
  * @param {string} text
- * @param {{label: string, href?: string, act?: () => void}} [action] what can be done about it
+ * @param {{label: string, href?: string, act?: () => void}} [action] a link or a button
  */
 export function notify(text, action) {
   const close = () => notice.remove();
@@ -26,7 +26,7 @@ export function notify(text, action) {
   leave(notice, action ? SHOWN_WITH_ACTION_MS : SHOWN_MS);
 }
 
-/** Take a notice away after a while, but not while somebody is at it. */
+/** Remove a notice after a while, but not while it is hovered or focused. */
 function leave(notice, milliseconds) {
   const look = () => (notice.matches(":hover, :focus-within") ? setTimeout(look, 1000) : notice.remove());
   setTimeout(look, milliseconds);

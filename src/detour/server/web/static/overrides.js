@@ -1,4 +1,4 @@
-// Overrides as people read and write them. The server decides what is one; what is here helps before it is asked.
+// Parses, formats and checks overrides. The server makes the final check; this one gives hints earlier.
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const PREFIX = "override.";
@@ -12,7 +12,7 @@ const text = () => "";
 const baseline = (value) => (value === BASELINE ? "" : `Only ${BASELINE}`);
 
 /**
- * The kinds: in words, what they are about, what they take, and what is wrong with a value. A test checks them against
+ * The kinds: their description, subject, values, and a check of values. A test compares them with
  * `sdk/vectors/kinds.json`.
  */
 export const KINDS = {
@@ -27,7 +27,7 @@ export const KINDS = {
 
 /** @typedef {{kind: string, subject: string, value: string}} Row */
 
-/** Return the key of an override, as the API has it. */
+/** Return the key of an override in the API. */
 export const keyOf = ({ kind, subject }) => (subject || KINDS[kind]?.subject ? `${kind}.${subject}` : kind);
 
 /** Return rows of the API's object of overrides. */
@@ -40,21 +40,21 @@ function rowOf(key, value) {
   return dot < 0 ? { kind: key, subject: "", value } : { kind: key.slice(0, dot), subject: key.slice(dot + 1), value };
 }
 
-/** Return the API's object of rows; of two with one key the later one counts. */
+/** Return the API's object of rows; of two with the same key the later one wins. */
 export const objectOf = (rows) => Object.fromEntries(rows.map((row) => [keyOf(row), row.value]));
 
-/** Write an override as the command line takes it. */
+/** Format an override for the command line. */
 export function wordOf({ kind, subject, value }) {
   const key = kind === "route" && !(subject.split(".")[0] in KINDS) ? subject : keyOf({ kind, subject });
   return `${key}=${value}`;
 }
 
-/** Say whether a text is overrides rather than a name. */
+/** Return whether a text contains overrides rather than a name. */
 export const isWords = (typed) => /[^\s=]=\S/.test(typed);
 
 /**
- * Read overrides that somebody typed or pasted: words of the command line, or a `baggage` header.
- * @returns {{rows: Row[], unread: string[]}} `unread` are the words that are none
+ * Parse overrides that were typed or pasted: arguments of the command line, or a `baggage` header.
+ * @returns {{rows: Row[], unread: string[]}} `unread` are words that are not overrides
  */
 export function parseWords(typed) {
   const isHeader = typed.includes(PREFIX) && typed.includes(",");
@@ -67,7 +67,7 @@ export function parseWords(typed) {
   const rows = [];
   const unread = [];
   for (const word of words.filter(Boolean)) {
-    // What other people put into their baggage is no mistake, and no override.
+    // Other entries of the baggage are valid, but not overrides.
     if (isHeader && !word.startsWith(PREFIX)) continue;
     const row = read(word);
     if (row) rows.push(row);
@@ -76,7 +76,7 @@ export function parseWords(typed) {
   return { rows, unread };
 }
 
-/** Split at spaces outside of quotes, as a shell does. */
+/** Split at spaces outside quotes, as a shell does. */
 function split(typed) {
   return [...typed.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)].map(([word]) => word.replace(/"([^"]*)"|'([^']*)'/g, "$1$2"));
 }
@@ -101,20 +101,20 @@ function decoded(value) {
 }
 
 /**
- * Say what is wrong with a row, and what is possible but odd.
+ * Return the errors and warnings of a row.
  * @param {Row} row
  * @param {{services: Object[]}} known
- * @returns {{subject: string, value: string, caution: string}} each empty if there is nothing to say
+ * @returns {{subject: string, value: string, caution: string}} messages, or empty texts
  */
 export function faultsOf(row, known) {
-  const said = { subject: "", value: "", caution: "" };
+  const faults = { subject: "", value: "", caution: "" };
   const { subject, value, fault } = KINDS[row.kind];
-  if (subject && !row.subject) said.subject = `Which ${subject}?`;
-  else if (subject) said.subject = name(row.subject);
-  said.value = fault(row.value);
-  if (said.value && !row.value) said.value = `Which ${value}?`;
-  if (!said.subject && !said.value) said.caution = caution(row, known.services);
-  return said;
+  if (subject && !row.subject) faults.subject = `Enter a ${subject}.`;
+  else if (subject) faults.subject = name(row.subject);
+  faults.value = fault(row.value);
+  if (faults.value && !row.value) faults.value = `Enter a ${value}.`;
+  if (!faults.subject && !faults.value) faults.caution = caution(row, known.services);
+  return faults;
 }
 
 function milliseconds(value) {
@@ -130,10 +130,10 @@ function caution({ kind, subject, value }, services) {
   const service = services.find((one) => one.name === subject);
   if (!service) return `The mesh has no service ${subject} at the moment.`;
   if (kind !== "route" || service.deployments.includes(value)) return "";
-  return `${subject} has no deployment ${value} at the moment: until it is there, calls to ${subject} fail with 503.`;
+  return `${subject} has no deployment ${value} at the moment: until it exists, calls to ${subject} fail with 503.`;
 }
 
-/** Return how two sets of overrides differ, key by key. */
+/** Return the differences between two sets of overrides, by key. */
 export function difference(before, after) {
   const changes = [];
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
@@ -142,7 +142,7 @@ export function difference(before, after) {
   return changes;
 }
 
-/** Return what a set becomes if the changes that made `mine` of `base` are made to `theirs`. */
+/** Return `theirs` with the changes from `base` to `mine` applied. */
 export function rebased(base, mine, theirs) {
   const made = { ...theirs };
   for (const { key, after } of difference(base, mine)) {

@@ -1,4 +1,4 @@
-// The mesh as a picture: services in layers, calls between them, offloaded deployments below their service.
+// The mesh as a graph: services in layers, calls between them, offloaded deployments below their service.
 
 import { h, plural, s, swap } from "./dom.js";
 import { layout } from "./layout.js";
@@ -15,7 +15,7 @@ const SHAPES = {
   right: { width: 186, gaps: { along: 84, across: 22, passage: 5 } },
   down: { width: 108, gaps: { along: 44, across: 15, passage: 4 } },
 };
-// A small mesh has room: it need not be a thin band across the page.
+// Wider gaps for a small mesh, so that it fills the page.
 const SMALL = 24;
 const ROOMY = { along: 84, across: 44, passage: 12 };
 const STEPS = {
@@ -27,10 +27,10 @@ export class Picture {
   #laid = { key: "", result: null };
   #facts = new Map();
 
-  /** @param {(name: string) => void} select called with a service that a person chose */
+  /** @param {(name: string) => void} select called with the service that the user selects */
   constructor(select) {
     this.select = select;
-    this.svg = s("svg.picture", { role: "group", "aria-label": "Services and the calls between them; arrow keys lead from one to the next" });
+    this.svg = s("svg.picture", { role: "group", "aria-label": "Services and the calls between them; use the arrow keys to move between services" });
     this.svg.addEventListener("keydown", (event) => this.#key(event));
     this.svg.addEventListener("click", (event) => {
       const chosen = event.target.closest("[data-service]");
@@ -83,7 +83,7 @@ export class Picture {
     this.svg.setAttribute("viewBox", `${-MARGIN} ${-MARGIN} ${this.size.width} ${this.size.height}`);
   }
 
-  /** Return where a box stands, in the picture's coordinates. */
+  /** Return the position of a box, in the graph's coordinates. */
   #at(name) {
     const { along, across } = this.laid.places.get(name);
     return this.direction === "right" ? { x: along, y: across } : { x: across, y: along };
@@ -130,7 +130,7 @@ export class Picture {
 
   #calls(selected) {
     const calls = [...this.#facts.values()].flatMap((one) => one.callees).filter((one) => one.caller !== one.service);
-    // What is offloaded lies on top.
+    // Draw calls to offloaded deployments last, on top.
     calls.sort((one, other) => Number(Boolean(one.deployment)) - Number(Boolean(other.deployment)) || one.requests - other.requests);
     return calls.map((call) => {
       const d = this.#path(call);
@@ -152,7 +152,7 @@ export class Picture {
     });
   }
 
-  /** Return the way of a call: from its caller, through the layers between, to who answers. */
+  /** Return the path of a call: from its caller, through the layers in between, to the called service. */
   #path(call) {
     const isBack = this.laid.isBack(call.caller, call.service);
     const start = this.#port(call.caller, call.caller_deployment, !isBack);
@@ -175,7 +175,7 @@ export class Picture {
     return curve(start, [...(isBack ? middle.reverse().map((one) => [...one].reverse()) : middle), ...beside], end, this.direction);
   }
 
-  /** Return the place on a box's border where calls leave it, or reach it. */
+  /** Return the point on a box's border where calls leave or reach it. */
   #port(name, deployment, isLeaving) {
     const facts = this.#facts.get(name);
     const { x, y } = this.#at(name);
@@ -228,7 +228,7 @@ function neighbours(facts) {
   return [...facts.callers.map((call) => call.caller), ...facts.callees.map((call) => call.service)];
 }
 
-/** Return the deployments to draw: those with most calls, and one chip for all others. */
+/** Return the deployments to draw: those with the most calls, and one chip for all others. */
 function chipsOf(facts) {
   const sorted = [...facts.deployments].sort((one, other) => other.requests - one.requests || (one.name < other.name ? -1 : 1));
   const drawn = sorted.length > CHIPS_MAX ? sorted.slice(0, CHIPS_MAX - 1) : sorted;
@@ -236,7 +236,9 @@ function chipsOf(facts) {
     name: one.name,
     requests: one.requests,
     isBad: one.errors > 0,
-    title: [`${facts.name}@${one.name}`, one.owner && `${one.owner}'s`, one.errors && `${share(one.errors, one.requests)} errors`].filter(Boolean).join(", "),
+    title: [`${facts.name}@${one.name}`, one.owner && `owner ${one.owner}`, one.errors && `${share(one.errors, one.requests)} errors`]
+      .filter(Boolean)
+      .join(", "),
   }));
   const others = sorted.length - drawn.length;
   return others ? [...chips, { name: `${others} more`, requests: 0, title: `${others} more of ${facts.name}` }] : chips;
@@ -251,7 +253,7 @@ function chipIndex(facts, deployment) {
 function summary(facts, direction) {
   if (facts.problems.length) return facts.problems[0].text;
   const rate = facts.callers.length ? `${compact(facts.requests)}/min` : "";
-  if (facts.kind === "edge") return facts.envoys.length ? plural(facts.envoys.length, "Envoy") : direction === "down" ? "" : "where calls come in";
+  if (facts.kind === "edge") return facts.envoys.length ? plural(facts.envoys.length, "Envoy") : direction === "down" ? "" : "entry point";
   if (facts.kind === "caller") return rate || "calls only";
   if (direction === "down") return rate || plural(facts.instances.length, "instance");
   return [plural(facts.instances.length, "instance"), rate].filter(Boolean).join(" · ");
@@ -262,10 +264,10 @@ function shortened(text, width) {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
 
-/** Say a number within the width of a box: 12k. */
+/** Format a number to fit in a box: 12k. */
 const compact = (number) => (number < 10_000 ? String(number) : `${Math.round(number / 1000)}k`);
 
-/** Return how thick a call is drawn: twice as many, one step more. */
+/** Return the line width of a call: one step more for twice the number of requests. */
 const thickness = (requests) => Math.min(1 + 0.42 * Math.log2(1 + requests), 6);
 
 function curve(start, passages, end, direction) {
@@ -301,7 +303,7 @@ function arrows() {
   return s("defs", {}, arrow("arrow"), arrow("arrow-off"));
 }
 
-/** Return the list of the services of which no call was seen. */
+/** Return the list of services without recent calls. */
 export function uncalled(facts, { select, selected, found }) {
   const shown = [...facts.values()].filter((one) => !isInPicture(one) && found(one.name)).sort(byPlace);
   return shown.map((one) =>

@@ -1,17 +1,17 @@
-// What the page knows of the server, each part fetched when a view first needs it, and again when it changes.
+// The server's data, fetched when a view first needs it, and again when it changes.
 
 import { Problem, ask, onSignedOut, read, readAll } from "./api.js";
 
-const ANEW_MS = 15_000;
+const REFRESH_MS = 15_000;
 
-/** A part of what the server knows. */
+/** A part of the server's data. */
 class Resource {
   #fetch;
   #loading = null;
   #isStale = false;
   #listeners = new Set();
 
-  /** @param {() => Promise<any>} fetch what brings it */
+  /** @param {() => Promise<any>} fetch fetches it */
   constructor(fetch, value = null) {
     this.#fetch = fetch;
     this.value = value;
@@ -19,12 +19,12 @@ class Resource {
     this.isLoaded = false;
   }
 
-  /** Fetch it unless it is there. */
+  /** Return it; fetch it if it is not loaded. */
   need() {
     return this.isLoaded ? Promise.resolve(this.value) : this.load();
   }
 
-  /** Fetch it; who asks while it is being fetched gets what is fetched after that. */
+  /** Fetch it; a call during a fetch causes another fetch afterwards, and returns its result. */
   load() {
     if (this.#loading) {
       this.#isStale = true;
@@ -55,7 +55,7 @@ class Resource {
     return this.value;
   }
 
-  /** Be told of each new value; returns what ends that. */
+  /** Call a listener with each new value; returns a function that removes it. */
   listen(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -65,16 +65,16 @@ class Resource {
 export const services = new Resource(() => readAll("v1/services"), []);
 export const deployments = new Resource(() => readAll("v1/deployments"), []);
 export const calls = new Resource(() => readAll("v1/calls"), []);
-/** Whether overrides count at all. */
+/** The kill switch for overrides. */
 export const overridesSwitch = new Resource(() => read("v1/overrides"));
 export const status = new Resource(() => read("v1/status"));
 export const scenarios = new Resource(() => readAll("v1/scenarios?state=all&limit=1000"), []);
-/** Who reads the page: name, role, and how that is known. */
+/** The user of the page: name, role, and how they are authenticated. */
 export const me = new Resource(() => read("v1/me"));
 
 export const mayChange = () => ["developer", "admin"].includes(me.value?.role);
 
-/** Say whether who reads the page may remove what somebody owns. */
+/** Return whether the user of the page may remove an object of this owner. */
 export const mayRemove = (owner) => mayChange() && (me.value.role === "admin" || !owner || owner === me.value.name);
 
 const CONCERNED = {
@@ -87,21 +87,21 @@ const CONCERNED = {
 };
 const eventListeners = new Set();
 
-/** Be told of each event of the server, as `(kind, subject)`; returns what ends that. */
+/** Call a listener with each event of the server, as `(kind, subject)`; returns a function that removes it. */
 export function onEvent(listener) {
   eventListeners.add(listener);
   return () => eventListeners.delete(listener);
 }
 
 /**
- * Follow the server's events for as long as the page is open.
- * @param {(state: "live"|"lost"|"connecting") => void} show told of each change of the connection
+ * Follow the server's events while the page is open.
+ * @param {(state: "live"|"lost"|"connecting") => void} show called with each new state of the connection
  */
 export async function follow(show) {
   let isSignedOut = false;
   onSignedOut(() => (isSignedOut = true));
-  // What no event tells: that a minute has passed since a call, or that the mesh file has a mistake.
-  setInterval(() => document.hidden || refresh([calls, status]), ANEW_MS);
+  // Some changes cause no event: calls older than a minute, and errors in the mesh file.
+  setInterval(() => document.hidden || refresh([calls, status]), REFRESH_MS);
   let isFirst = true;
   for (let failures = 0; ; failures += 1) {
     try {
@@ -111,20 +111,20 @@ export async function follow(show) {
         show("live");
       });
     } catch {
-      // It is tried again below, whatever it was.
+      // Any failure is retried below.
     }
-    // Whoever signs in loads the page again.
+    // A sign-in reloads the page.
     if (isSignedOut) return show("connecting");
     show("lost");
     await new Promise((resolve) => setTimeout(resolve, Math.min(500 * 1.6 ** failures, 5000)));
   }
 }
 
-// Not an EventSource, which can't send who asks.
+// Not an EventSource, which cannot send an authorization header.
 async function listen(isFirst, connected) {
   const response = await ask("v1/events");
   connected();
-  // What happened before is not told: all that is known may be old, but for what is only just being fetched.
+  // Events before the connection are not sent, so all loaded data may be outdated.
   refresh([services, deployments, calls, status, scenarios, overridesSwitch].filter((one) => !isFirst || one.isLoaded));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let text = ""; ; ) {

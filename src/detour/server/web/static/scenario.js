@@ -1,4 +1,4 @@
-// One scenario: its form beside what can be done with it. What is not saved is kept, wherever its reader goes.
+// One scenario: its form, and beside it sharing, trial requests and history. Unsaved changes are kept when the user leaves.
 
 import { Problem, ask, pathOf } from "./api.js";
 import { conflict } from "./conflict.js";
@@ -20,7 +20,7 @@ const SECTIONS = [
   ["history", "History"],
 ];
 
-/** Return the view of a scenario; without a name, of one that is to be made. */
+/** Return the view of a scenario; without a name, of a new one. */
 export function scenarioView(name = "") {
   return new ScenarioView(name);
 }
@@ -36,8 +36,8 @@ class ScenarioView {
     this.section = "";
     this.head = h("div.page-head", {});
     this.notices = h("div.stack.tight.scenario-notices", { "aria-live": "polite" });
-    this.form = h("div.card.card-body.form", {}, h("p.quiet", {}, "Reading it…"));
-    this.sections = h("nav.segments.sections", { "aria-label": "What to do with it" });
+    this.form = h("div.card.card-body.form", {}, h("p.quiet", {}, "Loading…"));
+    this.sections = h("nav.segments.sections", { "aria-label": "Sections" });
     this.aside = h("div.card.card-body.aside", {});
     this.element = h(
       name ? "div.page.scenario" : "div.page.scenario.is-new",
@@ -64,7 +64,7 @@ class ScenarioView {
   }
 
   async #begin() {
-    // What completion offers; the form need not wait for it.
+    // Data for suggestions; the form does not wait for it.
     for (const one of [services, deployments, scenarios]) one.need();
     await me.need();
     if (!this.name) return this.#edit(draftOf(NEW) ?? blank());
@@ -79,7 +79,7 @@ class ScenarioView {
     return (await ask(pathOf(this.name), { headers: { "cache-control": "no-cache" } })).json();
   }
 
-  /** Show what the server has, beside what is not saved. */
+  /** Show the saved scenario, with unsaved changes if there are any. */
   #take(saved) {
     this.saved = saved;
     const kept = draftOf(this.name);
@@ -94,7 +94,7 @@ class ScenarioView {
     this.draft = draft;
     const isOpen = mayChange() && this.saved?.state !== "removed";
     this.editor = new Editor(draft, { isNew: !this.name, isOpen, changed: () => this.#changed() });
-    this.said = h("p.fault", { role: "alert" });
+    this.fault = h("p.fault", { role: "alert" });
     this.save = h("button.button.main", { type: "submit" }, this.name ? "Save" : "Save scenario");
     this.discard = h("button.button.plain", { type: "button", on: { click: () => this.#discard() } }, "Discard changes");
     this.state = h("span.hint", { role: "status" });
@@ -111,7 +111,7 @@ class ScenarioView {
         },
       },
       this.editor.element,
-      this.said,
+      this.fault,
       isOpen && h("div.save-bar", {}, this.save, this.discard, this.state),
     );
     this.form.replaceChildren(form);
@@ -121,7 +121,7 @@ class ScenarioView {
   }
 
   #changed() {
-    this.said.textContent = "";
+    this.fault.textContent = "";
     if (this.#isDirty) keepDraft(this.key, this.draft);
     else dropDraft(this.key);
     this.#drawState();
@@ -138,16 +138,16 @@ class ScenarioView {
     this.discard.hidden = !isDirty;
     if (isDirty || !this.name) this.save.removeAttribute("aria-disabled");
     else this.save.setAttribute("aria-disabled", "true");
-    this.state.textContent = isDirty && this.name ? "Not saved yet; your tab keeps it." : "";
+    this.state.textContent = isDirty && this.name ? "Not saved yet; this tab keeps your changes." : "";
     this.trial.refresh();
   }
 
-  /** Save it; if forced, also with services and deployments that the mesh does not have. */
+  /** Save the scenario; if forced, even with services and deployments that the mesh does not have. */
   async #save(isForced = false) {
     if (this.#isSaving || (this.name && !this.#isDirty) || !this.editor.check()) return;
     this.#isSaving = true;
     this.save.setAttribute("aria-disabled", "true");
-    this.said.textContent = "";
+    this.fault.textContent = "";
     try {
       await this.#put(isForced);
     } catch (problem) {
@@ -170,25 +170,25 @@ class ScenarioView {
       location.hash = `#/scenarios/${name}/share`;
       return;
     }
-    notify(`Saved as version ${saved.version}. Its open links follow at once.`);
+    notify(`Saved as version ${saved.version}. Open links use it immediately.`);
     this.#take(saved);
   }
 
   async #refused(problem) {
     if (problem.status === 409) {
       const why = problem.message.replace(/ To use names that do not exist yet, add .*$/, "");
-      const anyway = h("button.button.small", { type: "button", on: { click: () => this.#save(true) } }, "Save all the same");
-      this.said.replaceChildren(`${why} `, anyway);
+      const anyway = h("button.button.small", { type: "button", on: { click: () => this.#save(true) } }, "Save anyway");
+      this.fault.replaceChildren(`${why} `, anyway);
     } else if (problem.status !== 412) {
-      if (!this.editor.blame(problem.message)) this.said.textContent = problem.message;
+      if (!this.editor.blame(problem.message)) this.fault.textContent = problem.message;
     } else if (this.name) {
       this.#showConflict(await this.#fetch());
     } else {
-      this.editor.blame(`name: there is a scenario of that name already; choose another, or change that one`);
+      this.editor.blame(`name: a scenario with this name exists; choose another name, or edit the existing scenario`);
     }
   }
 
-  /** Somebody has changed it, perhaps who reads this. */
+  /** Handle a change of the scenario on the server, possibly by the same user. */
   async #hear() {
     if (this.#isSaving || !this.saved) return;
     const saved = await this.#fetch();
@@ -198,7 +198,7 @@ class ScenarioView {
       this.#showConflict(saved);
     } else {
       this.#take(saved);
-      notify(`${saved.changed_by || "Somebody"} ${saved.state === "removed" ? "removed it" : `saved version ${saved.version}`}.`);
+      notify(`${saved.changed_by || "Another user"} ${saved.state === "removed" ? "removed this scenario" : `saved version ${saved.version}`}.`);
     }
   }
 
@@ -227,7 +227,7 @@ class ScenarioView {
   }
 
   #showKept() {
-    swap(this.notices, h("div.notice", {}, h("div", {}, "These are changes that you have not saved yet.")));
+    swap(this.notices, h("div.notice", {}, h("div", {}, "These changes are not saved yet.")));
   }
 
   #discard(saved = this.saved) {
@@ -241,15 +241,15 @@ class ScenarioView {
       if (this.saved) this.#take(this.saved);
       else this.#edit(dropped);
     };
-    notify("Your changes are gone.", { label: "Undo", act: undo });
+    notify("Your changes were discarded.", { label: "Undo", act: undo });
   }
 
-  /** Put an old version into the form, to be saved as the next one. */
+  /** Load an old version into the form, to save it as the next one. */
   #restore(version) {
     this.#edit({ ...this.draft, ...draftFrom(version), version: this.draft.version, base: this.draft.base });
     this.#changed();
     location.hash = `#/scenarios/${this.name}`;
-    notify(`The form shows version ${version.version}. Save it to make it the next one.`);
+    notify(`The form shows version ${version.version}. Save it to restore it.`);
   }
 
   async #remove() {
@@ -257,16 +257,16 @@ class ScenarioView {
     try {
       await ask(pathOf(this.name), { method: "DELETE", headers: { "if-match": `"${version}"` } });
     } catch (problem) {
-      this.said.textContent = problem.message;
+      this.fault.textContent = problem.message;
       return;
     }
     dropDraft(this.name);
     location.hash = "#/scenarios";
     const name = this.name;
-    notify(`${name} is removed; its links say so.`, { label: "Undo", act: () => remake(name, { overrides, owner, description, expires }) });
+    notify(`${name} was removed; its links now show this.`, { label: "Undo", act: () => remake(name, { overrides, owner, description, expires }) });
   }
 
-  /** Return what a trial tries: what the form says, or what is saved if that is the same. */
+  /** Return what a trial sends: the content of the form, or the saved scenario if it is the same. */
   #subject() {
     const isDraft = !this.name || this.#isDirty;
     return { isDraft, scenario: isDraft ? null : this.name, overrides: isDraft ? objectOf(this.draft?.rows ?? []) : {}, count: this.draft?.rows.length ?? 0 };
@@ -274,7 +274,7 @@ class ScenarioView {
 
   #fail(problem) {
     if (!(problem instanceof Problem)) throw problem;
-    const title = problem.status === 404 ? `There is no scenario ${this.name}` : "It can't be shown";
+    const title = problem.status === 404 ? `Scenario ${this.name} does not exist` : "The scenario could not be loaded";
     this.element.replaceChildren(
       h("div.empty", {}, h("h1", { tabindex: "-1" }, title), h("p", {}, problem.message), h("a.button", { href: "#/scenarios" }, "All scenarios")),
     );
@@ -297,7 +297,7 @@ class ScenarioView {
   #removal() {
     const place = h("span.actions", {});
     const confirm = () => {
-      const theirs = saved.owner && me.value.name && saved.owner !== me.value.name ? `It is ${saved.owner}'s. ` : "";
+      const theirs = saved.owner && me.value.name && saved.owner !== me.value.name ? `It belongs to ${saved.owner}. ` : "";
       place.replaceChildren(
         h("span.small", {}, `${theirs}Remove it?`),
         h("button.button.small.bad", { type: "button", on: { click: () => this.#remove() } }, "Remove"),
@@ -320,7 +320,7 @@ class ScenarioView {
       return h(
         "div.notice.warn",
         {},
-        h("div", {}, `It expired on ${exact(saved.expires)}, and its links say so. To go on with it, choose another time and save it.`),
+        h("div", {}, `This scenario expired on ${exact(saved.expires)}, and its links show this. To use it again, choose another expiry and save.`),
       );
     const again = async () => {
       await remake(this.name, { overrides, owner, description, expires: null });
@@ -330,8 +330,8 @@ class ScenarioView {
     return h(
       "div.notice.warn",
       {},
-      h("div", {}, `${saved.changed_by || "Somebody"} removed it. Its versions can still be read.`),
-      mayChange() && Object.keys(overrides).length > 0 && h("button.button.small", { type: "button", on: { click: again } }, "Make it anew"),
+      h("div", {}, `${saved.changed_by || "Another user"} removed this scenario. Its versions stay readable.`),
+      mayChange() && Object.keys(overrides).length > 0 && h("button.button.small", { type: "button", on: { click: again } }, "Create it again"),
     );
   }
 
@@ -362,9 +362,9 @@ async function remake(name, body) {
   const isOver = body.expires && Date.parse(body.expires) <= Date.now();
   try {
     await ask(`${pathOf(name)}?force=true`, { method: "PUT", headers: { "if-none-match": "*" }, body: { ...body, expires: isOver ? null : body.expires } });
-    notify(`${name} is back.`, { label: "Open it", href: `#/scenarios/${name}` });
+    notify(`${name} was created again.`, { label: "Open it", href: `#/scenarios/${name}` });
   } catch (problem) {
-    notify(`${name} could not be made anew: ${problem.message}`);
+    notify(`${name} could not be created again: ${problem.message}`);
   }
 }
 
@@ -374,13 +374,13 @@ function draftFrom(saved) {
   return { ...draft, base: contentOf(draft) };
 }
 
-/** Return rows in the order of others; what these have not comes last. */
+/** Return rows in the order of other rows; new ones come last. */
 function inOrderOf(others, rows) {
   const place = (row) => others.findIndex((one) => keyOf(one) === keyOf(row)) + 1 || others.length + 1;
   return rows.sort((one, other) => place(one) - place(other));
 }
 
-/** Return what a draft says, in a form in which two can be compared. */
+/** Return the content of a draft, in a form that can be compared. */
 function contentOf({ description, owner, expires, rows }) {
   const overrides = objectOf(rows);
   const sorted = Object.fromEntries(

@@ -1,4 +1,4 @@
-// All scenarios: found by what is in them, by whose they are and whether they can be entered.
+// All scenarios, with search and filters by owner and state.
 
 import { h, plural, swap } from "./dom.js";
 import { rowsOf, wordOf } from "./overrides.js";
@@ -90,14 +90,14 @@ class ScenariosView {
   }
 
   #nothing() {
-    if (scenarios.problem) return h("div.empty", {}, h("h2", {}, "Scenarios can't be shown"), h("p", {}, scenarios.problem.message));
+    if (scenarios.problem) return h("div.empty", {}, h("h2", {}, "Scenarios could not be loaded"), h("p", {}, scenarios.problem.message));
     if (this.find.value || this.mine.checked || this.#state !== "live")
-      return h("div.empty", {}, h("h2", {}, "None like that"), h("p", {}, "No scenario is as you ask."));
+      return h("div.empty", {}, h("h2", {}, "No matches"), h("p", {}, "No scenario matches your search."));
     return h(
       "div.empty",
       {},
-      h("h2", {}, "No scenario yet"),
-      h("p", {}, "A scenario is a set of overrides with a name: users at pr-42, payments slowed by 300 ms. Save one, and hand on its link."),
+      h("h2", {}, "No scenarios yet"),
+      h("p", {}, "A scenario is a named set of overrides, such as users at pr-42 and payments delayed by 300 ms. Save one, and share its link."),
       mayChange() && h("a.button.main", { href: "#/new" }, "New scenario"),
     );
   }

@@ -1,4 +1,4 @@
-// Everything that is known of one service, beside the picture.
+// The panel with all details of a service.
 
 import { mayChange } from "./resources.js";
 import { h, plural } from "./dom.js";
@@ -56,7 +56,7 @@ function offloaded(facts) {
   if (!facts.deployments.length) {
     return section(
       "Offloaded deployments",
-      h("p.hint", {}, "None. Register one, and it runs beside the baseline:"),
+      h("p.hint", {}, "None. To register one:"),
       h("pre.line", {}, `detour offload add ${facts.name} pr-42 --endpoint IP:PORT`),
       mayChange() && h("div.actions", {}, slower(facts)),
     );
@@ -74,7 +74,7 @@ function offloaded(facts) {
 
 function slower(facts) {
   const add = () => added({ kind: "delay", subject: facts.name, value: "300ms" });
-  return h("button.button.plain.small", { type: "button", "data-key": "panel-slow", on: { click: add } }, "Slow its calls down");
+  return h("button.button.plain.small", { type: "button", "data-key": "panel-slow", on: { click: add } }, "Delay its calls");
 }
 
 function deployment(facts, one) {
@@ -87,20 +87,20 @@ function deployment(facts, one) {
       {},
       h("span.tag.off", {}, one.name),
       h("p.hint", {}, [one.owner, one.requests && `${one.requests}/min`, !one.endpoints.length && "no instances yet"].filter(Boolean).join(" · ")),
-      h("p.hint", {}, one.expires ? ["expires ", expiry(one.expires)] : "stays"),
+      h("p.hint", {}, one.expires ? ["expires ", expiry(one.expires)] : "does not expire"),
     ),
     mayChange() &&
       h(
         "button.button.small",
         { type: "button", "data-key": `override-${one.name}`, "aria-label": `Override ${facts.name} with ${one.name}`, on: { click: add } },
-        "Override it",
+        "Override",
       ),
   );
 }
 
 function added(override) {
   const count = addToNew(override);
-  notify(`Added to your new scenario, which has ${plural(count, "override")}.`, { label: "Open it", href: "#/new" });
+  notify(`Added to your new scenario, which now has ${plural(count, "override")}.`, { label: "Open it", href: "#/new" });
 }
 
 function called(title, calls, name, deployment) {
@@ -137,12 +137,12 @@ function instances(facts) {
     plural(facts.instances.length, "instance"),
     facts.instances.length
       ? h("p.mono.small.quiet", {}, shown.join("  "), others > 0 && ` and ${others} more`)
-      : h("p.hint", {}, "Calls to the baseline fail until there is one."),
+      : h("p.hint", {}, "Calls to the baseline fail until it has an instance."),
   );
 }
 
 function envoys(facts) {
-  const refusals = facts.envoys.flatMap((envoy) => envoy.rejections.map((one) => ({ ...one, node: envoy.node })));
+  const rejections = facts.envoys.flatMap((envoy) => envoy.rejections.map((one) => ({ ...one, node: envoy.node })));
   if (!facts.envoys.length) return null;
   return section(
     plural(facts.envoys.length, "Envoy"),
@@ -154,6 +154,6 @@ function envoys(facts) {
         .map((one) => one.node)
         .join("  "),
     ),
-    refusals.slice(0, 5).map((one) => h("p.notice.bad.small", {}, h("div", {}, `${one.node} refused ${one.type} ${one.names.join(", ")}: ${one.message}`))),
+    rejections.slice(0, 5).map((one) => h("p.notice.bad.small", {}, h("div", {}, `${one.node} rejected ${one.type} ${one.names.join(", ")}: ${one.message}`))),
   );
 }

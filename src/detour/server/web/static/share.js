@@ -1,4 +1,4 @@
-// Handing a scenario on: its links, a code for a phone, and lines for programs.
+// Sharing a scenario: its links, a QR code, and headers and commands for programs.
 
 import { Problem, ask, pathOf } from "./api.js";
 import { h, swap } from "./dom.js";
@@ -11,7 +11,7 @@ export class Share {
     this.element = h("section.stack.share", { "aria-label": "Share" });
   }
 
-  /** Show how to enter a scenario. */
+  /** Show the ways to enter a scenario. */
   show(scenario) {
     const key = JSON.stringify([scenario.name, scenario.state, scenario.links, scenario.only_host, scenario.baggage]);
     if (key === this.#shown) return;
@@ -20,11 +20,11 @@ export class Share {
       swap(
         this.element,
         h("h2.unseen", {}, "Share"),
-        h("p.quiet", {}, `It can't be entered: it ${scenario.state === "expired" ? "has expired" : "was removed"}. Its links say so.`),
+        h("p.quiet", {}, `This scenario ${scenario.state === "expired" ? "has expired" : "was removed"}. Its links show this.`),
       );
       return;
     }
-    // An edge takes overrides out of a request from outside, and knows scenarios by their names.
+    // An edge removes overrides from outside, and applies scenarios by their names.
     const header = `x-detour-scenario: ${scenario.name}`;
     swap(
       this.element,
@@ -50,7 +50,7 @@ export class Share {
         "div.stack.tight",
         {},
         links.map((link, index) => lineToCopy(index ? "Another link" : "Link", link, true)),
-        host && h("p.hint", {}, `The link with ?…=${name} holds on ${host} alone, not on other hosts that its pages call.`),
+        host && h("p.hint", {}, `The link with ?…=${name} applies to ${host} only, not to other hosts that its pages call.`),
         send && h("div.actions", {}, send),
       ),
       code,
@@ -62,7 +62,7 @@ export class Share {
       const drawn = await (await ask(`${pathOf(name)}/qr`)).blob();
       const source = URL.createObjectURL(drawn);
       const image = h("img", { src: source, alt: `QR code of ${link}`, width: "164", height: "164", on: { load: () => URL.revokeObjectURL(source) } });
-      figure.replaceChildren(h("div.qr-place", {}, image), h("figcaption.hint", {}, "Point a phone at it"));
+      figure.replaceChildren(h("div.qr-place", {}, image), h("figcaption.hint", {}, "Scan with a phone"));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       figure.replaceChildren(h("figcaption.hint", {}, problem.message));
@@ -81,7 +81,7 @@ function noLinks() {
     h(
       "div.stack.tight",
       {},
-      h("p", {}, "There is no link yet: the mesh file does not say where people reach the edge. Add to it"),
+      h("p", {}, "No link yet, because the mesh file does not contain the URL of the edge. Add it:"),
       h("pre", {}, "edge:\n  url: https://staging.example.test"),
     ),
   );
@@ -93,12 +93,12 @@ function lineToCopy(label, text, isLink = false) {
   const button = h("button.button.small", { type: "button", "aria-label": `Copy: ${label}` }, "Copy");
   button.addEventListener("click", async () => {
     const isCopied = await copied(text, shown);
-    notify(isCopied ? "Copied." : "Your browser does not let pages copy; it is selected, copy it yourself.");
+    notify(isCopied ? "Copied." : "Your browser does not allow pages to copy. The text is selected: copy it yourself.");
   });
   return h("div.copy-line", {}, h("span.label", {}, label), h("div", {}, shown, button));
 }
 
-/** Copy a text; browsers let pages do so only over https and on this machine, and otherwise what is selected. */
+/** Copy a text; the clipboard API needs https or localhost, so otherwise select the text and copy the selection. */
 async function copied(text, element) {
   try {
     await navigator.clipboard.writeText(text);

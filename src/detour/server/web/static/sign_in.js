@@ -1,11 +1,11 @@
-// Saying who one is: with an API token, or at an OpenID provider (authorization code flow with PKCE, RFC 7636).
+// Sign-in: with an API token, or with an OpenID provider (authorization code flow with PKCE, RFC 7636).
 
 import { Problem, keepToken, read, send, token } from "./api.js";
-import { h, leadsSomewhere, swap } from "./dom.js";
+import { h, isWebAddress, swap } from "./dom.js";
 
 const STARTED = "detour.signing-in";
 
-/** Return the view that asks who one is; `why` is what the server said. */
+/** Return the sign-in view; `why` is the message of the server. */
 export function signInView(why) {
   return new SignInView(why);
 }
@@ -14,7 +14,7 @@ class SignInView {
   title = "Sign in";
 
   constructor(why) {
-    this.token = h("input.mono", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", "aria-describedby": "token-said" });
+    this.token = h("input.mono", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", "aria-describedby": "token-hint" });
     this.fault = h("p.fault", { role: "alert" }, token() ? why : "");
     this.provider = h("div.stack.tight", {});
     this.element = h(
@@ -24,7 +24,7 @@ class SignInView {
         "div.card.card-body.stack",
         {},
         h("h1", { tabindex: "-1" }, "Sign in"),
-        h("p.quiet", {}, "This server wants to know who you are."),
+        h("p.quiet", {}, "This server requires you to sign in."),
         this.provider,
         h(
           "form.stack.tight",
@@ -42,7 +42,7 @@ class SignInView {
             {},
             h("label", { for: "token" }, "API token"),
             this.token,
-            h("span.hint", { id: "token-said" }, "This tab keeps it until you close it."),
+            h("span.hint", { id: "token-hint" }, "This tab keeps the token until you close it."),
           ),
           h("button.button", { type: "submit" }, "Sign in with the token"),
         ),
@@ -73,16 +73,14 @@ class SignInView {
     const answer = await send("v1/me").catch(() => null);
     if (answer?.ok) return location.reload();
     keepToken(before);
-    this.fault.textContent = answer
-      ? ((await answer.json().catch(() => null))?.detail ?? "The server does not know this token.")
-      : "The server does not answer.";
+    this.fault.textContent = answer ? ((await answer.json().catch(() => null))?.detail ?? "The server refused this token.") : "The server does not answer.";
     this.token.focus();
   }
 }
 
 async function signInAt({ authorization_endpoint: endpoint, client_id: client, scopes }) {
-  if (!leadsSomewhere(endpoint)) throw new Error("The provider's address is none that a browser can open.");
-  if (!crypto.subtle) throw new Error("Browsers allow this on https only: open this page by https, or use a token.");
+  if (!isWebAddress(endpoint)) throw new Error("A browser cannot open the provider's address.");
+  if (!crypto.subtle) throw new Error("Browsers allow this over https only: open this page over https, or use a token.");
   const verifier = base64url(crypto.getRandomValues(new Uint8Array(32)));
   const state = base64url(crypto.getRandomValues(new Uint8Array(16)));
   const challenge = base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
@@ -102,8 +100,8 @@ async function signInAt({ authorization_endpoint: endpoint, client_id: client, s
 }
 
 /**
- * Go on where a sign-in at a provider was begun, if this page was opened by its answer.
- * @returns {Promise<string>} what went wrong; empty if nothing did
+ * Complete a sign-in with a provider, if the provider's redirect opened this page.
+ * @returns {Promise<string>} an error message, or an empty text
  */
 export async function finishSignIn() {
   const answer = new URLSearchParams(location.search);
@@ -111,13 +109,13 @@ export async function finishSignIn() {
   if (!begun || !(answer.has("code") || answer.has("error"))) return "";
   sessionStorage.removeItem(STARTED);
   history.replaceState(null, "", here() + begun.hash);
-  if (answer.get("state") !== begun.state) return "The answer of the provider belongs to no sign-in that this tab began. Try again.";
-  if (answer.has("error")) return `The provider refused: ${answer.get("error_description") ?? answer.get("error")}`;
+  if (answer.get("state") !== begun.state) return "The provider's response does not match a sign-in that this tab began. Try again.";
+  if (answer.has("error")) return `The provider refused the sign-in: ${answer.get("error_description") ?? answer.get("error")}`;
   try {
     keepToken(await exchange(answer.get("code"), begun.verifier));
     return "";
   } catch (error) {
-    return `The provider gave no token: ${error.message}`;
+    return `The provider returned no token: ${error.message}`;
   }
 }
 
@@ -136,7 +134,7 @@ async function exchange(code, verifier) {
   const response = await fetch(known.token_endpoint, { method: "POST", body });
   const answer = await response.json();
   if (!response.ok) throw new Problem(response.status, answer.error_description ?? answer.error ?? response.statusText);
-  // An ID token is always for this client, and always one that the server can check.
+  // Prefer the ID token: it is issued for this client, and the server can always verify it.
   return answer.id_token ?? answer.access_token;
 }
 

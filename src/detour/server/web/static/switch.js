@@ -1,11 +1,11 @@
-// The kill switch: a banner while overrides are switched off, and what an admin switches them with.
+// The kill switch: a banner while overrides are switched off, and a button for admins.
 
 import { ask } from "./api.js";
 import { h, swap } from "./dom.js";
 import { notify } from "./notices.js";
 import { me, overridesSwitch } from "./resources.js";
 
-/** Keep a place up to date: a banner if overrides are off, for an admin a button in any case. */
+/** Show a banner in an element while overrides are off; for admins, always show a button. */
 export function showSwitch(place) {
   const draw = () => {
     const found = overridesSwitch.value;
@@ -22,14 +22,14 @@ function banner({ reason, by, since }) {
   const when = since ? ` since ${new Date(since).toLocaleString()}` : "";
   return [
     h("strong", {}, "Overrides are switched off"),
-    h("span", {}, ` by ${by}${when}${reason ? `: ${reason}` : ""}. Every request is the baseline's.`),
+    h("span", {}, ` by ${by}${when}${reason ? `: ${reason}` : ""}. The baseline answers every request.`),
     me.value?.role === "admin" && button("Switch overrides on", () => change("on", "")),
   ];
 }
 
 function offer() {
   return button("Switch overrides off", () => {
-    const reason = prompt("Every sidecar and edge will ignore overrides and scenarios. Why?");
+    const reason = prompt("Every sidecar and edge will ignore overrides and scenarios. Reason:");
     if (reason !== null) change("off", reason);
   });
 }

@@ -1,4 +1,4 @@
-// Moments and spans, as people say them.
+// Formats times and durations for people.
 
 import { h } from "./dom.js";
 
@@ -11,7 +11,7 @@ const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
-/** Say a span of milliseconds in its largest unit: `3 h`. */
+/** Format a duration in milliseconds in its largest unit: `3 h`. */
 export function span(milliseconds) {
   const length = Math.abs(milliseconds);
   if (length >= 1.5 * DAY_MS) return `${Math.round(length / DAY_MS)} days`;
@@ -19,38 +19,38 @@ export function span(milliseconds) {
   return "less than a minute";
 }
 
-/** Say how far away a moment is: `in 3 h`, `5 min ago`. */
+/** Format a time relative to now: `in 3 h`, `5 min ago`. */
 function relative(text) {
   const ahead = Date.parse(text) - Date.now();
   if (Math.abs(ahead) < 45_000) return ahead > 0 ? "in a moment" : "just now";
   return ahead > 0 ? `in ${span(ahead)}` : `${span(ahead)} ago`;
 }
 
-/** Show a moment relative to now, kept up to date, with the exact one as its title. */
+/** Show a time relative to now, kept up to date, with the exact time as its title. */
 export function moment(text) {
   return h("time", { datetime: text, title: exact(text), "data-relative": true }, relative(text));
 }
 
-/** Say a moment exactly, in the reader's time zone. */
+/** Format a time in the user's time zone. */
 export const exact = (text) => EXACT.format(new Date(text));
 export const day = (text) => DAY.format(new Date(text));
 export const clock = (text) => CLOCK.format(new Date(text));
 
-/** Say when something expires; what is soon stands out. */
+/** Show when something expires; highlighted if it is soon. */
 export function expiry(text) {
   if (!text) return h("span.quiet", {}, "never");
   const left = Date.parse(text) - Date.now();
   return left > 0 && left < 7_200_000 ? h("span.tag.warn.words", {}, moment(text)) : moment(text);
 }
 
-/** Keep all relative moments of the page up to date. */
+/** Keep all relative times of the page up to date. */
 export function keepMoments() {
   setInterval(() => {
     for (const one of document.querySelectorAll("time[data-relative]")) one.textContent = relative(one.dateTime);
   }, 20_000);
 }
 
-/** Say milliseconds of a request: `0.4 ms`, `12 ms`, `1.25 s`. */
+/** Format the duration of a request: `0.4 ms`, `12 ms`, `1.25 s`. */
 export function duration(milliseconds) {
   if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
   return milliseconds < 10 ? `${milliseconds.toFixed(1)} ms` : `${Math.round(milliseconds)} ms`;

@@ -1,4 +1,4 @@
-// Trying a scenario: one request through the edge, and every hop that it took.
+// Trying a scenario: sends one request through the edge, and shows its hops.
 
 import { Problem, read } from "./api.js";
 import { h, plural, swap } from "./dom.js";
@@ -10,7 +10,7 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 export class Trial {
   #isRunning = false;
 
-  /** @param {() => {scenario: string|null, overrides: Object, isDraft: boolean, count: number}} subject what is tried */
+  /** @param {() => {scenario: string|null, overrides: Object, isDraft: boolean, count: number}} subject returns what to try */
   constructor(subject) {
     this.subject = subject;
     this.method = h(
@@ -23,7 +23,7 @@ export class Trial {
     this.host = h("input.mono", {
       type: "text",
       id: "trial-host",
-      placeholder: "the edge's own",
+      placeholder: "the edge's host",
       autocomplete: "off",
       autocapitalize: "none",
       spellcheck: "false",
@@ -54,7 +54,7 @@ export class Trial {
           "details",
           {},
           h("summary", {}, "Host, headers, body"),
-          h("div.stack.tight.more-request", {}, field("Host", this.host), field("Headers, a line each", this.headers), field("Body", this.body)),
+          h("div.stack.tight.more-request", {}, field("Host", this.host), field("Headers, one per line", this.headers), field("Body", this.body)),
         ),
       ),
       this.fault,
@@ -63,16 +63,16 @@ export class Trial {
     );
   }
 
-  /** Say what would be tried. */
+  /** Describe the request. */
   refresh() {
     const { isDraft, count } = this.subject();
     const overrides = plural(count, "override");
     if (!count) {
-      this.what.textContent = "A plain request: the form has no override yet.";
+      this.what.textContent = "A request without overrides: the form has none yet.";
       return;
     }
     this.what.textContent = isDraft
-      ? `A request with the ${overrides} of the form, as they stand there.`
+      ? `A request with the ${overrides} of the form, which are not saved.`
       : `A request in the saved scenario, with its ${overrides}.`;
   }
 
@@ -88,7 +88,7 @@ export class Trial {
       if (!(problem instanceof Problem)) throw problem;
       this.outcome.replaceChildren();
       this.result.replaceChildren();
-      this.fault.textContent = problem.status === 404 ? "This server can't send requests to try; a newer one can." : problem.message;
+      this.fault.textContent = problem.status === 404 ? "This server does not support trial requests; upgrade it." : problem.message;
     } finally {
       this.#isRunning = false;
       this.send.removeAttribute("aria-disabled");
@@ -139,14 +139,14 @@ export class Trial {
 
 const field = (label, input) => h("div.field", {}, h("label", { for: input.id }, label), input);
 
-/** Say why a deployment was not reached, as far as the hops tell. */
+/** Explain why a deployment was not reached, as far as the hops show it. */
 function shortfall({ service, deployment, reached }, hops) {
-  if (reached === null) return "may have been reached: nobody saw the hops behind the edge.";
+  if (reached === null) return "may have been reached: the hops after the edge were not reported.";
   const calls = hops.filter((hop) => hop.service === service);
-  if (!calls.length) return `was never called: no hop of this request went to ${service}.`;
+  if (!calls.length) return `was not called: no hop of this request went to ${service}.`;
   const asked = calls.find((hop) => hop.deployment === deployment);
   if (asked) return `was called and did not answer${asked.why ? `: ${asked.why}` : ""}.`;
-  return `was not reached: ${service} was called, but for its baseline. The overrides were lost on the way there, or they ask for the baseline where a deployment is missing.`;
+  return `was not reached: the call to ${service} went to its baseline. Either a service on the way lost the overrides, or they contain missing=baseline.`;
 }
 
 function hopTable({ hops, duration_ms: whole }) {
@@ -158,7 +158,7 @@ function hopTable({ hops, duration_ms: whole }) {
     h(
       "table.hops",
       {},
-      h("caption.unseen", {}, "Each hop of the request, callers before those that they called"),
+      h("caption.unseen", {}, "Each hop of the request, callers before the services that they called"),
       h(
         "thead",
         {},
@@ -173,7 +173,7 @@ function hopTable({ hops, duration_ms: whole }) {
   );
 }
 
-/** Return hops with their depth, each behind the one that caused it. */
+/** Return hops with their depth, each after the one that caused it. */
 function inOrder(hops) {
   const below = (parent, depth) => hops.flatMap((hop, index) => (hop.parent === parent ? [[hop, depth], ...below(index, depth + 1)] : []));
   return below(null, 0);
@@ -184,7 +184,7 @@ function hopRow(hop, depth, whole) {
   const status = hop.grpc_status === null ? String(hop.status ?? "none") : `gRPC ${hop.grpc_status}`;
   const answered = answeredBy(hop);
   const share = (part) => `${Math.min(100, (100 * part) / whole).toFixed(2)}%`;
-  // Whose caller the table does not show above it came of no hop: of a queue, for example.
+  // A hop without a parent was caused by something else, such as a queue; show its caller.
   const caller = depth === 0 && hop.caller !== "edge" && `, by ${hop.caller}${hop.caller_deployment ? `@${hop.caller_deployment}` : ""}`;
   return h(
     answered.deployment ? "tr.off" : "tr",
@@ -198,7 +198,7 @@ function hopRow(hop, depth, whole) {
       h("span.hint.mono", {}, `${hop.method} `, breakable(hop.path), caller),
       hop.why && h(isBad ? "span.fault" : "span.hint", {}, hop.why),
     ),
-    h("td", {}, answered.deployment ? h("span.tag.off", {}, answered.deployment) : h(answered.isNobody ? "span.fault" : "span.quiet", {}, answered.words)),
+    h("td", {}, answered.deployment ? h("span.tag.off", {}, answered.deployment) : h(answered.isFailed ? "span.fault" : "span.quiet", {}, answered.words)),
     h("td", {}, h(isBad ? "span.tag.bad" : "span.tag", {}, status)),
     h(
       "td.time",
@@ -209,19 +209,19 @@ function hopRow(hop, depth, whole) {
   );
 }
 
-/** Return a path that may be broken after each of its parts. */
+/** Return a path with possible line breaks after each segment. */
 const breakable = (path) => path.split(/(?<=[/.])/).flatMap((part) => [part, h("wbr")]);
 
 const isFailed = (hop) => hop.status === null || hop.status >= 400 || hop.grpc_status > 0;
 
-/** Say who answered a hop: a deployment, or others in words. */
+/** Return what answered a hop: a deployment, or a description. */
 function answeredBy(hop) {
   if (hop.served_by) {
     const deployment = hop.served_by.split("@")[1] ?? "";
     return { deployment, words: "baseline" };
   }
-  if (isFailed(hop)) return { words: "nobody", isNobody: true };
-  return { words: services.value.some((one) => one.name === hop.service) ? "not told" : "outside the mesh" };
+  if (isFailed(hop)) return { words: "no instance", isFailed: true };
+  return { words: services.value.some((one) => one.name === hop.service) ? "not reported" : "outside the mesh" };
 }
 
 function response({ headers, body, truncated }) {
@@ -236,7 +236,7 @@ function response({ headers, body, truncated }) {
       { open: body.length > 0 && body.length < 600 },
       h("summary", {}, "Response body"),
       h("pre.response", { tabindex: "0", role: "region", "aria-label": "Response body" }, body || "(empty)"),
-      truncated && h("p.hint", {}, "There is more of it; this is its beginning."),
+      truncated && h("p.hint", {}, "Truncated: only the beginning is shown."),
     ),
     h(
       "details",

@@ -1,6 +1,6 @@
-"""Telling the story: each request is sent for real, shown, and judged.
+"""Plays the story: sends each request to the running mesh, prints the result, and verifies every hop.
 
-Invariant: a wrong hop never ends the story; it is named where it happened and counted in the end.
+Invariant: a wrong hop never ends the story; it is printed with its step and counted at the end.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from detour.demo.call_tree import Call, hops
 from detour.demo.http_calls import call
 from detour.demo.layout import Layout
 from detour.demo.narration import Narrator
-from detour.demo.removal import judge, remove_under_load
+from detour.demo.removal import remove_under_load, verify_removal
 from detour.demo.story import LIVE_REMOVAL, STEPS, Step
 from detour.demo.topology import ENTRANCE, Registration
-from detour.demo.verdict import EDGE, Judge
+from detour.demo.verdict import EDGE, Verifier
 from detour.overrides import append_to_baggage, parse_words
 
 _OWNER = "detour demo"
@@ -27,10 +27,12 @@ _SERVED_AGAIN_SECONDS = 2
 _POLL_SECONDS = 0.005
 
 
-class Teller:
-    """Sends the story's requests to a running mesh and tells what came of them.
+class Player:
+    """Plays the story on a running mesh.
 
     Args:
+        narrator: Prints the story.
+        layout: The mesh.
         edge: A client whose base URL is the edge's.
         server: A client of the server's API.
     """
@@ -40,39 +42,39 @@ class Teller:
         self._layout = layout
         self._edge = edge
         self._server = server
-        self._judge = Judge(layout.topology)
+        self._verifier = Verifier(layout.topology)
         self._hops = 0
         self._wrong: list[str] = []
 
-    async def tell(self, registrations: Sequence[Registration]) -> list[str]:
-        """Tell the whole story, and return the wrong hops in words.
+    async def play(self, registrations: Sequence[Registration]) -> list[str]:
+        """Play the whole story, and return a description of each wrong hop.
 
         Raises:
             ClientError: The server refused a registration or a removal, or did not answer.
-            TimeoutError: The mesh is so slow that nothing could be judged.
+            TimeoutError: The mesh was too slow to verify the removal.
         """
         for registration in registrations:
             await self._register(registration)
         self._narrator.registered(self._layout, registrations)
         for step in STEPS:
-            await self._tell(step)
+            await self._play_step(step)
         key = (LIVE_REMOVAL.service, LIVE_REMOVAL.deployment)
-        await self._tell_removal(next(one for one in registrations if (one.service, one.deployment) == key))
+        await self._play_removal(next(one for one in registrations if (one.service, one.deployment) == key))
         self._narrator.summary(self._hops, self._wrong)
         return self._wrong
 
-    async def _tell(self, step: Step) -> None:
+    async def _play_step(self, step: Step) -> None:
         self._narrator.step(step.title)
         self._narrator.request(self._layout, _header(step.words))
         trees = [await self._send(step.words) for _ in range(step.requests)]
         self._narrator.tree(trees[-1], self._layout.topology)
-        wrong = [wrong for tree in trees for wrong in self._judge.verify(tree, step.expectation)]
+        wrong = [wrong for tree in trees for wrong in self._verifier.verify(tree, step.expectation)]
         if step.spread:
             self._narrator.spread(trees, step.spread)
-            wrong += self._judge.verify_spread(trees, step.spread)
-        self._judged(trees, wrong, step.moral)
+            wrong += self._verifier.verify_spread(trees, step.spread)
+        self._record(trees, wrong, step.moral)
 
-    async def _tell_removal(self, registration: Registration) -> None:
+    async def _play_removal(self, registration: Registration) -> None:
         self._narrator.step(LIVE_REMOVAL.title)
         self._narrator.removal(self._layout, registration)
         stream = await remove_under_load(
@@ -81,24 +83,26 @@ class Teller:
             remove=partial(self._server.remove_deployment, registration.service, registration.deployment),
         )
         self._narrator.stream(stream, registration.service)
-        wrong = judge(self._judge, stream, LIVE_REMOVAL.before, LIVE_REMOVAL.after)
-        self._judged(stream.trees(), wrong, LIVE_REMOVAL.moral)
-        await self._tell_return(registration)
+        wrong = verify_removal(self._verifier, stream, LIVE_REMOVAL.before, LIVE_REMOVAL.after)
+        self._record(stream.trees(), wrong, LIVE_REMOVAL.moral)
+        await self._play_return(registration)
 
-    async def _tell_return(self, registration: Registration) -> None:
+    async def _play_return(self, registration: Registration) -> None:
         self._narrator.registration(self._layout, registration)
         await self._register(registration)
         trees = [await self._send(LIVE_REMOVAL.words)]
-        # Sidecars that know the deployment get an update, which may be on its way yet when the server has answered.
+        # The update of sidecars that know the deployment may arrive after the server's response.
         deadline = perf_counter() + _SERVED_AGAIN_SECONDS
-        while self._judge.verify(trees[-1], LIVE_REMOVAL.before) and perf_counter() < deadline:
+        while self._verifier.verify(trees[-1], LIVE_REMOVAL.before) and perf_counter() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
             trees.append(await self._send(LIVE_REMOVAL.words))
         wrong = [
-            wrong for tree in trees for wrong in self._judge.verify(tree, LIVE_REMOVAL.before, LIVE_REMOVAL.after)
+            wrong
+            for tree in trees
+            for wrong in self._verifier.verify(tree, LIVE_REMOVAL.before, LIVE_REMOVAL.after)
         ]
-        wrong += self._judge.verify(trees[-1], LIVE_REMOVAL.before)
-        self._judged(trees, wrong, "registered again, it serves again at once")
+        wrong += self._verifier.verify(trees[-1], LIVE_REMOVAL.before)
+        self._record(trees, wrong, "after another registration, it serves again immediately")
 
     async def _register(self, registration: Registration) -> None:
         deployment = DeploymentIn(
@@ -113,7 +117,7 @@ class Teller:
         header = _header(words)
         return await call(self._edge, ENTRANCE, _PATH, {"baggage": header} if header else None)
 
-    def _judged(self, trees: Iterable[Call], wrong: list[str], moral: str) -> None:
+    def _record(self, trees: Iterable[Call], wrong: list[str], moral: str) -> None:
         self._hops += sum(1 for tree in trees for _ in hops(tree, EDGE))
         self._wrong += wrong
         self._narrator.verdict(moral, wrong)
