@@ -82,7 +82,7 @@ class KubernetesSource(Source):
 
     async def is_broken(self) -> None:
         async with asyncio.timeout(20):
-            while not any("cannot be heard" in problem for problem in self.discovery.problems):
+            while not any("does not answer" in problem for problem in self.discovery.problems):
                 await asyncio.sleep(0.005)
 
 

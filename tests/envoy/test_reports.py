@@ -127,7 +127,7 @@ async def test_the_hops_of_a_request(mesh: MeshUnderTest, reports: Reports) -> N
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("override.route.users=gone", ("gone", None, 503, "there is no ready instance")),
+        ("override.route.users=gone", ("gone", None, 503, "no instance is ready")),
         ("override.route.users=gone,override.missing=baseline", (None, "users", 200, "")),
         ("override.abort.users=418", (None, None, 418, "an override made it fail")),
         ("override.delay.users=1ms", (None, "users", 200, "an override delayed it")),
@@ -158,7 +158,7 @@ async def test_hops_of_other_kinds(mesh: MeshUnderTest, reports: Reports) -> Non
     assert (called.service, called.served_by, called.grpc_status) == ("greeter", "greeter", 0)
     assert (called.method, called.path, called.caller_deployment) == ("POST", "/test.Echo/Unary", "pr-9")
     assert (out.service, out.served_by, out.status) == ("127.0.0.1", None, 200)
-    assert (nowhere.service, nowhere.status, nowhere.why) == ("nobody", 503, "there is no ready instance")
+    assert (nowhere.service, nowhere.status, nowhere.why) == ("nobody", 503, "no instance is ready")
 
 
 async def test_nothing_else_is_reported(mesh: MeshUnderTest, reports: Reports) -> None:

@@ -46,7 +46,7 @@ def test_standard_input_may_be_given(here: Detour, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [(None, "No such file"), ("a: [", "this is no YAML"), ("kind: Pod\nspec: {containers: 7}", "Pod")],
+    [(None, "No such file"), ("a: [", "this is not YAML"), ("kind: Pod\nspec: {containers: 7}", "Pod")],
 )
 def test_mistakes_are_one_line(here: Detour, tmp_path: Path, text: str | None, words: str) -> None:
     """With the file's name."""

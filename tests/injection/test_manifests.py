@@ -139,7 +139,7 @@ def test_what_describes_no_pods_passes_unchanged(text: str) -> None:
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "{{ .Values.name }}: b\n---\na: [", "\x00", "a: *b"])
 def test_what_is_no_yaml_is_refused_in_one_line(text: str) -> None:
     """With the place."""
-    with pytest.raises(ValueError, match="this is no YAML") as error:
+    with pytest.raises(ValueError, match="this is not YAML") as error:
         inject_manifests(text, Settings())
     assert "\n" not in str(error.value)
 
@@ -198,7 +198,7 @@ def test_whatever_has_another_form_is_refused_in_one_line_or_passes() -> None:
             inject_manifests(text, chance.choice(list(CASES.values())))
         except ValueError as error:
             refused.append(str(error))
-    form = re.compile(r"[^\n]+ is none that Kubernetes would take: \S+ is [^\n]+")
+    form = re.compile(r"Kubernetes would not accept [^\n]+: \S+ is [^\n]+")
     assert [line for line in refused if not form.fullmatch(line)] == []
     assert len(refused) > 5
 
@@ -206,14 +206,14 @@ def test_whatever_has_another_form_is_refused_in_one_line_or_passes() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("kind: Namespace\nmetadata: 7", "Namespace is none that Kubernetes would take: metadata is a number"),
-        ("kind: Pod\nmetadata: []\nspec: {}", "Pod is none that Kubernetes would take: metadata is a list"),
+        ("kind: Namespace\nmetadata: 7", "Kubernetes would not accept Namespace: metadata is a number"),
+        ("kind: Pod\nmetadata: []\nspec: {}", "Kubernetes would not accept Pod: metadata is a list"),
         (
             "kind: Job\nmetadata: {name: a}\nspec: {template: {spec: {containers: [null]}}}",
-            "Job a is none that Kubernetes would take: spec.template.spec.containers[0] is nothing",
+            "Kubernetes would not accept Job a: spec.template.spec.containers[0] is nothing",
         ),
-        ("a: 0x_", "this is no YAML: a value is not what it looks like"),
-        ("a: !!bool x", "this is no YAML: a value is not what it looks like"),
+        ("a: 0x_", "this is not YAML: a value is not what it looks like"),
+        ("a: !!bool x", "this is not YAML: a value is not what it looks like"),
         ("- " * 3000 + "a", "this is nested too deeply to be a manifest"),
     ],
 )

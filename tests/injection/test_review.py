@@ -86,5 +86,5 @@ def test_a_pod_is_let_in_whatever_goes_wrong(spec: object, caplog: pytest.LogCap
 @pytest.mark.parametrize("body", [{}, {"request": {}}, {"request": {"uid": 7}}, [], None])
 def test_what_is_no_review_is_refused(body: object) -> None:
     """It could not be answered."""
-    with pytest.raises(ValueError, match="no AdmissionReview"):
+    with pytest.raises(ValueError, match="not an AdmissionReview"):
         review(body, Settings())

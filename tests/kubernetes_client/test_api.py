@@ -187,7 +187,7 @@ async def test_credentials_that_cannot_be_had_are_a_failure(answers: Answers, co
     """The kubeconfig's command is missing, fails, or prints no token."""
     version = "client.authentication.k8s.io/v1beta1"
     api = Api(config(exec=UserExec(apiVersion=version, command=command)), transport=answers)
-    with pytest.raises(ApiError, match="there are no credentials for it") as caught:
+    with pytest.raises(ApiError, match="the credentials could not be fetched") as caught:
         await api.list(PODS.whole, "shop")
     assert caught.value.code == 0
     await api.close()

@@ -79,12 +79,12 @@ def test_adding_again_renews_the_owners_own(registry):
     assert registry.all() == (renewed,)
 
 
-@pytest.mark.parametrize(("owner", "named"), [("ana", "ana"), ("", "nobody")])
-def test_somebody_elses_name_is_refused(registry, owner, named):
-    """The message says whose it is, and nothing changes."""
+@pytest.mark.parametrize(("owner", "named"), [("ana", "belongs to ana"), ("", "exists, without an owner")])
+def test_the_name_of_another_owner_is_refused(registry, owner, named):
+    """The message names the owner, and nothing changes."""
     first = OffloadedDeployment("users", "pr-42", owner=owner)
     registry.add(first)
-    with pytest.raises(OwnedByAnotherError, match=rf"^users@pr-42 belongs to {named}: choose another name$"):
+    with pytest.raises(OwnedByAnotherError, match=rf"^users@pr-42 {named}: choose another name$"):
         registry.add(OffloadedDeployment("users", "pr-42", owner="bo"))
     assert registry.all() == (first,)
 

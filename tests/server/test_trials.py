@@ -144,7 +144,7 @@ async def test_deployments_that_were_not_reached(running: Running) -> None:
     await running.edge()
     tried = await running.attempt(overrides={"route.users": "gone", "route.payments": "pr-1"})
     assert tried["status"] == 503
-    assert tried["hops"][1]["why"] == "there is no ready instance"
+    assert tried["hops"][1]["why"] == "no instance is ready"
     assert [one["reached"] for one in tried["expected"]] == [False, False]
     assert "users=gone: users has no deployment gone" in tried["note"]
     typo = await running.attempt(overrides={"override.route.user": "pr-42"})

@@ -1,1 +1,1 @@
-"""Where meshes come from: one module a source, each of which speaks in mesh events."""
+"""The sources of the mesh: one module for each; every source produces mesh events."""

@@ -1,6 +1,6 @@
-"""Sidecar injection: what a pod gets, for the admission webhook and for `detour inject`.
+"""Sidecar injection, for the admission webhook and for `detour inject`.
 
-Invariant: pure functions on plain JSON data. Injecting twice is injecting once.
+Invariant: pure functions on plain JSON data. Injecting twice has the same result as once.
 """
 
 from detour.injection.patch import patch

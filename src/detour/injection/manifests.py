@@ -1,7 +1,8 @@
 """Adding sidecars to manifests: text with any number of YAML documents in, the same text with sidecars out.
 
-Invariant: a document that gets no sidecar stays as it is, to the letter. In one that does, what is not touched
-means the same as before to Kubernetes, which reads times and numbers with colons as text; PyYAML alone does not.
+Invariant: a document without a new sidecar does not change in any character. In one with a new sidecar, the rest
+means the same to Kubernetes as before. Kubernetes reads times and numbers with colons as text; PyYAML by itself
+does not.
 """
 
 import re
@@ -24,7 +25,7 @@ _TEMPLATES: Final = {
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
     "PodTemplate": ("template",),
 }
-"""Where the pod stands in each kind."""
+"""The path to the pod in each kind."""
 
 _ENFORCE: Final = "pod-security.kubernetes.io/enforce"
 _STRICT: Final = ("baseline", "restricted")
@@ -35,7 +36,7 @@ _NEEDS_RIGHTS: Final = (
 )
 
 _WIDTH: Final = 100_000
-"""One line a text, however long: the bootstrap of a sidecar is one."""
+"""Texts stay on one line, however long: the bootstrap of a sidecar is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Manifests:
 
     Args:
         text: The YAML documents.
-        notes: What their owner should know: what was left alone, and why.
+        notes: Messages for their owner: which objects are unchanged, and why.
     """
 
     text: str
@@ -52,17 +53,17 @@ class Manifests:
 
 
 def inject_manifests(text: str, settings: Settings) -> Manifests:
-    """Add a sidecar to every pod that the manifests describe and that is to have one.
+    """Add a sidecar to every pod of the manifests that should have one.
 
     Raises:
-        ValueError: The text is no YAML, or what it calls a pod is none; the message says where.
+        ValueError: The text is not YAML, or has an invalid pod; the message says where.
     """
     try:
         parts = [(part, _value(part)) for part in _documents(text)]
         owner = _Owner(settings, _refusals(document for _, document in parts))
         done = "".join(_injected(part, document, owner) for part, document in parts)
     except yaml.YAMLError as error:
-        raise ValueError(f"this is no YAML: {' '.join(str(error).split())}") from error
+        raise ValueError(f"this is not YAML: {' '.join(str(error).split())}") from error
     except RecursionError:
         raise ValueError("this is nested too deeply to be a manifest") from None
     return Manifests(done, tuple(dict.fromkeys(owner.notes)))
@@ -78,12 +79,12 @@ def _value(part: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """What holds for all documents, and what their owner is told.
+    """Values for all documents, and the messages for their owner.
 
     Args:
-        settings: How pods get their sidecars.
+        settings: The settings of injected sidecars.
         refusals: By namespace, why transparent mode is not possible there.
-        notes: Filled while documents are changed.
+        notes: The messages; injection appends to them.
     """
 
     settings: Settings
@@ -108,7 +109,7 @@ def _refusals(documents: Iterable[Any]) -> dict[str, str]:
 
 
 def _documents(text: str) -> Iterator[str]:
-    """Cut the text where documents begin; the first part has what stands before it too."""
+    """Split the text where documents begin; the first part includes the text before the first document."""
     begun = [event.start_mark for event in yaml.parse(text) if isinstance(event, yaml.DocumentStartEvent)]
     starts = [mark.index for mark in begun if mark]
     edges = [0, *starts[1:], len(text)]
@@ -135,13 +136,13 @@ def _with_sidecars(document: Any, owner: _Owner) -> Any:
 
 
 def _expect(document: Json, part: Any, shape: Shape, at: str) -> None:
-    """Refuse a part of a document that has another form.
+    """Refuse a part of a document that has another shape.
 
     Raises:
-        ValueError: It has; the message says where.
+        ValueError: It has another shape; the message says where.
     """
     if found := mistake(part, shape, at):
-        raise ValueError(f"{_about(document)} is none that Kubernetes would take: {found}")
+        raise ValueError(f"Kubernetes would not accept {_about(document)}: {found}")
 
 
 def _about(document: Json) -> str:
@@ -151,7 +152,7 @@ def _about(document: Json) -> str:
 
 
 def _replaced(value: Any, path: tuple[str, ...], change: Any) -> Any:
-    """Return a value in which what stands at the path is changed; as it is if nothing stands there."""
+    """Return a value with another part at the path; the same value if the path does not exist."""
     if not isinstance(value, dict):
         return value
     if not path:
@@ -179,7 +180,7 @@ def _pod(document: Json, pod: Json, owner: _Owner) -> Json:
 
 
 def _unnamed(injected: Json, template: Json) -> Json:
-    """Take the owner's name from a template's metadata again: it was there to name the service."""
+    """Remove the owner's name from a template's metadata: it was there to name the service."""
     kept = {key: value for key, value in injected["metadata"].items() if key != "name"}
     own = template.get("metadata") or {}
     metadata = {"name": own["name"], **kept} if "name" in own else kept
@@ -195,17 +196,17 @@ _AS_KUBERNETES: Final = {
         "-+0123456789.",
     ),
 }
-"""Which words without quotes are no text to the YAML that Kubernetes reads, and the characters they begin with."""
+"""The words without quotes that Kubernetes does not read as text, and the characters that they begin with."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads what Kubernetes does: no times, no numbers with colons, no `=`; but `y` and `1e3`."""
+    """Reads values as Kubernetes does: no times, no numbers with colons, no `=`; but `y` and `1e3`."""
 
     bool_values: ClassVar[dict[str, bool]] = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts in quotes whatever text either side would take for something else; writes several lines as people do."""
+    """Quotes every text that Kubernetes or PyYAML would read as another type; writes long texts as blocks."""
 
 
 _Loader.yaml_implicit_resolvers = {

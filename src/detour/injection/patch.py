@@ -1,7 +1,7 @@
 """The difference between two JSON values, as a JSON Patch (RFC 6902).
 
-Invariant: the patch applied to the first gives the second. It has only additions, removals and replacements, and a
-list to which members were added is not written anew.
+Invariant: the first value with the patch is the second. The patch has only additions, removals and replacements. It
+does not replace a list that has only got more members.
 """
 
 import json
@@ -12,7 +12,7 @@ Operation = dict[str, Any]
 
 
 def patch(before: Any, after: Any) -> list[Operation]:
-    """Return the operations that make `after` of `before`, in order."""
+    """Return the operations that turn `before` into `after`, in order."""
     return list(_difference("", before, after))
 
 
@@ -38,7 +38,7 @@ def _of_objects(path: str, before: dict[str, Any], after: dict[str, Any]) -> Ite
 
 
 def _of_lists(path: str, before: list[Any], after: list[Any]) -> Iterator[Operation]:
-    """Keep the members of the first if all of them are in the second, in the same order; else replace the list."""
+    """Keep the members if all of them are in the second list, in the same order; else replace the list."""
     old, new = [_identity(one) for one in before], [_identity(one) for one in after]
     if not _is_within(old, new):
         yield {"op": "replace", "path": path, "value": after}
@@ -53,7 +53,7 @@ def _of_lists(path: str, before: list[Any], after: list[Any]) -> Iterator[Operat
 
 
 def _identity(member: Any) -> str:
-    """Return what a member of a list is known by: Kubernetes names containers, volumes and variables."""
+    """Return the identity of a list's member: Kubernetes names containers, volumes and variables."""
     return json.dumps(member["name"] if isinstance(member, dict) and "name" in member else member, sort_keys=True)
 
 

@@ -1,7 +1,7 @@
-"""Deciding about one pod: whether it gets a sidecar, in which mode, and what its owner should know.
+"""The decision about one pod: whether it gets a sidecar, in which mode, and which warnings its owner gets.
 
-Invariant: pure, and total on whatever a pod says of itself. What can't be read is told as a warning, and what the
-cluster's settings say holds.
+Invariant: pure, and defined for all labels and annotations of a pod. Unreadable ones result in a warning, and the
+cluster's settings apply.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from detour.injection.settings import Mode, Settings
 Json = dict[str, Any]
 
 SIDECAR: Final = "detour-sidecar"
-"""The container's name, by which a pod that has a sidecar is known."""
+"""The name of the sidecar's container: a pod with such a container has a sidecar."""
 
 SIDECAR_UID: Final = 1337
 INJECT_LABEL: Final = "detour.dev/inject"
@@ -23,22 +23,22 @@ PORTS_ANNOTATION: Final = "detour.dev/exclude-outbound-ports"
 CIDRS_ANNOTATION: Final = "detour.dev/exclude-outbound-cidrs"
 
 _REFUSAL_MAX: Final = 120
-"""Characters of an API server's reason: what follows it must fit into a warning too."""
+"""Maximum length of an API server's reason: the rest of the warning must fit as well."""
 
 PROXY_NAMES: Final = frozenset({"http_proxy", "HTTP_PROXY"})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done with one pod.
+    """The decision about one pod.
 
     Args:
-        mode: How its requests get to its sidecar; never `auto`.
-        is_auto: Whether nobody has chosen that mode, so that it depends on what the cluster admits.
-        skipped: Why it gets none; empty if it does, or has one already.
+        mode: How its requests reach its sidecar; never `auto`.
+        is_auto: Whether the mode depends on what the cluster admits, because neither pod nor cluster choose one.
+        skipped: Why it gets no sidecar; empty if it does, or has one already.
         has_one: Whether it has a sidecar already.
-        redirection: What the kernel is told in transparent mode.
-        warnings: What its owner should know.
+        redirection: The rules of the kernel in transparent mode.
+        warnings: Warnings for its owner.
     """
 
     mode: Mode = Mode.EXPLICIT
@@ -88,7 +88,7 @@ def _reason_to_skip(pod: Json, settings: Settings) -> str:
     if str(metadata(pod, "labels").get(INJECT_LABEL, "")).lower() == "false":
         return f"it is labelled {INJECT_LABEL}=false"
     if spec.get("hostNetwork"):
-        return "it uses its node's network (hostNetwork), where a sidecar's ports are everybody's"
+        return "it uses its node's network (hostNetwork), where all pods of the node share a sidecar's ports"
     if (spec.get("os") or {}).get("name") == "windows":
         return "it runs on Windows, which the sidecar's image does not"
     if not settings.native and spec.get("restartPolicy", "Always") != "Always":
@@ -133,7 +133,7 @@ def _redirection(pod: Json) -> tuple[Redirection, list[str]]:
 
 
 def _listed(pod: Json, annotation: str, is_good: Any) -> tuple[list[str], list[str]]:
-    """Return the items of a list with commas, and a warning for each that is none."""
+    """Return the valid items of a list with commas, and a warning for each invalid one."""
     parts = str(metadata(pod, "annotations").get(annotation) or "").split(",")
     words = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
     warnings = [f"{annotation} lists {word!r}: it is left out" for word in words if not is_good(word)]

@@ -1,7 +1,7 @@
 """Adding the sidecar to a pod.
 
-Invariant: pure; what is given is not changed, and a pod that has a sidecar, or is to have none, is returned as it
-is. All that the pod says of itself stays: things are only added.
+Invariant: pure; the argument does not change, and a pod that has a sidecar, or should not have one, is returned
+unchanged. Injection only adds to a pod.
 """
 
 from copy import deepcopy
@@ -26,7 +26,7 @@ _NO_PROXY: Final = "localhost,127.0.0.1,::1,$(KUBERNETES_SERVICE_HOST)"
 
 
 def inject(pod: Json, settings: Settings) -> Json:
-    """Return the pod, or template of pods, with a sidecar if it is to have one."""
+    """Return the pod, or template of pods, with a sidecar if it should have one."""
     chosen = plan(pod, settings)
     if not chosen.injects:
         return pod
@@ -42,7 +42,7 @@ def inject(pod: Json, settings: Settings) -> Json:
 
 
 def service_of(pod: Json) -> str:
-    """Name the service that a pod belongs to: by its labels, else by its own name."""
+    """Return the service that a pod belongs to, by its labels, else by its own name."""
     labels, own = metadata(pod, "labels"), pod.get("metadata") or {}
     by_label = (str(labels[label]) for label in SERVICE_LABELS if labels.get(label))
     return next(by_label, "") or str(own.get("generateName") or "").rstrip("-") or str(own.get("name") or "unknown")
@@ -52,7 +52,7 @@ def _add_metadata(pod: Json, settings: Settings) -> None:
     added = sds_annotations() if settings.tls else {}
     containers = pod["spec"].get("containers") or ()
     if not settings.native and containers:
-        # The sidecar comes first, and kubectl logs and exec mean the first one unless they are told.
+        # The sidecar comes first, and kubectl logs and exec choose the first container by default.
         added = {_DEFAULT_CONTAINER: containers[0].get("name", ""), **added}
     if added:
         own = pod.setdefault("metadata", {}) or {}
@@ -60,10 +60,10 @@ def _add_metadata(pod: Json, settings: Settings) -> None:
 
 
 def _set_proxy(pod: Json, settings: Settings) -> None:
-    """Tell the application of its sidecar.
+    """Set the variables by which the application uses its sidecar.
 
-    In lower case only: curl ignores HTTP_PROXY in capitals (a CGI program's caller could set it), and what reads
-    capitals reads small letters too. HTTPS is left alone, it passes by the sidecar.
+    In lower case only: curl ignores HTTP_PROXY in capitals (a CGI program's caller could set it), and programs that
+    read capitals read lower case as well. HTTPS requests do not go through the sidecar.
     """
     spec = pod["spec"]
     # Ordinary sidecars start after all init containers.

@@ -1,7 +1,7 @@
-"""The rules that lead a pod's outbound TCP connections to its sidecar, for iptables-restore and ip6tables-restore.
+"""The rules that redirect a pod's outbound TCP connections to its sidecar (iptables-restore, ip6tables-restore).
 
-Invariant: applying them again changes nothing. They are in a chain of their own, which is written as a whole; only
-the jump to it stands in a chain of others, and is left out where it is there already.
+Invariant: applying them again changes nothing. They have a chain of their own, which is written as a whole. Only
+the jump to it is in another chain; it is not added where it exists already.
 """
 
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from typing import Final, Literal
 Version = Literal[4, 6]
 
 JUMP: Final = ("OUTPUT", "-p", "tcp", "-j", "DETOUR")
-"""The rule in the chain of others, as `iptables -t nat -C` takes it."""
+"""The jump, as an argument of `iptables -t nat -C`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redirection:
-    """Which connections are redirected, and where to.
+    """The connections that are redirected, and their new destination.
 
     Args:
         to_port: The port of the sidecar's transparent listener.
-        exempt_uid: The user that the sidecar runs as; its own connections go out as they are.
-        exclude_ports: Destination ports that are left alone.
-        exclude_cidrs: Destination networks that are left alone, such as `10.8.0.0/16`.
+        exempt_uid: The user that the sidecar runs as; its own connections are not redirected.
+        exclude_ports: Destination ports that are not redirected.
+        exclude_cidrs: Destination networks that are not redirected, such as `10.8.0.0/16`.
 
     Raises:
-        ValueError: A port or a network is none.
+        ValueError: A port or a network is invalid.
     """
 
     to_port: int = 15001
@@ -45,14 +45,14 @@ class Redirection:
 
         Args:
             version: 4 or 6.
-            jump: Whether the jump to them is to be made too.
+            jump: Whether to add the jump to them.
         """
         of_chain = "-A DETOUR"
         lines = [
             "*nat",
-            # Naming the chain empties it if it is there.
+            # This line creates the chain, or empties an existing one.
             ":DETOUR - [0:0]",
-            # What a pod sends to itself, to loopback or to its own address, is no call to the mesh.
+            # A pod's connections to itself, by loopback or its own address, are not calls in the mesh.
             f"{of_chain} -o lo -j RETURN",
             f"{of_chain} -m owner --uid-owner {self.exempt_uid} -j RETURN",
             *(f"{of_chain} -d {cidr} -j RETURN" for cidr in self._cidrs(version)),
@@ -64,7 +64,7 @@ class Redirection:
         return "".join(f"{line}\n" for line in lines)
 
     def arguments(self) -> list[str]:
-        """Return the options of `detour redirect` that stand for this."""
+        """Return the same as options of `detour redirect`."""
         options = [("--to-port", self.to_port), ("--exempt-uid", self.exempt_uid)]
         ports = [("--exclude-port", port) for port in self.exclude_ports]
         cidrs = [("--exclude-cidr", cidr) for cidr in self.exclude_cidrs]

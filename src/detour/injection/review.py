@@ -1,7 +1,7 @@
 """The admission webhook's answer (admission.k8s.io/v1).
 
-Invariant: a pod is never refused, also where this code fails: it is let in without a sidecar, and whoever creates
-it is warned.
+Invariant: the webhook never refuses a pod. If this code fails, the pod starts without a sidecar, and its creator
+gets a warning.
 """
 
 import base64
@@ -15,18 +15,18 @@ from detour.injection.pod import inject
 from detour.injection.settings import Settings
 
 _WARNING_MAX: Final = 256
-"""Characters of one warning, all that API servers are sure to pass on."""
+"""Maximum length of one warning that API servers are sure to forward."""
 
 _KEPT: Final = frozenset({"annotations", "generateName", "labels", "name"})
-"""Metadata of a pod that is tried. Owners are left out: naming them takes rights that the server does not have."""
+"""Metadata of a pod for the dry run. Owners are left out: to name them, the server would need more rights."""
 
 _log = logging.getLogger(__name__)
 
 
 def trial(body: Json, settings: Settings) -> Json | None:
-    """Return the pod whose creation shows, when it is only tried, whether the cluster admits transparent mode.
+    """Return a pod for a dry run that shows whether the cluster admits transparent mode.
 
-    None if the answer to this AdmissionReview does not depend on that.
+    None if the answer to this AdmissionReview does not depend on it.
     """
     request = _request(body)
     pod = _created(request) if request else None
@@ -41,7 +41,7 @@ def trial(body: Json, settings: Settings) -> Json | None:
 
 
 def _as_trial(pod: Json, namespace: str) -> Json:
-    """Return the pod as nobody's, and such that this webhook leaves it alone."""
+    """Return the pod without an owner, and with the label that makes this webhook ignore it."""
     own = {key: value for key, value in (pod.get("metadata") or {}).items() if key in _KEPT}
     labels = {**(own.get("labels") or {}), INJECT_LABEL: "false"}
     return {**pod, "apiVersion": "v1", "kind": "Pod", "metadata": {**own, "namespace": namespace, "labels": labels}}
@@ -51,20 +51,20 @@ def review(body: Json, settings: Settings) -> Json:
     """Answer an AdmissionReview.
 
     Args:
-        body: The AdmissionReview as it came, decoded.
-        settings: How pods get their sidecars.
+        body: The AdmissionReview, decoded.
+        settings: The settings of injected sidecars.
 
     Raises:
-        ValueError: It has no request with a `uid`: no answer could be told apart from others.
+        ValueError: It has no request with a `uid`, which an answer needs.
     """
     request = _request(body)
     if request is None:
-        raise ValueError("this is no AdmissionReview: it has no request.uid")
+        raise ValueError("this is not an AdmissionReview: request.uid is missing")
     try:
         answer = _reviewed(request, settings)
     except Exception as error:  # noqa: BLE001  a pod must start whatever is wrong here
         _log.exception("no sidecar for a pod of %s", request.get("namespace"))
-        answer = {"warnings": _told([f"this pod gets no sidecar, because of an error in Detour: {error!r}"])}
+        answer = {"warnings": _prefixed([f"this pod gets no sidecar, because of an error in Detour: {error!r}"])}
     response = {"uid": request["uid"], "allowed": True, **answer}
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
 
@@ -80,7 +80,7 @@ def _reviewed(request: Json, settings: Settings) -> Json:
         return {}
     chosen = plan(pod, settings)
     skipped = [f"this pod gets no sidecar: {chosen.skipped}"] if chosen.skipped else []
-    warnings = _told([*chosen.warnings, *skipped])
+    warnings = _prefixed([*chosen.warnings, *skipped])
     operations = patch(pod, inject(pod, settings))
     answer: dict[str, Any] = {"warnings": warnings} if warnings else {}
     if operations:
@@ -94,5 +94,5 @@ def _created(request: Json) -> Json | None:
     return pod if is_pod and request.get("operation", "CREATE") == "CREATE" else None
 
 
-def _told(warnings: Any) -> list[str]:
+def _prefixed(warnings: Any) -> list[str]:
     return [f"Detour: {warning}"[:_WARNING_MAX] for warning in warnings]

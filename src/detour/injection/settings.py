@@ -1,6 +1,6 @@
-"""What a cluster's owner decides about sidecars.
+"""The settings of injected sidecars in a cluster.
 
-Invariant: frozen values; what a pod says of itself is read elsewhere (`detour.injection.plan`).
+Invariant: frozen values; `detour.injection.plan` reads the labels and annotations of pods.
 """
 
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from enum import StrEnum
 
 
 class Mode(StrEnum):
-    """How an application's requests get to its sidecar."""
+    """How an application's requests reach its sidecar."""
 
     EXPLICIT = "explicit"
-    """The application is told to use it as HTTP proxy (`http_proxy`)."""
+    """The environment names the sidecar as HTTP proxy (`http_proxy`)."""
 
     TRANSPARENT = "transparent"
-    """The kernel leads the pod's connections to it; no client needs to know."""
+    """The kernel redirects the pod's connections to it, without the help of clients."""
 
     AUTO = "auto"
     """Transparent where the cluster admits the init container that it needs, explicit elsewhere."""
@@ -22,20 +22,20 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How pods get their sidecars.
+    """The settings of injected sidecars.
 
     Args:
-        mode: For pods that do not say.
-        refusal: Why the cluster does not admit this pod with transparent mode's init container: `auto` then means
-            explicit mode, and the pod's owner is warned. Empty where it does.
+        mode: The mode of pods without an annotation for it.
+        refusal: Why the cluster does not admit this pod with the init container of transparent mode: `auto` is then
+            explicit mode, and the pod's owner gets a warning. Empty if the cluster admits it.
         control_plane: `host:port` of the control plane's ADS, as pods reach it.
-        tls: Whether sidecars and the control plane prove to each other who they are.
+        tls: Whether sidecars and the control plane use mutual TLS.
         tls_secret: The Secret with `tls.crt`, `tls.key` and `ca.crt`, in each pod's own namespace.
         tls_server_name: The DNS name in the control plane's certificate; by default its host.
         native: Whether the cluster has native sidecar containers (Kubernetes 1.29).
-        envoy_image: The sidecar's; where `native` is off it needs bash.
-        detour_image: Of the init container in transparent mode; it has Detour and iptables.
-        cpu_request: A Kubernetes quantity, as are the three that follow; an empty one sets none.
+        envoy_image: The sidecar's image; without `native` it needs bash.
+        detour_image: The image of the init container in transparent mode; it has Detour and iptables.
+        cpu_request: A Kubernetes quantity, like the next three; none is set for an empty one.
     """
 
     mode: Mode = Mode.AUTO

@@ -1,13 +1,13 @@
-"""The form of what Kubernetes reads, as far as injection reads it too.
+"""The shape of Kubernetes objects, as far as injection depends on it.
 
-Invariant: pure and total. What has the form can be injected; nothing else is said of it.
+Invariant: pure, and defined for all values. Injection works on every object of that shape.
 """
 
 from collections.abc import Iterator
 from typing import Any, Final
 
 Shape = dict[str, Any] | list[Any] | type[str]
-"""A mapping with the forms of some of its keys, a list with the form of its items, or text."""
+"""A mapping with the shapes of some of its keys, a list with the shape of its items, or text."""
 
 METADATA: Final = {"name": str, "generateName": str, "namespace": str, "labels": {}, "annotations": {}}
 _CONTAINER: Final = {"name": str, "env": [{"name": str}], "securityContext": {}}
@@ -24,14 +24,14 @@ POD: Final = {
 
 
 def mistake(value: Any, shape: Shape, at: str) -> str:
-    """Return where a value has another form, and what is expected there; empty if nowhere.
+    """Return where a value has another shape, and what is expected there; empty without a mistake.
 
-    What is null is as if it were not there, but for the items of lists.
+    Null counts as missing, except for the items of lists.
 
     Args:
-        value: What YAML or JSON says.
-        shape: Its form.
-        at: Where it stands, such as `spec.template`; empty for a whole document.
+        value: The value, from YAML or JSON.
+        shape: The expected shape.
+        at: The path of the value, such as `spec.template`; empty for a whole document.
     """
     if value is None:
         return ""

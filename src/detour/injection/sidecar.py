@@ -1,9 +1,9 @@
-"""The containers that a pod gets, and the volume that they need, as Kubernetes' JSON (core/v1).
+"""The containers that injection adds to a pod, and the volume that they need, as Kubernetes' JSON (core/v1).
 
-Invariant: stock images, with all that they need to know in their arguments; the sidecar runs as a user without
-rights, on a file system that nobody can write to.
+Invariant: stock images, whose arguments hold their whole configuration; the sidecar runs as a user without rights,
+on a read-only file system.
 
-Kubernetes replaces `$(POD_NAME)` and the like in arguments; a `$(` that is none of ours is escaped.
+Kubernetes replaces `$(POD_NAME)` and similar variables in arguments; every other `$(` is escaped.
 """
 
 import json
@@ -44,9 +44,9 @@ in_use() {{
 }}
 while in_use; do sleep 0.2; done
 """
-"""Waits until nobody but Envoy has a TCP socket that listens or is connected: the application has ended, or needs
-the network no more. The pod's grace period bounds it. Of the fields, the fourth is the state, the eighth the user
-(kernel documentation, "proc_net_tcp")."""
+"""Waits until only Envoy has TCP sockets that listen or are connected: the application has ended, or no longer
+needs the network. The pod's grace period is the limit. The fourth field is the state, the eighth the user (kernel
+documentation, "proc_net_tcp")."""
 
 
 def sidecar_container(service: str, deployment: str, chosen: Plan, settings: Settings) -> Json:
@@ -55,8 +55,8 @@ def sidecar_container(service: str, deployment: str, chosen: Plan, settings: Set
     Args:
         service: The service that the pod belongs to.
         deployment: The offloaded deployment that it is part of; empty for the baseline.
-        chosen: What was decided about the pod.
-        settings: How pods get their sidecars.
+        chosen: The decision about the pod.
+        settings: The settings of injected sidecars.
     """
     lifecycle = {
         "postStart": {"exec": {"command": ["bash", "-c", _HOLD]}},
@@ -87,7 +87,7 @@ def sidecar_container(service: str, deployment: str, chosen: Plan, settings: Set
 
 
 def redirect_container(chosen: Plan, settings: Settings) -> Json:
-    """Return the init container of transparent mode, which has the rights that its rules need and no others."""
+    """Return the init container of transparent mode, with only those rights that its rules need."""
     return {
         "name": REDIRECT,
         "image": settings.detour_image,
@@ -110,11 +110,11 @@ def redirect_container(chosen: Plan, settings: Settings) -> Json:
 def tls_volume(settings: Settings) -> Json:
     """Return the volume with the sidecar's identity.
 
-    A pod starts also where its Secret is not made yet: its sidecar then serves as without a control plane, and
-    connects when the Secret is there.
+    A pod also starts before its Secret exists: its sidecar then works as without a control plane, and connects once
+    the Secret exists.
 
-    Envoy wants two small files beside the certificates (`sds_files`). They come from annotations of the pod, so
-    that no ConfigMap has to be where the pod is.
+    Envoy needs two small files in addition to the certificates (`sds_files`). They come from annotations of the
+    pod, so that its namespace needs no ConfigMap.
     """
     secret = {
         "name": settings.tls_secret,
@@ -130,7 +130,7 @@ def tls_volume(settings: Settings) -> Json:
 
 
 def sds_annotations() -> dict[str, str]:
-    """Return the annotations that `tls_volume` makes files of."""
+    """Return the annotations that `tls_volume` turns into files."""
     files = sds_files(ClientTls(_TLS_FOLDER))
     return {_SDS_ANNOTATION + name.removesuffix(".json"): text for name, text in files.items()}
 
@@ -164,7 +164,7 @@ def _arguments(service: str, deployment: str, chosen: Plan, settings: Settings) 
 
 
 def _escaped(text: str) -> str:
-    """Keep Kubernetes from replacing anything but what is meant; `$$` stands for `$`."""
+    """Escape all variables but ours, so that Kubernetes does not replace them; `$$` stands for `$`."""
     text = text.replace("$", "$$")
     for name in ("POD_NAME", "POD_NAMESPACE", "POD_IP"):
         text = text.replace(f"$$({name})", f"$({name})")

@@ -24,7 +24,7 @@ async def apply(
     Args:
         config: The cluster, and the credentials for it.
         namespace: The server's.
-        objects: What there is to be.
+        objects: The objects.
         report: Called with a line for each.
 
     Raises:

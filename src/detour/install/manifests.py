@@ -1,4 +1,4 @@
-"""The chart's objects with what somebody has chosen. Pure, but for reading the package's own file."""
+"""The chart's objects with the chosen values. Pure, except for reading the package's own file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import yaml
 
 from detour.kubernetes.objects import Json
 
-# What stands in the rendered chart for what is chosen.
+# Placeholders of the rendered chart.
 _SERVER: Final = "server-xx"
 _MESH: Final = "mesh-xx"
 _IMAGE: Final = "image-xx:xx"
@@ -18,13 +18,13 @@ _MANAGER: Final = "app.kubernetes.io/managed-by"
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What is chosen for an installation.
+    """The chosen values of an installation.
 
     Args:
-        namespaces: Those that make the mesh, the home one first.
+        namespaces: The namespaces of the mesh, the home one first.
         server: The server's own namespace.
-        image: The server's.
-        replicas: How many of them.
+        image: The server's image.
+        replicas: The number of servers.
     """
 
     namespaces: Sequence[str]
@@ -34,7 +34,7 @@ class Choices:
 
 
 def manifests(choices: Choices) -> list[Json]:
-    """Return the objects of an installation, in the order in which they are to be created."""
+    """Return the objects of an installation, in the order of their creation."""
     text = files("detour.install").joinpath("chart.yaml").read_text(encoding="utf-8")
     rendered = [one for one in yaml.safe_load_all(text) if one]
     return [_namespace(choices.server), *(made for one in rendered for made in _chosen(one, choices))]
@@ -60,7 +60,7 @@ def _chosen(one: Json, choices: Choices) -> Iterator[Json]:
 
 
 def _filled(value: Any, choices: Choices, namespace: str) -> Any:
-    """Fill in what is chosen; a list's item that stands for the mesh's namespaces becomes one for each."""
+    """Replace placeholders; a list's item with the mesh's namespace becomes one item for each namespace."""
     match value:
         case dict():
             return {key: _filled(one, choices, namespace) for key, one in value.items()}

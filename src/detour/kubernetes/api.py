@@ -1,7 +1,7 @@
 """The client of the Kubernetes API: reads objects as typed views or whole, writes them, and watches them.
 
-Invariant: every failure is an `ApiError`: a refusal, a broken connection, half a line, silence, credentials that
-cannot be had.
+Invariant: every failure is an `ApiError`: a refusal, a broken connection, half a line, a timeout, credentials that
+could not be fetched.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
@@ -140,7 +140,7 @@ class Api:
         Args:
             reading: What to list.
             namespace: Where; everywhere if it is empty.
-            token: The end of the page before (`continue`); empty for the first.
+            token: The `continue` token of the page before; empty for the first page.
 
         Raises:
             ApiError: It can't be read.
@@ -274,7 +274,7 @@ class Api:
     async def _streamed(
         self, path: str, parameters: Mapping[str, str], silence: float | None
     ) -> AsyncIterator[httpx2.Response]:
-        """Open a response that is read as it comes; it fails after so many seconds without a byte."""
+        """Open a response that is read while it arrives; `silence` seconds without a byte are a failure."""
         timeout = httpx2.Timeout(self._timeout.connect, read=silence)
         request = self._client.build_request("GET", path, params=dict(parameters), timeout=timeout)
         with _explained():
@@ -322,7 +322,7 @@ def _explained() -> Iterator[None]:
         raise ApiError(f"its answer is unreadable: {error}") from error
     except (ConfigError, KeyError, ValueError, OSError) as error:
         # Raised while lightkube fetches a token: by a command of the kubeconfig, or from a file.
-        raise ApiError(f"there are no credentials for it: {error or type(error).__name__}") from error
+        raise ApiError(f"the credentials could not be fetched: {error or type(error).__name__}") from error
 
 
 def _expect_success(response: httpx2.Response) -> None:

@@ -9,7 +9,7 @@ class ApiError(RuntimeError):
 
     Args:
         message: For people.
-        code: The HTTP status of a refusal; 0 if there was no readable answer.
+        code: The HTTP status of a refusal; 0 without a readable answer.
         causes: The machine-readable reasons that the API server gave (meta/v1, `StatusCause`).
     """
 

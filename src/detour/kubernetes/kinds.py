@@ -95,7 +95,7 @@ _KINDS: Final = {
         SECRETS,
         SERVICES,
         WEBHOOKS,
-        # Only of the installation.
+        # These belong to the installation only.
         Kind("ClusterRole", _RBAC, "clusterroles", is_namespaced=False),
         Kind("ClusterRoleBinding", _RBAC, "clusterrolebindings", is_namespaced=False),
         Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),

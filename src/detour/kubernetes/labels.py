@@ -1,4 +1,4 @@
-"""The labels and annotations by which Detour knows its own objects in a cluster."""
+"""The labels and annotations that mark Detour's objects in a cluster."""
 
 from typing import Final
 
@@ -11,19 +11,19 @@ SERVICE: Final = "detour.dev/service"
 OWNER: Final = "detour.dev/owner"
 COMMIT: Final = "detour.dev/commit"
 EXPIRES: Final = "detour.dev/expires"
-"""Annotations: who it belongs to, what it was built from, and when it is removed (ISO 8601, UTC)."""
+"""Annotations: its owner, the commit it was built from, and when it expires (ISO 8601, UTC)."""
 
 COPY_OF: Final = "detour.dev/copy-of"
 """Annotation: the Deployment that it was copied from."""
 
 ROLL: Final = "detour.dev/roll"
-"""Annotation of a Deployment and of its pods: which creation or change of it they come from."""
+"""Annotation of a Deployment and of its pods: identifies the change that made them."""
 
 KEEP: Final = "detour.dev/keep"
-"""Annotation: it stays although it did not become Ready."""
+"""Annotation: do not remove it if it does not become Ready."""
 
 SERVICE_OF_SLICE: Final = "kubernetes.io/service-name"
 """Label of an EndpointSlice (discovery/v1): the Service that it belongs to."""
 
 WARNED: Final = "detour.dev/warned"
-"""Annotation: of which end its owner has been warned."""
+"""Annotation: the expiry that its owner has been warned about."""

@@ -1,7 +1,7 @@
 """Objects of the Kubernetes API, as typed views of its JSON.
 
 A view names the fields that its reader needs. Invariant: the decoder skips everything else, so that thousands of
-objects take little time and memory. Whoever has to write back a whole object reads it as `Json` instead.
+objects take little time and memory. Code that writes a whole object back reads it as `Json` instead.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 class ListMetadata(View, frozen=True):
-    """The version of a list, and where its next page begins (meta/v1, ListMeta)."""
+    """The version of a list, and the token of its next page (meta/v1, ListMeta)."""
 
     resource_version: str = ""
     continue_: str = field(default="", name="continue")

@@ -13,7 +13,7 @@ class Condition(View, frozen=True):
 
 
 class DatedMetadata(Metadata, frozen=True):
-    """The metadata, with what tells old from new."""
+    """The metadata, with the fields that order objects by age."""
 
     generation: int = 0
     creation_timestamp: str | None = None

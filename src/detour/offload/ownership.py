@@ -1,21 +1,22 @@
-"""Whose an offloaded deployment is.
+"""The ownership of offloaded deployments.
 
-Names are first come, first served. Until there are identities to check, the rule keeps people from each other's
-deployments by accident, not by intent.
+A name belongs to the first user who takes it. Without sign-in this protects other users' deployments from
+accidents, not from intent.
 """
 
 from detour.mesh import OffloadedDeployment
 
 
 class OwnedByAnotherError(ValueError):
-    """The name is taken by somebody else's deployment; the message names the owner."""
+    """The name belongs to another user's deployment; the message names the owner."""
 
 
 def expect_owner(deployment: OffloadedDeployment, owner: str) -> None:
-    """Check that a deployment belongs to who wants to change it.
+    """Check that a deployment belongs to the user who wants to change it.
 
     Raises:
-        OwnedByAnotherError: It is somebody else's.
+        OwnedByAnotherError: It belongs to another user.
     """
     if deployment.owner != owner:
-        raise OwnedByAnotherError(f"{deployment} belongs to {deployment.owner or 'nobody'}: choose another name")
+        owned = f"belongs to {deployment.owner}" if deployment.owner else "exists, without an owner"
+        raise OwnedByAnotherError(f"{deployment} {owned}: choose another name")

@@ -1,7 +1,6 @@
-"""The deployments that were registered at run time, kept in a file.
+"""The deployments that were registered at run time, in a file.
 
-Invariant: what a method has answered is on disk, so that a server killed right after (`kill -9`, or the power)
-finds it again.
+Invariant: when a method returns, its change is on disk, and survives `kill -9` and a power failure.
 """
 
 import json
@@ -29,13 +28,13 @@ _MIGRATIONS = (
     ) WITHOUT ROWID, STRICT
     """,
 )
-"""Each makes of its predecessor's tables its own; a file's `user_version` says how many it has seen."""
+"""The steps from each version of the tables to the next; `user_version` of a file is the number of its steps."""
 
 _Row = tuple[str, str, str, str, str | None]
 
 
 class Registry(Storage):
-    """Deployments registered at run time, in an SQLite file that is made if it is not there.
+    """Deployments registered at run time, in an SQLite file, which is created if it does not exist.
 
     Methods are short and block; any thread may call them.
 
@@ -57,7 +56,7 @@ class Registry(Storage):
         """Register a deployment, or renew the owner's own with other endpoints and another expiry.
 
         Raises:
-            OwnedByAnotherError: Somebody else has registered that name; nothing is changed.
+            OwnedByAnotherError: Another user has registered that name; nothing has changed.
         """
         with self._transaction() as database:
             found = database.execute(
@@ -68,24 +67,24 @@ class Registry(Storage):
             database.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?, ?)", _row(deployment))
 
     def remove(self, service: str, name: str) -> bool:
-        """Remove a deployment; say whether it was there."""
+        """Remove a deployment; return whether it existed."""
         with self._transaction() as database:
             removed = database.execute("DELETE FROM deployments WHERE service = ? AND name = ?", (service, name))
             return removed.rowcount > 0
 
     def all(self) -> tuple[OffloadedDeployment, ...]:
-        """Give every deployment, by service and name."""
+        """Return all deployments, by service and name."""
         with self._transaction() as database:
             return _deployments(database.execute("SELECT * FROM deployments ORDER BY service, name"))
 
     def expired(self, now: datetime) -> tuple[OffloadedDeployment, ...]:
-        """Give the deployments whose time is up at `now` (timezone-aware)."""
+        """Return the deployments that have expired at `now` (timezone-aware)."""
         query = "SELECT * FROM deployments WHERE expires <= ?"
         with self._transaction() as database:
             return _deployments(database.execute(query, (_moment(now),)))
 
     def remove_expired(self, now: datetime) -> tuple[OffloadedDeployment, ...]:
-        """Remove and give the deployments whose time is up at `now`, in one step: one renewed meanwhile stays."""
+        """Remove and return the expired deployments in one step: a deployment that is renewed meanwhile stays."""
         query = "DELETE FROM deployments WHERE expires <= ? RETURNING *"
         with self._transaction() as database:
             return _deployments(database.execute(query, (_moment(now),)))

@@ -1,5 +1,5 @@
-"""What Envoys say that they did: who called what lately, and the hops of a request that somebody tries out.
+"""The traffic of the mesh, as Envoys report it: recent calls between services, and the hops of trial requests.
 
-Invariant: everything but `reports` is pure. Whatever an Envoy reports raises nothing, and memory has an end: what
-is too much is forgotten, the oldest first.
+Invariant: everything but `reports` is pure. No report of an Envoy raises an exception, and memory is bounded: the
+oldest data is dropped first.
 """

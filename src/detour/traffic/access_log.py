@@ -1,6 +1,6 @@
 """Reading hops from Envoys' access logs (data accesslog v3, `HTTPAccessLogEntry`).
 
-Invariant: pure and total: whatever an entry says becomes a hop, with texts of bounded length.
+Invariant: pure, and defined for all entries: each becomes a hop, with texts of bounded length.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ _GRPC_MAX: Final = 16
 
 _WHY: Final[Mapping[str, str]] = {
     "failed_local_healthcheck": "the instance failed its health check",
-    "no_healthy_upstream": "there is no ready instance",
+    "no_healthy_upstream": "no instance is ready",
     "upstream_request_timeout": "the instance did not answer within its timeout",
     "local_reset": "Envoy ended the connection to the instance",
     "upstream_remote_reset": "the instance broke off its answer",
@@ -36,31 +36,31 @@ _WHY: Final[Mapping[str, str]] = {
     "downstream_connection_termination": "the caller closed the connection before the answer",
     "upstream_retry_limit_exceeded": "it failed, and so did all retries",
     "stream_idle_timeout": "nothing was sent for too long",
-    "downstream_protocol_error": "the caller's request is no correct HTTP",
+    "downstream_protocol_error": "the caller's request is not valid HTTP",
     "upstream_max_stream_duration_reached": "the instance did not answer within its timeout",
     "duration_timeout": "it took longer than a request may",
-    "upstream_protocol_error": "the instance's answer is no correct HTTP",
+    "upstream_protocol_error": "the instance's answer is not valid HTTP",
     "no_cluster_found": "the control plane did not say in time where that is",
     "overload_manager": "the Envoy had too much to do",
     "dns_resolution_failure": "DNS does not know the host",
     "downstream_remote_reset": "the caller gave up before the answer",
 }
-"""What happened, by the response flag that says so (access log docs, "%RESPONSE_FLAGS%")."""
+"""Descriptions of response flags (access log docs, "%RESPONSE_FLAGS%")."""
 
 
 def trial_of(entry: HTTPAccessLogEntry) -> str | None:
-    """Return the trial that a request was part of."""
+    """Return the trial that a request belongs to."""
     baggage = entry.request.request_headers.get("baggage", "")
     return parse_baggage([baggage]).overrides.value(Kind.CONFIG, TRIAL)
 
 
 def hop_of(entry: HTTPAccessLogEntry, caller: Reporter, naming: Naming) -> Hop:
-    """Return what an entry says.
+    """Return the hop of an entry.
 
     Args:
         entry: An entry of the caller's access log.
         caller: The Envoy.
-        naming: What host names mean to it.
+        naming: Maps host names to services of the mesh.
     """
     common, request, response = entry.common_properties, entry.request, entry.response
     served_by = common.custom_tags.get(SERVED_BY, "")
@@ -87,13 +87,13 @@ def hop_of(entry: HTTPAccessLogEntry, caller: Reporter, naming: Naming) -> Hop:
 def _aim(served_by: str, cluster: str, authority: str, caller: Reporter, naming: Naming) -> tuple[str, str | None]:
     """Return the service and the deployment that a request was for.
 
-    Its cluster's name says so, or the request's own host where it came to none.
+    The name of its cluster decides, or the request's host if it did not reach a cluster.
     """
     name = cluster or authority
     target = parse(name, naming, caller.namespace)
     if target is None:
         return name, None
-    # An override that fell back to the baseline was for the baseline, as it asked.
+    # An override may permit the baseline as a substitute: then the request was for the baseline.
     fell_back = target.falls_back and served_by not in {"", target.label}
     return target.host, None if fell_back else target.deployment
 
@@ -119,7 +119,7 @@ def _words(flags: ResponseFlags) -> Iterator[str]:
 
 
 def _duration(common: AccessLogCommon) -> Duration:
-    """Return how long a request took; one that had no answer has no last byte of it."""
+    """Return how long a request took; a request without an answer lacks the time of its last byte."""
     found: Duration = common.duration if common.HasField("duration") else common.time_to_last_downstream_tx_byte
     return found
 

@@ -1,10 +1,10 @@
-"""Who called what lately: numbers of requests and errors, by caller and callee.
+"""Recent calls between services: numbers of requests and errors, by caller and callee.
 
-Invariant: pure; time is what the caller says it is, in seconds that only go forward. What happened is kept for a
-minute, that it happened for ten.
+Invariant: pure; the caller passes the time, in seconds that never decrease. Numbers are kept for a minute, the call
+itself for ten.
 
-Requests that leave the mesh are left out: nothing of Detour's is there, neither a deployment nor an override, and
-their hosts are whatever applications make up. So are requests that no instance got.
+Requests that leave the mesh are not counted: Detour has neither deployments nor overrides there, and applications
+choose the host names. Requests that did not reach an instance are not counted either.
 """
 
 from collections import deque
@@ -20,23 +20,23 @@ from detour.traffic.reporter import Reporter
 from detour.xds.names import Target, parse
 
 WINDOW_SECONDS: Final = 60
-"""How far back numbers reach."""
+"""The period of the numbers."""
 
 SILENCE_SECONDS: Final = 600
-"""When a call is forgotten: a picture should show what somebody tried before the coffee, and not last week's."""
+"""When a call is forgotten: a picture should show the tests of the last minutes, not those of last week."""
 
 CALLS_MAX: Final = 10_000
-"""How many are kept. 200 services that all call 20 others, from 300 deployments too, are fewer."""
+"""Maximum number of calls. 200 services that call 20 others each, also from 300 deployments, have fewer."""
 
 _CLUSTERS_MAX: Final = 4_000
-"""How many clusters of one report are read: twice as many as an Envoy may hold for nothing."""
+"""Maximum number of clusters that are read from one report: twice the number of idle clusters in an Envoy."""
 
 _COUNT_MAX: Final = 10**9
-"""More requests than that since the last report have not been."""
+"""Maximum number of requests in one report that is plausible."""
 
 
 class Call(NamedTuple):
-    """Somebody calls something; None as a deployment is the baseline."""
+    """A caller and a callee; None as a deployment is the baseline."""
 
     caller: str
     caller_deployment: str | None
@@ -45,7 +45,7 @@ class Call(NamedTuple):
 
 
 class Count(NamedTuple):
-    """So many of a call, as one report has it."""
+    """The number of requests of a call in one report."""
 
     call: Call
     requests: int
@@ -53,10 +53,10 @@ class Count(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A call, as it was in the last minute.
+    """A call, with its numbers of the last minute.
 
     Args:
-        last: When the last one was reported.
+        last: When the last request was reported.
     """
 
     call: Call
@@ -67,7 +67,7 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class _Tally:
-    """The numbers of one call: by second, and their sums."""
+    """The numbers of one call, by second, and their sums."""
 
     last: float = 0.0
     requests: int = 0
@@ -96,7 +96,7 @@ class Calls:
     """The calls of a mesh.
 
     Args:
-        at_most: How many are kept, the latest ones.
+        at_most: Maximum number of calls; the oldest are dropped.
     """
 
     def __init__(self, at_most: int = CALLS_MAX) -> None:
@@ -105,7 +105,7 @@ class Calls:
         """The latest last."""
 
     def add(self, count: Count, at: float) -> None:
-        """Take what was reported at a moment."""
+        """Add a report of a moment."""
         if not count.requests:
             return
         tally = self._tallies.pop(count.call, None) or _Tally()
@@ -115,7 +115,7 @@ class Calls:
             del self._tallies[next(iter(self._tallies))]
 
     def recent(self, at: float) -> list[Seen]:
-        """Return what is known at a moment, sorted by caller and callee."""
+        """Return the calls at a moment, sorted by caller and callee."""
         while self._tallies:
             oldest = next(iter(self._tallies))
             if self._tallies[oldest].last > at - SILENCE_SECONDS:
@@ -128,12 +128,12 @@ class Calls:
 
 
 def counts(report: LoadStatsRequest, caller: Reporter, mesh: Mesh) -> Iterator[Count]:
-    """Yield what a report says of calls within the mesh.
+    """Yield the calls within the mesh from a report.
 
     Args:
-        report: What an Envoy did since its last report (LRS v3, `ClusterStats`).
+        report: The requests of an Envoy since its last report (LRS v3, `ClusterStats`).
         caller: The Envoy.
-        mesh: What its clusters' names mean.
+        mesh: The mesh, which gives the names of clusters their meaning.
     """
     for stats in islice(report.cluster_stats, _CLUSTERS_MAX):
         if not stats.upstream_locality_stats:
@@ -148,9 +148,9 @@ def counts(report: LoadStatsRequest, caller: Reporter, mesh: Mesh) -> Iterator[C
 
 
 def _is_call(target: Target, mesh: Mesh) -> bool:
-    """Say whether requests to a cluster are calls of a service.
+    """Return whether requests to a cluster are calls of a service.
 
-    What comes through a tunnel is counted behind it, but for what no Envoy can read.
+    Requests in a tunnel are counted at its end, except for protocols that Envoy does not parse.
     """
     service = mesh.services.get(target.host)
     port = service.at(target.port) if service else None
@@ -158,7 +158,7 @@ def _is_call(target: Target, mesh: Mesh) -> bool:
 
 
 def _deployment(target: Target, mesh: Mesh) -> str | None:
-    """Return the deployment that gets the requests of a cluster; None for the baseline."""
+    """Return the deployment that receives the requests of a cluster; None for the baseline."""
     if target.deployment is None or not target.falls_back:
         return target.deployment
     found, service = mesh.deployment(target.host, target.deployment), mesh.services[target.host]

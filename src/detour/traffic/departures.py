@@ -1,9 +1,9 @@
-"""Requests that carried overrides to hosts outside the mesh, where overrides have no effect.
+"""Requests with overrides to hosts outside the mesh, where overrides have no effect.
 
-That is usual for hosts that really are elsewhere. A host that looks like an overridden service by another name is a
-mistake that nothing else shows: the request reaches the baseline, past the sidecar's routes.
+This is normal for external hosts. But if such a host is another name of an overridden service, this is the only
+sign of a mistake: the request reaches the baseline, because the sidecar has no route for that name.
 
-Invariant: pure, and bounded whatever Envoys report.
+Invariant: pure, and bounded for all reports.
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ from detour.overrides import ON_CALLS, parse_baggage
 from detour.traffic.reporter import Reporter
 
 DEPARTURES_MAX: Final = 500
-"""How many pairs of a caller and a host are kept; the one that was silent longest goes first."""
+"""Maximum number of pairs of a caller and a host; the pair with the oldest request is dropped first."""
 
 KEPT_SECONDS: Final = 3600
 _HOST_MAX: Final = 260
@@ -32,10 +32,10 @@ class Departure:
 
     Args:
         caller: The service that sent them, or `users@pr-42` for a deployment.
-        host: The host that they named, with its port if they named one.
+        host: The host of the requests, with its port if they have one.
         overridden: The services that their overrides were for.
-        suspected: The overridden service that the host seems to be, if it looks like one; else empty.
-        requests: How many there were.
+        suspected: The overridden service that the host seems to be; empty if it does not look like one.
+        requests: The number of requests.
         last: When the last one was reported, in seconds since 1970.
     """
 
@@ -48,16 +48,16 @@ class Departure:
 
 
 class Departures:
-    """What left the mesh lately."""
+    """Recent departures."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[tuple[str, str], Departure] = OrderedDict()
 
     def add(self, entry: HTTPAccessLogEntry, caller: Reporter, mesh: Mesh, at: float) -> bool:
-        """Take an access log entry; False if it is not about a request that left the mesh with overrides.
+        """Add an access log entry; False if its request did not leave the mesh with overrides.
 
         Args:
-            entry: What an Envoy reports.
+            entry: An entry of an Envoy's access log.
             caller: The Envoy.
             mesh: The mesh in force.
             at: Now, in seconds since 1970.
@@ -79,7 +79,7 @@ class Departures:
         return True
 
     def recent(self, now: float) -> list[Departure]:
-        """Return what left the mesh within an hour, by caller and host."""
+        """Return the departures of the last hour, by caller and host."""
         found = [one for one in self._seen.values() if one.last > now - KEPT_SECONDS]
         return sorted(found, key=lambda one: (one.caller, one.host))
 
@@ -89,7 +89,7 @@ def _overridden(baggage: str) -> Sequence[str]:
 
 
 def _suspected(host: str, overridden: Iterable[str], mesh: Mesh) -> str:
-    """Return the overridden service that a host seems to be: by its first label, or by an instance's address."""
+    """Return the overridden service that a host seems to be, by its first label or an instance's address."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     for subject in overridden:
         service = mesh.services.get(subject)

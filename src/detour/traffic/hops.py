@@ -13,18 +13,18 @@ _TOLERANCE: Final = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One request between two services, told by the caller's Envoy.
+    """One request between two services, as reported by the caller's Envoy.
 
     Args:
         caller: The service that sent it, or `edge`.
-        caller_deployment: The deployment that the caller is part of; None for the baseline, and where nobody said.
+        caller_deployment: The deployment that the caller belongs to; None for the baseline, or if it is unknown.
         caller_instance: The caller's Envoy.
-        service: The service that it was for, or a host outside the mesh.
+        service: The service that it was for, or an external host.
         deployment: The deployment that it was for; None for the baseline.
-        served_by: Who answered: `users` or `users@pr-42`; None if nobody did, or a host outside.
-        status: The HTTP status; None if there was no answer at all.
-        grpc_status: The status of gRPC's own, if there is one.
-        why: What went wrong or was done on purpose, in words.
+        served_by: The instance that answered: `users` or `users@pr-42`; None without an answer, or for an external
+        host. status: The HTTP status; None without an answer.
+        grpc_status: The gRPC status; None without one.
+        why: What failed, or was done by an override, in words.
         start: When it was sent, in seconds since 1970 by the caller's clock.
         seconds: How long it took.
         by_edge: Whether an edge sent it.
@@ -56,18 +56,18 @@ class Hop:
         return (self.served_by or "").partition("@")[2] or None
 
     def is_from(self, other: "Hop") -> bool:
-        """Say whether the instances that served another hop may have sent this one."""
+        """Return whether the instances that served another hop may have sent this one."""
         if self.by_edge or self is other or self.caller != other.service:
             return False
         return self.caller_deployment in {None, other.served_deployment}
 
 
 def parents(hops: Sequence[Hop]) -> list[int | None]:
-    """Return for each hop the place of the one that it came of; None for the first, and where nobody can tell.
+    """Return the index of each hop's parent, the hop that caused it; None for the first hop, and if it is unknown.
 
-    That is one whose service is the hop's caller. Of several it is the shortest that lasted as long as the hop did;
-    of none that did, the last before it, for a service may call others when it has answered. Nobody is his own
-    ancestor.
+    The service of the parent is the caller of the hop. Of several candidates, the parent is the shortest that
+    lasted until the hop ended; if none did, it is the last one before the hop, because a service may call others
+    after its answer. No hop is its own ancestor.
     """
     found: list[int | None] = [None] * len(hops)
     for at, hop in enumerate(hops):
@@ -76,13 +76,13 @@ def parents(hops: Sequence[Hop]) -> list[int | None]:
 
 
 def _candidates(hops: Sequence[Hop], hop: Hop) -> list[int]:
-    """Return the places of those that a hop may have come of, the likeliest first."""
+    """Return the indices of a hop's possible parents, the most probable first."""
     earlier = [at for at, one in enumerate(hops) if hop.is_from(one) and one.start <= hop.start + _TOLERANCE]
     around = {at for at in earlier if hops[at].end + _TOLERANCE >= hop.end}
 
     def unlikely(at: int) -> tuple[bool, bool, float]:
         one = hops[at]
-        # Who did not say which deployment it is rather is none.
+        # A caller without a known deployment more probably is the baseline.
         is_other = hop.caller_deployment != one.served_deployment
         return at not in around, is_other, one.seconds if at in around else -one.start
 
@@ -90,7 +90,7 @@ def _candidates(hops: Sequence[Hop], hop: Hop) -> list[int]:
 
 
 def _line(found: Sequence[int | None], place: int | None) -> Iterator[int]:
-    """Yield a place, and those that it came of."""
+    """Yield an index, and those of its ancestors."""
     while place is not None:
         yield place
         place = found[place]

@@ -1,9 +1,9 @@
-"""Which sidecars sent requests past the mesh because the control plane did not answer, and when.
+"""Sidecars that sent requests past the mesh because the control plane did not answer.
 
-A sidecar counts them, and reports them as soon as it reaches a server again. Of one that had never been connected
-the requests before its first connection are not known.
+A sidecar counts these requests, and reports them as soon as it reaches a server again. Requests before its very
+first connection are not known.
 
-Invariant: pure, and bounded whatever Envoys report.
+Invariant: pure, and bounded for all reports.
 """
 
 from collections import OrderedDict
@@ -21,14 +21,14 @@ KEPT_SECONDS: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Requests that a sidecar let go where they would go without Detour.
+    """Requests that a sidecar forwarded to where they would go without Detour.
 
     Args:
         service: The service that sent them.
         instance: The sidecar's node id.
-        began: From when on they are counted, in seconds since 1970.
+        began: When the count began, in seconds since 1970.
         ended: When they were reported.
-        requests: How many there were.
+        requests: The number of requests.
     """
 
     service: str
@@ -39,16 +39,16 @@ class Opening:
 
 
 class Openings:
-    """What sidecars reported lately, the last of each."""
+    """Recent openings, the last of each sidecar."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, Opening] = OrderedDict()
 
     def add(self, report: LoadStatsRequest, caller: Reporter, at: float) -> bool:
-        """Take a load report; False if it is about no such requests.
+        """Add a load report; False if it has no such requests.
 
         Args:
-            report: What an Envoy reports.
+            report: A load report of an Envoy.
             caller: The Envoy.
             at: Now, in seconds since 1970.
         """
@@ -62,7 +62,7 @@ class Openings:
         return False
 
     def recent(self, now: float) -> list[Opening]:
-        """Return what was reported within an hour, by instance."""
+        """Return the openings of the last hour, by instance."""
         found = [one for one in self._seen.values() if one.ended > now - KEPT_SECONDS]
         return sorted(found, key=lambda one: one.instance)
 

@@ -1,4 +1,4 @@
-"""Who reports: what an Envoy's node says of it (core v3, `Node`)."""
+"""The identity of an Envoy that reports, from its node (core v3, `Node`)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ from detour.mesh import Naming, is_name
 from detour.mesh.model import NAME_MAX
 
 EDGE: Final = "edge"
-"""The role of edges, and what they are called as callers."""
+"""The role of edges, and their name as callers."""
 
 _INSTANCE_MAX: Final = 253
 
@@ -19,10 +19,10 @@ class Reporter:
     """An Envoy that reports.
 
     Args:
-        service: The service that it is beside, by its name in the mesh, or `edge`.
-        deployment: The offloaded deployment that it is part of; None for the baseline, and where nobody said.
+        service: The service that it belongs to, by its name in the mesh, or `edge`.
+        deployment: The offloaded deployment that it belongs to; None for the baseline, or if it is unknown.
         instance: Its node id.
-        namespace: The namespace that it is in, where there are any.
+        namespace: Its namespace, in Kubernetes.
         is_edge: Whether it is an edge.
     """
 
@@ -34,12 +34,12 @@ class Reporter:
 
 
 def reporter(node: Node, verified: str, naming: Naming) -> Reporter | None:
-    """Return who a node is; None if that is nobody whom the mesh could have.
+    """Return the identity of a node; None if the mesh cannot have such a node.
 
     Args:
-        node: What it says of itself.
-        verified: The namespace that its certificate speaks for; empty where none is asked for.
-        naming: What its service is called in the mesh.
+        node: The node, as the Envoy describes it.
+        verified: The namespace of its certificate; empty without mutual TLS.
+        naming: Maps Services to names in the mesh.
     """
     said = {key: value.string_value for key, value in node.metadata.fields.items()}
     instance = node.id[:_INSTANCE_MAX]

@@ -1,11 +1,11 @@
-"""The gRPC services by which Envoys report, beside ADS on the same port.
+"""The gRPC services for reports of Envoys, on the port of ADS.
 
 Invariant: thin adapters. `access_log`, `calls` and `trials` decide what reports mean; this module reads them, and
 requests the loads of clusters. A caller's certificate says who it is, as with ADS.
 
-Envoy begins to count a cluster's requests when it is told to. Told to count all that it has, it would leave out
-what happens to a cluster in its first second, which for most tests is all that happens. So each Envoy is told
-names, and a new one before it has the cluster.
+Envoy counts a cluster's requests only after the server has requested them. If the server requested all clusters,
+Envoy would miss the first second of each new cluster, and most tests are shorter than that. So the server requests
+clusters by name, and a new name before it sends the cluster.
 """
 
 import asyncio
@@ -33,22 +33,22 @@ from detour.xds.methods import Messages, refuse, stream_stream, stream_unary, wr
 from detour.xds.server import AdsServer, Connection
 
 _REPORTS_PER_SECOND: Final = 100
-"""How many reports all Envoys together send at most: each has all that an Envoy knows of itself in it, 60 kB."""
+"""Maximum number of reports per second of all Envoys: each contains the whole node of an Envoy, 60 kB."""
 
 _UNSEEN_SECONDS: Final = 10
-"""How often each reports where nobody looks."""
+"""The interval of reports while no client looks at calls."""
 
 _NAMED_MAX: Final = 1000
-"""Of an Envoy with more clusters all are wanted: to name them anew with each new one would cost too much."""
+"""An Envoy with more clusters reports all of them: to list all names again for each new one would cost too much."""
 
 _ENTRIES_MAX: Final = 1000
-"""Of one message of a log so many entries are read: an Envoy sends one at a time."""
+"""Maximum number of entries that are read from one message of a log: an Envoy sends one at a time."""
 
 _LOADS: Final = "envoy.service.load_stats.v3.LoadReportingService"
 _LOGS: Final = "envoy.service.accesslog.v3.AccessLogService"
 
 _LOOK_SECONDS: Final = 60.0
-"""How long somebody who has looked may want to see more."""
+"""How long a client that has looked at calls may want to see more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,35 +57,35 @@ class _Loads:
 
     Args:
         node: The Envoy's id.
-        asked: What it was last asked to report.
+        requested: The last request for reports.
     """
 
     node: str
-    asked: LoadStatsResponse | None = None
+    requested: LoadStatsResponse | None = None
     has_ended: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
-        """Have it considered anew what is to be reported."""
+        """Have the request for reports updated."""
         self.woken.set()
 
     def end(self) -> None:
-        """Have the stream closed in good order."""
+        """Close the stream in good order."""
         self.has_ended = True
         self.wake()
 
 
 class Reports:
-    """Takes what Envoys report (`detour.xds.server.Companion`).
+    """Receives the reports of Envoys (`detour.xds.server.Companion`).
 
     Attributes:
-        calls: Who called what lately.
-        trials: The requests that somebody tries out at this moment.
-        departures: Which requests left the mesh with overrides lately.
-        openings: Which sidecars went on without a control plane.
+        calls: Recent calls between services.
+        trials: The trial requests that are under way.
+        departures: Recent requests that left the mesh with overrides.
+        openings: Sidecars that worked without a control plane.
 
     Args:
-        opened: Called when a sidecar reports that it did.
+        opened: Called when a sidecar reports that it worked without a control plane.
         mesh: Returns the mesh in force; by default the one that ADS serves.
     """
 
@@ -102,7 +102,7 @@ class Reports:
         self._ended = asyncio.Event()
 
     def join(self, ads: AdsServer, server: grpc.aio.Server) -> None:
-        """Serve Envoys, beside ADS."""
+        """Serve Envoys on the server of ADS."""
         self._ads = ads
         loads = {"StreamLoadStats": stream_stream(LoadStatsRequest, self._stream_loads)}
         logs = {"StreamAccessLogs": stream_unary(StreamAccessLogsMessage, self._stream_logs)}
@@ -110,13 +110,13 @@ class Reports:
             server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, methods)])
 
     def before_sending(self, connection: Connection) -> None:
-        """Have the requests to new clusters counted from the first one on."""
+        """Request the loads of new clusters, so that they are counted from the first request on."""
         for one in self._loads:
             if one.node == connection.node:
                 one.wake()
 
     def look(self) -> None:
-        """Have calls reported often for a while: somebody wants to see them."""
+        """Have Envoys report often for a while, because a client looks at calls."""
         was_seen, self._looked = self._is_seen, time.monotonic()
         if not was_seen:
             for one in self._loads:
@@ -129,12 +129,12 @@ class Reports:
             one.end()
 
     async def _stream_loads(self, requests: Messages[LoadStatsRequest], context: grpc.aio.ServicerContext) -> None:
-        """Carry one Envoy's load reports (`envoy.service.load_stats.v3.LoadReportingService`)."""
+        """Receive one Envoy's load reports (`envoy.service.load_stats.v3.LoadReportingService`)."""
         first = await anext(requests, None)
         if first is None:
             return
         caller = await self._introduced(first.node, context)
-        # Of an Envoy that connects again it holds what happened meanwhile.
+        # The first message of an Envoy that reconnects contains the load since its last report.
         self._take_loads(first, caller)
         stream = _Loads(first.node.id)
         self._loads.add(stream)
@@ -142,8 +142,8 @@ class Reports:
         try:
             while not (reading.done() or stream.has_ended):
                 wanted = self._wanted(stream)
-                if wanted != stream.asked:
-                    stream.asked = wanted
+                if wanted != stream.requested:
+                    stream.requested = wanted
                     await write(context, wanted)
                 await stream.woken.wait()
                 stream.woken.clear()
@@ -157,7 +157,7 @@ class Reports:
     async def _stream_logs(
         self, requests: Messages[StreamAccessLogsMessage], context: grpc.aio.ServicerContext
     ) -> StreamAccessLogsResponse:
-        """Take one Envoy's access log (`envoy.service.accesslog.v3.AccessLogService`)."""
+        """Receive one Envoy's access log (`envoy.service.accesslog.v3.AccessLogService`)."""
         first = await anext(requests, None)
         if first is not None:
             caller = await self._introduced(first.identifier.node, context)
@@ -186,7 +186,7 @@ class Reports:
         return self._ads.mesh if self._ads else Mesh()
 
     async def _introduced(self, node: Node, context: grpc.aio.ServicerContext) -> Reporter:
-        """Say who reports; one whom the mesh could not have is refused."""
+        """Return the identity of an Envoy; refuse one that the mesh cannot have."""
         verified = self._ads.verified(context) if self._ads else ""
         if verified is None:
             why = "this certificate does not belong to a sidecar of this mesh"
@@ -212,9 +212,9 @@ class Reports:
             self.calls.add(one, at)
 
     def _wanted(self, stream: _Loads) -> LoadStatsResponse:
-        """Return what an Envoy is to report, and how often.
+        """Return what an Envoy should report, and how often.
 
-        Where another server tells it of clusters, nobody here knows their names: it reports all that it has.
+        If the Envoy gets its clusters from another server, their names are unknown here: it reports all of them.
         """
         wanted = LoadStatsResponse()
         seconds = math.ceil(len(self._loads) / _REPORTS_PER_SECOND)

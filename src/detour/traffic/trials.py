@@ -1,6 +1,6 @@
-"""Requests that somebody tries out, and the hops that are reported of them.
+"""Trial requests, and their reported hops.
 
-Invariant: pure. Only a hop of a trial that is under way is kept, and only so many of one.
+Invariant: pure. Only hops of trials that are under way are kept, and a bounded number of each.
 """
 
 import secrets
@@ -12,26 +12,26 @@ from typing import Final
 from detour.traffic.hops import Hop
 
 TRIALS_MAX: Final = 50
-"""How many may be under way at once."""
+"""Maximum number of trials that are under way."""
 
 HOPS_MAX: Final = 300
-"""How many hops of one are kept."""
+"""Maximum number of hops of one trial."""
 
 _ID_BYTES: Final = 12
-"""Nobody guesses what another one tries."""
+"""So long that trials of others cannot be guessed."""
 
 
 class TooManyTrialsError(RuntimeError):
-    """So many are under way that another one must wait."""
+    """Too many trials are under way."""
 
 
 @dataclass(slots=True)
 class Trial:
-    """A request that somebody tries out.
+    """A trial request.
 
     Args:
-        id: What its hops are known by.
-        heard: Called whenever a hop of it has come.
+        id: The identity in the baggage of its hops.
+        heard: Called for each hop.
     """
 
     id: str
@@ -41,11 +41,11 @@ class Trial:
 
     @property
     def has_edge(self) -> bool:
-        """Whether the edge has told of it, which it does when everything else has happened."""
+        """Whether the edge has reported it, which happens after the answer."""
         return any(one.by_edge for one in self.hops)
 
     def take(self, hop: Hop) -> None:
-        """Keep a hop, unless there are too many."""
+        """Add a hop, or count it as dropped if there are too many."""
         if len(self.hops) < HOPS_MAX:
             self.hops.append(hop)
         else:
@@ -61,10 +61,10 @@ class Trials:
 
     @contextmanager
     def begun(self, heard: Callable[[], None]) -> Iterator[Trial]:
-        """Begin a trial; it is over when the context is left.
+        """Begin a trial; it ends with the context.
 
         Args:
-            heard: Called whenever a hop of it has come.
+            heard: Called for each hop.
 
         Raises:
             TooManyTrialsError: Too many are under way.

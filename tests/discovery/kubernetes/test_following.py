@@ -278,7 +278,7 @@ async def test_while_the_api_server_is_away_the_mesh_stays(api: ScriptedApi, cap
         await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
         told.events.clear()
         await api.stop()
-        await told.until_problem("cannot be heard")
+        await told.until_problem("does not answer")
         await api.put("pods", PR_42)
         assert told.events == []
         await api.start()
@@ -287,7 +287,7 @@ async def test_while_the_api_server_is_away_the_mesh_stays(api: ScriptedApi, cap
             await api.watched(plural)
             await api.watches_of(plural)[-1].send(_bookmark(api.version))
         await told.until_problem("")
-    lines = [record.message for record in caplog.records if "cannot be heard" in record.message]
+    lines = [record.message for record in caplog.records if "does not answer" in record.message]
     assert 1 <= len(lines) <= 4
 
 
@@ -295,7 +295,7 @@ async def test_an_api_server_that_is_away_at_the_start_is_waited_for(api: Script
     """Rather than serving a mesh of nothing."""
     await api.stop()
     async with following(api) as told:
-        await told.until_problem("cannot be heard")
+        await told.until_problem("does not answer")
         assert told.mesh is None
         await api.start()
         await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
@@ -315,7 +315,9 @@ async def test_a_namespace_that_may_not_be_read_is_told_and_the_others_work(api:
         await told.until_problem("")
 
 
-@pytest.mark.parametrize(("code", "told_as"), [(401, "does not know who asks"), (500, "cannot be read: broken")])
+@pytest.mark.parametrize(
+    ("code", "told_as"), [(401, "does not accept the credentials"), (500, "cannot be read: broken")]
+)
 async def test_other_refusals_are_told(api: ScriptedApi, code: int, told_as: str) -> None:
     """In words that say what to do."""
     api.refusals["pods"] = (code, "broken")

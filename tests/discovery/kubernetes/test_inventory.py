@@ -269,7 +269,7 @@ def test_named_ports_are_those_of_the_pod(cluster: Cluster) -> None:
     cluster.apply(without)
     assert cluster.offloaded() == []
     (problem,) = cluster.inventory.problems
-    assert "Pod shop/users-pr-42 of users declares no port called web" in problem
+    assert "Pod shop/users-pr-42 of users declares no port named web" in problem
 
 
 def test_services_of_other_namespaces_say_so_in_their_names(cluster: Cluster) -> None:
@@ -295,9 +295,9 @@ def test_services_of_other_namespaces_say_so_in_their_names(cluster: Cluster) ->
         (service("o" * 60, namespace="pay"), "longer than 63 characters"),
         (
             pod("odd", "10.0.0.7", detour_offloaded="", app="users"),
-            "has the label detour.dev/offloaded with no name",
+            "has the label detour.dev/offloaded without a valid name",
         ),
-        (deployment("odd", "users", "pr-1", expires="soon"), "'soon' as detour.dev/expires, which is no date"),
+        (deployment("odd", "users", "pr-1", expires="soon"), "'soon' as detour.dev/expires, which is not a date"),
     ],
     ids=["external", "no ports", "no TCP", "long name", "no deployment name", "no date"],
 )

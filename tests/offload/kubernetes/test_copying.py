@@ -176,7 +176,7 @@ def test_or_for_the_one_that_is_named_or_annotated() -> None:
         make_copy(two, [USERS], other)["spec"]["template"]["spec"]["containers"][2]["image"] == "elsewhere/people:1"
     )
     assert copied(container="app")["spec"]["template"]["spec"]["containers"][0]["image"] == WANTED.image
-    with pytest.raises(CannotCopyError, match="there is no container nosuch; there is app"):
+    with pytest.raises(CannotCopyError, match="the pod has no container nosuch; its containers: app"):
         copied(container="nosuch")
 
 
@@ -223,7 +223,7 @@ def test_a_baseline_has_the_labels_of_the_selector_or_more() -> None:
 @pytest.mark.parametrize(
     ("service", "told"),
     [
-        ({"metadata": {"name": "users"}, "spec": {}}, "Service users has no selector, so there is no Deployment"),
+        ({"metadata": {"name": "users"}, "spec": {}}, "Service users has no selector, so it has no Deployment"),
         ({"metadata": {"name": "db"}, "spec": {"selector": {"app": "db"}}}, "no Deployment is behind Service db"),
     ],
 )
@@ -649,7 +649,7 @@ def test_a_sidecar_is_never_the_main_container(sidecar: str) -> None:
         "elsewhere/people:0",
         "elsewhere/people:1",
     ]
-    with pytest.raises(CannotCopyError, match=f"there is no container {sidecar}; there is app"):
+    with pytest.raises(CannotCopyError, match=f"the pod has no container {sidecar}; its containers: app"):
         make_copy(live, [USERS], replace(WANTED, container=sidecar))
 
 
@@ -687,11 +687,11 @@ def test_errors_say_what_to_do_in_whole_sentences() -> None:
         "for which container is the image? Say --container with one of app, cache": lambda: make_copy(
             two, [USERS], replace(WANTED, image="elsewhere/people:1")
         ),
-        "there is no container x; there is app, cache": lambda: make_copy(
+        "the pod has no container x; its containers: app, cache": lambda: make_copy(
             two, [USERS], replace(WANTED, container="x")
         ),
         'the command "\'" cannot be split into words: No closing quotation': lambda: copied(command="'"),
-        f"Service db has no selector, so there is no Deployment to copy; {register}": lambda: find_baseline(
+        f"Service db has no selector, so it has no Deployment to copy; {register}": lambda: find_baseline(
             no_selector, []
         ),
         f"no Deployment is behind Service users: only Deployments can be copied; {register}": lambda: find_baseline(
@@ -701,7 +701,7 @@ def test_errors_say_what_to_do_in_whole_sentences() -> None:
             find_baseline(USERS, [second, first])
         ),
         "'a.b' cannot name a deployment in Kubernetes: expected at most 63 lower-case letters, digits and dashes,"
-        " the first and last no dash": lambda: object_name("users", "a.b"),
+        " the first and last not a dash": lambda: object_name("users", "a.b"),
     }
     for words, attempt in attempts.items():
         with pytest.raises(CannotCopyError) as error:

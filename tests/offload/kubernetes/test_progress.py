@@ -86,7 +86,7 @@ def test_no_room_may_come() -> None:
     ("one", "step", "failing"),
     [
         (pod(waiting("ImagePullBackOff", "not found")), "app: the image cannot be pulled (not found)", None),
-        (pod(waiting("InvalidImageName")), "app: that is no name of an image (users:2)", None),
+        (pod(waiting("InvalidImageName")), "app: the image's name is invalid (users:2)", None),
         (pod(waiting("CreateContainerConfigError", 'no secret "db"')), 'wrong (no secret "db")', None),
         (
             pod(waiting("CrashLoopBackOff"), lastState={"terminated": {"exitCode": 3}}),
@@ -151,7 +151,7 @@ def test_kubernetes_is_quoted() -> None:
 
 FINAL = {
     "ImagePullBackOff": "app: the image cannot be pulled (because)",
-    "InvalidImageName": "app: that is no name of an image (because)",
+    "InvalidImageName": "app: the image's name is invalid (because)",
     "ErrImageNeverPull": "app: the image is not on the node, and may not be pulled (because)",
     "CreateContainerConfigError": "app: the container's configuration is wrong (because)",
     "CreateContainerError": "app: the container cannot be made (because)",
@@ -182,7 +182,7 @@ def test_failures_of_containers_without_an_image_or_a_message() -> None:
     """What is not said is left out."""
     one = pod()
     one["status"]["containerStatuses"] = [{"name": "app", "state": waiting("InvalidImageName")}]
-    assert progress_of(deployment(), [one], []).step == "app: that is no name of an image ()"
+    assert progress_of(deployment(), [one], []).step == "app: the image's name is invalid ()"
     one["status"]["conditions"] = [{"type": "PodScheduled", "status": "False"}]
     del one["status"]["containerStatuses"]
     assert progress_of(deployment(), [one], []).step == "no room on any node: "
@@ -363,7 +363,7 @@ def test_failures_say_little_where_kubernetes_does() -> None:
     assert progress_of(deployment(late), [], []) == Progress(State.FAILED, 0, 1, "it made no progress in time: ")
     failing = pod(waiting("InvalidImageName"))
     assert progress_of(deployment(late, refused), [failing], []).step == "Kubernetes refuses the pod: "
-    assert progress_of(deployment(late), [failing], []).step == "app: that is no name of an image (users:2)"
+    assert progress_of(deployment(late), [failing], []).step == "app: the image's name is invalid (users:2)"
 
 
 def test_whoever_is_ready_has_not_failed() -> None:

@@ -1,6 +1,6 @@
 """Kubernetes as a source of the mesh: Services, EndpointSlices and Pods, listed once and then watched.
 
-Invariant: while the API server is away, or refuses, the mesh stays as it was.
+Invariant: while the API server does not answer, or refuses, the mesh does not change.
 """
 
 from detour.discovery.kubernetes.following import Discovery, Timing

@@ -1,4 +1,4 @@
-"""Offloaded deployments, from the pods, Deployments and EndpointSlices that are labelled as theirs."""
+"""Offloaded deployments, built from the pods, Deployments and EndpointSlices with their labels."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ _ANY_PORT: Final = 0
 
 @dataclass(slots=True)
 class Deployments:
-    """The offloaded deployments of one service, as they are put together.
+    """Collects the offloaded deployments of one service.
 
     Args:
         service: The service's name in the mesh.
-        made_from: Its Service; None if there is none.
-        problems: What is wrong with what was added, a line each.
+        made_from: Its Service; None if it does not exist.
+        problems: Mistakes in the objects that were added, a line each.
     """
 
     service: str
@@ -35,7 +35,7 @@ class Deployments:
     _metadata: dict[str, Metadata] = field(default_factory=dict)
 
     def add_pod(self, pod: Pod) -> None:
-        """Take a pod: a member from its beginning, and an instance while it is Ready."""
+        """Add a pod: the deployment exists from its creation on, and has an instance while the pod is Ready."""
         if not (name := self._add("Pod", pod.metadata)):
             return
         for port in ports_of(self.made_from) if self.made_from else ():
@@ -44,7 +44,7 @@ class Deployments:
             self._endpoints[name][port.port].update(found)
 
     def add_slice(self, one: EndpointSlice) -> None:
-        """Take endpoints that somebody registered: they serve every port alike."""
+        """Add registered endpoints: each of them serves every port."""
         if not (name := self._add("EndpointSlice", one.metadata)):
             return
         for endpoint in one.endpoints or ():
@@ -53,7 +53,7 @@ class Deployments:
                     self._endpoints[name][_ANY_PORT].update(endpoints_of(endpoint.addresses[:1], port.port))
 
     def add_deployment(self, deployment: Deployment) -> None:
-        """Take a Deployment: it exists also while it has no pod."""
+        """Add a Deployment: the offloaded deployment exists also while it has no pod."""
         if name := self._add("Deployment", deployment.metadata):
             self._metadata[name] = deployment.metadata
 
@@ -65,7 +65,7 @@ class Deployments:
         name = metadata.label(OFFLOADED)
         if not is_name(name):
             where = f"{kind} {metadata.namespace}/{metadata.name}"
-            self.problems.append(f"{where} has the label {OFFLOADED} with no name in it: it serves nobody")
+            self.problems.append(f"{where} has the label {OFFLOADED} without a valid name: it is ignored")
             return ""
         self._metadata.setdefault(name, metadata)
         self._endpoints.setdefault(name, defaultdict(set))
@@ -76,7 +76,7 @@ class Deployments:
         number = target if isinstance(target, int) else pod.port(target)
         if number is None:
             where = f"Pod {pod.metadata.namespace}/{pod.metadata.name} of {self.service}"
-            self.problems.append(f"{where} declares no port called {target}, which is what the Service sends to")
+            self.problems.append(f"{where} declares no port named {target}, the target port of the Service")
         return number
 
     def _made(self, name: str, metadata: Metadata) -> OffloadedDeployment:
@@ -100,13 +100,15 @@ class Deployments:
             moment = datetime.fromisoformat(text)
         except ValueError:
             where = f"{metadata.namespace}/{metadata.name}"
-            self.problems.append(f"{where} has {text!r} as {EXPIRES}, which is no date and time: it never expires")
+            self.problems.append(
+                f"{where} has {text!r} as {EXPIRES}, which is not a date and time: it never expires"
+            )
             return None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def deployments_of(service: str, made_from: Service | None, members: Iterable[Object]) -> Deployments:
-    """Put the offloaded deployments of a service together from the objects that are labelled as theirs.
+    """Build the offloaded deployments of a service from the objects with their labels.
 
     A pod that Detour made does not outlive its Deployment, though Kubernetes may take some time to end it.
     """

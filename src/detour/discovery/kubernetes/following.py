@@ -1,7 +1,7 @@
 """Following the kinds of objects that make a mesh, in each of its namespaces.
 
-Invariant: nothing is told before everything that can be read has been read once, so that nobody is served half a
-mesh; from then on a namespace that can't be read stays as it was.
+Invariant: discovery produces its first events when everything readable has been read once, so that no Envoy gets
+half a mesh. After that, a namespace that becomes unreadable does not change.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ _READINGS: Final[tuple[Reading[Any], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How patient discovery is, in seconds.
+    """The timeouts of discovery, in seconds.
 
     Args:
-        silence: After so long without a word a watch counts as broken; bookmarks come every minute.
-        longest: How long one watch may last.
-        retry: How long to wait before trying again, at first.
-        retry_max: The same, after many tries.
-        quiet: Changes that come this close together are told together.
+        silence: A watch without any data for this long counts as broken; bookmarks arrive every minute.
+        longest: Maximum duration of one watch.
+        retry: Delay before the first retry.
+        retry_max: Maximum delay between retries.
+        quiet: Changes that arrive within this time are merged into one batch.
     """
 
     silence: float = 90
@@ -57,9 +57,9 @@ class Discovery:
 
     Args:
         api: The API server.
-        namespaces: Which to read; all if there is none.
-        naming: What Services are called in the mesh.
-        timing: How patient to be.
+        namespaces: The namespaces to read; empty for all.
+        naming: Maps Services to names in the mesh.
+        timing: The timeouts.
     """
 
     def __init__(self, api: Api, namespaces: Sequence[str], naming: Naming, timing: Timing | None = None) -> None:
@@ -76,12 +76,12 @@ class Discovery:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What cannot be read, or cannot be part of the mesh, a line each."""
+        """Unreadable objects, and objects that cannot be part of the mesh, a line each."""
         unread = (line for follower in self._followers for line in follower.problem.lines)
         return tuple(dict.fromkeys((*unread, *self._empty(), *self._inventory.problems)))
 
     async def version(self) -> tuple[int, int]:
-        """Return the cluster's version, once the API server says; (0, 0) if it says nothing that can be read."""
+        """Return the cluster's version as soon as the API server answers; (0, 0) if it refuses."""
         while True:
             try:
                 return await self._api.version()
@@ -90,28 +90,29 @@ class Discovery:
                     return 0, 0
                 await asyncio.sleep(self._timing.retry_max)
 
-    async def follow(self, tell: Callable[[tuple[Event, ...]], None]) -> None:
-        """Keep up with the cluster until cancelled.
+    async def follow(self, publish: Callable[[tuple[Event, ...]], None]) -> None:
+        """Follow the cluster until cancelled.
 
         Args:
-            tell: Called with the events that make the mesh once all is read, and with those that change it later.
+            publish: Called with the events that make the whole mesh once everything is read, and with those of each
+                later change.
         """
         async with asyncio.TaskGroup() as tasks:
             for follower in self._followers:
                 tasks.create_task(follower.run())
-            tasks.create_task(self._tell(tell))
+            tasks.create_task(self._publish(publish))
 
-    async def _tell(self, tell: Callable[[tuple[Event, ...]], None]) -> None:
+    async def _publish(self, publish: Callable[[tuple[Event, ...]], None]) -> None:
         is_first = True
         while True:
             await self._news.wait()
-            # What happens together is told together: a rollout is hundreds of changes a second.
+            # One batch for changes that arrive together: a rollout makes hundreds a second.
             await asyncio.sleep(self._timing.quiet)
             self._news.clear()
             if all(follower.has_answer for follower in self._followers):
                 events = self._inventory.events()
                 if events or is_first:
-                    tell(events)
+                    publish(events)
                 is_first = False
 
     def _take(self, changes: Iterable[Applied[Any] | Removed[Any]]) -> None:
@@ -136,9 +137,9 @@ class Follower(Generic[ObjectT]):
     Args:
         api: The API server.
         reading: What to follow.
-        namespace: Where; everywhere if it is empty.
-        timing: How patient to be.
-        take: Called with changes as they come, and without any when something else is new.
+        namespace: The namespace; empty for all.
+        timing: The timeouts.
+        take: Called with changes as they arrive, and without any when the state of this follower has changed.
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class Follower(Generic[ObjectT]):
 
     @property
     def has_answer(self) -> bool:
-        """Whether it is known what is there, or that it may not be known."""
+        """Whether the objects have been read once, or the API server has refused to show them."""
         return self.is_synced or self._is_refused
 
     async def run(self) -> None:
@@ -179,7 +180,7 @@ class Follower(Generic[ObjectT]):
                 self._fail(error)
                 failures += 1
                 longest = min(self._timing.retry * 2**failures, self._timing.retry_max)
-                # Many servers must not come back to an API server at the same moment.
+                # Spread the retries of many servers over time.
                 await asyncio.sleep(longest * random.uniform(0.5, 1))  # noqa: S311  no secret
 
     async def _step(self) -> None:
@@ -202,7 +203,7 @@ class Follower(Generic[ObjectT]):
             async for event in events:
                 self._hear(event)
                 self._recover()
-        # An API server that ends every watch at once is not to be asked as often as it can answer.
+        # Do not open watches in a tight loop where an API server ends each at once.
         await asyncio.sleep(self._timing.retry)
 
     def _hear(self, event: WatchEvent[ObjectT]) -> None:
@@ -217,7 +218,7 @@ class Follower(Generic[ObjectT]):
     def _fail(self, error: ApiError) -> None:
         self._reflector.refused(error.code)
         if error.code == GONE:
-            _log.info("%s: %s; reading them anew", self._what, error)
+            _log.info("%s: %s; listing them again", self._what, error)
             return
         self._is_refused = self._is_refused or 400 <= error.code < 500
         # The words of a connection that fails differ from one time to the next.
@@ -237,12 +238,13 @@ class Follower(Generic[ObjectT]):
     def _explained(self, error: ApiError) -> str:
         match error.code:
             case 401:
-                return f"the API server at {self._api.url} does not know who asks: are the credentials still good?"
+                return f"the API server at {self._api.url} does not accept the credentials: are they still valid?"
             case 403:
                 needs = (
                     f"its ServiceAccount needs a Role that lets it get, list and watch {self._reading.kind.plural}"
                 )
                 return f"the server may not read {self._what}: {needs} ({error})"
             case 0:
-                return f"the API server at {self._api.url} cannot be heard ({error}): the mesh stays as it was"
-        return f"{self._what} cannot be read: {error}"
+                what = f"the API server at {self._api.url} does not answer ({error})"
+                return f"{what}: the mesh does not change; retrying"
+        return f"{self._what} cannot be read: {error}; retrying"

@@ -1,8 +1,8 @@
-"""What is known of a cluster's objects, and the mesh that they make. Pure: no I/O.
+"""The known objects of a cluster, and the mesh that follows from them. Pure: no I/O.
 
-Invariants: a pod that is labelled as offloaded is never an instance of a baseline, whatever selectors and
-EndpointSlices say, nor is a pod that is not known yet, is not Ready, or is being deleted. What one object has wrong
-costs nobody else anything, and is a line in `problems`.
+Invariants: a pod with the label of an offloaded deployment is never an instance of a baseline, whatever selectors
+and EndpointSlices say. Nor is a pod that is not known yet, is not Ready, or is being deleted. A mistake in one
+object affects no other object, and is a line in `problems`.
 """
 
 from collections import Counter, defaultdict
@@ -30,22 +30,22 @@ _UNREAD = (
 
 
 class Key(NamedTuple):
-    """Where an object is."""
+    """The namespace and the name of an object."""
 
     namespace: str
     name: str
 
 
 def key_of(one: Object) -> Key:
-    """Return where an object is."""
+    """Return the key of an object."""
     return Key(one.metadata.namespace, one.metadata.name)
 
 
 class Inventory:
-    """The objects of some namespaces, kept current by what watches tell.
+    """The objects of some namespaces, kept current by the events of watches.
 
     Args:
-        naming: What Services are called in the mesh.
+        naming: Maps Services to names in the mesh.
     """
 
     def __init__(self, naming: Naming) -> None:
@@ -66,16 +66,16 @@ class Inventory:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What can't be part of the mesh as it is, a line each."""
+        """Objects that cannot be part of the mesh as they are, a line each."""
         return tuple(line for _, lines in sorted(self._problems.items()) for line in lines)
 
     @property
     def namespaces(self) -> set[str]:
-        """Where there are Services."""
+        """The namespaces that have Services."""
         return set(self._services_in)
 
     def apply(self, one: Object) -> None:
-        """Take an object that is new or has changed."""
+        """Add or replace an object."""
         self.remove(one)
         key = key_of(one)
         match one:
@@ -98,7 +98,7 @@ class Inventory:
         self._note(one)
 
     def remove(self, one: Object) -> None:
-        """Take away an object that is gone, by its kind and name."""
+        """Remove an object, by its kind and name."""
         key, before = key_of(one), self._take(one)
         if before is None:
             return
@@ -111,7 +111,7 @@ class Inventory:
             self._slices_without_pods.discard(key)
 
     def events(self) -> tuple[Event, ...]:
-        """Say how the mesh has changed since this was last asked."""
+        """Return the changes of the mesh since the last call."""
         changed, self._changed = self._changed, set()
         return tuple(event for key in sorted(changed) for event in self._remade(key))
 
@@ -134,7 +134,7 @@ class Inventory:
         return found
 
     def _note(self, one: Object) -> None:
-        """Note which Services an object concerns."""
+        """Mark the Services that an object affects as changed."""
         key = key_of(one)
         match one:
             case Service():
@@ -149,7 +149,7 @@ class Inventory:
             self._changed.update(self._services_of(one))
 
     def _services_of(self, one: Object) -> Iterable[Key]:
-        """Name the Services that an offloaded object may be a member of."""
+        """Return the Services that an offloaded object may belong to."""
         if name := one.metadata.label(SERVICE):
             return [Key(one.metadata.namespace, name)]
         return [key for key, service in self._services.items() if _is_member(one, key, service)]

@@ -36,7 +36,7 @@ class Service(KubernetesObject, frozen=True):
 
 
 class Conditions(View, frozen=True):
-    """What an endpoint is fit for (discovery/v1, EndpointConditions); unknown counts as ready."""
+    """Whether an endpoint is ready (discovery/v1, EndpointConditions); unknown counts as ready."""
 
     ready: bool | None = None
 
@@ -124,19 +124,19 @@ class Pod(KubernetesObject, frozen=True):
 
     @property
     def is_made(self) -> bool:
-        """Whether it belongs to a Deployment that Detour made."""
+        """Whether it belongs to a Deployment that Detour created."""
         return bool(self.metadata.annotation(ROLL))
 
     @property
     def is_ready(self) -> bool:
-        """Whether requests may be sent there: it is Ready, and nobody has asked it to end."""
+        """Whether it can serve requests: it is Ready, and its deletion has not begun."""
         return not self.is_ending and any(
             condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions
         )
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its IP addresses, the main one first; none before it has one."""
+        """Its IP addresses, the main one first; empty before it has one."""
         first = (self.status.pod_ip,) if self.status.pod_ip else ()
         return tuple(dict.fromkeys((*first, *(one.ip for one in self.status.pod_ips if one.ip))))
 

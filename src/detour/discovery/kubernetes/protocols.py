@@ -1,4 +1,4 @@
-"""What a Service's port speaks."""
+"""The protocol of a Service's port."""
 
 from typing import Final
 
@@ -20,10 +20,10 @@ _TLS: Final = frozenset({443, 8443})
 
 
 def protocol_of(port: ServicePort) -> Protocol:
-    """Say what a port speaks: its `appProtocol` decides, then its name's first word, as in `grpc-users`.
+    """Return a port's protocol: its `appProtocol` decides, then the first word of its name, as in `grpc-users`.
 
-    Without either it is HTTP/1.1, but for the ports of HTTPS. An `appProtocol` that is not HTTP is passed on
-    unread (Kubernetes, "Application protocol"; names follow the convention of service meshes).
+    Without either it is HTTP/1.1, except for the ports of HTTPS. Sidecars forward an `appProtocol` that is not HTTP
+    as plain TCP (Kubernetes, "Application protocol"; names follow the convention of service meshes).
     """
     if port.app_protocol:
         return _BY_NAME.get(port.app_protocol.lower(), Protocol.TCP)

@@ -1,12 +1,12 @@
 """Following one kind of object: list, then watch (Kubernetes API concepts, "Efficient detection of changes").
 
-An explicit state machine without I/O. It says what to ask for next; what the API answers goes in; what comes out
-are changes, each once. What always holds:
+An explicit state machine without I/O: it returns the next request, takes the API's answers, and returns each change
+once. It guarantees:
 
-- whatever breaks off, the watch goes on where it was, from the last resourceVersion that was heard of;
-- only where the API has forgotten that version (410 Gone) everything is listed anew, and what has gone meanwhile is
-  told as removed; until the whole list is there nothing changes;
-- an event that was heard already, or that is older than what is known of its object, changes nothing.
+- after any failure the watch resumes at the last known resourceVersion;
+- only if the API no longer has that version (410 Gone), everything is listed again. Objects that are missing from
+  the new list are reported as removed; nothing changes before the whole list has arrived;
+- an event that was seen before, or that is older than the known state of its object, changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,36 +16,36 @@ from typing import Final, Generic
 from detour.kubernetes.objects import ObjectT
 
 GONE: Final = 410
-"""The HTTP status of a version that the API has forgotten."""
+"""The HTTP status for a version that the API no longer has."""
 
 _REMEMBERED_MAX: Final = 10_000
-"""So many removed objects are remembered, against events about them that come late."""
+"""Maximum number of removed objects that are remembered, to recognize late events about them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListFrom:
-    """Ask for a page of the list; the first one if `token` is empty."""
+    """Request a page of the list; the first one if `token` is empty."""
 
     token: str
 
 
 @dataclass(frozen=True, slots=True)
 class WatchFrom:
-    """Ask for what has changed since a version."""
+    """Request the changes since a version."""
 
     version: str
 
 
 @dataclass(frozen=True, slots=True)
 class Applied(Generic[ObjectT]):
-    """An object is new, or is as given from here on."""
+    """An object is new or has changed; with its current state."""
 
     object: ObjectT
 
 
 @dataclass(frozen=True, slots=True)
 class Removed(Generic[ObjectT]):
-    """An object is gone; as it was when last heard of."""
+    """An object was removed; with its last known state."""
 
     object: ObjectT
 
@@ -63,16 +63,16 @@ class Reflector(Generic[ObjectT]):
         self._known: dict[_Key, ObjectT] = {}
         self._removed: dict[_Key, str] = {}
         self.is_synced = False
-        """Whether a whole list has been there once."""
+        """Whether one whole list has been read."""
 
     def next(self) -> ListFrom | WatchFrom:
-        """Say what to ask the API for."""
+        """Return the next request to the API."""
         return WatchFrom(self._version) if self._listed is None else ListFrom(self._token)
 
     def page(
         self, items: Iterable[ObjectT], version: str, token: str
     ) -> Iterator[Applied[ObjectT] | Removed[ObjectT]]:
-        """Take a page of the list; `token` leads to the next one, and is empty on the last."""
+        """Process a page of the list; `token` leads to the next one, and is empty on the last."""
         listed = [*(self._listed or ()), *items]
         self._token = token
         if token:
@@ -82,19 +82,19 @@ class Reflector(Generic[ObjectT]):
         yield from self._replace(listed)
 
     def applied(self, one: ObjectT) -> Iterator[Applied[ObjectT]]:
-        """Take an event that says how an object is (ADDED, MODIFIED)."""
+        """Process an event with the state of an object (ADDED, MODIFIED)."""
         key, version = _key(one), one.metadata.resource_version
         known = self._known.get(key)
-        heard = known.metadata.resource_version if known else self._removed.get(key, "")
+        last = known.metadata.resource_version if known else self._removed.get(key, "")
         self.reached(version)
-        if not _is_newer(version, heard):
+        if not _is_newer(version, last):
             return
         self._removed.pop(key, None)
         self._known[key] = one
         yield Applied(one)
 
     def removed(self, one: ObjectT) -> Iterator[Removed[ObjectT]]:
-        """Take an event that says that an object is gone (DELETED)."""
+        """Process the removal of an object (DELETED)."""
         key, version = _key(one), one.metadata.resource_version
         known = self._known.get(key)
         self.reached(version)
@@ -107,12 +107,12 @@ class Reflector(Generic[ObjectT]):
         yield Removed(known)
 
     def reached(self, version: str) -> None:
-        """Note how far the watch has come (BOOKMARK)."""
+        """Remember how far the watch has come (BOOKMARK)."""
         if _is_newer(version, self._version):
             self._version = version
 
     def refused(self, code: int) -> None:
-        """Take the API's refusal, an HTTP status or the code of an ERROR event."""
+        """Process a refusal of the API: an HTTP status or the code of an ERROR event."""
         if code == GONE:
             self._listed, self._token = [], ""
 
@@ -137,11 +137,11 @@ def _key(one: ObjectT) -> _Key:
     return one.metadata.namespace, one.metadata.name
 
 
-def _is_newer(version: str, heard: str) -> bool:
+def _is_newer(version: str, last: str) -> bool:
     """Compare resourceVersions of one kind: decimal numbers that only grow (KEP-5504).
 
-    An API whose versions are something else is believed, in the order in which it speaks.
+    If the versions are not numbers, the order of the events decides.
     """
-    if version.isdecimal() and heard.isdecimal():
-        return int(version) > int(heard)
-    return version != heard
+    if version.isdecimal() and last.isdecimal():
+        return int(version) > int(last)
+    return version != last

@@ -1,4 +1,4 @@
-"""Services of the mesh, from Services and their EndpointSlices."""
+"""The mesh's services, built from Kubernetes Services and their EndpointSlices."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,10 +14,10 @@ _FAMILIES: Final = ("IPv4", "IPv6")
 
 
 def why_not(name: str, service: Service) -> str:
-    """Say why a Service can be no service of the mesh; "" if it can.
+    """Return why a Service cannot be part of the mesh; "" if it can.
 
     Args:
-        name: What it would be called in the mesh.
+        name: Its name in the mesh.
         service: The Service.
     """
     where = f"Service {service.metadata.namespace}/{service.metadata.name}"
@@ -32,7 +32,7 @@ def why_not(name: str, service: Service) -> str:
 
 
 def ports_of(service: Service) -> tuple[ServicePort, ...]:
-    """Return the ports that a sidecar can serve, the main one first: the first of those that speak HTTP, if any."""
+    """Return the ports that a sidecar can serve, the main one first: the first HTTP port if there is one."""
     ports = [port for port in service.spec.ports if port.protocol == "TCP"]
     return tuple(sorted(ports, key=lambda port: protocol_of(port) == Protocol.TCP))
 
@@ -40,13 +40,13 @@ def ports_of(service: Service) -> tuple[ServicePort, ...]:
 def service_of(
     name: str, service: Service, slices: Iterable[EndpointSlice], serves: Callable[[SliceEndpoint], bool]
 ) -> mesh.Service:
-    """Make a service of the mesh.
+    """Build a service of the mesh.
 
     Args:
-        name: What it is called in the mesh.
+        name: Its name in the mesh.
         service: The Service.
         slices: Its EndpointSlices.
-        serves: Whether an endpoint is a baseline instance that may be sent requests.
+        serves: Returns whether an endpoint is a ready instance of the baseline.
     """
     family = service.spec.ip_families[0] if service.spec.ip_families else ""
     found = [one for one in slices if one.address_type in _FAMILIES and family in {"", one.address_type}]
@@ -56,7 +56,7 @@ def service_of(
 
 
 def endpoints_of(addresses: Iterable[str], port: int) -> Sequence[Endpoint]:
-    """Return the endpoints at a port; what is no address of the Internet's is none."""
+    """Return the endpoints at a port; addresses that are not IP addresses are left out."""
     made = []
     for address in addresses:
         with suppress(ValueError):
@@ -80,5 +80,5 @@ def _endpoints(
 
 
 def _numbers(port: ServicePort, one: EndpointSlice) -> Iterable[int]:
-    """Say at which port the endpoints of a slice serve a port of the Service: slices call it by the same name."""
+    """Return the port numbers in a slice for a port of the Service; both have the same name."""
     return [at.port for at in one.ports or () if at.port and (at.name or "") == port.name and at.protocol != "UDP"]

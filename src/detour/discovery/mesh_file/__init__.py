@@ -1,7 +1,7 @@
-"""The mesh file: a mesh written down in YAML, read whole and followed as it changes.
+"""The mesh file: a mesh in YAML, which is read as a whole and followed as it changes.
 
-Invariant: a file either gives a whole mesh or one `MeshFileError` with a line for each of its mistakes; half
-a mesh never leaves this package.
+Invariant: a file results in a whole mesh, or in one `MeshFileError` with a line for each of its mistakes; never in
+half a mesh.
 """
 
 from detour.discovery.mesh_file.changes import Changed, Rejected, watch

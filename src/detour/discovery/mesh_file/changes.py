@@ -1,7 +1,6 @@
 """Following a mesh file as it changes.
 
-Invariant: whatever happens to the file, the last good mesh stays the one that the next change is told
-against.
+Invariant: whatever happens to the file, each change is the difference from the last valid mesh.
 """
 
 import asyncio
@@ -20,18 +19,18 @@ QUIET_MS = 20
 """A change counts as done when the directory has been quiet this long."""
 
 LONGEST_MS = 80
-"""A directory that is never quiet is looked at this often."""
+"""How often a directory that is never quiet is checked."""
 
 UNASKED_MS = 250
-"""How often the file is looked at without a sign: before the watch stands, and where the system gives none."""
+"""How often the file is checked without a notification: before the watch works, and where the system sends none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The file says something else.
+    """The file describes another mesh.
 
     Args:
-        events: What leads from the last good mesh to this one; none where only a mistake was undone.
+        events: The changes from the last valid mesh to this one; empty if the file is merely valid again.
     """
 
     events: tuple[Event, ...]
@@ -39,30 +38,30 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The file cannot be read or has mistakes; the last good mesh holds.
+    """The file is unreadable or has mistakes; the last valid mesh stays in force.
 
     Args:
-        error: What is wrong, a line for each mistake.
+        error: The mistakes, a line each.
     """
 
     error: MeshFileError
 
 
 async def watch(file: Path, mesh: Mesh) -> AsyncGenerator[Changed | Rejected]:
-    """Tell each change of a mesh file, beginning with those since `mesh` was read from it; never ends by itself.
+    """Yield each change of a mesh file, beginning with those since `mesh` was read from it; never ends by itself.
 
     Raises:
-        OSError: The system refuses to watch the file's directory: it is gone, or a limit of inotify is reached.
+        OSError: The directory of the file cannot be watched: it was removed, or inotify has reached a limit.
     """
     follower = Follower(file, mesh)
-    async with aclosing(_signs(file.parent)) as signs:
-        async for _ in signs:
-            news = await asyncio.to_thread(follower.look)
-            if news:
-                yield news
+    async with aclosing(_notifications(file.parent)) as notifications:
+        async for _ in notifications:
+            change = await asyncio.to_thread(follower.check)
+            if change:
+                yield change
 
 
-async def _signs(directory: Path) -> AsyncGenerator[None]:
+async def _notifications(directory: Path) -> AsyncGenerator[None]:
     """Yield whenever a file of the directory may have changed, and every `UNASKED_MS`.
 
     The directory is watched, not the file: an editor replaces a file by renaming another, and a mounted
@@ -84,7 +83,7 @@ async def _signs(directory: Path) -> AsyncGenerator[None]:
 
 
 class Follower:
-    """Compares a mesh file with what it said when it was last looked at; its content alone decides."""
+    """Compares the content of a mesh file with that of the last check."""
 
     def __init__(self, file: Path, mesh: Mesh) -> None:
         self._file = file
@@ -92,8 +91,8 @@ class Follower:
         self._content: bytes | None = None
         self._problem = ""
 
-    def look(self) -> Changed | Rejected | None:
-        """Read the file; None if it says what it said before."""
+    def check(self) -> Changed | Rejected | None:
+        """Read the file; None if nothing has changed."""
         try:
             mesh = self._read()
         except MeshFileError as error:

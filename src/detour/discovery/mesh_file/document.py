@@ -1,7 +1,7 @@
-"""A YAML document as plain values that still know on which line they stand.
+"""A YAML document as plain values, and the line of each.
 
-Every scalar stays text, so that a service may be called `on` and a deployment `42`: YAML 1.1 would make a
-boolean and a number of them. Only a blank value (or `null`, or `~`) is None.
+Every scalar stays text, so that a service can be named `on` and a deployment `42`: YAML 1.1 would read a boolean
+and a number. Only a blank value (or `null`, or `~`) is None.
 """
 
 import re
@@ -23,12 +23,12 @@ _BARE_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]+\]:\d")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML text says.
+    """A YAML text, parsed.
 
     Args:
-        value: Made of dict, list, str and None; of two equal keys the first is kept.
-        repeated: Keys that stand twice in one mapping, or that are no text.
-        root: The node that the value was made from.
+        value: Consists of dict, list, str and None; the first of two equal keys is kept.
+        repeated: Keys that occur twice in one mapping, or that are not text.
+        root: The root node.
     """
 
     value: object
@@ -36,7 +36,7 @@ class Document:
     root: yaml.Node
 
     def find(self, place: Place) -> tuple[Place, int]:
-        """Find a place and its line, or the nearest around it that exists."""
+        """Return a place and its line, or the nearest enclosing place that exists."""
         node, line, found = self.root, _line(self.root), 0
         while found < len(place) and (child := _child(node, place[found])):
             line, node = child
@@ -86,10 +86,10 @@ _FAST_LOADER: Final = _fast_loader()
 
 
 def _composed(text: str) -> yaml.Node | None:
-    """Compose a text's only document, in a sixth of the time where libyaml can.
+    """Compose the only document of a text, six times faster where libyaml is available.
 
     Raises:
-        YAMLError: There is a mistake; PyYAML's own parser explains it, in the same words everywhere.
+        YAMLError: The text has a mistake; PyYAML's own parser describes it, in the same words everywhere.
     """
     if _FAST_LOADER is not None:
         with suppress(yaml.YAMLError):
@@ -99,14 +99,14 @@ def _composed(text: str) -> yaml.Node | None:
 
 
 class _Values:
-    """Makes plain values of nodes, each node once however many aliases it has."""
+    """Converts nodes to plain values, each node once however many aliases it has."""
 
     def __init__(self) -> None:
         self.mistakes: list[Mistake] = []
         self._made: dict[int, object] = {}
 
     def of(self, node: yaml.Node, place: Place) -> object:
-        """Make the value of a node; one that contains itself finds nothing (None) there."""
+        """Convert a node; a node that contains itself has None there."""
         key = id(node)
         if key not in self._made:
             self._made[key] = None

@@ -1,7 +1,7 @@
-"""The JSON Schema of mesh files, with which editors complete and check them while somebody writes (draft 2020-12).
+"""The JSON Schema of mesh files, for completion and checks in editors (draft 2020-12).
 
-Invariant: it accepts whatever `detour.discovery.mesh_file.schema` accepts. It may accept more: that module alone
-decides, and explains mistakes. `docs/mesh.schema.json` is this schema; a test writes it.
+Invariant: it accepts all that `detour.discovery.mesh_file.schema` accepts. It may accept more: that module
+decides, and describes mistakes. `docs/mesh.schema.json` is this schema; a test writes it.
 """
 
 from typing import Any, Final

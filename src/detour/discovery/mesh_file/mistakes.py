@@ -1,4 +1,4 @@
-"""What is wrong with a mesh file, told so that the person who wrote it can mend it."""
+"""Mistakes in a mesh file, in words that help its author to correct them."""
 
 import json
 import re
@@ -18,8 +18,8 @@ class Mistake:
     """One thing that is wrong.
 
     Args:
-        line: Where, counted from 1; 0 for the file as a whole.
-        text: What is wrong and what was expected, on one line.
+        line: The line, counted from 1; 0 for the file as a whole.
+        text: What is wrong, and what was expected, on one line.
     """
 
     line: int
@@ -32,18 +32,18 @@ class Mistake:
 
 
 class MeshFileError(ValueError):
-    """A mesh file gives no mesh; as text, one line for each reason."""
+    """A mesh file is unreadable or invalid; as text, one line for each mistake."""
 
     def __init__(self, file: Path, mistakes: Iterable[Mistake]) -> None:
-        super().__init__("\n".join(_told(file, one) for one in sorted(mistakes)))
+        super().__init__("\n".join(_line_of(file, one) for one in sorted(mistakes)))
 
 
-def _told(file: Path, mistake: Mistake) -> str:
+def _line_of(file: Path, mistake: Mistake) -> str:
     return f"{file}:{mistake.line}: {mistake.text}" if mistake.line else f"{file}: {mistake.text}"
 
 
 def path_of(place: Place) -> str:
-    """Write a place as people do: `services.users.endpoints[0]`."""
+    """Return the path of a place: `services.users.endpoints[0]`."""
     text = "".join(_step(part) for part in place)
     return text.removeprefix(".")
 
@@ -55,7 +55,7 @@ def _step(part: str | int) -> str:
 
 
 def got(value: object) -> str:
-    """Name a value of a document as the person who wrote it sees it."""
+    """Return a value of a document as its author wrote it."""
     match value:
         case None:
             return "nothing"

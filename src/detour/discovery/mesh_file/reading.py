@@ -37,7 +37,7 @@ def content_of(file: Path) -> bytes:
 
 
 def parse(content: bytes, file: Path) -> Mesh:
-    """Make a mesh of a mesh file's content; `file` is its name in messages.
+    """Parse the content of a mesh file; messages name `file`.
 
     Raises:
         MeshFileError: It has mistakes; the error lists them all.
@@ -80,7 +80,7 @@ def _text(content: bytes, file: Path) -> str:
 
 
 def _strays(document: Document) -> Iterator[Mistake]:
-    """Find hosts of the edge behind which no service stands, in a file that may have other mistakes too."""
+    """Find hosts of the edge whose service does not exist, in a file that may have other mistakes too."""
     match document.value:
         case {"edge": dict(edge), "services": dict(services)}:
             for key in ("hosts", "previews"):
@@ -92,7 +92,7 @@ def _strays(document: Document) -> Iterator[Mistake]:
 
 
 def _unreachable(document: Document) -> Iterator[Mistake]:
-    """Find deployments that no request can choose, for a sidecar reads none of their service's."""
+    """Find deployments that no request can choose, because sidecars do not parse the traffic of their service."""
     match document.value:
         case {"services": dict(services)}:
             for name, service in services.items():

@@ -1,4 +1,4 @@
-"""What a mesh file may say: its keys, their values, and the mesh that they make."""
+"""The keys of a mesh file, their values, and the mesh that they describe."""
 
 import re
 from collections import Counter
@@ -22,10 +22,10 @@ _PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,63}", re.ASCII)
 _EDGE_URL = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?/?", re.ASCII)
 
 LIST = "list"
-"""The type of pydantic's error where a list as a whole is wrong; its message says all there is to say."""
+"""The type of pydantic's error where a list as a whole is wrong; its message is complete."""
 
-# Router filter, "x-envoy-retry-on" and "x-envoy-retry-grpc-on". Envoy ignores what it does not know, and so
-# would people. Left out are those that do nothing without settings that a mesh file does not have:
+# Router filter, "x-envoy-retry-on" and "x-envoy-retry-grpc-on". Envoy silently ignores unknown conditions, so they
+# are checked here. Missing are those that have no effect without settings that a mesh file does not have:
 # retriable-status-codes, retriable-headers and http3-post-connect-failure.
 RetryCondition = Literal[
     "5xx",
@@ -45,7 +45,7 @@ RetryCondition = Literal[
 
 
 def _from_text(parse: Callable[[str], _Value]) -> PlainValidator:
-    """Read a value with `parse`; what is no text fails as the empty text does, with the same words."""
+    """Read a value with `parse`; a value that is not text fails with the same message as an empty text."""
     return PlainValidator(lambda value: parse(value if isinstance(value, str) else ""))
 
 
@@ -149,7 +149,7 @@ _Distinct = AfterValidator(_distinct)
 
 
 def _text(pattern: str, **more: Any) -> WithJsonSchema:
-    """Describe a text for editors. Names and owners such as 42 are text here, and numbers to them."""
+    """Describe a text for editors: names such as 42 are text here, but numbers to an editor."""
     return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$", **more})
 
 
@@ -190,12 +190,12 @@ class Retries(Keys):
     """Which failures are retried, by Envoy's names; by default the safe ones."""
 
     def value(self) -> mesh.RetryPolicy:
-        """Give the policy that stands here."""
+        """Return the policy."""
         return mesh.RetryPolicy(self.attempts, self.on) if self.on else mesh.RetryPolicy(self.attempts)
 
 
 class Deployment(Keys):
-    """An offloaded deployment of the service that it stands under."""
+    """An offloaded deployment of a service."""
 
     endpoints: Endpoints
     """Where its instances listen, such as 127.0.0.1:9102; an empty list while there is none."""
@@ -205,7 +205,7 @@ class Deployment(Keys):
     """When it ends: date, time and zone, such as 2030-01-01T00:00:00Z."""
 
     def value(self, service: str, name: str) -> mesh.OffloadedDeployment:
-        """Give the deployment that stands here under its service's name and its own."""
+        """Return the deployment, with its service's name and its own."""
         return mesh.OffloadedDeployment(service, name, self.endpoints, self.owner, self.expires)
 
 
@@ -224,7 +224,7 @@ class Service(Keys):
     """Its offloaded deployments, by name."""
 
     def value(self, name: str) -> mesh.Service:
-        """Give the service that stands here under its name."""
+        """Return the service, with its name."""
         retries = self.retries.value() if self.retries else None
         return mesh.Service(name, self.endpoints, self.protocol, self.timeout, retries)
 
@@ -249,7 +249,7 @@ class Edge(Keys):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What stands here, as the mesh's settings have it."""
+        """The same as settings of the mesh."""
         return {
             "edge_hosts": MappingProxyType(self.hosts),
             "edge_previews": MappingProxyType(self.previews),
@@ -272,7 +272,7 @@ class File(Keys):
     """Which hosts an edge serves, and how people reach it."""
 
     def value(self) -> mesh.Mesh:
-        """Give the mesh that the file describes."""
+        """Return the mesh."""
         return mesh.Mesh.of(
             (service.value(name) for name, service in self.services.items()),
             (

@@ -69,7 +69,7 @@ class _Surroundings:
         services: All Services of the namespace.
         deployments: All Deployments of the namespace.
         slices: The EndpointSlices of that name that are registered already.
-        existing: The Deployment of that name; None if there is none.
+        existing: The Deployment of that name; None if it does not exist.
     """
 
     services: Sequence[Json]
@@ -83,7 +83,7 @@ class ClusterDeployments:
 
     Args:
         api: The API server.
-        naming: What Services are called in the mesh.
+        naming: Maps Services to names in the mesh.
     """
 
     def __init__(self, api: Api, naming: Naming) -> None:
@@ -110,7 +110,7 @@ class ClusterDeployments:
         )
 
     async def progress(self, service: str, name: str) -> Progress | None:
-        """Say how far a deployment has come; None if there is no copy of that name.
+        """Return how far a deployment has come; None if no copy has that name.
 
         Raises:
             ClusterError: The cluster refuses.
@@ -125,7 +125,7 @@ class ClusterDeployments:
         return progress_of(deployment, pods, events)
 
     async def undo(self, service: str, name: str) -> str:
-        """Take back a change that failed; say what was done.
+        """Undo a change that failed; return what was done.
 
         A copy that worked before it was rolled goes back to that; one that never worked is removed.
 
@@ -141,8 +141,8 @@ class ClusterDeployments:
             await self.remove(service, name)
             return "it was removed"
         with explained("change Deployments", place.namespace):
-            # Replaced, not patched: fields that only the failed one has must go. No retry: whoever changed it
-            # meanwhile has taken it back, or rolled it on.
+            # Replaced, not patched: fields that only the failed one has must go. A conflict is an error: another
+            # caller has undone it meanwhile, or rolled it further.
             await self._api.replace(rolled_back(deployment, before))
         return "the one before is back"
 
@@ -171,7 +171,7 @@ class ClusterDeployments:
                     await self._api.delete(ENDPOINT_SLICES, one.metadata.name, place.namespace)
 
     async def extend(self, service: str, name: str, expires: datetime) -> bool:
-        """Let a deployment live until another moment; False if there is none.
+        """Set when a deployment expires; False if it does not exist.
 
         Raises:
             ClusterError: The cluster refuses.
@@ -187,7 +187,7 @@ class ClusterDeployments:
         return bool(existing or slices)
 
     async def remove(self, service: str, name: str) -> bool:
-        """Remove a deployment; False if there is none.
+        """Remove a deployment; False if it does not exist.
 
         Raises:
             ClusterError: The cluster refuses.
@@ -210,7 +210,7 @@ class ClusterDeployments:
         place = self._place(service, name)
         pods = sorted(await self._pods(place), key=lambda pod: pod.metadata.creation_timestamp or "")
         if not pods:
-            raise ClusterError(f"{service}@{name} has no pod yet, so there is no log", HTTPStatus.NOT_FOUND)
+            raise ClusterError(f"{service}@{name} has no pod yet, and therefore no log", HTTPStatus.NOT_FOUND)
         newest = pods[-1]
         with explained("read logs of pods", place.namespace):
             lines = self._api.log(
@@ -245,7 +245,7 @@ class ClusterDeployments:
     def _copy(self, found: _Surroundings, wanted: Wanted, place: _Place) -> Json:
         service = next((one for one in found.services if one["metadata"]["name"] == place.service), None)
         if service is None:
-            raise CannotCopyError(f"there is no Service {place.service} in namespace {place.namespace}")
+            raise CannotCopyError(f"namespace {place.namespace} has no Service {place.service}")
         copy = make_copy(find_baseline(service, found.deployments), found.services, wanted)
         for one in found.slices:
             expect_owner(self._described(one), wanted.owner)
@@ -267,17 +267,17 @@ class ClusterDeployments:
         return msgspec.convert(found, Deployment) if found else None
 
     async def _whole(self, place: _Place) -> Json | None:
-        """Read a deployment's Deployment; None if there is none.
+        """Read a deployment's Deployment; None if it does not exist.
 
         Raises:
-            CannotCopyError: There is one of that name, and it is not this deployment's.
+            CannotCopyError: A Deployment of that name exists and belongs to something else.
             ClusterError: The cluster refuses.
         """
         with explained("read Deployments", place.namespace):
             found = await self._api.get(DEPLOYMENTS.whole, place.object_name, place.namespace)
         if found and not place.labels.items() <= (found["metadata"].get("labels") or {}).items():
             raise CannotCopyError(
-                f"the Deployment {place.object_name} is there already, and is not {place.service}@{place.name}"
+                f"the Deployment {place.object_name} exists already, and is not {place.service}@{place.name}"
             )
         return found
 
@@ -295,7 +295,7 @@ class ClusterDeployments:
             return await self._api.list(REPLICA_SETS.whole.labelled(labels), namespace)
 
     def _described(self, one: KubernetesObject) -> OffloadedDeployment:
-        """Return what an object says of its deployment, but for its endpoints."""
+        """Return the deployment of an object, without its endpoints."""
         metadata = one.metadata
         service = self._naming.name(metadata.label(SERVICE_LABEL), metadata.namespace)
         return OffloadedDeployment(service, metadata.label(OFFLOADED), owner=metadata.annotation(OWNER))

@@ -1,8 +1,8 @@
 """The offloaded deployment as a copy of the baseline's Deployment. Pure: from objects to an object.
 
 Invariant: no Service of the namespace selects the copy's pods, whatever the baseline's labels are, and the copy is
-otherwise what the baseline is: its configuration, secrets, service account, probes and containers, those included
-that this version of Detour has never heard of.
+otherwise equal to the baseline: its configuration, secrets, service account, probes and containers, including
+fields that this version of Detour does not know.
 """
 
 import re
@@ -22,9 +22,9 @@ from detour.offload.kubernetes.errors import CannotCopyError
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _LABEL_MAX: Final = 63
 _ABANDONED_SECONDS: Final = 600
-"""A copy that is not Ready after so long counts as failed, if nobody waits for it any more."""
+"""A copy that is not Ready after this time has failed, if no caller waits for it any longer."""
 
-# Who manages the baseline must not think that the copy is its own too, and prune it.
+# A tool that manages the baseline must not take the copy for its own, and prune it.
 _NOT_COPIED: Final = (
     "argocd.argoproj.io/",
     "kustomize.toolkit.fluxcd.io/",
@@ -45,8 +45,8 @@ _NOT_COPIED: Final = (
     "pod-template-hash",
 )
 _INSTANCE: Final = "app.kubernetes.io/instance"
-"""By this label Argo CD knows what is its own, where it does so by labels. It looks at Deployments and not at their
-pods, which therefore keep it: network policies and the like select by it."""
+"""The label by which Argo CD recognizes its own objects, if it tracks them by labels. It looks at Deployments, not
+at their pods. So pods keep the label: network policies and others select by it."""
 
 _SIDECARS: Final = frozenset({"detour-sidecar", "istio-proxy", "linkerd-proxy"})
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
@@ -54,22 +54,22 @@ _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is different in the copy.
+    """The differences of the copy from the baseline.
 
     Args:
-        service: The Service that it is for.
-        name: What the deployment is called, a DNS label.
-        image: The image that its main container runs.
-        owner: Who it belongs to.
-        expires: When it is removed.
-        roll: What distinguishes this change of it from others.
-        commit: What the image was built from.
-        env: Environment variables, added to the baseline's or in their place.
-        replicas: How many pods.
-        command: The command and its arguments, as one shell would split it; the baseline's if empty.
-        pull_secret: A Secret to pull the image with, beside the baseline's.
-        container: Which container is the main one; found out if empty.
-        keep: Whether it stays although it does not become Ready.
+        service: The Service that it belongs to.
+        name: The name of the deployment, a DNS label.
+        image: The image of its main container.
+        owner: Its owner.
+        expires: When it expires.
+        roll: Identifies this change among others of the same copy.
+        commit: The commit that the image was built from.
+        env: Environment variables to add, or to set to other values.
+        replicas: The number of pods.
+        command: The command and its arguments, split as a shell does; empty for the baseline's.
+        pull_secret: A Secret for pulling the image, in addition to the baseline's.
+        container: The main container; empty to find it by the image.
+        keep: Whether it stays if it does not become Ready.
     """
 
     service: str
@@ -88,13 +88,13 @@ class Wanted:
 
 
 def object_name(service: str, name: str) -> str:
-    """Return what the copy is called in Kubernetes.
+    """Return the name of the copy's Deployment.
 
     Raises:
-        CannotCopyError: The name is no DNS label, of which names of pods are made (RFC 1123).
+        CannotCopyError: The name is not a DNS label (RFC 1123), and names of pods contain it.
     """
     if not _DNS_LABEL.fullmatch(name):
-        expected = "at most 63 lower-case letters, digits and dashes, the first and last no dash"
+        expected = "at most 63 lower-case letters, digits and dashes, the first and last not a dash"
         raise CannotCopyError(f"{name!r} cannot name a deployment in Kubernetes: expected {expected}")
     return f"{service}--{name}"
 
@@ -103,11 +103,11 @@ def find_baseline(service: Json, deployments: Iterable[Json]) -> Json:
     """Find the Deployment behind a Service.
 
     Raises:
-        CannotCopyError: There is none, or it can't be told which.
+        CannotCopyError: It does not exist, or is ambiguous.
     """
     name, selector = service["metadata"]["name"], service["spec"].get("selector")
     if not selector:
-        raise CannotCopyError(f"Service {name} has no selector, so there is no Deployment to copy; {_REGISTER}")
+        raise CannotCopyError(f"Service {name} has no selector, so it has no Deployment to copy; {_REGISTER}")
     found = [one for one in deployments if _selects(selector, _template(one)) and not _is_offloaded(one)]
     if len(found) > 1:
         found = [one for one in found if one["metadata"]["name"] == name] or found
@@ -125,20 +125,20 @@ _REGISTER: Final = "start instances yourself and register them with detour offlo
 
 
 def is_sidecar(container: str) -> bool:
-    """Say whether a container of that name is one that a mesh has put beside the application."""
+    """Return whether a container of that name is the sidecar of a mesh."""
     return container in _SIDECARS
 
 
 def make_copy(baseline: Json, services: Sequence[Json], wanted: Wanted) -> Json:
-    """Return the copy of a Deployment that is wanted.
+    """Return the copy of a Deployment.
 
     Args:
-        baseline: The Deployment as the API gives it.
+        baseline: The whole Deployment.
         services: All Services of its namespace.
-        wanted: What is different.
+        wanted: The differences.
 
     Raises:
-        CannotCopyError: Which container runs the image can't be told, or the command is no command.
+        CannotCopyError: The container for the image is ambiguous, or the command cannot be split into words.
     """
     labels = {OFFLOADED: wanted.name, SERVICE: wanted.service}
     template = deepcopy(baseline["spec"]["template"])
@@ -214,7 +214,9 @@ def _main_container(template: Json, wanted: Wanted) -> Json:
     }
     if wanted.container:
         if wanted.container not in containers:
-            raise CannotCopyError(f"there is no container {wanted.container}; there is {', '.join(containers)}")
+            raise CannotCopyError(
+                f"the pod has no container {wanted.container}; its containers: {', '.join(containers)}"
+            )
         return containers[wanted.container]
     annotated = containers.get((template["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER, ""))
     same = [one for one in containers.values() if _repository(one["image"]) == _repository(wanted.image)]
@@ -227,7 +229,7 @@ def _main_container(template: Json, wanted: Wanted) -> Json:
 
 
 def _repository(image: str) -> str:
-    """Return an image's name without tag and digest; a registry's port is no tag."""
+    """Return an image's name without tag and digest; the port of a registry is not a tag."""
     name, _, _ = image.partition("@")
     path, colon, tag = name.rpartition(":")
     return path if colon and "/" not in tag else name

@@ -1,6 +1,6 @@
-"""What has to be done with offloaded deployments without a request: expiry, warnings before it, failed copies.
+"""Recurring work on offloaded deployments: expiry, warnings before it, and the removal of failed copies.
 
-Invariant: one server at a time does it (see `detour.leadership`); done twice it would be the same.
+Invariant: one server at a time does it (see `detour.leadership`); doing it twice has the same result.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Task(StrEnum):
-    """What is to be done."""
+    """The kinds of work."""
 
     REMOVE = "remove"
     WARN = "warn"
@@ -38,7 +38,7 @@ class Task(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Something that is to be done with an object."""
+    """A task for an object."""
 
     task: Task
     one: Deployment
@@ -51,7 +51,7 @@ class Due:
 
 
 def due(objects: Iterable[Deployment], now: datetime) -> Iterator[Due]:
-    """Say what is to be done at a moment (timezone-aware).
+    """Yield the tasks at a moment (timezone-aware).
 
     The owner is warned an hour before the end, or at half of the deployment's time where that is less. A copy that
     failed, and that no caller waits for any longer, is taken back unless it is to be kept.
@@ -71,12 +71,12 @@ def due(objects: Iterable[Deployment], now: datetime) -> Iterator[Due]:
 
 
 class Housekeeping:
-    """Does it, in some namespaces.
+    """Does this work in some namespaces.
 
     Args:
         api: The API server.
-        naming: What Services are called in the mesh.
-        namespaces: Where; everywhere if there is none.
+        naming: Maps Services to names in the mesh.
+        namespaces: The namespaces; empty for all.
     """
 
     def __init__(self, api: Api, naming: Naming, namespaces: Sequence[str]) -> None:
@@ -87,7 +87,7 @@ class Housekeeping:
         self._problems = StandingProblems(_log, logging.WARNING)
 
     async def run(self) -> None:
-        """Keep house until cancelled."""
+        """Look for tasks and do them, until cancelled."""
         while True:
             for namespace in self._namespaces:
                 try:
@@ -100,14 +100,14 @@ class Housekeeping:
             await asyncio.sleep(_PERIOD_SECONDS)
 
     async def sweep(self, namespace: str) -> None:
-        """Do once what is due in a namespace; in all of them if it is empty.
+        """Do the tasks of a namespace once; those of all namespaces if it is empty.
 
         Raises:
             ClusterError: The cluster refuses.
         """
         for kind in (DEPLOYMENTS, ENDPOINT_SLICES):
             with explained("list offloaded deployments", namespace):
-                # A slice has what matters here of a Deployment: labels, annotations, and when it was created.
+                # Of a Deployment, labels, annotations and the creation time matter here: a slice has them as well.
                 found = await self._api.list(kind.read_as(Deployment).labelled({OFFLOADED: None}), namespace)
             for one in due(found, datetime.now(UTC)):
                 await self._do(kind, one)

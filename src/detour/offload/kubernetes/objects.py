@@ -1,4 +1,4 @@
-"""Offloading's views of pods and events, which tell how far a deployment has come.
+"""Offloading's views of pods and events, which show how far a deployment has come.
 
 The Deployments that are copied or rolled back are read whole instead, as `Json`: no field may be lost.
 """

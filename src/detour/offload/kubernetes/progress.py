@@ -1,6 +1,6 @@
-"""How an offloaded deployment is coming on. Pure: from its objects to words for people.
+"""The progress of an offloaded deployment. Pure: from its objects to words for people.
 
-Invariant: what is final is told as failed at once, with its reason; what may still become good is not.
+Invariant: a final failure is reported at once, with its reason; a problem that may pass is not a failure.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +12,10 @@ from detour.kubernetes.labels import ROLL
 from detour.kubernetes.views import Deployment
 from detour.offload.kubernetes.objects import ContainerStatus, Event, Pod, Waiting
 
-# Why a container waits (kubelet, "container state reasons"), and cannot be waited for any longer.
+# Why a container waits (kubelet, "container state reasons") without hope of a start.
 _FINAL: Final = {
     "ImagePullBackOff": "the image cannot be pulled",
-    "InvalidImageName": "that is no name of an image",
+    "InvalidImageName": "the image's name is invalid",
     "ErrImageNeverPull": "the image is not on the node, and may not be pulled",
     "CreateContainerConfigError": "the container's configuration is wrong",
     "CreateContainerError": "the container cannot be made",
@@ -36,15 +36,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How a deployment is.
+    """The progress of a deployment.
 
     Args:
         state: How far it has come.
-        ready: How many of its pods, of its newest kind, are Ready.
-        wanted: How many there are to be.
-        step: What is happening, or what went wrong, in a few words.
-        events: What Kubernetes says about it, the last at the end.
-        failing: The pod and container whose log tells more; None if none does.
+        ready: The number of Ready pods of its newest version.
+        wanted: The number of pods that it should have.
+        step: The current step, or the failure, in a few words.
+        events: Warnings of Kubernetes about it, the newest last.
+        failing: The pod and container whose log shows more; None without such a log.
     """
 
     state: State
@@ -96,7 +96,7 @@ def _failures(deployment: Deployment, pods: Sequence[Pod]) -> Iterator[_Failure]
 
 
 def _with_log(pod: Pod, status: ContainerStatus) -> tuple[str, str] | None:
-    """Return the pod and the container if it has run: then its log tells more."""
+    """Return the pod and the container if it has run: then its log shows more."""
     return (pod.metadata.name, status.name) if status.last_end else None
 
 
@@ -107,7 +107,7 @@ def _explained(status: ContainerStatus, waiting: Waiting, why: str) -> str:
 
 
 def _step(pods: Sequence[Pod], ready: int, wanted: int) -> str:
-    """Say what the deployment waits for."""
+    """Return what the deployment waits for."""
     if not pods:
         return "waiting for its pod"
     for pod in pods:
@@ -121,7 +121,7 @@ def _step(pods: Sequence[Pod], ready: int, wanted: int) -> str:
 
 
 def _container_step(status: ContainerStatus) -> str:
-    """Say what a container waits for; empty if for nothing."""
+    """Return what a container waits for; empty if it does not wait."""
     if status.waiting and status.waiting.reason == _PULLING:
         return f"{status.name}: pulling {status.image or 'the image'} failed, trying again"
     if status.waiting:
@@ -132,7 +132,7 @@ def _container_step(status: ContainerStatus) -> str:
 
 
 def _said(deployment: Deployment, pods: Iterable[Pod], events: Iterable[Event]) -> Iterator[str]:
-    """Quote what Kubernetes has said about a deployment's objects: warnings, oldest first."""
+    """Yield the warnings of Kubernetes about a deployment's objects, oldest first."""
     names = {deployment.metadata.name, *(pod.metadata.name for pod in pods)}
     owned = [one for one in events if one.type == "Warning" and one.involved.name in names]
     for one in sorted(owned, key=lambda event: event.moment)[-_EVENTS_MAX:]:
