@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// The W3C baggage header, https://www.w3.org/TR/baggage/ section 3.3. A member is key=value with properties behind
-// semicolons. Keys and values may be percent-encoded, more than once where propagators do that; of duplicates the last
-// one counts.
+// The W3C baggage header, https://www.w3.org/TR/baggage/ section 3.3. A member is key=value, followed by properties
+// after semicolons. Keys and values may be percent-encoded, more than once if propagators do that. Of duplicates the
+// last one wins.
 
 const (
 	space          = " \t"
@@ -21,24 +21,24 @@ const (
 var (
 	errNoValue = errors.New("expected = and a value")
 	errTooMany = fmt.Errorf("sidecars read at most %d overrides of one request", entriesMax)
-	errTooLong = fmt.Errorf("the baggage would have over %d bytes", headerMax)
+	errTooLong = fmt.Errorf("the baggage would exceed %d bytes", headerMax)
 )
 
-// An entry is one of a header's that is an override's, or would be one.
+// An entry is a header's entry that is, or looks like, an override.
 type entry struct {
 	key, value string
 	hasValue   bool
 }
 
-// A parsed is what headers say: overrides in the order in which their keys first came, and the entries that can't be
-// read. These go on too: they fail where they are for, and never vanish.
+// A parsed is the content of headers: overrides in the order in which their keys first occurred, and unreadable
+// entries. These are forwarded, too: the services that they are for reject them, so they never vanish.
 type parsed struct {
 	overrides []Override
 	unread    []entry
 	problems  []problem
 }
 
-// parseBaggage reads the overrides of a header. Of one that is too long for sidecars a service reads them all the same.
+// parseBaggage reads the overrides of a header. Services read them even if the header is too long for sidecars.
 func parseBaggage(header string) parsed {
 	var entries []entry
 	for member := range strings.SplitSeq(header, ",") {
@@ -78,13 +78,13 @@ func (p *parsed) take(one entry) {
 		return
 	}
 	p.problems = append(p.problems, problem{one.key + "=" + one.value, err})
-	// Without a value a flag would be an empty one for the next reader.
+	// Without a value, the next reader would take a flag for an empty one.
 	if one.hasValue || !strings.HasPrefix(one.key, flagPrefix) {
 		p.unread = append(p.unread, one)
 	}
 }
 
-// over returns both, key by key: of one key this one's entry counts, whether it can be read or not.
+// over returns the union; of two entries with one key this one's wins, readable or not.
 func (p parsed) over(others parsed) parsed {
 	both := parsed{overrides: slices.Clone(p.overrides), unread: slices.Clone(p.unread)}
 	keys := p.keys()
@@ -123,7 +123,8 @@ func (e entry) read() (Override, error) {
 	return readEntry(e.key, e.value)
 }
 
-// parseMember reads a member, and says whether it is an override's. A flag's value, which may be any text, is decoded once.
+// parseMember reads a member, and returns whether it is an override. A flag's value, which may be any text, is
+// decoded once.
 func parseMember(member string) (one entry, own bool) {
 	pair, _, _ := strings.Cut(member, ";")
 	key, value, found := strings.Cut(pair, "=")
@@ -137,8 +138,8 @@ func parseMember(member string) (one entry, own bool) {
 	return entry{key, valid(decoded(strings.Trim(value, space), rounds)), found}, true
 }
 
-// ownKey returns the key of an override as it is written, "" if it is somebody else's. Whatever stands around it is
-// passed over, for another reader may do so too.
+// ownKey returns the decoded key of an override, or "" if the key is not an override's. Characters around it are
+// ignored, because another reader may ignore them, too.
 func ownKey(key string) string {
 	if !strings.Contains(key, prefix) && !strings.Contains(key, "%") {
 		return ""
@@ -157,9 +158,9 @@ func ownKey(key string) string {
 	return valid(bytes[start:end])
 }
 
-// appendToBaggage returns a header with overrides behind what is there. Other people's members stay as they are, byte
-// for byte; an override of the same key is replaced. Where the header would be too long, other people's last members
-// are left out; the problems say which. Overrides never are: the next sidecar refuses what is too long by itself.
+// appendToBaggage returns a header with overrides appended. Other members stay as they are, byte for byte; an
+// override with the same key is replaced. If the header would be too long, the last other members are dropped; the
+// problems name them. Overrides are never dropped: if they alone are too long, the next sidecar refuses the request.
 func appendToBaggage(header string, own parsed) (string, []problem) {
 	var problems []problem
 	members := own.members()
@@ -185,7 +186,7 @@ func (p parsed) members() []string {
 	return members
 }
 
-// others returns the members of a header but empty ones, and those of the same keys.
+// others returns the non-empty members of a header that have other keys.
 func others(header string, own parsed) []string {
 	var kept []string
 	keys := own.keys()
@@ -206,7 +207,7 @@ func joinedLength(members []string) int {
 	return length
 }
 
-// encoded returns the value as a header has it: a flag's is percent-encoded, all others are written as they are.
+// encoded returns the value as a header contains it: a flag's is percent-encoded, all others are unchanged.
 func (o Override) encoded() string {
 	if o.Kind != KindConfig {
 		return o.Value
@@ -214,7 +215,7 @@ func (o Override) encoded() string {
 	return percentEncoded(o.Value)
 }
 
-// percentEncoded encodes all but what RFC 3986 section 2.3 calls unreserved.
+// percentEncoded encodes all characters that RFC 3986 section 2.3 does not call unreserved.
 func percentEncoded(text string) string {
 	var encoded strings.Builder
 	for i := range len(text) {
@@ -227,7 +228,7 @@ func percentEncoded(text string) string {
 	return encoded.String()
 }
 
-// decoded undoes percent-encoding; what only looks like it stays. (url.PathUnescape would refuse all of it.)
+// decoded undoes percent-encoding; invalid escapes stay. (url.PathUnescape would refuse the whole text.)
 func decoded(text string, rounds int) string {
 	for range rounds {
 		if !strings.Contains(text, "%") {
@@ -251,8 +252,8 @@ func decodedOnce(text string) string {
 	return decoded.String()
 }
 
-// valid returns a text with U+FFFD where there are bytes that are no UTF-8 (W3C Baggage, section 3.3.1.3): one for each
-// sequence that is cut off, as other languages do it, not one for each byte.
+// valid returns a text with U+FFFD in place of bytes that are not valid UTF-8 (W3C Baggage, section 3.3.1.3): one for
+// each truncated sequence, as in other languages, not one for each byte.
 func valid(text string) string {
 	if utf8.ValidString(text) {
 		return text
@@ -271,7 +272,7 @@ func valid(text string) string {
 	return made.String()
 }
 
-// isInvalid says whether no letter begins with these bytes.
+// isInvalid returns whether these bytes cannot start a character.
 func isInvalid(text string) bool {
 	letter, size := utf8.DecodeRuneInString(text)
 	return utf8.FullRuneInString(text) && letter == utf8.RuneError && size == 1

@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// Database returns the name of the database that a request chose for a service, among those that the service's own
-// configuration lists. The ordinary one is for requests that choose none, and for those that name one that is not
-// listed: that is refused, and logged once. Without a service it is the one that OTEL_SERVICE_NAME says.
+// Database returns the name of the database that a request chose for a service, out of those that the service's own
+// configuration lists. Requests that choose none get the ordinary one. So do requests that choose a database that is
+// not listed, which is logged once. Without a service, the one in OTEL_SERVICE_NAME is used.
 func Database(ctx context.Context, service, ordinary string, others ...string) string {
 	service = cmp.Or(service, serviceName())
 	if service == "" {
-		tellOnce("requests' databases are ignored: this service does not know what the mesh calls it; set OTEL_SERVICE_NAME")
+		warnOnce("requests' databases are ignored, because this service does not know its name in the mesh; set OTEL_SERVICE_NAME")
 	}
 	key := keyOf(KindDB, service)
 	name, ok := Current(ctx).value(key)
@@ -21,7 +21,7 @@ func Database(ctx context.Context, service, ordinary string, others ...string) s
 		return ordinary
 	}
 	if !slices.Contains(others, name) {
-		tell(problem{key + "=" + name, fmt.Errorf("expected one of %s %v", ordinary, others)})
+		report(problem{key + "=" + name, fmt.Errorf("expected one of %s %v", ordinary, others)})
 		return ordinary
 	}
 	return name

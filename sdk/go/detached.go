@@ -2,8 +2,8 @@ package detour
 
 import "context"
 
-// Detached returns a context without overrides, for work that is meant to outlive the request: refreshing caches,
-// pools, schedulers. All else stays, the trace and other people's baggage too, and so does the end of ctx:
+// Detached returns a context without overrides, for work that should outlive the request: cache refreshes, pools,
+// schedulers. Everything else stays, including the trace, other baggage and the end of ctx:
 //
 //	go refresh(detour.Detached(context.WithoutCancel(ctx)))
 //

@@ -1,9 +1,11 @@
-// Package detour has a service pass on the overrides that its requests carry, and act on those that are for itself.
+// Package detour propagates the overrides of a service's requests to its calls, and applies those for the service
+// itself.
 //
-// [Install] puts a propagator in front of OpenTelemetry's. From then on [Current] says what a request's context
-// carries, [Flag] and [NewProvider] answer for `override.config.*`, and a [NewHandler] logs as `override.log.*` asks.
+// [Install] puts a propagator in front of OpenTelemetry's. From then on [Current] returns the overrides of a
+// request's context, [Flag] and [NewProvider] evaluate `override.config.*`, and a [NewHandler] applies
+// `override.log.*`.
 //
-// Overrides are OpenTelemetry baggage: other code finds them there, and whoever passes a context on passes them on.
-// Nothing that a request carries makes this package panic or return an error; what can't be read is ignored, and
+// Overrides are OpenTelemetry baggage: other code can find them there, and passing a context on passes them on.
+// Nothing that a request carries makes this package panic or return an error; unreadable overrides are ignored and
 // logged once.
 package detour

@@ -8,5 +8,5 @@ var (
 	AfterResponse = afterResponse
 	Kinds         = kinds
 	UnseenIn      = unseenIn
-	TellUnwrapped = tellUnwrapped
+	WarnUnwrapped = warnUnwrapped
 )

@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// Flags for one request: override.config.<flag>, whose text is read as the type that the service asks for, in every
-// language in the same way (sdk/vectors/flags.json).
+// Flags per request: override.config.<flag>, whose text is converted to the type that the service requests, in all
+// languages in the same way (sdk/vectors/flags.json).
 
-const integerMax = 1<<53 - 1 // the largest integer that every language's numbers hold
+const integerMax = 1<<53 - 1 // the largest integer that numbers of all languages can represent
 
 var (
 	integer = regexp.MustCompile(`^-?(?:0|[1-9][0-9]*)$`)
 	decimal = regexp.MustCompile(`^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$`)
 )
 
-// A flagError says that a flag's text has no value of the type that was asked for.
+// A flagError reports that a flag's text is not a value of the requested type.
 type flagError struct {
 	expected string
 	mismatch bool // the text is a value, but of another type (OpenFeature's TYPE_MISMATCH, not PARSE_ERROR)
@@ -39,8 +39,8 @@ var (
 	errFields  = &flagError{expected: "a JSON object or array with other fields", mismatch: true}
 )
 
-// Flag returns what the request says that a flag is, or else the default; the type is the default's. A text that has
-// no value of that type is ignored, and logged once.
+// Flag returns the value of a flag in the request, or the default, which determines the type. A text that is not a
+// value of that type is ignored, and logged once.
 //
 //	if detour.Flag(ctx, "new-checkout", false) {
 func Flag[T bool | string | int | int64 | float64](ctx context.Context, name string, otherwise T) T {
@@ -51,8 +51,7 @@ func Flag[T bool | string | int | int64 | float64](ctx context.Context, name str
 	return value
 }
 
-// FlagObject is [Flag] for JSON objects and arrays, which are read as encoding/json reads them into a T: a struct, a
-// map, a slice.
+// FlagObject is [Flag] for JSON objects and arrays, which encoding/json decodes into a T: a struct, a map, a slice.
 func FlagObject[T any](ctx context.Context, name string, otherwise T) T {
 	value, found, err := overridden(ctx, name, readObject[T])
 	if !found || err != nil {
@@ -61,14 +60,14 @@ func FlagObject[T any](ctx context.Context, name string, otherwise T) T {
 	return value
 }
 
-// overridden returns what the request says that a flag is, and whether it says anything.
+// overridden returns the value of a flag in the request, and whether the request sets it.
 func overridden[T any](ctx context.Context, name string, read func(string) (T, *flagError)) (value T, found bool, err *flagError) {
 	text, found := Current(ctx).Value(KindConfig, name)
 	if !found {
 		return value, false, nil
 	}
 	if value, err = read(text); err != nil {
-		tell(problem{keyOf(KindConfig, name) + "=" + text, err})
+		report(problem{keyOf(KindConfig, name) + "=" + text, err})
 	}
 	return value, true, err
 }

@@ -11,14 +11,14 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// alone carries overrides and nothing else.
+// alone carries only overrides.
 var alone = &propagator{propagation.NewCompositeTextMapPropagator()}
 
-// wrapsHTTP says that Handler or Transport has been asked for.
+// wrapsHTTP is set when Handler or Transport is called.
 var wrapsHTTP atomic.Bool
 
-// Handler returns a handler that serves each request under the overrides that it brings, whether it is traced or not:
-// a filter of otelhttp's leaves out reading the header, too. It stands outside of otelhttp's handler, or alone.
+// Handler returns a handler that serves each request with its overrides, traced or not: a filter of otelhttp also
+// skips reading the header. It wraps otelhttp's handler, or works alone.
 //
 //	http.ListenAndServe(":8080", detour.Handler(otelhttp.NewHandler(mux, "rides", otelhttp.WithFilter(notHealth))))
 func Handler(next http.Handler) http.Handler {
@@ -32,8 +32,8 @@ func Handler(next http.Handler) http.Handler {
 	})
 }
 
-// Transport returns a transport whose requests carry the overrides of their context, whether they are traced or not.
-// It stands below otelhttp's transport, or alone; what has been written already, it leaves. Without a base it is
+// Transport returns a transport whose requests carry the overrides of their context, traced or not. It is the base of
+// otelhttp's transport, or works alone; headers that have been written already stay. Without a base it uses
 // http.DefaultTransport.
 //
 //	client := &http.Client{Transport: otelhttp.NewTransport(detour.Transport(http.DefaultTransport))}
@@ -49,7 +49,7 @@ type transport struct {
 	base http.RoundTripper
 }
 
-// RoundTrip writes into a copy: a transport may not change the request.
+// RoundTrip writes into a copy, because a transport must not change the request.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	written := strings.Join(request.Header.Values(baggageHeader), ",")
 	if held(request.Context()).bag.Len() == 0 || strings.Contains(written, prefix) {
@@ -62,17 +62,17 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return t.base.RoundTrip(request)
 }
 
-// CloseIdleConnections is what http.Client calls.
+// CloseIdleConnections is called by http.Client.
 func (t *transport) CloseIdleConnections() {
 	if closing, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		closing.CloseIdleConnections()
 	}
 }
 
-// DialSidecar connects to the sidecar that http_proxy names, on the loopback interface; without one, or where
-// no_proxy names the address, to the address itself. It is for clients that send HTTP/2 in the clear and ignore
-// http_proxy, above all grpc-go's, which asks https_proxy only. The sidecar knows the service by the request's
-// authority, so the name need not be resolved:
+// DialSidecar connects to the sidecar that http_proxy names, on the loopback interface. Without it, or if no_proxy
+// contains the address, it connects to the address itself. It is for clients that send HTTP/2 in plain text and
+// ignore http_proxy, above all grpc-go's, which only reads https_proxy. The sidecar finds the service by the
+// request's authority, so the name need not be resolved:
 //
 //	grpc.NewClient("passthrough:///users", grpc.WithContextDialer(detour.DialSidecar), ...)
 func DialSidecar(ctx context.Context, address string) (net.Conn, error) {
@@ -85,7 +85,7 @@ func DialSidecar(ctx context.Context, address string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", address)
 }
 
-// sidecarFor returns the address of the sidecar; "" if it is not to be used for this one.
+// sidecarFor returns the address of the sidecar; "" if it must not be used for this address.
 func sidecarFor(address string) string {
 	request, err := http.NewRequest(http.MethodGet, "http://"+address+"/", nil)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestATransportCarriesOverridesWithoutInstrumentation(t *testing.T) {
 		{context.Background(), ""},
 		{context.Background(), "team=a"},
 		{request("users=pr-42"), "team=a"},
-		{request("users=pr-42"), "override.route.users=pr-7"}, // somebody has chosen
+		{request("users=pr-42"), "override.route.users=pr-7"}, // already chosen
 	} {
 		call, _ := http.NewRequestWithContext(one.ctx, http.MethodGet, url, nil)
 		if one.header != "" {
@@ -128,7 +128,7 @@ func TestWhatOverridesGetLostInIsNamed(t *testing.T) {
 }
 
 func TestAServiceThatWrapsNothingIsTold(t *testing.T) {
-	warnings := logged(t, func() { detour.TellUnwrapped(true); detour.TellUnwrapped(false) })
+	warnings := logged(t, func() { detour.WarnUnwrapped(true); detour.WarnUnwrapped(false) })
 	if strings.Count(warnings, "overrides are lost in net/http: wrap handlers in detour.Handler") != 1 {
 		t.Errorf("the warnings are %q", warnings)
 	}

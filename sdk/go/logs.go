@@ -11,22 +11,22 @@ import (
 
 const (
 	levelTrace = slog.LevelDebug - 4
-	levelNone  = slog.Level(math.MaxInt) // nothing is logged because of the request
+	levelNone  = slog.Level(math.MaxInt) // the request permits no additional log calls
 )
 
 var errLevel = errors.New("expected one of trace, debug, info, warn, error")
 
-// NewHandler returns a handler that logs what another one does, and for a request with override.log.<service> what
-// that level allows, too: the request's context is the one that the log call is given. It only ever lowers the
-// threshold, because a header that could silence a service would hide its sender. Without a service it is the one
-// that OTEL_SERVICE_NAME says.
+// NewHandler returns a handler that logs what another one does and, for a request with override.log.<service>, also
+// what that level permits. The request's context is the one that the log call receives. An override only lowers the
+// threshold: otherwise a header could silence a service and hide its sender. Without a service, the one in
+// OTEL_SERVICE_NAME is used.
 //
-// The other handler must keep records back in Enabled alone, as slog's own do; of one that hands records to several
-// others, wrap each of those.
+// The other handler must filter records in Enabled only, as slog's own do. If it passes records to several others,
+// wrap each of those.
 func NewHandler(next slog.Handler, service string) slog.Handler {
 	name := cmp.Or(service, serviceName())
 	if name == "" {
-		tellOnce("requests' log levels are ignored: this service does not know what the mesh calls it; set OTEL_SERVICE_NAME")
+		warnOnce("requests' log levels are ignored, because this service does not know its name in the mesh; set OTEL_SERVICE_NAME")
 	}
 	return &handler{next, keyOf(KindLog, name)}
 }
@@ -36,7 +36,7 @@ type handler struct {
 	key  string
 }
 
-// Enabled asks the request only while there is one that has a level of its own: see flights.
+// Enabled reads the request's level only while a request with a level of its own is in flight: see flights.
 func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
 	return h.next.Enabled(ctx, level) || flights.Load() > 0 && level >= h.asked(ctx)
 }
@@ -60,14 +60,14 @@ func (h *handler) asked(ctx context.Context) slog.Level {
 	}
 	level, ok := readLevel(text)
 	if !ok {
-		tell(problem{h.key + "=" + text, errLevel})
+		report(problem{h.key + "=" + text, errLevel})
 		return levelNone
 	}
 	return level
 }
 
-// readLevel reads a level's name in any case, slog's own way of writing those between (debug-2), and what other
-// languages' loggers call theirs.
+// readLevel reads a level's name in any case, slog's own notation for levels in between (debug-2), and the names that
+// loggers of other languages use.
 func readLevel(text string) (level slog.Level, ok bool) {
 	switch strings.ToLower(text) {
 	case "trace":

@@ -94,7 +94,7 @@ func TestTheServiceIsTheOneThatTheEnvironmentNames(t *testing.T) {
 			t.Setenv(name, value)
 			handler := detour.NewHandler(slog.DiscardHandler, "")
 			if !handler.Enabled(asking("debug"), slog.LevelDebug) {
-				t.Error("the request's level does not count")
+				t.Error("the request's level is ignored")
 			}
 		})
 	}
@@ -115,7 +115,7 @@ func TestARequestCountsAsLongAsAnybodyHoldsItsContext(t *testing.T) {
 	runtime.GC()
 	logger, _ := loggerAt(slog.LevelWarn)
 	if !logger.Enabled(detached, slog.LevelDebug) {
-		t.Error("the request's level does not count any more")
+		t.Error("the request's level no longer applies")
 	}
 }
 

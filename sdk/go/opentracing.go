@@ -16,7 +16,7 @@ import (
 //	BinaryCarrier{BasicTracerCarrier basic_ctx = 2}
 //	BasicTracerCarrier{fixed64 trace_id = 1; fixed64 span_id = 2; bool sampled = 3; map<string, string> baggage_items = 4}
 //
-// The baggage item "overrides" holds base64 of Overrides{map<string, string> entries = 1}, whose keys are those of
+// The baggage item "overrides" contains base64 of Overrides{map<string, string> entries = 1}, whose keys are those of
 // the W3C header without the prefix.
 
 const (
@@ -26,8 +26,8 @@ const (
 	ownItem      = "overrides"
 )
 
-// A spanContext is a header without its overrides: trace and span ids, and other people's items, as they came; or all
-// of it where its overrides can't be read, so that they fail where they are for.
+// A spanContext is a header without its overrides: the trace and span ids and other items, unchanged. If its
+// overrides are unreadable, it is the whole header, so that the services that they are for reject them.
 type spanContext struct {
 	outer, inner []field
 	whole        string
@@ -35,7 +35,7 @@ type spanContext struct {
 
 type spanContextKey struct{}
 
-// extractOpenTracing returns the overrides of a header, and a context in which it is passed on.
+// extractOpenTracing returns the overrides of a header, and a context that forwards the rest of it.
 func extractOpenTracing(ctx context.Context, header string) (context.Context, parsed) {
 	carried, own, err := parseOpenTracing(header)
 	shows := err != nil && showsOverrides(header)
@@ -45,14 +45,14 @@ func extractOpenTracing(ctx context.Context, header string) (context.Context, pa
 		shows = err != nil
 	}
 	if err == nil && len(header) > headerMax && own != "" {
-		tell(problem{openTracingHeader, fmt.Errorf("it has %d bytes, and sidecars read at most %d", len(header), headerMax)})
+		report(problem{openTracingHeader, fmt.Errorf("it has %d bytes, and sidecars read at most %d", len(header), headerMax)})
 		shows = true
 	}
 	if err != nil {
-		tell(problem{openTracingHeader + ": " + header, err})
+		report(problem{openTracingHeader + ": " + header, err})
 	}
 	read := readEntries(entries)
-	tell(read.problems...)
+	report(read.problems...)
 	switch {
 	case shows:
 		carried = &spanContext{whole: header}
@@ -70,19 +70,19 @@ func injectOpenTracing(ctx context.Context, carrier propagation.TextMapCarrier, 
 	}
 	header := carried.header(overrides)
 	if len(header) > headerMax || len(overrides) > entriesMax {
-		tell(problem{openTracingHeader, fmt.Errorf("with the overrides it would have over %d bytes, or %d entries", headerMax, entriesMax)})
+		report(problem{openTracingHeader, fmt.Errorf("with the overrides it would exceed %d bytes or %d entries", headerMax, entriesMax)})
 		header = carried.header(nil)
 	}
 	carrier.Set(openTracingHeader, header)
 }
 
-// showsOverrides says whether a header has the item in it, though it is of no form that can be read.
+// showsOverrides returns whether an unreadable header contains the item with overrides.
 func showsOverrides(header string) bool {
 	message, err := unBase64(header)
 	return err == nil && bytes.Contains(message, []byte("\n\toverrides"))
 }
 
-// parseOpenTracing takes a header apart: into what is passed on, and the item that holds overrides.
+// parseOpenTracing splits a header into the part that is forwarded, and the item with overrides.
 func parseOpenTracing(header string) (carried *spanContext, own string, err error) {
 	outer, err := fieldsOf(header)
 	if err != nil {
@@ -93,7 +93,7 @@ func parseOpenTracing(header string) (carried *spanContext, own string, err erro
 	return carried, own, err
 }
 
-// readOuter keeps the fields of the outer message, and returns the inner one.
+// readOuter stores the fields of the outer message, and returns the inner one.
 func (s *spanContext) readOuter(fields []field) (inner []byte) {
 	for _, one := range fields {
 		if one.is(basicContext) {
@@ -105,7 +105,7 @@ func (s *spanContext) readOuter(fields []field) (inner []byte) {
 	return inner
 }
 
-// readItems keeps the fields of the inner message, and returns the item that holds overrides.
+// readItems stores the fields of the inner message, and returns the item with overrides.
 func (s *spanContext) readItems(inner []byte) (own string, err error) {
 	fields, err := readFields(inner)
 	for _, one := range fields {
@@ -124,7 +124,7 @@ func (s *spanContext) readItems(inner []byte) (own string, err error) {
 	return own, err
 }
 
-// readOwnItem returns what may be overrides; what is wrong with one of them is found when it is read.
+// readOwnItem returns entries that may be overrides; they are validated when they are read.
 func readOwnItem(item string) ([]entry, error) {
 	fields, err := fieldsOf(item)
 	var entries []entry
@@ -141,7 +141,7 @@ func readOwnItem(item string) ([]entry, error) {
 	return entries, err
 }
 
-// header encodes it again, with these overrides.
+// header encodes the span context again, with these overrides.
 func (s *spanContext) header(overrides []Override) string {
 	if s.whole != "" {
 		return s.whole
@@ -158,7 +158,7 @@ func (s *spanContext) header(overrides []Override) string {
 	return base64.StdEncoding.EncodeToString(message)
 }
 
-// fieldsOf reads a message in standard base64.
+// fieldsOf parses a message in standard base64.
 func fieldsOf(text string) ([]field, error) {
 	message, err := unBase64(text)
 	if err != nil {
@@ -167,7 +167,7 @@ func fieldsOf(text string) ([]field, error) {
 	return readFields(message)
 }
 
-// unBase64 decodes standard base64, padded or not; Go's own decoder passes over line breaks.
+// unBase64 decodes standard base64, padded or not; Go's own decoder also accepts line breaks.
 func unBase64(text string) ([]byte, error) {
 	message, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 	if err != nil || strings.ContainsAny(text, "\r\n") {

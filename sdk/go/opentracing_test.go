@@ -82,10 +82,10 @@ func TestWhatIsNoOpenTracingIsIgnored(t *testing.T) {
 		"no base64":                        "!",
 		"no message":                       "AAAA",
 		"too long":                         strings.Repeat("A", 10_000),
-		"a context that is no message":     base64.StdEncoding.EncodeToString([]byte("\x12\x01\x07")),
-		"an item that is no entry":         base64.StdEncoding.EncodeToString([]byte("\x12\x03\x22\x01\x07")),
+		"a context that is not a message":  base64.StdEncoding.EncodeToString([]byte("\x12\x01\x07")),
+		"an item that is not an entry":     base64.StdEncoding.EncodeToString([]byte("\x12\x03\x22\x01\x07")),
 		"a length of over 32 bits":         base64.StdEncoding.EncodeToString([]byte("\x12\x80\x80\x80\x80\x80\x01")),
-		"a wire type that nobody writes":   base64.StdEncoding.EncodeToString([]byte("\x0b\x01")),
+		"an unused wire type":              base64.StdEncoding.EncodeToString([]byte("\x0b\x01")),
 		"a number that does not end":       base64.StdEncoding.EncodeToString([]byte("\x08\xff")),
 		"a fixed number that is not whole": base64.StdEncoding.EncodeToString([]byte("\x0d\x01")),
 	} {

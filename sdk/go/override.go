@@ -10,24 +10,24 @@ import (
 	"unicode/utf8"
 )
 
-// A Kind is what an override is about.
+// A Kind is a kind of override.
 type Kind string
 
-// The kinds, each with what its value says.
+// The kinds, each with the meaning of its value.
 const (
 	KindRoute   Kind = "route"   // the deployment that calls to the service go to
-	KindDelay   Kind = "delay"   // how long calls to the service are held first: 300ms, 1.5s
+	KindDelay   Kind = "delay"   // the delay before calls to the service are forwarded: 300ms, 1.5s
 	KindAbort   Kind = "abort"   // the HTTP status or gRPC code that calls to the service fail with
 	KindConfig  Kind = "config"  // the value of a flag, any text in UTF-8
-	KindLog     Kind = "log"     // the level at which the service logs this request
+	KindLog     Kind = "log"     // the log level that the service uses for this request
 	KindDB      Kind = "db"      // the name of the database that the service uses
-	KindMissing Kind = "missing" // has no subject: baseline, where a deployment is gone
+	KindMissing Kind = "missing" // baseline, to let it answer where a deployment is missing; has no subject
 )
 
 const (
 	prefix     = "override."
-	headerMax  = 8192 // bytes of a header; OpenTelemetry reads no longer one
-	entriesMax = 64   // how many entries of one header are read
+	headerMax  = 8192 // maximum size of a header in bytes; OpenTelemetry drops longer ones
+	entriesMax = 64   // maximum number of entries of one header that are read
 	nameMax    = 63
 	delayMaxMS = 60_000
 	baseline   = "baseline"
@@ -36,7 +36,7 @@ const (
 var (
 	kinds = []Kind{KindRoute, KindDelay, KindAbort, KindConfig, KindLog, KindDB, KindMissing}
 
-	// rules say what each kind may be. A test compares them with ../vectors/kinds.json.
+	// The valid values of each kind. A test compares them with ../vectors/kinds.json.
 	rules = map[Kind]rule{
 		KindRoute:   {isName, errName},
 		KindDelay:   {isDelay, errDelay},
@@ -57,7 +57,7 @@ var (
 	errStatus  = errors.New("expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16")
 )
 
-// A rule says which values a kind accepts, and what was expected of others.
+// A rule defines the valid values of a kind, and their description in errors.
 type rule struct {
 	accepts  func(value string) bool
 	expected error
@@ -66,11 +66,11 @@ type rule struct {
 // An Override is one instruction that a request carries.
 type Override struct {
 	Kind    Kind
-	Subject string // the service or flag that it is for; "" for KindMissing
+	Subject string // the service or flag that it refers to; "" for KindMissing
 	Value   string
 }
 
-// Key returns its key in the baggage: override.route.users, override.missing.
+// Key returns the override's key in the baggage: override.route.users, override.missing.
 func (o Override) Key() string {
 	return keyOf(o.Kind, o.Subject)
 }
@@ -82,7 +82,7 @@ func keyOf(kind Kind, subject string) string {
 	return prefix + string(kind) + "." + subject
 }
 
-// readEntry reads one entry of the baggage, whose key begins with the prefix.
+// readEntry reads one entry of the baggage, whose key starts with the prefix.
 // The error says what was expected.
 func readEntry(key, value string) (Override, error) {
 	name, subject, dotted := strings.Cut(strings.TrimPrefix(key, prefix), ".")
@@ -96,7 +96,7 @@ func readEntry(key, value string) (Override, error) {
 	return override, override.fault()
 }
 
-// fault says what is wrong with it.
+// fault returns what is wrong with the override, or nil.
 func (o Override) fault() error {
 	rule := rules[o.Kind]
 	switch {
@@ -148,7 +148,7 @@ func isStatus(text string) bool {
 	return abort.MatchString(text) && (status <= 16 || 200 <= status && status < 600)
 }
 
-// number reads digits that an expression has let pass; none are 0.
+// number parses digits that a regular expression has validated; an empty text is 0.
 func number(digits string) float64 {
 	value, _ := strconv.ParseFloat(digits, 64)
 	return value

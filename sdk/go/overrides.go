@@ -10,16 +10,16 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 )
 
-// Overrides are what one request carries: at most one for each kind and subject. The zero value is none.
-// They never change, and may be used by several goroutines.
+// Overrides are the overrides of one request: at most one for each kind and subject. The zero value is empty.
+// They are immutable, so several goroutines may use them.
 type Overrides struct {
-	// What is kept are not overrides but the baggage that holds them: asking for one is then a look into a map, and
-	// a request that asks for none pays for none.
+	// The baggage is stored instead of parsed overrides: reading one is then a map lookup, and a request that reads none
+	// does not parse any.
 	bag baggage.Baggage
 }
 
-// Current returns the overrides of the request that ctx belongs to; without one, or without overrides, none. Work that
-// outlives its request by more than DETOUR_AFTER_RESPONSE has none.
+// Current returns the overrides of the request that ctx belongs to; they are empty without a request or overrides.
+// Work that outlives its request by more than DETOUR_AFTER_RESPONSE has none.
 func Current(ctx context.Context) Overrides {
 	if ctx == nil {
 		return Overrides{}
@@ -27,20 +27,20 @@ func Current(ctx context.Context) Overrides {
 	overrides := held(ctx)
 	if overrides.bag.Len() > 0 && isOver(ctx) {
 		if over := overrides.list(); len(over) > 0 {
-			tellOver(over)
+			warnOver(over)
 		}
 		return Overrides{}
 	}
 	return overrides
 }
 
-// held returns the overrides that a context holds, whether they still count or not.
+// held returns the overrides in a context, even if they have ended.
 func held(ctx context.Context) Overrides {
 	return Overrides{baggage.FromContext(ctx)}
 }
 
-// With returns a context with these overrides and no others, for tests and scripts. Other people's baggage stays. They
-// count as long as ctx does, and a while longer.
+// With returns a context with these overrides and no others, for tests and scripts. Other baggage stays. They apply
+// as long as ctx does, and a while longer.
 func With(ctx context.Context, overrides Overrides) context.Context {
 	made := replaced(ctx, parsed{overrides: slices.Collect(overrides.All())})
 	if ctx.Done() == nil {
@@ -50,7 +50,7 @@ func With(ctx context.Context, overrides Overrides) context.Context {
 }
 
 // Parse reads the short notation of the command line: users=pr-42, delay.payments=300ms, config.new-checkout=on.
-// Of two with one key the later one counts. The error says which word is not an override, and what was expected.
+// Of two with one key the later one wins. The error says which word is not an override, and what was expected.
 func Parse(words ...string) (Overrides, error) {
 	var parsed Overrides
 	for _, word := range words {
@@ -94,7 +94,7 @@ func (o Overrides) value(key string) (string, bool) {
 	}
 	override, err := readEntry(key, member.Value())
 	if err != nil {
-		tell(problem{key + "=" + member.Value(), err})
+		report(problem{key + "=" + member.Value(), err})
 		return "", false
 	}
 	return override.Value, true
@@ -105,12 +105,12 @@ func (o Overrides) Route(service string) (string, bool) {
 	return o.Value(KindRoute, service)
 }
 
-// All gives every override, in the order of their keys.
+// All yields every override, in the order of their keys.
 func (o Overrides) All() iter.Seq[Override] {
 	return slices.Values(o.list())
 }
 
-// String returns them as a baggage header has them.
+// String returns the overrides as a baggage header contains them.
 func (o Overrides) String() string {
 	header, _ := appendToBaggage("", parsed{overrides: o.list()})
 	return header
@@ -120,7 +120,7 @@ func (o Overrides) list() []Override {
 	return o.read().overrides
 }
 
-// read returns what the baggage holds of overrides, in the order of their keys, and what of it can't be read.
+// read returns the overrides in the baggage, in the order of their keys, and the unreadable entries.
 func (o Overrides) read() parsed {
 	var entries []entry
 	for _, member := range o.bag.Members() {
@@ -136,7 +136,7 @@ func (o Overrides) read() parsed {
 	return read
 }
 
-// replaced returns the context with these overrides in place of its own, in whatever way those are spelt.
+// replaced returns the context with these overrides instead of its own, however their keys are encoded.
 func replaced(ctx context.Context, own parsed) context.Context {
 	bag := baggage.FromContext(ctx)
 	keys := own.keys()
@@ -152,8 +152,8 @@ func replaced(ctx context.Context, own parsed) context.Context {
 	return inFlight(baggage.ContextWithBaggage(ctx, bag), own.overrides)
 }
 
-// added returns the baggage with these overrides too. It copies only for those that are not there yet:
-// OpenTelemetry's own propagator has mostly read the same.
+// added returns the baggage with these overrides added. It copies only if some are missing, because OpenTelemetry's
+// own propagator has usually read the same ones.
 func added(bag baggage.Baggage, overrides []Override) baggage.Baggage {
 	for _, one := range overrides {
 		if there := bag.Member(one.Key()); there.Key() == "" || there.Value() != one.Value {
@@ -163,7 +163,7 @@ func added(bag baggage.Baggage, overrides []Override) baggage.Baggage {
 	return bag
 }
 
-// set can't fail: a baggage member may have any key and any value in UTF-8, and an override has.
+// set cannot fail: a baggage member may have any key and any value in UTF-8, and so does an override.
 func set(bag baggage.Baggage, key, value string) baggage.Baggage {
 	member, err := baggage.NewMemberRaw(key, value)
 	if err != nil {

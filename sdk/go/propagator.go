@@ -17,11 +17,11 @@ const (
 
 var installing sync.Mutex
 
-// Install has OpenTelemetry's global propagator carry overrides: it puts one in front that reads and writes them by
-// itself, and has what was configured do the rest. Where nothing was, that is W3C trace context and baggage.
+// Install makes OpenTelemetry's global propagator carry overrides: it inserts a propagator in front that reads and
+// writes them itself, and delegates the rest to the configured one; by default that is W3C trace context and baggage.
 //
-// Call it behind otel.SetTextMapPropagator, and before instrumentations are made: most keep the propagator that they
-// find. Calling it again does nothing more. Libraries of this program through which overrides get lost are logged.
+// Call it after otel.SetTextMapPropagator, and before instrumentations are created: most keep the propagator that
+// they find. Further calls have no effect. Libraries of this program that lose overrides are logged.
 func Install() {
 	installing.Lock()
 	defer installing.Unlock()
@@ -33,11 +33,11 @@ func Install() {
 		configured = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 	}
 	otel.SetTextMapPropagator(NewPropagator(configured))
-	tellUnseen()
+	warnUnseen()
 }
 
-// NewPropagator returns what [Install] installs, for those who hand a propagator to each instrumentation. It carries
-// overrides, and has others carry all else. What a carrier holds makes it neither fail nor write a header of over
+// NewPropagator returns what [Install] installs, for services that pass a propagator to each instrumentation. It
+// carries overrides and delegates everything else to others. No carrier makes it fail or write a header of more than
 // 8192 bytes.
 func NewPropagator(others propagation.TextMapPropagator) propagation.TextMapPropagator {
 	return &propagator{others}
@@ -54,7 +54,7 @@ func (p *propagator) Fields() []string {
 	return slices.Compact(fields)
 }
 
-// Extract reads what a carrier holds. Overrides in its baggage count over those in x-ot-span-context.
+// Extract reads a carrier. Overrides in its baggage take precedence over those in x-ot-span-context.
 func (p *propagator) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	header, openTracing := lines(carrier, baggageHeader), carrier.Get(openTracingHeader)
 	read := read(p.others.Extract(ctx, carrier), header, openTracing)
@@ -64,7 +64,7 @@ func (p *propagator) Extract(ctx context.Context, carrier propagation.TextMapCar
 	return scoped(ctx, read, header)
 }
 
-// read returns the context with the overrides that two headers hold.
+// read returns the context with the overrides of two headers.
 func read(ctx context.Context, header, openTracing string) context.Context {
 	var own parsed
 	if openTracing != "" {
@@ -74,12 +74,12 @@ func read(ctx context.Context, header, openTracing string) context.Context {
 		return with(ctx, own)
 	}
 	inBaggage := parseBaggage(header)
-	tell(inBaggage.problems...)
-	// Other propagators decode in ways of their own: what they made of overrides is replaced.
+	report(inBaggage.problems...)
+	// Other propagators decode differently, so their results for overrides are replaced.
 	return replaced(ctx, inBaggage.over(own))
 }
 
-// Inject writes what a context holds; overrides come behind other people's baggage.
+// Inject writes the content of a context; overrides follow other baggage.
 func (p *propagator) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	own := held(ctx).read()
 	if own.isEmpty() {
@@ -88,18 +88,18 @@ func (p *propagator) Inject(ctx context.Context, carrier propagation.TextMapCarr
 		p.others.Inject(without(ctx, own), carrier)
 	}
 	if !own.isEmpty() && isOver(ctx) {
-		tellOver(own.overrides)
+		warnOver(own.overrides)
 		own = parsed{}
 	}
 	if !own.isEmpty() {
 		header, problems := appendToBaggage(lines(carrier, baggageHeader), own)
-		tell(problems...)
+		report(problems...)
 		carrier.Set(baggageHeader, header)
 	}
 	injectOpenTracing(ctx, carrier, own.overrides)
 }
 
-// with returns the context with these overrides beside its own.
+// with returns the context with these overrides in addition to its own.
 func with(ctx context.Context, own parsed) context.Context {
 	if own.isEmpty() {
 		return ctx
@@ -107,7 +107,7 @@ func with(ctx context.Context, own parsed) context.Context {
 	return replaced(ctx, own.over(Current(ctx).read()))
 }
 
-// lines returns a header whose lines count as one, if the carrier shows more than the first.
+// lines returns a header with all its lines joined, if the carrier provides more than the first.
 func lines(carrier propagation.TextMapCarrier, key string) string {
 	if every, ok := carrier.(propagation.ValuesGetter); ok {
 		return strings.Join(every.Values(key), ",")

@@ -158,7 +158,7 @@ func TestTooLongBaggageLosesOtherPeoplesLastEntries(t *testing.T) {
 		t.Errorf("%d bytes: %.20s...", len(got), got)
 	}
 	if !strings.Contains(log, "last=") {
-		t.Errorf("it is not told of: %q", log)
+		t.Errorf("it is not reported: %q", log)
 	}
 }
 
@@ -185,9 +185,9 @@ func TestOverridesAreNeverLeftOut(t *testing.T) {
 }
 
 func TestWhatIsIgnoredIsToldOnce(t *testing.T) {
-	baggage := http.Header{"Baggage": {"override.route.told-once=!"}}
+	baggage := http.Header{"Baggage": {"override.route.reported-once=!"}}
 	log := logged(t, func() { extracted(baggage); extracted(baggage) })
-	if strings.Count(log, "told-once") != 1 {
+	if strings.Count(log, "reported-once") != 1 {
 		t.Errorf("%q", log)
 	}
 }

@@ -8,9 +8,9 @@ import (
 
 const overrideVariant = "override"
 
-// NewProvider returns an OpenFeature provider that answers with the request's override.config.<flag>, and has the
-// team's own provider answer all else. Without one, flags that the request does not name have their defaults.
-// A text that has no value of the type that is asked for gives the default, with OpenFeature's error code.
+// NewProvider returns an OpenFeature provider that resolves override.config.<flag> of the request, and delegates
+// everything else to the team's own provider. Without one, flags that the request does not set have their defaults.
+// A text that is not a value of the requested type results in the default, with OpenFeature's error code.
 //
 //	openfeature.SetProviderAndWait(detour.NewProvider(flagd.NewProvider()))
 func NewProvider(next of.FeatureProvider) of.FeatureProvider {
@@ -20,7 +20,8 @@ func NewProvider(next of.FeatureProvider) of.FeatureProvider {
 	return &provider{next, "Detour overrides, then " + next.Metadata().Name}
 }
 
-// A provider also has the other one's hooks, states, events and tracking: whoever asks for those knows no other.
+// A provider also exposes the other one's hooks, states, events and tracking, because clients know only this
+// provider.
 type provider struct {
 	next of.FeatureProvider
 	name string
@@ -47,7 +48,7 @@ func (p *provider) Shutdown() {
 	}
 }
 
-// EventChannel returns the other provider's; one without events has none that ever says anything.
+// EventChannel returns the other provider's channel; without one, a channel without events.
 func (p *provider) EventChannel() <-chan of.Event {
 	if next, ok := p.next.(of.EventHandler); ok {
 		return next.EventChannel()
@@ -83,7 +84,7 @@ func (p *provider) ObjectEvaluation(ctx context.Context, flag string, otherwise 
 
 type evaluation[T any] func(context.Context, string, T, of.FlattenedContext) of.GenericResolutionDetail[T]
 
-// evaluated answers with what the request says that a flag is, and with the other provider's answer if it says nothing.
+// evaluated returns the value in the request, or the other provider's if the request does not set the flag.
 func evaluated[T any](
 	ctx context.Context, flag string, otherwise T, flat of.FlattenedContext,
 	read func(string) (T, *flagError), next evaluation[T],

@@ -20,23 +20,24 @@ const (
 )
 
 var (
-	started  = time.Now() // its clock only goes forward
+	started  = time.Now() // has a monotonic clock
 	duration = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|)$`)
 	units    = map[string]time.Duration{"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "": time.Second}
 )
 
 type scopeKey struct{}
 
-// A scope is how long a request's overrides count: until a bounded time after the request's context is done, which is
-// when its handler returns or its client goes away. It has no timer: who uses overrides asks whether it is over.
+// A scope is how long a request's overrides apply: until a limited time after the request's context is done, which is
+// when its handler returns or its client disconnects. It has no timer: readers of overrides check whether it has
+// ended.
 type scope struct {
-	header    string       // by this a second reader of the same request knows that it is the same
+	header    string       // identifies the request for a second reader of its headers
 	completed atomic.Int64 // when the context was done, in nanoseconds since started; notComplete before
 	atLeast   time.Duration
 }
 
-// scoped returns a context whose overrides, read from a header, count as long as ctx does and a while longer. Of a
-// context that is never done nobody knows how long that is, so it counts from now.
+// scoped returns a context whose overrides, read from a header, apply as long as ctx does and a while longer. If ctx
+// is never done, its end is unknown, so the time counts from now.
 func scoped(ctx, read context.Context, header string) context.Context {
 	if before := scopeOf(read); before != nil && before.header == header && !before.isComplete() {
 		return read
@@ -52,7 +53,7 @@ func scoped(ctx, read context.Context, header string) context.Context {
 	return context.WithValue(read, scopeKey{}, begun)
 }
 
-// unscoped returns a context whose overrides count as long as somebody has it.
+// unscoped returns a context whose overrides apply as long as the context is in use.
 func unscoped(ctx context.Context) context.Context {
 	if scopeOf(ctx) == nil {
 		return ctx
@@ -60,8 +61,8 @@ func unscoped(ctx context.Context) context.Context {
 	return context.WithValue(ctx, scopeKey{}, (*scope)(nil))
 }
 
-// completeWith has it complete when ctx is done. A context that lives long, such as a consumer's, does not keep the
-// scopes of all its messages.
+// completeWith completes the scope when ctx is done. A long-lived context, such as a consumer's, does not keep the
+// scopes of all its messages alive.
 func (s *scope) completeWith(ctx context.Context) {
 	pointer := weak.Make(s)
 	stop := context.AfterFunc(ctx, func() {
@@ -78,7 +79,7 @@ func (s *scope) complete() {
 
 func (s *scope) isComplete() bool { return s.completed.Load() != notComplete }
 
-// isOver says whether overrides count no more.
+// isOver returns whether the overrides have ended.
 func (s *scope) isOver() bool {
 	at := s.completed.Load()
 	if at == notComplete {
@@ -88,7 +89,7 @@ func (s *scope) isOver() bool {
 	return since >= s.atLeast && since >= afterResponse()
 }
 
-// isOver says whether a context's overrides count no more.
+// isOver returns whether a context's overrides have ended.
 func isOver(ctx context.Context) bool {
 	scope := scopeOf(ctx)
 	return scope != nil && scope.isOver()
@@ -99,7 +100,7 @@ func scopeOf(ctx context.Context) *scope {
 	return found
 }
 
-// afterResponse returns how long overrides count after the response.
+// afterResponse returns how long overrides apply after the response.
 func afterResponse() time.Duration {
 	text := strings.TrimSpace(os.Getenv(afterResponseVariable))
 	if text == "" {
@@ -107,17 +108,17 @@ func afterResponse() time.Duration {
 	}
 	found := duration.FindStringSubmatch(text)
 	if found == nil {
-		tellOnce(fmt.Sprintf("%s=%s is ignored: expected seconds, such as 60, 60s, 1.5, 500ms or 2m; 60 s counts", afterResponseVariable, text))
+		warnOnce(fmt.Sprintf("%s=%s is ignored: expected seconds, such as 60, 60s, 1.5, 500ms or 2m; using 60 s", afterResponseVariable, text))
 		return afterResponseDefault
 	}
 	number, _ := strconv.ParseFloat(found[1], 64)
 	return time.Duration(number * float64(units[found[2]]))
 }
 
-// tellOver says once of the code that uses overrides that it has none any more.
-func tellOver(overrides []Override) {
+// warnOver warns once, for each place in the code, that its overrides have ended.
+func warnOver(overrides []Override) {
 	var names []string
-	for _, one := range overrides[:min(len(overrides), toldAtOnceMax)] {
+	for _, one := range overrides[:min(len(overrides), reportedAtOnceMax)] {
 		names = append(names, one.Key()+"="+one.Value)
 	}
 	carrier := callerName()
@@ -127,10 +128,10 @@ func tellOver(overrides []Override) {
 	}
 }
 
-// between are the packages that stand between a service's code and this one.
+// between lists the packages between a service's code and this one in a stack trace.
 var between = []string{"detour.dev/sdk/go.", "go.opentelemetry.io/", "google.golang.org/grpc", "net/http.", "runtime.", "log/slog."}
 
-// callerName names the code of the service that made the call.
+// callerName returns the function of the service that made the call.
 func callerName() string {
 	programs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(programs[:runtime.Callers(2, programs)])

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// serviceName returns what the mesh calls this service, where OpenTelemetry's SDKs find it too (specification,
-// "Resource SDK"); "" if nobody says it.
+// serviceName returns the service's name in the mesh, from where OpenTelemetry's SDKs find it, too (specification,
+// "Resource SDK"); "" if it is not set.
 func serviceName() string {
 	if name := os.Getenv("OTEL_SERVICE_NAME"); name != "" {
 		return name

@@ -8,8 +8,8 @@ import (
 	"go.opentelemetry.io/otel"
 )
 
-// InjectTable writes what a context holds into the headers of a message, such as an amqp.Table, by OpenTelemetry's
-// global propagator. It returns the headers; nil ones are made.
+// InjectTable writes the content of a context into the headers of a message, such as an amqp.Table, using
+// OpenTelemetry's global propagator. It returns the headers, and creates them if they are nil.
 //
 //	channel.PublishWithContext(ctx, "", queue, false, false, amqp.Publishing{
 //		Headers: detour.InjectTable(ctx, nil),
@@ -23,23 +23,23 @@ func InjectTable(ctx context.Context, headers map[string]any) map[string]any {
 	return headers
 }
 
-// ExtractTable returns a context with what a message's headers hold, and with no other request's overrides. Call it
-// for each message, with a context of the message's own, and handle the message under what it returns:
+// ExtractTable returns a context with the content of a message's headers, without any other request's overrides. Call
+// it for each message, with a context of the message's own, and handle the message with the returned context:
 //
 //	ctx, cancel := context.WithCancel(consumer)
 //	defer cancel()
 //	handle(detour.ExtractTable(ctx, message.Headers), message)
 //
-// The message's overrides count until that context is cancelled and a while longer; under one that never is, such as
-// context.Background(), for that while from now.
+// The message's overrides apply until that context is cancelled and a while longer; with a context that is never
+// cancelled, such as context.Background(), for that while from now.
 func ExtractTable(ctx context.Context, headers map[string]any) context.Context {
 	return otel.GetTextMapPropagator().Extract(Detached(ctx), table(headers))
 }
 
-// A table is a carrier: headers whose values are texts among others.
+// A table is a carrier: headers with values of any type.
 type table map[string]any
 
-// Get returns a header; one that is no text is none. Producers in other languages write texts as bytes.
+// Get returns a header, or "" if it is not a text. Producers in other languages write texts as bytes.
 func (t table) Get(key string) string {
 	switch value := t[key].(type) {
 	case string:

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// What this package can't see, said once when the service starts: overrides get lost there, and a test would pass on
-// the baseline. A program knows the modules that it was built from.
+// Libraries that this package does not cover, reported once when the service starts: overrides get lost there, and a
+// test would pass on the baseline. A program contains the list of its modules.
 
 const (
 	contrib  = "go.opentelemetry.io/contrib/instrumentation/"
@@ -20,11 +20,11 @@ const (
 	startup = 10 * time.Second
 )
 
-// httpInstrumentations stand in front of net/http's servers.
+// httpInstrumentations instrument net/http's servers.
 var httpInstrumentations = []string{otelhttp, contrib + "github.com/gin-gonic/gin/otelgin", contrib + "github.com/gorilla/mux/otelmux",
 	contrib + "github.com/labstack/echo/otelecho", contrib + "github.com/emicklei/go-restful/otelrestful", "github.com/riandyrn/otelchi", "connectrpc.com/otelconnect"}
 
-// An unseen library loses overrides unless one of these is there, too.
+// An unseen library loses overrides unless one of these modules is present, too.
 type unseen struct {
 	library string
 	carried []string
@@ -45,25 +45,25 @@ var libraries = []unseen{
 	{"github.com/aws/aws-sdk-go-v2/service/sqs", []string{contrib + "github.com/aws/aws-sdk-go-v2/otelaws"}},
 }
 
-// tellUnseen looks at the program that runs. Handlers and transports may be wrapped after Install, so net/http's turn
-// comes later.
-func tellUnseen() {
+// warnUnseen checks the running program. Handlers and transports may be wrapped after Install, so net/http is checked
+// later.
+func warnUnseen() {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return
 	}
 	modules := modulesOf(info)
 	for _, text := range unseenIn(modules) {
-		tellOnce(text)
+		warnOnce(text)
 	}
 	if !anyOf(httpInstrumentations, modules) {
-		time.AfterFunc(startup, func() { tellUnwrapped(wrapsHTTP.Load()) })
+		time.AfterFunc(startup, func() { warnUnwrapped(wrapsHTTP.Load()) })
 	}
 }
 
-func tellUnwrapped(wraps bool) {
+func warnUnwrapped(wraps bool) {
 	if !wraps {
-		tellOnce("overrides are lost in net/http: wrap handlers in detour.Handler and transports in detour.Transport, or go get " + otelhttp)
+		warnOnce("overrides are lost in net/http: wrap handlers in detour.Handler and transports in detour.Transport, or go get " + otelhttp)
 	}
 }
 
@@ -75,7 +75,7 @@ func modulesOf(info *debug.BuildInfo) []string {
 	return modules
 }
 
-// unseenIn says what a program of these modules loses.
+// unseenIn returns what a program with these modules loses.
 func unseenIn(modules []string) []string {
 	var texts []string
 	for _, one := range libraries {
@@ -91,7 +91,7 @@ func unseenIn(modules []string) []string {
 	return texts
 }
 
-// anyOf says whether a program has one of these modules, of whatever major version.
+// anyOf returns whether a program has one of these modules, in any major version.
 func anyOf(wanted, modules []string) bool {
 	return slices.ContainsFunc(wanted, func(path string) bool {
 		return slices.ContainsFunc(modules, func(module string) bool {

@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// As much of protobuf's wire format as OpenTracing's carrier needs (protobuf.dev, "Encoding"), so that this package
-// needs no protobuf library.
+// The subset of protobuf's wire format that OpenTracing's carrier needs (protobuf.dev, "Encoding"), so that this
+// package does not depend on a protobuf library.
 
 const (
 	wireVarint  = 0
@@ -14,12 +14,12 @@ const (
 	wireLength  = 2
 	wireFixed32 = 5
 
-	varintMax = 5 // bytes of a tag or a length: they fit in 32 bits
+	varintMax = 5 // maximum size of a tag or a length: they fit in 32 bits
 )
 
-var errWire = errors.New("it is no protobuf message")
+var errWire = errors.New("it is not a protobuf message")
 
-// A field is one of a message: its number, its wire type, and its content, without the length if it has one.
+// A field of a message: its number, wire type, and content, excluding the length of a length-delimited one.
 type field struct {
 	number  uint64
 	kind    byte
@@ -30,7 +30,7 @@ func (f field) is(number uint64) bool {
 	return f.number == number && f.kind == wireLength
 }
 
-// readFields takes a message apart, fields that nobody knows too.
+// readFields parses a message into its fields, including unknown ones.
 func readFields(message []byte) ([]field, error) {
 	var fields []field
 	for len(message) > 0 {
@@ -48,7 +48,7 @@ func readFields(message []byte) ([]field, error) {
 	return fields, nil
 }
 
-// cutContent cuts a field's content off a message that begins with it.
+// cutContent splits a message after the field content at its start.
 func cutContent(kind byte, message []byte) (content, rest []byte, ok bool) {
 	start, size := contentExtent(kind, message)
 	if start < 0 || size > uint64(len(message)-start) {
@@ -57,7 +57,7 @@ func cutContent(kind byte, message []byte) (content, rest []byte, ok bool) {
 	return message[start:][:size], message[start:][size:], true
 }
 
-// contentExtent returns where a field's content starts, and how many bytes it has; it starts nowhere if it is none.
+// contentExtent returns where a field's content starts, and its size; the start is -1 if the content is invalid.
 func contentExtent(kind byte, message []byte) (start int, size uint64) {
 	number, n := binary.Uvarint(message)
 	switch {
@@ -65,7 +65,7 @@ func contentExtent(kind byte, message []byte) (start int, size uint64) {
 		return 0, 8
 	case kind == wireFixed32:
 		return 0, 4
-	case kind == wireVarint && n != 0 && n >= -binary.MaxVarintLen64: // negative where it does not fit in 64 bits
+	case kind == wireVarint && n != 0 && n >= -binary.MaxVarintLen64: // n is negative if the value exceeds 64 bits
 		return 0, uint64(max(n, -n))
 	case kind == wireLength && n > 0 && n <= varintMax:
 		return n, number
@@ -73,7 +73,7 @@ func contentExtent(kind byte, message []byte) (start int, size uint64) {
 	return -1, 0
 }
 
-// writeFields puts fields together, the inverse of readFields.
+// writeFields serializes fields; the inverse of readFields.
 func writeFields(fields ...field) []byte {
 	var message []byte
 	for _, one := range fields {
@@ -86,7 +86,7 @@ func writeFields(fields ...field) []byte {
 	return message
 }
 
-// mapEntry reads the field as an entry of a map<string, string>.
+// mapEntry parses the field as an entry of a map<string, string>.
 func (f field) mapEntry() (key, value string, err error) {
 	fields, err := readFields(f.content)
 	for _, one := range fields {

@@ -1,7 +1,7 @@
 // Package lint finds where a service drops its request's context, and with it the overrides that the request carries.
 //
-// Goroutines have no context of their own in Go: what a function is not given it can't pass on, and no library can
-// mend that while the service runs. So [Analyzer] looks for it before.
+// Goroutines have no context of their own in Go. A function cannot pass on what it does not receive, and no library
+// can correct that at run time. So [Analyzer] finds it in the source.
 package lint
 
 import (
@@ -14,16 +14,17 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// Analyzer reports calls that start anew where the request's context is at hand: context.Background and context.TODO,
-// and net/http's functions that take none, in a function with a parameter of type context.Context or *http.Request,
-// the goroutines and closures in it included. It reports what a handler starts and does not wait for under the
-// request's context, which is cancelled by then, and clients and servers that carry nothing: http.DefaultClient, an
-// http.Client on net/http's own transport, gRPC without otelgrpc. Tests and generated files are left out.
+// Analyzer reports calls that start with a new context although the request's context is available:
+// context.Background and context.TODO, and net/http's functions without a context, in a function with a parameter of
+// type context.Context or *http.Request, including its goroutines and closures. It reports code that a handler starts
+// with the request's context and does not wait for, because that context is then cancelled; and clients and servers
+// that carry nothing: http.DefaultClient, an http.Client on net/http's own transport, gRPC without otelgrpc. Tests
+// and generated files are ignored.
 //
-// What is meant to be nobody's request says so, on the call's line or the one above: //detour:detached and a reason.
+// Mark work that belongs to no request, on the call's line or the one above: //detour:detached and a reason.
 var Analyzer = &analysis.Analyzer{
 	Name: "detour",
-	Doc:  "find where a request's context, and the overrides in it, is dropped",
+	Doc:  "find where a request's context, and with it its overrides, is dropped",
 	URL:  "https://pkg.go.dev/detour.dev/sdk/go/lint",
 	Run:  run,
 }
@@ -49,8 +50,8 @@ func run(pass *analysis.Pass) (any, error) {
 	return nil, nil
 }
 
-// A visitor knows the lines of a file that may start anew, and the expression that gives the context where it is; ""
-// where there is none.
+// A visitor has the lines of a file that may start with a new context, and the expression that returns the current
+// context; "" if there is none.
 type visitor struct {
 	pass    *analysis.Pass
 	allowed map[int]bool
@@ -93,13 +94,13 @@ func (v visitor) check(call *ast.CallExpr) {
 	}
 }
 
-// isAllowed says whether a comment on the line, or the one above, says that this is nobody's request.
+// isAllowed returns whether a comment on the line, or the one above, marks the work as detached.
 func (v visitor) isAllowed(node ast.Node) bool {
 	line := v.pass.Fset.Position(node.Pos()).Line
 	return v.allowed[line] || v.allowed[line-1]
 }
 
-// calledName returns path and name of the function that is called: net/http.Get, also for http.Client's method.
+// calledName returns path and name of the called function: net/http.Get, also for http.Client's method.
 func calledName(pass *analysis.Pass, call *ast.CallExpr) string {
 	selector, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
 	if !ok {
@@ -115,7 +116,7 @@ func calledName(pass *analysis.Pass, call *ast.CallExpr) string {
 	return called.Pkg().Path() + "." + called.Name()
 }
 
-// contextOf returns the expression that gives the context in a function of this type; "" if none does.
+// contextOf returns the expression for the context in a function of this type; "" if there is none.
 func contextOf(pass *analysis.Pass, function *ast.FuncType) string {
 	for _, parameter := range function.Params.List {
 		kind := pass.TypesInfo.TypeOf(parameter.Type)
@@ -129,7 +130,7 @@ func contextOf(pass *analysis.Pass, function *ast.FuncType) string {
 	return ""
 }
 
-// nameOf returns a parameter's name, or one that it should have.
+// nameOf returns a parameter's name, or a suggestion if it has none.
 func nameOf(parameter *ast.Field, otherwise string) string {
 	at := slices.IndexFunc(parameter.Names, func(name *ast.Ident) bool { return name.Name != "_" })
 	if at < 0 {
@@ -151,7 +152,7 @@ func isNamed(kind types.Type, path, name string) bool {
 	return named.Obj().Pkg().Path() == path && named.Obj().Name() == name
 }
 
-// detachedLines returns the lines of a file with the comment that allows to start anew, and gives a reason.
+// detachedLines returns the lines of a file with the comment that permits a new context, and a reason.
 func detachedLines(pass *analysis.Pass, file *ast.File) map[int]bool {
 	lines := map[int]bool{}
 	for _, group := range file.Comments {

@@ -7,8 +7,8 @@ import (
 	"path"
 )
 
-// What a handler starts and does not wait for runs on when its request's context has been cancelled, so the calls that
-// it makes fail. What it starts in a loop would keep its request's overrides.
+// Work that a handler starts and does not wait for continues after its request's context has been cancelled, so its
+// calls fail. In a loop it would keep its request's overrides.
 
 // A handler is a function with a request of net/http, and the variables that hold its context.
 type handler struct {
@@ -17,7 +17,7 @@ type handler struct {
 	holders map[types.Object]bool
 }
 
-// checkHandler looks at what a handler starts; body may be nil.
+// checkHandler checks what a handler starts; body may be nil.
 func (v visitor) checkHandler(function *ast.FuncType, body *ast.BlockStmt) {
 	request := v.requestOf(function)
 	if body == nil || request == nil || waits(body) {
@@ -27,7 +27,7 @@ func (v visitor) checkHandler(function *ast.FuncType, body *ast.BlockStmt) {
 	ast.Inspect(body, func(node ast.Node) bool {
 		switch node := node.(type) {
 		case *ast.FuncLit:
-			return v.requestOf(node.Type) == nil // a handler of its own
+			return v.requestOf(node.Type) == nil // otherwise a handler of its own
 		case *ast.AssignStmt:
 			h.hold(node)
 		case *ast.GoStmt:
@@ -43,7 +43,7 @@ func (v visitor) checkHandler(function *ast.FuncType, body *ast.BlockStmt) {
 	})
 }
 
-// groupOf names the group that a call starts a goroutine in; "" if it does not.
+// groupOf returns the group that a call starts a goroutine in; "" if it does not.
 func (v visitor) groupOf(call *ast.CallExpr) string {
 	selector, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
 	if !ok || len(call.Args) != 1 || selector.Sel.Name != "Go" && selector.Sel.Name != "TryGo" {
@@ -67,13 +67,13 @@ func (v visitor) requestOf(function *ast.FuncType) types.Object {
 	return nil
 }
 
-// waits says whether a function waits for what it starts: for a group, or a channel.
+// waits returns whether a function waits for what it starts: for a group, or a channel.
 func waits(body *ast.BlockStmt) bool {
 	found := false
 	ast.Inspect(body, func(node ast.Node) bool {
 		switch node := node.(type) {
 		case *ast.GoStmt:
-			return false // what runs beside waits for itself alone
+			return false // a goroutine only waits for itself
 		case *ast.SelectStmt:
 			found = true
 		case *ast.UnaryExpr:
@@ -86,7 +86,7 @@ func waits(body *ast.BlockStmt) bool {
 	return found
 }
 
-// hold notes a variable that is given the request's context, or one that is made of it.
+// hold records a variable that is assigned the request's context, or one derived from it.
 func (h handler) hold(assignment *ast.AssignStmt) {
 	if len(assignment.Rhs) != 1 || !h.uses(assignment.Rhs[0]) {
 		return
@@ -114,7 +114,7 @@ func (h handler) checkStarted(call *ast.CallExpr, what string) {
 	}
 }
 
-// uses says whether code uses the request's own context, not one that is never cancelled.
+// uses returns whether code uses the request's own context, not one that is never cancelled.
 func (h handler) uses(code ast.Node) bool {
 	found := false
 	ast.Inspect(code, func(node ast.Node) bool {
@@ -136,7 +136,7 @@ func (h handler) uses(code ast.Node) bool {
 	return found
 }
 
-// keeps says whether code takes the request's overrides along.
+// keeps returns whether code keeps the request's overrides.
 func (h handler) keeps(code ast.Node) bool {
 	found := false
 	ast.Inspect(code, func(node ast.Node) bool {
@@ -150,7 +150,7 @@ func (h handler) keeps(code ast.Node) bool {
 	return found
 }
 
-// isFree says whether a call makes a context that the request's end does not cancel.
+// isFree returns whether a call creates a context that the request's end does not cancel.
 func (h handler) isFree(call *ast.CallExpr) bool {
 	return calledName(h.pass, call) == "context.WithoutCancel"
 }
@@ -160,7 +160,7 @@ func (h handler) isRequest(expression ast.Expr) bool {
 	return ok && h.pass.TypesInfo.Uses[name] == h.request
 }
 
-// loops says whether code goes on without an end: for {}, or over a channel's values.
+// loops returns whether code runs without end: for {}, or over a channel's values.
 func loops(body *ast.BlockStmt) bool {
 	found := false
 	ast.Inspect(body, func(node ast.Node) bool {

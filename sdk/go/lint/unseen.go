@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Clients and servers that nothing writes the header for, or reads it. What is handed to them in a variable can't be
-// judged here, and is left alone.
+// Clients and servers without anything that reads or writes the header. Values in variables cannot be checked here,
+// and are ignored.
 
 const (
 	httpHelp = "wrap its transport in detour.Transport or otelhttp.NewTransport"
 	grpcPath = "google.golang.org/grpc"
 )
 
-// grpcWithout are gRPC's functions, and what their options must name.
+// grpcWithout lists gRPC's functions, and what their options must include.
 var grpcWithout = map[string]string{
 	grpcPath + ".NewClient":   "grpc.WithStatsHandler(otelgrpc.NewClientHandler())",
 	grpcPath + ".Dial":        "grpc.WithStatsHandler(otelgrpc.NewClientHandler())",
@@ -30,7 +30,7 @@ func (v visitor) checkClient(literal *ast.CompositeLit) {
 	for _, element := range literal.Elts {
 		pair, ok := element.(*ast.KeyValueExpr)
 		if !ok {
-			return // without names every field is there
+			return // without field names, all fields are set
 		}
 		if key, ok := pair.Key.(*ast.Ident); ok && key.Name == "Transport" && !v.isPlainTransport(pair.Value) {
 			return
@@ -83,13 +83,13 @@ func (v visitor) checkGRPC(call *ast.CallExpr) {
 	v.pass.Reportf(call.Pos(), "%s carries no overrides: add %s", name[strings.LastIndex(name, "/")+1:], help)
 }
 
-// isOption says whether a value is one of gRPC's options.
+// isOption returns whether a type is one of gRPC's options.
 func isOption(kind types.Type) bool {
 	return isNamed(kind, grpcPath, "DialOption") || isNamed(kind, grpcPath, "ServerOption")
 }
 
-// carries says whether an option may see each call: a handler of statistics, or an interceptor; another package's
-// option may be anything.
+// carries returns whether an option may see each call: a stats handler, or an interceptor. Another package's option
+// may be anything.
 func carries(name string) bool {
 	own := strings.HasPrefix(name, grpcPath+".")
 	return !own || strings.Contains(name, "StatsHandler") || strings.Contains(name, "Interceptor")

@@ -1,12 +1,12 @@
 /**
- * RabbitMQ by amqplib: overrides go out with what is published, and every message is handled under its own.
+ * RabbitMQ with amqplib: published messages carry overrides, and each message is handled with its own.
  *
  * OpenTelemetry's instrumentation (`@opentelemetry/instrumentation-amqplib`) does that for `publish` and `consume`,
- * and goes on doing it. It loses baggage where messages are got one by one, or with `useLinksForConsume`; and it
- * writes into the options that it is given, so that one request's overrides leave with the next one where both
- * publish with the same object.
+ * and continues to. It loses the baggage of messages that are fetched one by one, and with `useLinksForConsume`. It
+ * also writes into the options object that it receives, so one request's overrides would leave with another one's
+ * message if both publish with the same object.
  *
- * Methods are replaced on the channel, so they stand in front of the instrumentation whichever came first.
+ * Methods are replaced on the channel, so they precede the instrumentation in whatever order they are installed.
  */
 
 import { bound } from "./emitters";
@@ -16,7 +16,7 @@ interface Options {
   readonly headers?: Readonly<Record<string, unknown>>;
 }
 
-/** As much of a message as is needed. */
+/** The parts of a message that are needed. */
 interface Message {
   readonly properties: { readonly headers?: unknown };
 }
@@ -30,7 +30,7 @@ interface Channel {
 
 const following = new WeakSet<object>();
 
-/** Has a channel, of the promise or the callback API, carry overrides; returns that channel. */
+/** Makes a channel of the promise or the callback API carry overrides; returns the channel. */
 export function followOverrides<C extends object>(channel: C): C {
   if (following.has(channel)) return channel;
   following.add(channel);
@@ -48,16 +48,15 @@ export function followOverrides<C extends object>(channel: C): C {
 }
 
 /**
- * Runs a function under the overrides that a message carries, and no others: for messages that `channel.get`
- * returned, or that a consumer collected.
+ * Runs a function with the overrides of a message, and no others: for messages that `channel.get` returned, or that
+ * a consumer collected.
  */
 export function withMessage<M extends Message, T>(message: M, fn: (message: M) => T): T {
   return underCarried(textual(message.properties.headers), () => fn(message));
 }
 
 /**
- * Has every channel that is opened from now on follow overrides; `model` is one of amqplib's two modules of
- * channels.
+ * Makes every channel that is opened from now on follow overrides; `model` is one of amqplib's two channel modules.
  */
 export function followInAll(model: { Channel: { prototype: { open(...args: unknown[]): unknown } } }): void {
   const { prototype } = model.Channel;

@@ -1,9 +1,9 @@
 /**
  * The W3C `baggage` header (https://www.w3.org/TR/baggage/, section 3.3).
  *
- * A member is `key=value` with properties behind semicolons. Keys and values may be percent-encoded, more than once
- * where propagators do that; of duplicates the last one counts. Headers are strings as Node's HTTP decodes them: one
- * character a byte.
+ * A member is `key=value`, followed by properties after semicolons. Keys and values may be percent-encoded, more than
+ * once if propagators do that. Of duplicates the last one wins. Headers are strings as Node's HTTP decodes them: one
+ * character per byte.
  */
 
 import {
@@ -25,9 +25,9 @@ const LONE_SURROGATES = /\p{Surrogate}/gu;
 const FLAG = `${PREFIX}config.`;
 
 /**
- * Reads the overrides of a request. Several lines of the header are to be joined by commas.
+ * Reads the overrides of a request. Join several lines of the header with commas.
  *
- * Of a header that is too long for sidecars a service reads them all the same.
+ * Services read them even if the header is too long for sidecars.
  */
 export function parseBaggage(header: string): Parsed {
   const entries = ownEntries(header);
@@ -38,10 +38,10 @@ export function parseBaggage(header: string): Parsed {
 }
 
 /**
- * Returns baggage with overrides behind what others wrote, which stays byte for byte.
+ * Returns baggage with overrides appended; other members stay as they are, byte for byte.
  *
- * Where all would have over 8192 bytes, others' last members go; `drop` is told of each. Overrides never do: the next
- * sidecar refuses what is too long by itself.
+ * If the result would exceed 8192 bytes, the last other members are dropped, and `drop` is called for each. Overrides
+ * are never dropped: if they alone are too long, the next sidecar refuses the request.
  */
 export function appendToBaggage(others: string, own: Parsed, drop: (problem: Problem) => void): string {
   const ours = [...Array.from(own.overrides, encode), ...Array.from(own.unread, encodeUnread)].join(",");
@@ -50,15 +50,15 @@ export function appendToBaggage(others: string, own: Parsed, drop: (problem: Pro
   while (members.length > 0 && length > HEADER_MAX) {
     const what = members.pop() ?? "";
     length -= what.length + 1;
-    drop({ what, why: `with the overrides the baggage would have over ${HEADER_MAX} bytes` });
+    drop({ what, why: `with the overrides, the baggage would exceed ${HEADER_MAX} bytes` });
   }
   return [...members, ...(ours ? [ours] : [])].join(",");
 }
 
 /**
- * Returns the key of an override as it is written, undefined if it is somebody else's.
+ * Returns the decoded key of an override, or undefined if the key is not an override's.
  *
- * Whatever stands around it is passed over, for another reader may do so too.
+ * Characters around the key are ignored, because another reader may ignore them, too.
  */
 export function ownKey(key: string): string | undefined {
   if (!key.includes(PREFIX) && !key.includes("%")) return undefined;
@@ -70,7 +70,7 @@ export function ownKey(key: string): string | undefined {
   return own.startsWith(PREFIX) ? asText(own) : undefined;
 }
 
-/** Writes one override as a member. */
+/** Returns an override as a member of the header. */
 export function encode(override: Override): string {
   const { kind, subject, value } = override;
   return `${keyOf(kind, subject)}=${kind === "config" ? percentEncoded(value) : value}`;
@@ -80,12 +80,12 @@ function encodeUnread([key, text]: readonly [string, string]): string {
   return `${percentEncoded(key)}=${percentEncoded(text)}`;
 }
 
-/** Decodes bytes; those that are no UTF-8 become U+FFFD (W3C Baggage, section 3.3.1.3). */
+/** Decodes bytes; those that are not valid UTF-8 become U+FFFD (W3C Baggage, section 3.3.1.3). */
 export function utf8(bytes: Uint8Array): string {
   return UTF_8.decode(bytes);
 }
 
-/** Undoes percent-encoding; the text returned has one character a byte. */
+/** Undoes percent-encoding; the result has one character per byte. */
 function decodedBytes(text: string, rounds: number): string {
   let bytes = text.replace(/[^\0-\xff]/g, "?");
   for (let round = 0; round < rounds && bytes.includes("%"); round++) {
@@ -100,7 +100,7 @@ function asText(bytes: string): string {
 
 function isHeaderText(member: string, drop: (problem: Problem) => void): boolean {
   if (!NO_HEADER_TEXT.test(member)) return true;
-  drop({ what: member, why: "it holds characters that no header may hold" });
+  drop({ what: member, why: "it contains characters that a header cannot contain" });
   return false;
 }
 
@@ -116,12 +116,12 @@ function ownEntries(header: string): Entry[] {
   return entries;
 }
 
-/** Decodes a value. Propagators may encode one again; but a flag's value may be any text, and is decoded once. */
+/** Decodes a value. Propagators may encode a value again, but a flag's value may be any text and is decoded once. */
 function decoded(key: string, value: string): string {
   return asText(decodedBytes(value, key.startsWith(FLAG) ? 1 : DECODING_ROUNDS));
 }
 
-/** Takes away optional white space, which is space and tab only; a loop, for a pattern takes quadratic time. */
+/** Removes optional white space, which is space and tab only. A loop, because a pattern takes quadratic time. */
 function trimmed(text: string): string {
   let [start, end] = [0, text.length];
   while (start < end && isSpace(text.charCodeAt(start))) start++;

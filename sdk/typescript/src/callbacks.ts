@@ -1,8 +1,7 @@
 /**
- * Clients that call back from a connection of everybody's: each callback runs as the request that gave it.
+ * Clients that call back from a connection that several requests share: each callback runs in its own request.
  *
- * What they are given to call back, and what they return to be listened to, is kept in the request's scope. Promises
- * need nothing.
+ * Callbacks that they receive, and emitters that they return, stay in the request's scope. Promises need nothing.
  */
 
 import { EventEmitter } from "node:events";
@@ -11,7 +10,7 @@ import { bound, keepHere } from "./emitters";
 type Method = (this: object, ...args: unknown[]) => unknown;
 type Methods = Record<string, Method | undefined>;
 
-/** As much of what is given to a client as is needed: a query may be an object that has the callback, or is heard. */
+/** The parts of a client's arguments that are needed: a query may contain the callback, or be an emitter. */
 interface Given {
   callback?: unknown;
   userCallback?: unknown;
@@ -22,7 +21,7 @@ const PG = ["connect", "end", "query"];
 const MYSQL = ["beginTransaction", "changeUser", "commit", "connect", "end", "ping", "query", "rollback", "statistics"];
 const MYSQL_POOL = ["acquireConnection", "end", "execute", "getConnection", "query"];
 
-/** The files of a package, by the ends of their paths, and those methods of what they export that take callbacks. */
+/** By package: files, by the ends of their paths, and the methods of their exports that take callbacks. */
 export const CALLING_BACK: Readonly<Record<string, readonly (readonly [file: RegExp, methods: readonly string[]])[]>> = {
   amqplib: [
     [/lib[\\/]channel\.js$/, ["_rpc"]],
@@ -44,7 +43,7 @@ export const CALLING_BACK: Readonly<Record<string, readonly (readonly [file: Reg
   tedious: [[/lib[\\/]connection\.js$/, ["connect", "makeRequest"]]],
 };
 
-/** Has the classes that a module exports, or is, call back as the request that calls. */
+/** Makes the classes that a module exports call back in the request that called them. */
 export function followInCallbacks(module: unknown, names: readonly string[]): void {
   const exported = module as { prototype?: unknown };
   for (const one of [exported, ...Object.values(exported ?? {})]) {
@@ -68,7 +67,7 @@ function follow(prototype: Methods, name: string): void {
   prototype[name] = method;
 }
 
-/** Returns what is to be given in its place. */
+/** Returns the replacement for an argument. */
 function kept(given: unknown): unknown {
   if (typeof given === "function") return bound(given as Method);
   if (typeof given !== "object" || given === null) return given;
@@ -83,7 +82,7 @@ function kept(given: unknown): unknown {
   return given;
 }
 
-/** Has undici's handlers of a call's answer run as the request that dispatches it. */
+/** Runs undici's response handlers in the request that dispatches the call. */
 export function followInDispatching(client: object): void {
   let holder = client as Methods;
   while (holder && !Object.hasOwn(holder, "dispatch")) holder = Object.getPrototypeOf(holder) as Methods;
@@ -96,7 +95,7 @@ export function followInDispatching(client: object): void {
   holder.dispatch = dispatch;
 }
 
-/** One that is dispatched on, from a pool to a client, is kept once. */
+/** A call that a pool passes to a client is wrapped once. */
 function handling(handler: unknown): unknown {
   if (typeof handler !== "object" || handler === null || following.has(handler)) return handler;
   const run = bound((call: () => unknown) => call());

@@ -1,31 +1,33 @@
-/** Names what carries overrides that are over: the code that used them, and what it was called by. */
+/** Describes code that uses overrides which have ended: its place, and the resource that called it. */
 
 import { executionAsyncResource } from "node:async_hooks";
 import { sep } from "node:path";
 import { type Overrides, keyOf } from "./overrides";
 import { afterResponse } from "./scopes";
-import { tellOnce } from "./telling";
+import { warnOnce } from "./reporting";
 
 const OWN = __dirname + sep;
 const FRAMES_MAX = 50;
 const SHOWN_MAX = 3;
 
-/** Says once of each carrier that it no longer carries these overrides. */
-export function tellOver(overrides: Overrides): void {
+/** Warns once for each place in the code that it no longer carries these overrides. */
+export function warnOver(overrides: Overrides): void {
   const names = Array.from(overrides, ({ kind, subject, value }) => `${keyOf(kind, subject)}=${value}`);
   const shown = names.slice(0, SHOWN_MAX).join(", ") + (names.length > SHOWN_MAX ? ", ..." : "");
   const carrier = nameOfCarrier();
   const text =
     `it no longer carries ${shown}. If it is meant to outlive requests, start it within detached()`;
-  tellOnce(`${carrier} outlived its request by more than ${afterResponse() / 1000} s: ${text}`, carrier);
+  warnOnce(`${carrier} outlived its request by more than ${afterResponse() / 1000} s: ${text}`, carrier);
 }
 
-/** Says once of each place that it calls without overrides because several requests use what has called it. */
-export function tellShared(name: string): void {
+/** Warns once for each place in the code that it calls without overrides, because several requests share its caller.
+*/
+export function warnShared(name: string): void {
   const place = placeInStack() || nameOfCarrier();
-  tellOnce(
-    `${place} calls without overrides: it is called back by a ${name} that several requests use, and may be any ` +
-      "one's. Await a promise there, or give it AsyncResource.bind(callback); if it is nobody's, open that within detached()",
+  warnOnce(
+    `${place} calls without overrides: it is called back by a ${name} that several requests use, so its request is ` +
+      "unknown. Await a promise there, or use AsyncResource.bind(callback); if it serves all requests, open it " +
+      "within detached()",
     `${place} calls back`,
   );
 }
@@ -37,7 +39,7 @@ function nameOfCarrier(): string {
   return place || resource || "something";
 }
 
-/** A timer, a message port, a socket: what the code was called by; "" where Node does not say. */
+/** The resource that called the code, such as a timer, a message port or a socket; "" if Node does not expose it. */
 function nameOfResource(): string {
   const resource = executionAsyncResource() as { _repeat?: unknown; _onTimeout?: { name?: string } } | undefined;
   const name = resource?.constructor?.name ?? "";
@@ -45,7 +47,7 @@ function nameOfResource(): string {
   return name === "Object" || name === "Promise" || name === "PROMISE" ? "" : name;
 }
 
-/** The innermost line of the service's own code, else of a library's. */
+/** The innermost stack line of the service's own code, else of a library's. */
 function placeInStack(): string {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = FRAMES_MAX;

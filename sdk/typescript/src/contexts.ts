@@ -1,10 +1,10 @@
-/** OpenTelemetry's context manager, which keeps apart what requests do at the same time. */
+/** OpenTelemetry's context manager, which separates concurrent requests. */
 
 import { type Context, type ContextManager, ROOT_CONTEXT, context } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { registered } from "./registered";
 
-/** Sets a context manager unless there is one; it gives way to one that is set later. */
+/** Sets a context manager unless there is one; it can be replaced later. */
 export function ensureContextManager(): void {
   if (registered().context) return;
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
@@ -14,7 +14,7 @@ export function ensureContextManager(): void {
   });
 }
 
-/** Has everything that runs under no request run under this context: a worker thread's code. */
+/** Runs all code without a request in this context: the code of a worker thread. */
 export function runAllUnder(base: Context): void {
   ensureContextManager();
   const found = registered().context;
@@ -24,7 +24,7 @@ export function runAllUnder(base: Context): void {
 
 type Set = (manager: ContextManager) => boolean;
 
-/** Has this done with the next context manager that somebody sets. */
+/** Applies a change to the next context manager that is set. */
 function afterwards(take: (set: Set, later: ContextManager) => boolean): void {
   const { setGlobalContextManager } = context;
   context.setGlobalContextManager = (later) => {

@@ -1,4 +1,4 @@
-/** Callbacks and listeners that run for the request that gave them, whoever calls them. */
+/** Callbacks and listeners that run in the request that registered them. */
 
 import { type Context, context } from "@opentelemetry/api";
 import { EventEmitter } from "node:events";
@@ -7,7 +7,7 @@ import { type Scope, scopeOf } from "./scopes";
 type Listener = (this: EventEmitter, ...args: unknown[]) => unknown;
 type Add = (this: EventEmitter, event: string | symbol, listener: Listener) => EventEmitter;
 
-/** Has everything that an emitter says be heard in its request's scope: who makes it speak may be another one. */
+/** Runs all listeners of an emitter in its request's scope, whichever request causes the event. */
 export function keepUnder(emitter: EventEmitter, under: Context, scope: Scope): void {
   const { emit } = emitter;
   emitter.emit = function (this: EventEmitter, ...args: Parameters<typeof emit>) {
@@ -15,14 +15,14 @@ export function keepUnder(emitter: EventEmitter, under: Context, scope: Scope): 
   };
 }
 
-/** Has an emitter that the current request makes for itself, such as a query, be heard in its scope. */
+/** Runs the listeners of an emitter that the current request creates for itself, such as a query, in its scope. */
 export function keepHere(emitter: EventEmitter): void {
   const active = context.active();
   const scope = scopeOf(active);
   if (scope) keepUnder(emitter, active, scope);
 }
 
-/** Returns a function as the current request gives it: it runs under this one's overrides, or none. */
+/** Returns a function, wrapped to run with the current request's overrides, or without any. */
 export function bound<F extends (...args: never[]) => unknown>(fn: F): F {
   const active = context.active();
   const scope = scopeOf(active);
@@ -33,9 +33,9 @@ export function bound<F extends (...args: never[]) => unknown>(fn: F): F {
 }
 
 /**
- * Has what waits for an event once, such as for a place in a pool, go on as the request that waits.
+ * Listeners that wait for a single event, such as a free place in a pool, continue in the request that waits.
  *
- * Who waits again and again (`on`) may do so for everybody: that is heard as the request that causes it.
+ * Permanent listeners (`on`) may serve all requests: they run in the request that causes the event.
  */
 export function followInWaiting(): void {
   const holder = EventEmitter.prototype as unknown as Record<string, Add>;
@@ -51,7 +51,7 @@ export function followInWaiting(): void {
   }
 }
 
-/** As Node makes them itself: `listener` is how one is found that is to be taken off. */
+/** As Node creates them itself: `listener` identifies the original function, so that it can be removed. */
 function waiting(emitter: EventEmitter, event: string | symbol, listener: Listener): Listener {
   const run = bound(listener);
   let isDone = false;
@@ -64,7 +64,7 @@ function waiting(emitter: EventEmitter, event: string | symbol, listener: Listen
   return Object.assign(once, { listener });
 }
 
-/** What runs in the scope already keeps what is current in it, such as a span. */
+/** Code that already runs in the scope keeps the current context, such as a span. */
 function inScope<T>(under: Context, scope: Scope, run: () => T): T {
   return scopeOf(context.active()) === scope ? run() : context.with(under, run);
 }

@@ -1,12 +1,11 @@
 /**
- * Requests that Node's own servers serve: each is handled under the overrides that its headers bring and no others,
- * with OpenTelemetry or without, and whatever of it is traced.
+ * Requests to Node's own servers: each is handled with the overrides in its headers and no others, with OpenTelemetry
+ * or without, traced or not.
  *
- * All frameworks stand on these servers (`node:http`, `node:https`, `node:http2`), so all that one does for a request
- * runs in its scope: what it handles at once, and what it does when a stream, the request or the response says
- * something later. Servers are met at their prototypes, which no bundler and no order of imports hides.
+ * All frameworks use these servers (`node:http`, `node:https`, `node:http2`), so everything that they do for a
+ * request runs in its scope: synchronous handlers, and later events of its streams, request and response. Servers are
+ * patched at their prototypes, which works in bundles and in any import order.
  */
-
 import { type Context, context } from "@opentelemetry/api";
 import type { EventEmitter } from "node:events";
 import http from "node:http";
@@ -20,34 +19,34 @@ import { Scope, withScope } from "./scopes";
 
 type Emit = (this: unknown, event: string | symbol, ...args: unknown[]) => boolean;
 
-/** By this OpenTelemetry's instrumentations find what they have wrapped, to take it off again. */
+/** OpenTelemetry's instrumentations mark what they have wrapped, to unwrap it later. */
 interface Wrapped {
   __original?: Emit;
 }
 
-/** What a server emits for a request; behind it the request, and the response or the socket. */
+/** The events of a server for a request; the arguments are the request, and the response or the socket. */
 const OF_HTTP: ReadonlySet<unknown> = new Set(["request", "checkContinue", "checkExpectation", "upgrade", "connect"]);
 const OF_HTTP2: ReadonlySet<unknown> = new Set([...OF_HTTP, "stream"]);
 
 const MAY_CARRY = /override|%/;
 
-/** Each prototype's `emit` that stands outside of all others. */
+/** Each prototype's outermost `emit`. */
 const outermost = new WeakMap<object, Emit>();
 
-/** The scopes of requests that are being served, by what they arrived as. */
+/** The scopes of requests that are being served, by request or stream. */
 const scopes = new WeakMap<object, Scope>();
 
-/** Whether any request has ever had overrides: until then none can be carried into another one. */
+/** Whether any request has ever had overrides: until then, none can leak into another request. */
 let seen = false;
 
-/** Has the servers of this process follow overrides. */
+/** Makes the servers of this process follow overrides. */
 export function followInServers(): void {
   cover(http.Server.prototype, OF_HTTP);
   cover(https.Server.prototype, OF_HTTP);
   for (const prototype of prototypesOfHttp2()) cover(prototype, OF_HTTP2);
 }
 
-/** Node exports no classes of these servers; one that never listens has no socket. */
+/** Node does not export the classes of these servers; one that never listens has no socket. */
 function prototypesOfHttp2(): object[] {
   return [http2.createServer(), http2.createSecureServer()].map((server) => Object.getPrototypeOf(server) as object);
 }
@@ -57,7 +56,7 @@ function cover(prototype: object, events: ReadonlySet<unknown>): void {
   let { emit } = holder;
   if (outermost.get(prototype) === emit) return;
   const covering: Emit & Wrapped = function (event, ...args) {
-    // An instrumentation that came later stands before this. It would keep listeners in a context of its own.
+    // An instrumentation that was installed later precedes this. It would run listeners in a context of its own.
     if (event === "listening") cover(prototype, events);
     if (!events.has(event)) return emit.call(this, event, ...args);
     return serve(args[0] as Arrived, args, () => emit.call(this, event, ...args));
@@ -73,7 +72,7 @@ function cover(prototype: object, events: ReadonlySet<unknown>): void {
   holder.emit = covering;
 }
 
-/** A request, or a stream of HTTP/2, whose headers come behind it. */
+/** A request, or an HTTP/2 stream whose headers are the next argument. */
 interface Arrived extends EventEmitter {
   readonly headers?: http.IncomingHttpHeaders;
   readonly stream?: object;
@@ -88,12 +87,12 @@ function serve(arrived: Arrived, args: unknown[], run: () => boolean): boolean {
   const under = contextOf(headers, scope);
   const emitters = [arrived, args[1]].filter(isEmitter);
   for (const emitter of emitters) keepUnder(emitter, under, scope);
-  // Other listeners, and those of the request's own close, are still to come.
+  // Other listeners, including those of the request's own close event, still have to run.
   emitters.at(-1)?.once("close", () => setImmediate(() => scope.complete()));
   return context.with(under, run);
 }
 
-/** Whether this is served already: an inner server's event, or HTTP/2 in the clothes of HTTP/1. */
+/** Whether the request is already being served: an inner server's event, or HTTP/2 through the HTTP/1 API. */
 function isServed(arrived: Arrived): boolean {
   return scopes.has(arrived) || (arrived.stream !== undefined && scopes.has(arrived.stream));
 }
@@ -103,7 +102,7 @@ function contextOf(headers: http.IncomingHttpHeaders, scope: Scope): Context {
   return mayCarry(headers) ? entered(base, headers) : base;
 }
 
-/** A quick look: nearly every request ends here. Keys may be percent-encoded. */
+/** A cheap check that rejects nearly every request. Keys may be percent-encoded. */
 function mayCarry(headers: http.IncomingHttpHeaders): boolean {
   const baggage = headers[BAGGAGE] as string | undefined;
   return (baggage !== undefined && MAY_CARRY.test(baggage)) || headers[OPENTRACING] !== undefined;

@@ -1,8 +1,8 @@
 /**
- * Calls by Node's own clients (`node:http`, `node:https`, `node:http2`, undici and with it `fetch`): each carries the
- * overrides of the request that makes it, with OpenTelemetry or without, and whether it is traced or not.
+ * Calls by Node's own clients (`node:http`, `node:https`, `node:http2`, undici and thus `fetch`): each carries the
+ * overrides of the request that makes it, with OpenTelemetry or without, traced or not.
  *
- * Where an instrumentation, or the service itself, has written overrides into the baggage, they stay.
+ * Overrides that an instrumentation or the service itself has written into the baggage stay.
  */
 
 import { context } from "@opentelemetry/api";
@@ -13,10 +13,10 @@ import https from "node:https";
 import { syncBuiltinESMExports } from "node:module";
 import { keepHere, keepUnder } from "./emitters";
 import { BAGGAGE, leaving } from "./propagator";
-import { followInFetch, proxied, proxiedSession, tellOfBypass } from "./proxies";
+import { followInFetch, proxied, proxiedSession, warnOfBypass } from "./proxies";
 import { scopeOf } from "./scopes";
 
-/** Has the clients of this process carry overrides. */
+/** Makes the clients of this process carry overrides. */
 export function followInClients(): void {
   followInModule(http);
   followInModule(https);
@@ -29,7 +29,7 @@ export function followInClients(): void {
 
 type Request = (...args: never[]) => http.ClientRequest;
 
-/** Calls whose header has been looked at, in the context that made them. */
+/** Calls whose header has been processed, in the context that made them. */
 const made = new WeakSet<object>();
 
 function followInModule(module: { request: unknown; get: unknown }): void {
@@ -37,7 +37,7 @@ function followInModule(module: { request: unknown; get: unknown }): void {
   const following = (...args: never[]): http.ClientRequest =>
     carrying(request(...(proxied(module === https, args) as never[])));
   module.request = following;
-  // Node's own `get` calls a `request` that nobody can replace.
+  // Node's own `get` calls an internal `request` that cannot be replaced.
   module.get = (...args: never[]) => {
     const call = following(...args);
     call.end();
@@ -45,7 +45,7 @@ function followInModule(module: { request: unknown; get: unknown }): void {
   };
 }
 
-/** Code that took hold of `request` before this one was there is met when its headers are put together. */
+/** Covers code that stored `request` before it was replaced: its headers are processed when they are sent. */
 function followBehindReferences(): void {
   const prototype = http.ClientRequest.prototype as unknown as { _implicitHeader(): void };
   const { _implicitHeader } = prototype;
@@ -68,7 +68,7 @@ function carrying(call: http.ClientRequest): http.ClientRequest {
   return call;
 }
 
-/** A call and its answer are heard as the request that makes it, though the connection may be another one's. */
+/** Runs the listeners of a call and its response in the request that makes it, even on another one's connection. */
 function keepCall(call: http.ClientRequest): void {
   const under = context.active();
   const scope = scopeOf(under);
@@ -81,7 +81,7 @@ function keepCall(call: http.ClientRequest): void {
   };
 }
 
-/** A call whose headers are text already: they wait in one place, or with `Expect` as the first of what is to go out. */
+/** A call whose headers are already text: in one buffer or, with `Expect`, the first item of the output. */
 interface Written {
   _header: string;
   readonly outputData?: { data: unknown }[];
@@ -96,10 +96,10 @@ function intoText(call: Written, text: string): void {
   for (const waiting of call.outputData ?? []) if (waiting.data === text) waiting.data = call._header;
 }
 
-/** What grpc-js calls itself: its streams may begin in another request's context, so `grpc.ts` sees to its calls. */
+/** grpc-js's user agent: its streams may start in another request's context, so `grpc.ts` handles its calls. */
 const GRPC_JS = "grpc-node-js/";
 
-/** Node exports no class of these sessions: the first one shows its prototype. */
+/** Node does not export the class of these sessions, so the first session provides its prototype. */
 function followInHttp2(): void {
   const { connect } = http2;
   let followed: object | undefined;
@@ -145,7 +145,7 @@ function headersInObject(headers: http2.OutgoingHttpHeaders = {}): http2.Outgoin
   return header ? { ...headers, [name]: header } : headers;
 }
 
-/** As much of undici's request as is needed, in all the forms that its headers have had. */
+/** The parts of undici's request that are needed, with all formats that its headers have had. */
 interface UndiciRequest {
   headers: string | unknown[];
   origin?: unknown;
@@ -155,7 +155,7 @@ interface UndiciRequest {
 
 const CREATED = "undici:request:create";
 
-/** Stands behind all others: where an instrumentation writes the header, it is there already. */
+/** Subscribes after all others, so that an instrumentation has already written the header. */
 function followInUndici(): void {
   const channel = dc.channel(CREATED);
   const onCreated = (message: unknown) => inUndici((message as { request: UndiciRequest }).request);
@@ -164,12 +164,12 @@ function followInUndici(): void {
   channel.subscribe = function (listener) {
     subscribe.call(channel, listener);
     subscribe.call(channel, onCreated);
-    channel.unsubscribe(onCreated); // The first of the two.
+    channel.unsubscribe(onCreated); // Removes the first of the two.
   };
 }
 
 function inUndici(request: UndiciRequest): void {
-  tellOfBypass(request.origin, request.path);
+  warnOfBypass(request.origin, request.path);
   const header = leaving(undiciBaggage(request.headers));
   if (!header) return;
   if (typeof request.headers === "string") {

@@ -1,17 +1,17 @@
 /**
- * Flags for one request: `override.config.<flag>`, whose text is read as the type that the service asks for.
+ * Flags per request: `override.config.<flag>`, whose text is converted to the type that the service requests.
  *
  * Booleans are `true`, `on`, `1` and `false`, `off`, `0`, in any case; numbers are JSON's; objects are JSON objects
- * and arrays. Every language reads the same (`sdk/vectors/flags.json`).
+ * and arrays. All languages convert in the same way (`sdk/vectors/flags.json`).
  */
 
 import { current } from "./request";
-import { tell } from "./telling";
+import { report } from "./reporting";
 
-/** Why a text has no value of a type: OpenFeature's error codes (specification 1.4, "Error Code"). */
+/** Why a text is not a value of a type: OpenFeature's error codes (specification 1.4, "Error Code"). */
 type FlagFault = "PARSE_ERROR" | "TYPE_MISMATCH";
 
-/** A flag's text has no value of the type that was asked for. */
+/** A flag's text is not a value of the requested type. */
 export class FlagError extends Error {
   constructor(
     readonly fault: FlagFault,
@@ -33,10 +33,10 @@ const BOOLEANS = new Map([
 const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
 
 /**
- * Returns what the current request says that a flag is, or the default.
+ * Returns the value of a flag in the current request, or the default.
  *
- * The type is the default's: boolean, string, number, array, or object. A text that has no value of that type is
- * ignored and told.
+ * The default determines the type: boolean, string, number, array, or object. A text that is not a value of that type
+ * is ignored, with one warning.
  */
 export function flag(name: string, otherwise: boolean): boolean;
 export function flag(name: string, otherwise: string): string;
@@ -52,9 +52,9 @@ export function flag(name: string, otherwise: unknown): unknown {
 }
 
 /**
- * Returns what the current request says that a flag is, undefined if it says nothing.
+ * Returns the value of a flag in the current request, or undefined if the request does not set it.
  *
- * @throws FlagError if its text has no value of the type that is asked for; that was told.
+ * @throws FlagError if its text is not a value of the requested type; this has been reported.
  */
 export function overridden<T>(name: string, read: (text: string) => T): T | undefined {
   const text = current().value("config", name);
@@ -62,7 +62,7 @@ export function overridden<T>(name: string, read: (text: string) => T): T | unde
   try {
     return read(text);
   } catch (error) {
-    tell([{ what: `override.config.${name}=${text}`, why: String((error as Error).message) }]);
+    report([{ what: `override.config.${name}=${text}`, why: String((error as Error).message) }]);
     throw error;
   }
 }
@@ -74,7 +74,7 @@ export function readBoolean(text: string): boolean {
   return value;
 }
 
-/** Every text is one. */
+/** Every text is valid. */
 export function readString(text: string): string {
   return text;
 }
@@ -86,7 +86,7 @@ export function readNumber(text: string): number {
   return value;
 }
 
-/** @throws FlagError if it is no JSON object or array */
+/** @throws FlagError if the text is not a JSON object or array */
 export function readObject(text: string): object {
   let value: unknown;
   try {

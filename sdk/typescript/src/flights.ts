@@ -1,8 +1,8 @@
 /**
- * The requests in flight that carry a log level, for whichever service.
+ * The requests in flight that carry a log level, for any service.
  *
- * Each is an object in its context, which is freed when nothing runs under it any more: no end of a request need be
- * known. What counts is what the context's overrides say; this only says that nobody needs to look.
+ * Each is an object in its context, which is freed when nothing runs in it any longer, so that the end of a request
+ * need not be observed. The context's overrides decide; this only avoids needless lookups.
  */
 
 import { type Context, createContextKey } from "@opentelemetry/api";
@@ -20,7 +20,7 @@ export function anyInFlight(): boolean {
   return inFlight > 0;
 }
 
-/** Returns the context as one of them. */
+/** Returns the context, marked as such a request. */
 export function begin(context: Context): Context {
   if (context.getValue(KEY)) return context;
   const flight = {};

@@ -1,33 +1,33 @@
 /**
- * gRPC by `@grpc/grpc-js`: each call carries the overrides of the request that makes it, traced or not.
+ * gRPC with `@grpc/grpc-js`: each call carries the overrides of the request that makes it, traced or not.
  *
- * A call waits for a connection that another request may have begun, and goes on in that one's context. So overrides
- * are written where the call begins. Servers stand on `node:http2`, see `entries.ts`.
+ * A call may wait for a connection that another request has started, and then continues in that request's context. So
+ * overrides are written when the call starts. Servers use `node:http2`, see `entries.ts`.
  */
 
 import { bound } from "./emitters";
 import { BAGGAGE, leaving } from "./propagator";
 
-/** As much of a call's metadata as is needed. */
+/** The parts of a call's metadata that are needed. */
 interface Metadata {
   get(name: string): unknown[];
   set(name: string, value: string): void;
   clone(): Metadata;
 }
 
-/** What hears of a call's answers. */
+/** The listener for a call's responses. */
 type Listener = Record<string, unknown>;
 
 interface Call {
   start(metadata: Metadata, listener: Listener): unknown;
 }
 
-/** As much of the library as is needed. */
+/** The parts of the library that are needed. */
 interface Library {
   readonly Channel: { readonly prototype: { createCall(...args: unknown[]): Call } };
 }
 
-/** Has every channel carry overrides; `grpc` is the module `@grpc/grpc-js`. */
+/** Makes every channel carry overrides; `grpc` is the module `@grpc/grpc-js`. */
 export function followInAll({ Channel }: Library): void {
   const { prototype } = Channel;
   const { createCall } = prototype;
@@ -41,7 +41,7 @@ export function followInAll({ Channel }: Library): void {
   };
 }
 
-/** A service may give one object with several calls. */
+/** Copies the metadata: a service may use one object for several calls. */
 function carrying(metadata: Metadata): Metadata {
   const header = leaving(metadata.get(BAGGAGE));
   if (!header) return metadata;
@@ -50,7 +50,7 @@ function carrying(metadata: Metadata): Metadata {
   return own;
 }
 
-/** What comes in is heard as the request that calls, and not as the one that opened the connection. */
+/** Responses are handled in the request that calls, not in the one that opened the connection. */
 function listening(listener: Listener): Listener {
   const names = ["onReceiveMetadata", "onReceiveMessage", "onReceiveStatus"];
   const own = names.filter((name) => typeof listener[name] === "function");

@@ -1,12 +1,12 @@
 /**
- * What a service imports: its overrides travel on with every call, and it can act on those that are for itself.
+ * The SDK for services: it propagates a request's overrides to all calls, and applies those for the service itself.
  *
  *     import { flag, install } from "detour-mesh";
  *
  *     install();
  *     if (flag("new-checkout", false)) ...
  *
- * Nothing that a request carries throws into the service that serves it.
+ * Nothing that a request carries throws an error in the service.
  */
 
 export { database } from "./database";

@@ -1,4 +1,4 @@
-/** Setting up, once, at the start of a service. */
+/** Sets up the SDK, once, at the start of a service. */
 
 import { type TextMapPropagator, propagation } from "@opentelemetry/api";
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from "@opentelemetry/core";
@@ -12,20 +12,20 @@ import { registered } from "./registered";
 import { setServiceName } from "./service";
 import { followInConnections } from "./sharing";
 
-/** How a service is set up. */
+/** Options of `install`. */
 export interface InstallOptions {
   /**
-   * What the mesh calls this service; else `OTEL_SERVICE_NAME`, or `service.name` in `OTEL_RESOURCE_ATTRIBUTES`.
+   * The service's name in the mesh; by default `OTEL_SERVICE_NAME`, or `service.name` in `OTEL_RESOURCE_ATTRIBUTES`.
    */
   readonly service?: string;
 }
 
 /**
- * Has overrides travel through this service wherever OpenTelemetry's propagation does.
+ * Makes overrides travel through this service wherever OpenTelemetry's propagation does.
  *
- * Node's own servers and clients, what stands on them, and some libraries need no instrumentation for that; others are
- * named when they are loaded. It may run before or behind the set-up of OpenTelemetry's own SDK. Calling it again does
- * no more.
+ * Node's own servers and clients, libraries that use them, and some others need no instrumentation; unsupported
+ * libraries are named in a warning when they are loaded. It may run before or after the set-up of OpenTelemetry's own
+ * SDK. Further calls have no effect.
  */
 export function install({ service }: InstallOptions = {}): void {
   if (service) setServiceName(service);
@@ -34,7 +34,7 @@ export function install({ service }: InstallOptions = {}): void {
   const api = registered();
   if (api.propagation instanceof OverridesPropagator) return;
   const ours = new OverridesPropagator(api.propagation ?? w3c());
-  // OpenTelemetry refuses to replace one, and any from a copy of its API that has another version.
+  // OpenTelemetry refuses to replace a propagator, and any from a copy of its API with another version.
   if (api.propagation) api.propagation = ours;
   else propagation.setGlobalPropagator(ours);
   takeBehind(ours);
@@ -52,7 +52,7 @@ function follow(): void {
   mend();
 }
 
-/** Has propagators that are set later stand behind ours: OpenTelemetry refuses a second one. */
+/** Places propagators that are set later behind ours, because OpenTelemetry would refuse a second one. */
 function takeBehind(ours: OverridesPropagator): void {
   const set = propagation.setGlobalPropagator.bind(propagation);
   propagation.setGlobalPropagator = (later: TextMapPropagator) => {

@@ -1,14 +1,14 @@
 /**
- * Kafka by kafkajs: overrides go out with every message, and every message of `eachMessage` is handled under its own.
+ * Kafka with kafkajs: each message carries overrides, and `eachMessage` handles each message with its own.
  *
- * With `eachBatch` the service takes messages out of a batch by itself, and calls `withMessage` for each.
+ * With `eachBatch`, the service reads messages out of a batch itself, and calls `withMessage` for each.
  */
 
 import { BAGGAGE } from "./propagator";
 import { OPENTRACING } from "./opentracing";
 import { type Headers, carried, underCarried } from "./request";
 
-/** As much of a message as is needed. */
+/** The parts of a message that are needed. */
 interface Message {
   readonly headers?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -29,7 +29,7 @@ interface Consumer {
   run(config?: { eachMessage?: EachMessage }): unknown;
 }
 
-/** As much of the library as is needed. */
+/** The parts of the library that are needed. */
 interface Library {
   readonly Kafka: {
     readonly prototype: { producer(...args: unknown[]): Producer; consumer(...args: unknown[]): Consumer };
@@ -39,7 +39,7 @@ interface Library {
 const CARRYING = [BAGGAGE, OPENTRACING];
 const following = new WeakSet<object>();
 
-/** Has a producer or a consumer carry overrides; returns it. */
+/** Makes a producer or a consumer carry overrides; returns it. */
 export function followOverrides<C extends object>(client: C): C {
   if (following.has(client)) return client;
   following.add(client);
@@ -48,12 +48,12 @@ export function followOverrides<C extends object>(client: C): C {
   return client;
 }
 
-/** Runs a function under the overrides that a message carries, and no others. */
+/** Runs a function with the overrides of a message, and no others. */
 export function withMessage<M extends Message, T>(message: M, fn: (message: M) => T): T {
   return underCarried(textual(message.headers), () => fn(message));
 }
 
-/** Has every producer and consumer that is made from now on follow overrides; `library` is the module `kafkajs`. */
+/** Makes every producer and consumer that is created from now on follow overrides; `library` is `kafkajs`. */
 export function followInAll({ Kafka }: Library): void {
   const { prototype } = Kafka;
   const { producer, consumer } = prototype;
@@ -75,7 +75,7 @@ function producing(producer: Producer): void {
   }
 }
 
-/** Copies: an instrumentation writes into what it is given, and a service may give it with several requests. */
+/** Copies: an instrumentation writes into its argument, which a service may use for several requests. */
 function sending<S extends Sent>(sent: S): S {
   const headers = carried();
   return sent.messages
@@ -92,7 +92,7 @@ function consuming(consumer: Consumer): void {
   };
 }
 
-/** Kafka's headers are bytes, one or several of a name. */
+/** Kafka's headers are bytes, possibly several with one name. */
 function textual(headers: Message["headers"]): Headers {
   const found: Headers = {};
   for (const name of CARRYING) {

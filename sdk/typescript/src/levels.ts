@@ -1,14 +1,14 @@
 /**
- * Log levels for one request: `override.log.<service>=debug` has the service log that request at that level.
+ * Log levels per request: `override.log.<service>=debug` makes the service log that request at that level.
  *
- * It only ever lowers the threshold: a header that could silence a service would hide its sender.
+ * An override only lowers the threshold: otherwise a header could silence a service and hide its sender.
  */
 
 import { keyOf } from "./overrides";
 import { ownOverride } from "./service";
-import { tell } from "./telling";
+import { report } from "./reporting";
 
-/** Returns the level that the current request asks of a service, one of those that the logger has. */
+/** Returns the level that the current request sets for a service, if the logger has it. */
 export function askedLevel(
   service: string | undefined,
   levels: Readonly<Record<string, number>>,
@@ -18,6 +18,6 @@ export function askedLevel(
   const level = asked.value.toLowerCase();
   if (Object.hasOwn(levels, level)) return level;
   const why = `expected one of ${Object.keys(levels).join(", ")}`;
-  tell([{ what: `${keyOf("log", asked.subject)}=${asked.value}`, why }]);
+  report([{ what: `${keyOf("log", asked.subject)}=${asked.value}`, why }]);
   return undefined;
 }

@@ -1,18 +1,18 @@
 /**
- * Acting when a service loads a package, by `require` or by `import`, and on those that are loaded already.
+ * Calls a function when a service loads a package, by `require` or by `import`, and for packages already loaded.
  *
- * This meets CommonJS files as Node loads them. What a bundler has put into the service's own file, and packages that
- * are ES modules throughout, it never sees.
+ * This covers CommonJS files that Node loads. Code that a bundler has put into the service's own file, and packages
+ * that consist of ES modules only, are not covered.
  */
 
 import Module from "node:module";
 
-/** What is told of each file that is loaded: its package, its path, and what it exports. */
+/** The arguments for each loaded file: its package, its path, and its exports. */
 type OnLoad = (name: string, path: string, exports: unknown) => void;
 
 const IN_PACKAGE = /^.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/s;
 
-/** Has a function called for each file of a package, loaded and to be loaded. */
+/** Calls a function for each file of a package, loaded now or later. */
 export function onLoad(act: OnLoad): void {
   const met = (path: string, exports: unknown): void => {
     const name = IN_PACKAGE.exec(path)?.[1]?.replace("\\", "/");

@@ -1,8 +1,8 @@
 /**
- * Mending libraries when they are loaded, and naming those that nothing mends.
+ * Patches libraries when they are loaded, and names unsupported ones.
  *
- * A library that a service loads and through which overrides get lost is named once, with what helps: else a test
- * would pass on the baseline. Node's own servers and clients need nothing here (`entries.ts`, `exits.ts`).
+ * A loaded library that loses overrides is named once, with a remedy: otherwise a test would pass on the baseline.
+ * Node's own servers and clients need nothing here (`entries.ts`, `exits.ts`).
  */
 
 import * as amqplib from "./amqplib";
@@ -12,9 +12,9 @@ import * as kafkajs from "./kafkajs";
 import { onLoad } from "./loading";
 import { followIn, followInDispatcher } from "./proxies";
 import * as sqs from "./sqs";
-import { tellOnce } from "./telling";
+import { warnOnce } from "./reporting";
 
-/** The file of a package that is mended, by the end of its path, and how. */
+/** By package: the file to patch, by the end of its path, and the patch. */
 const MENDS: Readonly<Record<string, readonly [file: RegExp, follow: (module: never) => void]>> = {
   amqplib: [/lib[\\/](?:channel|callback)_model\.js$/, amqplib.followInAll],
   "@aws-sdk/client-sqs": [/dist-cjs[\\/]index\.js$/, sqs.followInAll],
@@ -23,7 +23,7 @@ const MENDS: Readonly<Record<string, readonly [file: RegExp, follow: (module: ne
   undici: [/undici[\\/]index\.js$/, followInUndici],
 };
 
-/** Libraries whose messages carry overrides by what is named here. */
+/** Libraries whose messages carry overrides with these instrumentations. */
 const INSTRUMENTED: Readonly<Record<string, string>> = {
   "@aws-sdk/client-lambda": "@opentelemetry/instrumentation-aws-sdk",
   "@aws-sdk/client-sns": "@opentelemetry/instrumentation-aws-sdk",
@@ -31,7 +31,7 @@ const INSTRUMENTED: Readonly<Record<string, string>> = {
   "socket.io": "@opentelemetry/instrumentation-socket.io",
 };
 
-/** Libraries whose messages carry nothing, whatever is installed. */
+/** Libraries whose messages carry nothing, with any instrumentation. */
 const BY_HAND = new Set([
   "@azure/service-bus",
   "@confluentinc/kafka-javascript",
@@ -53,7 +53,7 @@ const loaded = new Set<string>();
 
 let mending = false;
 
-/** Switches the mends of libraries on; again does no more. */
+/** Enables the patches of libraries. Further calls have no effect. */
 export function mend(): void {
   if (mending) return;
   mending = true;
@@ -66,17 +66,17 @@ export function mend(): void {
     if (loaded.has(name)) return;
     loaded.add(name);
     const text = lossOf(name);
-    // An instrumentation may be loaded behind what it instruments, from one list of names.
-    if (text) setImmediate(() => lossOf(name) && tellOnce(text));
+    // An instrumentation may be loaded after the library that it instruments, from one list of names.
+    if (text) setImmediate(() => lossOf(name) && warnOnce(text));
   });
 }
 
-/** A library that has another form than the one that is known stays as it is, and the service starts. */
+/** A library with an unknown structure stays unpatched, and the service starts. */
 function attempt(name: string, step: () => void): void {
   try {
     step();
   } catch (error) {
-    tellOnce(`overrides may be lost in ${name}, whose version detour-mesh does not know: ${String(error)}`);
+    warnOnce(`overrides may be lost in ${name}, because detour-mesh does not support its version: ${String(error)}`);
   }
 }
 
@@ -94,7 +94,7 @@ interface Undici {
   readonly Client: { readonly prototype: object };
 }
 
-/** Dispatchers of the service's own go through the sidecar, as that of `fetch` does. */
+/** Sends the calls of the service's own dispatchers through the sidecar, like those of `fetch`. */
 function followInUndici({ Agent, Client }: Undici): void {
   followInDispatching(Client.prototype);
   followIn(Agent.prototype);

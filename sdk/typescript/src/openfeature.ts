@@ -1,9 +1,9 @@
 /**
- * An OpenFeature provider: flags are what the current request says, else what the team's own provider says.
+ * An OpenFeature provider: flags have the current request's values, otherwise those of the team's own provider.
  *
  *     await OpenFeature.setProviderAndWait(new OverrideProvider(new FlagdProvider()));
  *
- * A text that has no value of the type that is asked for gives the default, with OpenFeature's error code.
+ * A text that is not a value of the requested type results in the default, with OpenFeature's error code.
  */
 
 import {
@@ -21,18 +21,18 @@ import { FlagError, overridden, readBoolean, readNumber, readObject, readString 
 
 const VARIANT = "override";
 
-/** Answers with the current request's `override.config.<flag>`, and has another provider answer all else. */
+/** Resolves `override.config.<flag>` of the current request, and delegates everything else to another provider. */
 export class OverrideProvider implements Provider {
   readonly runsOn = "server";
   readonly metadata: { readonly name: string };
-  /** The other provider's; they see flags that the request answers too. */
+  /** The other provider's hooks; they also run for flags that the request sets. */
   readonly hooks: Hook[];
-  /** The other provider's. */
+  /** The other provider's events. */
   declare readonly events?: NonNullable<Provider["events"]>;
 
   readonly #next: Provider;
 
-  /** @param next - The team's own; without one, flags that the request does not name have their defaults. */
+  /** @param next - The team's own provider; without it, flags that the request does not set have their defaults. */
   constructor(next?: Provider) {
     this.#next = next ?? DEFAULTS;
     this.metadata = { name: `Detour overrides${next ? `, then ${next.metadata.name}` : ""}` };
@@ -40,7 +40,7 @@ export class OverrideProvider implements Provider {
     if (this.#next.events) this.events = this.#next.events;
   }
 
-  /** Makes the other provider ready. */
+  /** Initializes the other provider. */
   async initialize(context?: EvaluationContext): Promise<void> {
     await this.#next.initialize?.(context);
   }
@@ -50,7 +50,7 @@ export class OverrideProvider implements Provider {
     await this.#next.onClose?.();
   }
 
-  /** Has the other provider track it. */
+  /** Delegates tracking to the other provider. */
   track(event: string, context: EvaluationContext, details: TrackingEventDetails): void {
     this.#next.track?.(event, context, details);
   }
@@ -101,7 +101,7 @@ export class OverrideProvider implements Provider {
   }
 }
 
-/** Returns what the current request says that a flag is, undefined if it says nothing. */
+/** Returns the value of a flag in the current request, or undefined if the request does not set it. */
 function answer<T>(flag: string, read: (text: string) => T, otherwise: T): ResolutionDetails<T> | undefined {
   try {
     const value = overridden(flag, read);

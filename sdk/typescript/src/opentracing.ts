@@ -2,9 +2,9 @@
  * The `x-ot-span-context` header of OpenTracing's binary carrier, as Lightstep's tracers write it.
  *
  * Standard base64 of `BinaryCarrier{BasicTracerCarrier basic_ctx = 2}` with `BasicTracerCarrier{fixed64 trace_id =
- * 1; fixed64 span_id = 2; bool sampled = 3; map<string, string> baggage_items = 4}`. The baggage item `overrides`
- * holds base64 of `Overrides{map<string, string> entries = 1}`, whose keys are those of the W3C header without
- * `override.`.
+  * 1; fixed64 span_id = 2; bool sampled = 3; map<string, string> baggage_items = 4}`. The baggage item `overrides`
+  * contains base64 of `Overrides{map<string, string> entries = 1}`. Its keys are those of the W3C header, without
+  * `override.`.
  */
 
 import { type Context, createContextKey } from "@opentelemetry/api";
@@ -30,12 +30,12 @@ const BASIC_CONTEXT = 2;
 const BAGGAGE_ITEMS = 4;
 const ENTRIES = 1;
 const ITEM = "overrides";
-/** Its key, as protobuf writes it. */
+/** The item's key, as protobuf writes it. */
 const ITEM_BYTES = Buffer.from(`\n\t${ITEM}`);
 
 /**
- * What a header held beside overrides: trace and span ids, other people's baggage items, and what is not known; or
- * all of it, where its overrides can't be read.
+ * A header without its overrides: trace and span ids, other baggage items, and unknown fields. If its overrides are
+ * unreadable, it is the whole header.
  */
 interface Carrier {
   readonly message: readonly Field[];
@@ -45,7 +45,7 @@ interface Carrier {
 
 const KEY = createContextKey("detour-opentracing-carrier");
 
-/** Returns the carrier that came in with a request, if one did. */
+/** Returns the carrier that a request came with, if any. */
 export function carrierOf(context: Context): Carrier | undefined {
   return context.getValue(KEY) as Carrier | undefined;
 }
@@ -55,7 +55,7 @@ export function withCarrier(context: Context, carrier: Carrier | undefined): Con
   return carrier || context.getValue(KEY) ? context.setValue(KEY, carrier) : context;
 }
 
-/** Reads the overrides of a header, and what is to go on beside them; nothing if it is not of this form. */
+/** Reads the overrides of a header, and the rest to forward; nothing if the header has another form. */
 export function parseOpentracing(header: string): Parsed & { carrier?: Carrier } {
   let bytes: Uint8Array = new Uint8Array();
   try {
@@ -88,7 +88,7 @@ function wholly(header: string): Carrier {
   return { message: [], context: [], whole: header };
 }
 
-/** Writes a header with these overrides; without them if it would have over 8192 bytes. */
+/** Returns a header with these overrides, or without them if it would exceed 8192 bytes. */
 export function writeOpentracing(carrier: Carrier, overrides: Overrides, drop: (problem: Problem) => void): string {
   if (carrier.whole !== undefined) return carrier.whole;
   const entries = Array.from(overrides, (one) =>
@@ -111,7 +111,7 @@ function encoded({ message, context }: Carrier, items: readonly Field[]): string
   );
 }
 
-/** Reads the baggage item that holds overrides. */
+/** Reads the baggage item with the overrides. */
 function readItem(item: Uint8Array | undefined): Parsed {
   const entries = item ? readMap(readFields(base64(Buffer.from(item).toString("latin1"))), ENTRIES) : [];
   return readEntries(entries.map(([key, value]): Entry => [PREFIX + utf8(key), utf8(value)]));
@@ -125,7 +125,7 @@ function isOurs(field: Field): boolean {
   return readMap([field], BAGGAGE_ITEMS).some(([key]) => utf8(key) === ITEM);
 }
 
-/** Decodes standard base64, padded or not; Node's own decoder takes anything. */
+/** Decodes standard base64, padded or not; Node's own decoder accepts anything. */
 function base64(text: string): Uint8Array {
   const digits = /^([A-Za-z0-9+/]*)=*$/.exec(text)?.[1];
   if (digits === undefined || digits.length % 4 === 1) throw new WireError("it is not base64");

@@ -1,19 +1,19 @@
 /**
- * Overrides as frozen values, and what makes one readable.
+ * Overrides as frozen values, and the rules for readable ones.
  *
- * Every language of Detour's SDK reads the same (`sdk/vectors/baggage.json`).
+ * All languages of Detour's SDK read in the same way (`sdk/vectors/baggage.json`).
  */
 
-/** Bytes of a header; OpenTelemetry's propagators drop what is beyond. */
+/** Maximum size of a header in bytes; OpenTelemetry's propagators drop the rest. */
 export const HEADER_MAX = 8192;
 
-/** How many entries of one header are read as overrides. */
+/** Maximum number of entries of one header that are read as overrides. */
 export const ENTRIES_MAX = 64;
 
-/** What the keys of overrides begin with in the baggage. */
+/** The prefix of overrides' keys in the baggage. */
 export const PREFIX = "override.";
 
-/** What an override is about. */
+/** A kind of override. */
 export type Kind = "route" | "delay" | "abort" | "config" | "log" | "db" | "missing";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -49,11 +49,11 @@ export const KINDS: readonly string[] = Object.freeze(Object.keys(RULES));
 
 /** One instruction that a request carries. */
 export interface Override {
-  /** What it is about. */
+  /** Its kind. */
   readonly kind: Kind;
-  /** The service or flag that it is for; "" for `missing`, which is for the whole request. */
+  /** The service or flag that it refers to; "" for `missing`, which refers to the whole request. */
   readonly subject: string;
-  /** The deployment, `300ms`, `503`, the flag's value, the level, the database, or `baseline`. */
+  /** The deployment, `300ms`, `503`, the flag's value, the log level, the database, or `baseline`. */
   readonly value: string;
 }
 
@@ -64,9 +64,9 @@ export interface Problem {
 }
 
 /**
- * What a header says, and what of it was ignored.
+ * The content of a header, and what was ignored.
  *
- * The entries that can't be read, by their keys, go on too: they fail where they are for, and never vanish.
+ * Unreadable entries, by key, are forwarded, too: the services that they are for reject them, so they never vanish.
  */
 export interface Parsed {
   readonly overrides: Overrides;
@@ -74,22 +74,22 @@ export interface Parsed {
   readonly unread: ReadonlyMap<string, string>;
 }
 
-/** An entry's key and decoded value; no value if it has no `=`, or one that is no text. */
+/** An entry's key and decoded value; undefined if it has no `=`, or a value that is not a text. */
 export type Entry = readonly [key: string, value: string | undefined];
 
-/** The overrides of one request, one for each key, in the order in which their keys first came. */
+/** The overrides of one request, one for each key, in the order in which their keys first occurred. */
 export class Overrides implements Iterable<Override> {
-  /** None at all. */
+  /** The empty set. */
   static readonly none = new Overrides([]);
 
   readonly #byKey: ReadonlyMap<string, Override>;
 
-  /** Of two with one key the later one counts. */
+  /** Of two with one key the later one wins. */
   constructor(overrides: Iterable<Override>) {
     this.#byKey = new Map(Array.from(overrides, (one) => [keyOf(one.kind, one.subject), one]));
   }
 
-  /** How many they are. */
+  /** The number of overrides. */
   get size(): number {
     return this.#byKey.size;
   }
@@ -118,7 +118,7 @@ export class Overrides implements Iterable<Override> {
     return new Map([...this].filter((one) => one.kind === kind).map((one) => [one.subject, one.value]));
   }
 
-  /** Returns both, key by key; where both have one, this one's. */
+  /** Merges with other overrides; of two with one key, this object's wins. */
   over(others: Overrides): Overrides {
     return new Overrides([...others, ...this]);
   }
@@ -134,7 +134,7 @@ export function isKind(text: string): text is Kind {
   return Object.hasOwn(RULES, text);
 }
 
-/** Reads entries whose keys begin with `override.`; of two with one key the later one counts. */
+/** Reads entries whose keys start with `override.`; of two with one key the later one wins. */
 export function readEntries(entries: readonly Entry[]): Parsed {
   const overrides: Override[] = [];
   const problems: Problem[] = [];
@@ -146,7 +146,7 @@ export function readEntries(entries: readonly Entry[]): Parsed {
       continue;
     }
     problems.push(read);
-    // Without a value a flag would be an empty one for the next reader.
+    // Without a value, the next reader would take a flag for an empty one.
     if (value !== undefined || !key.startsWith(`${PREFIX}config.`)) unread.set(key, value ?? "");
   }
   const beyond = entries[ENTRIES_MAX];
@@ -154,7 +154,7 @@ export function readEntries(entries: readonly Entry[]): Parsed {
   return { overrides: new Overrides(overrides), problems, unread };
 }
 
-/** Returns both, key by key: of one key `own`'s entry counts, whether it can be read or not. */
+/** Returns the union; of two entries with one key `own`'s wins, readable or not. */
 export function over(own: Parsed, others: Parsed): Parsed {
   const keys = new Set([...own.overrides.keys(), ...own.unread.keys()]);
   const theirs = [...others.overrides].filter((one) => !keys.has(keyOf(one.kind, one.subject)));
@@ -166,15 +166,15 @@ export function over(own: Parsed, others: Parsed): Parsed {
   };
 }
 
-/** Whether there is not an override, readable or not. */
+/** Whether there are neither readable nor unreadable overrides. */
 export function isEmpty({ overrides, unread }: Parsed): boolean {
   return overrides.size === 0 && unread.size === 0;
 }
 
-/** Nothing at all. */
+/** The empty result. */
 export const NOTHING: Parsed = { overrides: Overrides.none, problems: [], unread: new Map() };
 
-/** Reads one entry, whose key begins with `override.`, as an override. */
+/** Reads one entry, whose key starts with `override.`, as an override. */
 export function readEntry(key: string, value: string | undefined): Override | Problem {
   const [kind = "", ...rest] = key.slice(PREFIX.length).split(".");
   if (!isKind(kind)) return { what: key, why: `expected ${PREFIX} and one of ${KINDS.join(", ")}` };
@@ -188,7 +188,7 @@ export function readEntry(key: string, value: string | undefined): Override | Pr
   return Object.freeze({ kind, subject, value });
 }
 
-/** Says a problem in a line: quoted, since it comes from outside, and cut to 80 characters. */
+/** Describes a problem in one line: quoted, because it comes from outside, and shortened to 80 characters. */
 export function inWords({ what, why }: Problem): string {
   const shown = what.length > SHOWN_MAX ? `${what.slice(0, SHOWN_MAX - 1)}…` : what;
   return `${JSON.stringify(shown)} is ignored: ${why}`;

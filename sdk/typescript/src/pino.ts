@@ -1,8 +1,8 @@
 /**
  * pino: a request that carries `override.log.<service>=debug` is logged at that level.
- *
- * pino gives a logger empty methods for the levels below its own. These are replaced by ones that look whether any
- * request with a level is in flight; all others stay pino's own.
+  *
+  * pino gives a logger empty methods for the levels below its own. These are replaced by methods that check whether
+  * any request with a level is in flight; all others stay pino's own.
  */
 
 import type { Logger } from "pino";
@@ -12,13 +12,13 @@ import type { ServiceOptions } from "./service";
 
 type Methods = Record<string, (...args: unknown[]) => void>;
 
-/** A logger, and the same one at a lower level, by that level. */
+/** Loggers, each with copies at lower levels, by level. */
 const lowered = new WeakMap<Logger, Map<string, Logger>>();
 
 /**
- * Has a logger, and all children that it will have, follow the log levels that requests carry; returns that logger.
+ * Makes a logger, and all its future children, follow the log levels that requests carry; returns the logger.
  *
- * The levels of single transports (`pino.transport({ targets })`, `pino.multistream`) count as ever.
+ * The levels of single transports (`pino.transport({ targets })`, `pino.multistream`) apply as usual.
  */
 export function followOverrides<L extends Logger>(logger: L, { service }: ServiceOptions = {}): L {
   const { isLevelEnabled } = logger;
@@ -52,7 +52,7 @@ function atLevel(logger: Logger, level: string): Logger {
   return found;
 }
 
-/** Makes a logger that differs in its level alone, and whose making nobody hears of. */
+/** Creates a logger that differs only in its level, without any events or hooks. */
 function quietly(logger: Logger, level: string): Logger {
   const made = Object.create(logger, { emit: { value: () => true } }) as Logger;
   made.level = level;

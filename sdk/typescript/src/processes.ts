@@ -1,9 +1,9 @@
 /**
- * Child processes that run Node: the code that a request starts runs under its overrides, if it loads
- * `detour-mesh/register` too, as `fork` has it do.
+ * Child processes that run Node: code that a request starts runs with its overrides, if it also loads
+ * `detour-mesh/register`, which `fork` makes it do.
  *
- * The child finds them in its environment. When the request ends it can't know, so they count for some time from its
- * start. What is sent to it later carries nothing, which is said once.
+ * The child finds the overrides in its environment. It cannot know when the request ends, so they apply for some time
+ * from its start. Messages that are sent to it later carry nothing, which is reported once.
  */
 
 import { ROOT_CONTEXT, propagation } from "@opentelemetry/api";
@@ -11,7 +11,7 @@ import childProcess from "node:child_process";
 import { basename } from "node:path";
 import { runAllUnder } from "./contexts";
 import { type Headers, carried, current } from "./request";
-import { tellOnce } from "./telling";
+import { warnOnce } from "./reporting";
 
 const VARIABLE = "DETOUR_CARRIED";
 const NODE = /^node(?:js)?(?:\.exe)?$/i;
@@ -25,7 +25,7 @@ type Child = childProcess.ChildProcess & { spawn(options: Spawning): unknown };
 
 let installed = false;
 
-/** Has child processes follow the overrides of the requests that start them. */
+/** Makes child processes follow the overrides of the requests that start them. */
 export function followInProcesses(): void {
   if (installed) return;
   installed = true;
@@ -50,7 +50,7 @@ function runUnderStarter(): void {
   try {
     runAllUnder(propagation.extract(ROOT_CONTEXT, JSON.parse(text) as Headers));
   } catch (error) {
-    tellOnce(`${VARIABLE} is ignored: ${String(error)}`);
+    warnOnce(`${VARIABLE} is ignored: ${String(error)}`);
   }
 }
 
@@ -59,7 +59,7 @@ function warning(child: childProcess.ChildProcess): void {
   if (!send) return;
   child.send = function (this: childProcess.ChildProcess, ...args: []) {
     if (current().size > 0) {
-      tellOnce(
+      warnOnce(
         "messages to child processes carry no overrides: send carried() with them, and handle them in underCarried()",
       );
     }

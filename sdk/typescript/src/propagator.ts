@@ -1,10 +1,11 @@
 /**
- * What carries overrides into a service and out of it: a propagator in front of those that are configured.
+ * A propagator that carries overrides into a service and out of it, before the configured propagators.
  *
- * The others read and write everything as ever. Overrides are read and written here, as every language of Detour's
- * SDK does it: whatever stands beside them in the header, and however the others encode. What can't be read goes on as
- * it came: it fails where it is for. Nothing that a carrier holds throws, and other people's baggage makes no header
- * longer than 8192 bytes.
+ * The others read and write everything as usual. Overrides are read and written here, in the same way in all
+ * languages of Detour's SDK, whatever else the header contains and however the others encode. Unreadable overrides
+ * are forwarded
+ * unchanged: the services that they are for reject them. No carrier causes an error, and other baggage never makes a
+ * header longer than 8192 bytes.
  */
 
 import {
@@ -17,21 +18,21 @@ import {
   defaultTextMapSetter,
 } from "@opentelemetry/api";
 import { appendToBaggage, parseBaggage } from "./baggage";
-import { tellShared } from "./carriers";
+import { warnShared } from "./carriers";
 import { OPENTRACING, carrierOf, parseOpentracing, withCarrier, writeOpentracing } from "./opentracing";
 import { NOTHING, PREFIX, type Parsed, type Problem, isEmpty, over } from "./overrides";
 import { type Headers, goingOn, parsedIn, withOverrides, withUnread, without, withoutAny } from "./request";
 import { Scope, scopeOf, withScope } from "./scopes";
 import { sharedIn } from "./sharing";
-import { tell, tellOnce } from "./telling";
+import { report, warnOnce } from "./reporting";
 
 export const BAGGAGE = "baggage";
 
-const drop = (problem: Problem): void => tell([problem]);
+const drop = (problem: Problem): void => report([problem]);
 
-/** Reads and writes overrides, and has the others read and write what is theirs. */
+/** Reads and writes overrides; delegates everything else to other propagators. */
 export class OverridesPropagator implements TextMapPropagator {
-  /** @param others - OpenTelemetry's global propagator, whatever it is made of. */
+  /** @param others - OpenTelemetry's global propagator. */
   constructor(public others: TextMapPropagator) {}
 
   fields(): string[] {
@@ -48,7 +49,7 @@ export class OverridesPropagator implements TextMapPropagator {
     const opentracing = carrierOf(context);
     const headers: Headers = {};
     attempt("written", undefined, () => {
-      // Overrides that are over are in the baggage still.
+      // The baggage still contains overrides that have ended.
       const before = parsedIn(context);
       if (isEmpty(before) && !opentracing) this.others.inject(context, carrier, setter);
       else this.others.inject(without(context, before), headers, defaultTextMapSetter);
@@ -62,8 +63,8 @@ export class OverridesPropagator implements TextMapPropagator {
 }
 
 /**
- * Returns the context with the scope of what was read from a carrier: that of the request that is being served, if it
- * was read from the same header; else one of its own. Nobody says when that one ends, so it counts from now.
+ * Returns the context with a scope for what was read from a carrier: that of the current request if it was read from
+ * the same header; else a new one. The end of a new one is unknown, so it counts from now.
  */
 function scoped(context: Context, carrier: unknown, getter: TextMapGetter): Context {
   const header = lines(getter.get(carrier, BAGGAGE)).join(",");
@@ -74,15 +75,15 @@ function scoped(context: Context, carrier: unknown, getter: TextMapGetter): Cont
 }
 
 /**
- * Returns the baggage header that a call is to have, whether it is traced or not; undefined if what it has is right.
+ * Returns the baggage header for a call, traced or not; undefined if its header is already correct.
  *
- * @param before - What it has: an instrumentation has written the same, or the service's own code has chosen.
+ * @param before - Its current header: an instrumentation has written the same, or the service's own code has chosen.
  */
 export function leaving(before: unknown): string | undefined {
   const own = goingOn();
   if (isEmpty(own)) {
     const shared = sharedIn(contexts.active());
-    if (shared) tellShared(shared);
+    if (shared) warnShared(shared);
     return undefined;
   }
   const written = lines(before).join(",");
@@ -90,43 +91,43 @@ export function leaving(before: unknown): string | undefined {
   return attempt("written", undefined, () => appendToBaggage(written, own, drop));
 }
 
-/** Returns a context with the overrides that HTTP headers bring; all else is read by others. */
+/** Returns a context with the overrides in HTTP headers; everything else is read by others. */
 export function entered(context: Context, headers: object): Context {
   return attempt("read", context, () => read(context, headers, defaultTextMapGetter));
 }
 
-/** Returns the context with the overrides that a carrier holds, after the others have read it. */
+/** Returns the context with the overrides in a carrier, after the others have read it. */
 function read(context: Context, carrier: unknown, getter: TextMapGetter): Context {
   const baggage = lines(getter.get(carrier, BAGGAGE));
   const [header] = lines(getter.get(carrier, OPENTRACING));
   const opentracing = header ? parseOpentracing(header) : undefined;
   const carrying = opentracing ? withCarrier(context, opentracing.carrier) : context;
-  const before = opentracing ? told(opentracing) : NOTHING;
+  const before = opentracing ? reported(opentracing) : NOTHING;
   if (baggage.length === 0) return withParsed(carrying, before);
-  // The others decode in ways of their own: what they made of overrides is replaced.
-  return withParsed(withoutAny(carrying), over(told(parseBaggage(baggage.join(","))), before));
+  // The others decode differently, so their results for overrides are replaced.
+  return withParsed(withoutAny(carrying), over(reported(parseBaggage(baggage.join(","))), before));
 }
 
 function withParsed(context: Context, { overrides, unread }: Parsed): Context {
   return withUnread(withOverrides(context, overrides), unread);
 }
 
-/** Does a step that fails by itself: neither the service nor the other step may suffer. */
+/** Runs a step whose failure must not affect the service or other steps. */
 function attempt<T>(what: string, otherwise: T, step: () => T): T {
   try {
     return step();
   } catch (error) {
-    tellOnce(`a request's headers could not be ${what}, it goes on without them: ${String(error)}`);
+    warnOnce(`a request's headers could not be ${what}; it continues without them: ${String(error)}`);
     return otherwise;
   }
 }
 
-/** Returns what a getter gives as lines; what is no text is none. */
+/** Returns a getter's result as lines; values that are not text are dropped. */
 function lines(given: unknown): string[] {
   return (Array.isArray(given) ? given : [given]).filter((line) => typeof line === "string");
 }
 
-function told(parsed: Parsed): Parsed {
-  tell(parsed.problems);
+function reported(parsed: Parsed): Parsed {
+  report(parsed.problems);
   return parsed;
 }

@@ -1,15 +1,15 @@
 /**
- * The way to the sidecar for clients that ignore `http_proxy`: `node:http`, `node:http2`, `fetch` and undici.
+ * The path to the sidecar for clients that ignore `http_proxy`: `node:http`, `node:http2`, `fetch` and undici.
  *
- * Where `http_proxy` names a proxy on the loopback interface, as beside a sidecar, plain HTTP goes there (RFC 9112,
- * section 3.2.2). `no_proxy` and the loopback interface are left out, and so is whatever knows of proxies by itself.
- * Any other proxy is not Detour's, and changes nothing.
+ * If `http_proxy` names a proxy on the loopback interface, as beside a sidecar, plain HTTP goes there (RFC 9112,
+ * section 3.2.2). Exceptions are `no_proxy`, the loopback interface, and clients that handle proxies themselves.
+ * Any other proxy does not belong to Detour, and changes nothing.
  */
 
 import type http from "node:http";
 import { BlockList, connect, isIP } from "node:net";
 import { urlToHttpOptions } from "node:url";
-import { tellOnce } from "./telling";
+import { warnOnce } from "./reporting";
 
 const LOOPBACK = /^(?:localhost|.*\.localhost|127(?:\.[0-9]{1,3}){3}|\[?::1\]?)$/i;
 const DISPATCHER = Symbol.for("undici.globalDispatcher.1");
@@ -18,18 +18,18 @@ const { http_proxy, HTTP_PROXY, no_proxy, NO_PROXY } = process.env;
 const PROXY = sidecarOf(http_proxy || HTTP_PROXY || "");
 const DIRECT = directOf(no_proxy || NO_PROXY || "");
 
-/** Has `fetch` go through the sidecar; the other clients ask for `proxied` themselves. */
+/** Makes `fetch` use the sidecar; the other clients call `proxied` themselves. */
 export function followInFetch(): void {
   if (!PROXY || hasOwnProxies()) return;
   const { fetch } = globalThis;
   globalThis.fetch = (...args) => {
-    void globalThis.Headers; // Node loads its undici when this is first looked at.
+    void globalThis.Headers; // Node loads its undici when this is first accessed.
     followInDispatcher();
     return fetch(...args);
   };
 }
 
-/** Returns the arguments of `http.request` as they are to be for the way through the sidecar. */
+/** Returns the arguments of `http.request`, changed to use the sidecar. */
 export function proxied(isSecure: boolean, args: readonly unknown[]): readonly unknown[] {
   if (!PROXY || isSecure || hasOwnProxies()) return args;
   const [options, rest] = optionsOf(args);
@@ -44,21 +44,21 @@ export function proxied(isSecure: boolean, args: readonly unknown[]): readonly u
   return [{ ...options, ...through }, ...rest];
 }
 
-/** Returns the options of `http2.connect` as they are to be for the way through the sidecar. */
+/** Returns the options of `http2.connect`, changed to use the sidecar. */
 export function proxiedSession(authority: unknown, options: { createConnection?: unknown } = {}): object {
   const url = urlOf(authority);
   if (!PROXY || url?.protocol !== "http:" || options.createConnection || isDirect(url.host)) return options;
   return { ...options, createConnection: () => connect(Number(PROXY?.port), PROXY?.hostname) };
 }
 
-/** As much of what undici is to send as is needed. */
+/** The parts of undici's dispatch options that are needed. */
 interface Dispatched {
   readonly origin?: unknown;
   readonly path?: string;
   readonly headers?: unknown;
 }
 
-/** Returns what undici is to send as it is to be for the way through the sidecar. */
+/** Returns undici's dispatch options, changed to use the sidecar. */
 function proxiedDispatch<D extends Dispatched>(sent: D): D {
   const url = urlOf(sent.origin);
   if (!PROXY || url?.protocol !== "http:" || isDirect(url.host) || sent.path?.startsWith("http:")) return sent;
@@ -72,7 +72,7 @@ interface Dispatcher {
 
 const following = new WeakSet<Dispatcher>();
 
-/** Has a dispatcher, or all of a class's, go through the sidecar. */
+/** Makes a dispatcher, or all of a class, use the sidecar. */
 export function followIn(dispatcher: Dispatcher): void {
   if (!PROXY || following.has(dispatcher)) return;
   following.add(dispatcher);
@@ -82,19 +82,19 @@ export function followIn(dispatcher: Dispatcher): void {
   };
 }
 
-/** What dispatches for `fetch` and all of undici that is given none; a proxy of the service's own stays. */
+/** The global dispatcher of `fetch` and undici; a proxy of the service's own stays. */
 export function followInDispatcher(): void {
   const dispatcher = (globalThis as { [DISPATCHER]?: Dispatcher })[DISPATCHER];
   if (dispatcher?.constructor.name === "Agent") followIn(dispatcher);
 }
 
-/** Says once of each host that a call to it does not pass the sidecar, though it should. */
-export function tellOfBypass(origin: unknown, path = ""): void {
+/** Warns once for each host that calls to it bypass the sidecar, although they should not. */
+export function warnOfBypass(origin: unknown, path = ""): void {
   if (!PROXY) return;
   const url = urlOf(origin);
   if (url?.protocol !== "http:" || path.startsWith("http:") || isDirect(url.host)) return;
-  tellOnce(
-    `calls to ${url.origin} do not pass the sidecar, and reach the baseline: a client of undici's for one host, or a ` +
+  warnOnce(
+    `calls to ${url.origin} bypass the sidecar and reach the baseline: an undici client for a single host, or a ` +
       "dispatcher of your own, ignores http_proxy; use undici's EnvHttpProxyAgent",
   );
 }
@@ -104,26 +104,27 @@ function sidecarOf(text: string): URL | undefined {
   return url?.protocol === "http:" && LOOPBACK.test(url.hostname) ? url : undefined;
 }
 
-/** Node 24 and later know `http_proxy` themselves if they are told to. */
+/** Node 24 and later can handle `http_proxy` themselves. */
 function hasOwnProxies(): boolean {
   return process.env.NODE_USE_ENV_PROXY === "1" && Number(process.versions.node.split(".")[0]) >= 24;
 }
 
 type Options = http.RequestOptions & { readonly agent?: unknown; readonly setHost?: boolean };
 
-/** Returns what Node makes of its arguments, and what stands behind them; none for those that Node refuses. */
+/** Returns Node's interpretation of its arguments, and the remaining ones; undefined for arguments that Node refuses.
+*/
 function optionsOf([input, ...rest]: readonly unknown[]): [options: Options | undefined, rest: unknown[]] {
   const isUrl = typeof input === "string" || input instanceof URL;
   const url = isUrl ? urlOf(input) : undefined;
   if (isUrl && !url) return [undefined, rest];
   if (!isUrl) return [typeof input === "object" && input ? { ...input } : undefined, rest];
   const [options, ...others] = typeof rest[0] === "function" ? [{}, ...rest] : rest;
-  // Without the symbols by which older Nodes take it for the URL again.
+  // Without the symbols, because older Nodes would take the object for a URL again.
   const fromUrl = Object.fromEntries(Object.entries(urlToHttpOptions(url as URL)));
   return [{ ...fromUrl, ...(options as object | undefined) } as Options, others];
 }
 
-/** Whether a call would go straight to its host: what brings its own way keeps it, but for WebSockets. */
+/** Whether a call would go directly to its host. Calls with a connection of their own keep it, except WebSockets. */
 function isPlain({ agent, createConnection, headers }: Options): boolean {
   if (createConnection && !Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "upgrade")) return false;
   if (typeof agent !== "object" || agent === null) return true;
@@ -158,7 +159,7 @@ function isDirect(authority: string): boolean {
 
 type IsDirect = (host: string, port: string) => boolean;
 
-/** Reads `no_proxy` as curl does: names with all below them, addresses, networks, each with a port or without. */
+/** Parses `no_proxy` as curl does: names including subdomains, addresses, networks, each with a port or without. */
 function directOf(text: string): IsDirect {
   const entries = text.toLowerCase().split(/[\s,]+/).filter(Boolean);
   const networks = new BlockList();

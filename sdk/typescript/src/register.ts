@@ -1,5 +1,5 @@
 /**
- * Sets all up without a change of code: `node --require detour-mesh/register app.js`, or `--import`.
+ * Sets up the SDK without code changes: `node --require detour-mesh/register app.js`, or `--import`.
  *
  * Threads and child processes load this as well, before their own code.
  */

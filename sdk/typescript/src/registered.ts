@@ -1,5 +1,5 @@
 /**
- * What is registered with OpenTelemetry's API. All copies of it keep that in one place, and none has a way to ask.
+ * The globals of OpenTelemetry's API. All copies of it store them in one place, without a way to read them.
  */
 
 import type { ContextManager, TextMapPropagator } from "@opentelemetry/api";
@@ -11,7 +11,7 @@ interface Registered {
 
 const API = Symbol.for("opentelemetry.js.api.1");
 
-/** Returns it; what nobody has registered is not there. */
+/** Returns the globals; those that have not been registered are undefined. */
 export function registered(): Registered {
   return (globalThis as { [API]?: Registered })[API] ?? {};
 }

@@ -1,42 +1,42 @@
 /**
- * The overrides of the request that is being served.
+ * The overrides of the current request.
  *
- * They are kept in OpenTelemetry's baggage, where its instrumentations and other people's code find them too.
- * Reading never throws; what can't be read is ignored, and told once.
+ * They are stored in OpenTelemetry's baggage, where its instrumentations and other code can find them, too.
+ * Reading never throws; unreadable overrides are ignored, with one warning.
  */
 
 import { type Baggage, type Context, context, propagation, trace } from "@opentelemetry/api";
 import { ownKey } from "./baggage";
-import { tellOver } from "./carriers";
+import { warnOver } from "./carriers";
 import { ensureContextManager } from "./contexts";
 import { begin } from "./flights";
 import { withCarrier } from "./opentracing";
 import { type Entry, NOTHING, Overrides, PREFIX, type Parsed, isEmpty, keyOf, readEntries } from "./overrides";
 import { Scope, completing, scopeOf, withScope } from "./scopes";
-import { tell } from "./telling";
+import { report } from "./reporting";
 import { parseWords } from "./words";
 
-/** Baggage never changes, so it is read once. */
+/** Baggage is immutable, so it is parsed once. */
 const read = new WeakMap<Baggage, Parsed>();
 
 /**
- * Returns the overrides of a request, by default the current one's; without any, an empty set.
+ * Returns the overrides of a request, by default the current one's; an empty set if it has none.
  *
  * Work that outlives its request by more than `DETOUR_AFTER_RESPONSE` has none.
  */
 export function current(of: Context = context.active()): Overrides {
   const overrides = inBaggage(of);
   if (overrides.size === 0 || !scopeOf(of)?.isOver) return overrides;
-  tellOver(overrides);
+  warnOver(overrides);
   return Overrides.none;
 }
 
-/** Returns the overrides that a context's baggage holds, whether they still count or not. */
+/** Returns the overrides in a context's baggage, even if they have ended. */
 function inBaggage(of: Context): Overrides {
   return parsedIn(of).overrides;
 }
 
-/** Returns the same, and what of them can't be read. */
+/** Returns the same, including unreadable ones. */
 export function parsedIn(of: Context): Parsed {
   const baggage = propagation.getBaggage(of);
   if (!baggage) return NOTHING;
@@ -48,36 +48,36 @@ export function parsedIn(of: Context): Parsed {
   return parsed;
 }
 
-/** Returns what of a context goes on with a call: also what can't be read, and nothing once its request is over. */
+/** Returns the overrides that a call carries: including unreadable ones, but none after its request has ended. */
 export function goingOn(of: Context = context.active()): Parsed {
   const parsed = parsedIn(of);
   if (isEmpty(parsed) || !scopeOf(of)?.isOver) return parsed;
-  tellOver(parsed.overrides);
+  warnOver(parsed.overrides);
   return NOTHING;
 }
 
 /**
- * Runs a function without overrides, and so does what it starts: for what is meant to outlive requests.
+ * Runs a function, and everything that it starts, without overrides: for work that should outlive requests.
  *
  *     detached(() => setInterval(refresh, 30_000));
  *
- * The trace and other people's baggage stay.
+ * The trace and other baggage stay.
  */
 export function detached<T>(fn: () => T): T {
   return context.with(withoutRequest(context.active()), fn);
 }
 
-/** Returns the context without what a request of Detour's left in it; the trace and other baggage stay. */
+/** Returns the context without Detour's part of a request; the trace and other baggage stay. */
 export function withoutRequest(of: Context): Context {
   return withScope(withCarrier(withoutAny(of), undefined), undefined);
 }
 
 /**
- * Runs a function under these overrides and no others, in tests and scripts; they end some time after it.
+ * Runs a function with these overrides and no others, in tests and scripts; they end some time after it.
  *
  *     await using("users=pr-42", () => fetch("http://rides/"));
  *
- * @param overrides - Overrides, or words as the command line takes them.
+ * @param overrides - Overrides, or words as on the command line.
  * @throws Error if a word is not an override; the message says which, and what was expected.
  */
 export function using<T>(overrides: Overrides | string | Iterable<string>, fn: () => T): T {
@@ -88,7 +88,7 @@ export function using<T>(overrides: Overrides | string | Iterable<string>, fn: (
   return completing(scope, () => context.with(withOverrides(before, chosen), fn));
 }
 
-/** Returns the context with these overrides beside what its baggage holds. */
+/** Returns the context with these overrides added to its baggage. */
 export function withOverrides(of: Context, overrides: Overrides): Context {
   if (overrides.size === 0) return of;
   let baggage = propagation.getBaggage(of) ?? propagation.createBaggage();
@@ -99,21 +99,21 @@ export function withOverrides(of: Context, overrides: Overrides): Context {
   return overrides.of("log").size > 0 ? begin(made) : made;
 }
 
-/** Returns the context with overrides that can't be read beside what its baggage holds: they go on. */
+/** Returns the context with unreadable overrides added to its baggage, so that they are forwarded. */
 export function withUnread(of: Context, unread: ReadonlyMap<string, string>): Context {
   let baggage = propagation.getBaggage(of) ?? propagation.createBaggage();
   for (const [key, value] of unread) baggage = baggage.setEntry(key, { value });
   return unread.size > 0 ? propagation.setBaggage(of, baggage) : of;
 }
 
-/** Returns the context without these overrides; other people's baggage stays. */
+/** Returns the context without these overrides; other baggage stays. */
 export function without(of: Context, own: Parsed): Context {
   const baggage = propagation.getBaggage(of);
   const keys = [...own.overrides.keys(), ...own.unread.keys()];
   return baggage && keys.length > 0 ? propagation.setBaggage(of, baggage.removeEntries(...keys)) : of;
 }
 
-/** Returns the context without anything in its baggage that is an override, in whatever way it is spelt. */
+/** Returns the context without any override in its baggage, however its key is encoded. */
 export function withoutAny(of: Context): Context {
   const baggage = propagation.getBaggage(of);
   const own = baggage?.getAllEntries().filter(([key]) => ownKey(key) !== undefined) ?? [];
@@ -122,10 +122,10 @@ export function withoutAny(of: Context): Context {
     : of;
 }
 
-/** A carrier's headers as text, whatever they are on the wire. */
+/** A carrier's headers as text, whatever their wire format. */
 export type Headers = Record<string, string>;
 
-/** Returns the headers that carry the current request's overrides on; empty if it has none. */
+/** Returns headers with the current request's overrides; empty if it has none. */
 export function carried(): Headers {
   const headers: Headers = {};
   if (!isEmpty(goingOn())) propagation.inject(context.active(), headers);
@@ -133,9 +133,9 @@ export function carried(): Headers {
 }
 
 /**
- * Runs a function under the overrides that these headers carry, and no others; they end some time after it.
+ * Runs a function with the overrides in these headers, and no others; they end some time after it.
  *
- * The span stays where there is one: whoever made it has decided what it belongs to.
+ * An existing span stays: the code that started it has decided what it belongs to.
  */
 export function underCarried<T>(headers: Headers, fn: () => T): T {
   const scope = new Scope();
@@ -151,6 +151,6 @@ function fromBaggage(baggage: Baggage): Parsed {
   const parsed = readEntries(
     own.map(([key, { value }]): Entry => [key, typeof value === "string" ? value : undefined]),
   );
-  tell(parsed.problems);
+  report(parsed.problems);
   return parsed;
 }

@@ -1,13 +1,13 @@
 /**
- * How long a request's overrides count: until a bounded time after its response is complete.
+ * How long a request's overrides apply: until a limited time after its response is complete.
  *
- * A scope begins where overrides are read, and stays in the context beside them, so whatever carries the one carries
- * the other. It holds no timer: who uses overrides asks whether their scope is over.
+ * A scope is created when overrides are read, and is stored in the same context. It has no timer: code that uses
+ * overrides checks whether their scope has ended.
  */
 
 import { type Context, createContextKey } from "@opentelemetry/api";
 import { types } from "node:util";
-import { tellOnce } from "./telling";
+import { warnOnce } from "./reporting";
 
 const DEFAULT_MS = 60_000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, "": 1000 };
@@ -17,15 +17,15 @@ const KEY = createContextKey("detour-scope");
 
 /** From a request's headers until its response is complete, or from a message until it is handled. */
 export class Scope {
-  /** When it was complete, in milliseconds of a clock that all threads share; NaN before. */
+  /** When it was completed, in milliseconds of a clock that all threads share; NaN before. */
   #completed: Float64Array;
 
-  /** How long it counts at the least after that, in milliseconds. */
+  /** Minimum duration after completion, in milliseconds. */
   #atLeast = 0;
 
   /**
-   * @param header - The baggage that came in, by which a second reader of the same request finds this scope.
-   * @param completed - What another thread writes the end to.
+   * @param header - The incoming baggage, by which a second reader of the same request finds this scope.
+   * @param completed - Memory that another thread writes the end to.
    */
   constructor(
     readonly header = "",
@@ -34,7 +34,7 @@ export class Scope {
     this.#completed = completed ? new Float64Array(completed) : Float64Array.of(Number.NaN);
   }
 
-  /** Returns a scope whose end nobody will see: it counts for the time from now, and long enough to be served. */
+  /** Returns a scope whose end will not be observed: its time counts from now, and is long enough to be served. */
   static withoutEnd(header: string): Scope {
     const scope = new Scope(header);
     scope.#atLeast = DEFAULT_MS;
@@ -47,19 +47,19 @@ export class Scope {
     return !Number.isNaN(this.#completed[0]);
   }
 
-  /** Whether its overrides count no more. */
+  /** Whether its overrides have ended. */
   get isOver(): boolean {
     if (!this.isComplete) return false;
     const since = now() - (this.#completed[0] ?? 0);
     return since >= this.#atLeast && since >= afterResponse();
   }
 
-  /** Says that the request is answered; again is too late. */
+  /** Records that the request has been answered; further calls have no effect. */
   complete(): void {
     if (!this.isComplete) this.#completed[0] = now();
   }
 
-  /** Returns memory by which another thread knows when this is complete. */
+  /** Returns memory from which another thread can read when the scope was completed. */
   shared(): SharedArrayBuffer {
     const { buffer } = this.#completed;
     if (buffer instanceof SharedArrayBuffer) return buffer;
@@ -76,18 +76,18 @@ export function scopeOf(context: Context): Scope | undefined {
   return context.getValue(KEY) as Scope | undefined;
 }
 
-/** Returns the context in a scope, or in none. */
+/** Returns the context with a scope, or without one. */
 export function withScope(context: Context, scope: Scope | undefined): Context {
   if (scope === scopeOf(context)) return context;
   return scope ? context.setValue(KEY, scope) : context.deleteValue(KEY);
 }
 
 /**
- * Runs a function whose end completes a scope, and gives what it gives.
+ * Runs a function whose end completes a scope, and returns its result.
  *
- * Of a promise that is when it is settled. A follower of it is returned, not itself: looking on would count as
- * handling its error. What only resembles a promise may begin its work when it is asked for the result, so that is
- * not asked.
+ * A promise ends when it is settled. A promise derived from it is returned: observing the original counts as handling
+ * its error, so the derived one has to report it. Other thenables may start their work when `then` is called, so it is
+ * not called.
  */
 export function completing<T>(scope: Scope, fn: () => T): T {
   let result: T | undefined;
@@ -99,7 +99,7 @@ export function completing<T>(scope: Scope, fn: () => T): T {
   }
 }
 
-/** How long overrides count after the response, in milliseconds: `DETOUR_AFTER_RESPONSE`. */
+/** How long overrides apply after the response, in milliseconds: `DETOUR_AFTER_RESPONSE`. */
 export function afterResponse(): number {
   const text = process.env.DETOUR_AFTER_RESPONSE?.trim() ?? "";
   if (text !== readText) [readText, readMs] = [text, parseDuration(text)];
@@ -113,13 +113,13 @@ function parseDuration(text: string): number {
   if (!text) return DEFAULT_MS;
   const [, number, unit = ""] = DURATION.exec(text) ?? [];
   if (number !== undefined) return Number(number) * (UNITS[unit] ?? 1);
-  tellOnce(
-    `DETOUR_AFTER_RESPONSE=${text} is ignored: expected seconds, such as 60, 60s, 1.5, 500ms or 2m; 60 s counts`,
+  warnOnce(
+    `DETOUR_AFTER_RESPONSE=${text} is ignored: expected seconds, such as 60, 60s, 1.5, 500ms or 2m; using 60 s`,
   );
   return DEFAULT_MS;
 }
 
-/** Milliseconds; performance.now() begins anew in each thread. */
+/** Milliseconds of a clock that all threads share: performance.now() starts at zero in each thread. */
 function now(): number {
   return Number(process.hrtime.bigint() / 1000n) / 1000;
 }

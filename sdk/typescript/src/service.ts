@@ -1,12 +1,12 @@
-/** What the mesh calls the service that this process is, and which overrides are for it. */
+/** The name of this process's service in the mesh, and the overrides for it. */
 
 import type { Override } from "./overrides";
 import { current } from "./request";
-import { tellOnce } from "./telling";
+import { warnOnce } from "./reporting";
 
-/** Which service asks for its overrides. */
+/** The service that reads its overrides. */
 export interface ServiceOptions {
-  /** What the mesh calls this service; by default what `install` was told, or `OTEL_SERVICE_NAME`. */
+  /** The service's name in the mesh; by default the one passed to `install`, or `OTEL_SERVICE_NAME`. */
   readonly service?: string;
 }
 
@@ -19,20 +19,21 @@ export function ownOverride(kind: keyof typeof OWN, service: string | undefined)
   const overrides = current();
   const subject = service || serviceName();
   if (!subject && overrides.of(kind).size > 0) {
-    tellOnce(
-      `a request's ${OWN[kind]} are ignored: nobody says what the mesh calls this service; set OTEL_SERVICE_NAME`,
+    warnOnce(
+      `a request's ${OWN[kind]} are ignored, because this service does not know its name in the mesh; ` +
+        "set OTEL_SERVICE_NAME",
     );
   }
   const value = overrides.value(kind, subject);
   return value === undefined ? undefined : { kind, subject, value };
 }
 
-/** Says what it is called, whatever the environment says. */
+/** Sets the name; it takes precedence over the environment. */
 export function setServiceName(name: string): void {
   given = name;
 }
 
-/** Returns its name, as OpenTelemetry's SDKs find it (specification, "Resource SDK"); "" if nobody says it. */
+/** Returns the name, as OpenTelemetry's SDKs determine it (specification, "Resource SDK"); "" if it is not set. */
 function serviceName(): string {
   return given || process.env.OTEL_SERVICE_NAME || attribute("service.name");
 }

@@ -1,10 +1,10 @@
 /**
- * Connections that several requests use: what comes in by one is heard without overrides.
+ * Connections that several requests use: their incoming events are handled without overrides.
  *
- * Node has the events of a connection heard in the context of whoever opened it. In a pool that is one request, and
- * its overrides would be in the callbacks of all others. So a connection is its request's own until another one uses
- * it as well, or until the response is complete. Promises are not concerned; callbacks of libraries that are known
- * run as the request that gave them (`callbacks.ts`).
+ * Node handles the events of a connection in the context that opened it. In a pool that is one request, and its
+ * overrides would apply in the callbacks of all others. So a connection belongs to its request until another request
+ * uses it as well, or until the response is complete. Promises are not affected; callbacks of supported libraries run
+ * in the request that registered them (`callbacks.ts`).
  */
 
 import { type Context, context, createContextKey } from "@opentelemetry/api";
@@ -18,10 +18,10 @@ import { Worker } from "node:worker_threads";
 import { withoutRequest } from "./request";
 import { type Scope, scopeOf } from "./scopes";
 
-/** Says that code was called by something that several requests use; the value names it. */
+/** Marks code that a resource shared by several requests has called; the value names the resource. */
 const SHARED = createContextKey("detour-shared");
 
-/** What is known of a connection: the request that opened it, and whether others use it. */
+/** The use of a connection: the request that opened it, and whether others use it. */
 interface Use {
   readonly opener: Scope | undefined;
   isShared: boolean;
@@ -35,12 +35,12 @@ interface Used extends EventEmitter {
 
 type Method = (this: Used, ...args: unknown[]) => unknown;
 
-/** Events that tell what comes in, or that nothing will any more; all others are heard where they are caused. */
+/** Events for incoming data, or its end; all other events run in the context that causes them. */
 const COMING_IN: ReadonlySet<unknown> = new Set(
   ["close", "data", "disconnect", "end", "error", "exit", "message", "messageerror", "readable"],
 );
 
-/** Has connections, and whatever else answers several requests, keep them apart. */
+/** Separates the requests that share connections and other resources. */
 export function followInConnections(): void {
   follow("connection", net.Socket.prototype, ["connect"], ["write"]);
   follow("socket", dgram.Socket.prototype, ["bind", "connect", "send"], []);
@@ -50,16 +50,16 @@ export function followInConnections(): void {
   syncBuiltinESMExports();
 }
 
-/** Returns what has called the code that runs, if several requests use it; else "". */
+/** Returns the shared resource that called the running code, or "". */
 export function sharedIn(of: Context): string {
   return (of.getValue(SHARED) as string | undefined) ?? "";
 }
 
 /**
- * Sockets that a server accepted are not opened here, and stay what they are: `entries.ts` sees to them.
+ * Sockets that a server accepted are not opened here and are not affected: see `entries.ts`.
  *
- * @param opening - The methods with which the use of one begins.
- * @param using - Others.
+ * @param opening - The methods that start the use of a resource.
+ * @param using - Other methods.
  */
 function follow(name: string, prototype: object, opening: readonly string[], using: readonly string[]): void {
   const methods = prototype as Record<string, Method>;
@@ -94,7 +94,7 @@ function noteUse(used: Used, isOpening: boolean): void {
   else if (use.opener !== user) use.isShared = true;
 }
 
-/** TLS on a connection that is there: that one's use is its. */
+/** TLS over an existing connection: using one uses the other. */
 function followOnOtherConnections(): void {
   const module = tls as { connect: (...args: unknown[]) => Used };
   const { connect } = module;
@@ -105,7 +105,7 @@ function followOnOtherConnections(): void {
   };
 }
 
-/** The streams of a child process are as much everybody's as it is. */
+/** The streams of a child process are shared like the process itself. */
 function shareStreams(child: Used & childProcess.ChildProcess): void {
   const use = child[USE];
   for (const stream of child.stdio ?? []) if (stream && use) (stream as Used)[USE] = use;

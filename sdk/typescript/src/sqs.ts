@@ -1,19 +1,18 @@
 /**
- * SQS by the AWS SDK for JavaScript v3: overrides go out with every message, and every message is handled under its
- * own.
+ * SQS with the AWS SDK for JavaScript v3: each message carries overrides, and is handled with its own.
  *
- * OpenTelemetry's instrumentation (`@opentelemetry/instrumentation-aws-sdk`) writes message attributes while there
- * is room for all that it might write, and hands messages over without a context. So this writes `baggage` itself
- * where it is missing. SQS allows ten attributes; where all are taken, overrides travel as a field of
- * `AWSTraceHeader`, the system attribute for X-Ray's tracing header: `Detour=` and their baggage in base64 (RFC
- * 4648, section 5). That header is meant to hold little, so the field has at most 256 characters.
+ * OpenTelemetry's instrumentation (`@opentelemetry/instrumentation-aws-sdk`) writes message attributes if there is
+ * room for all that it might write, and delivers messages without a context. So this module writes a missing
+ * `baggage` itself. SQS allows ten attributes. If all are in use, overrides travel as a field of `AWSTraceHeader`,
+ * the system attribute for X-Ray's tracing header: `Detour=` and their baggage in base64 (RFC 4648, section 5). That
+ * header is meant to be short, so the field has at most 256 characters.
  */
 
 import { encode } from "./baggage";
 import { OPENTRACING } from "./opentracing";
 import { isEmpty } from "./overrides";
 import { type Headers, carried, current, goingOn, underCarried } from "./request";
-import { tell } from "./telling";
+import { report } from "./reporting";
 
 const ATTRIBUTES_MAX = 10;
 const FIELD = "Detour=";
@@ -29,13 +28,13 @@ interface Attribute {
 
 type Attributes = Record<string, Attribute>;
 
-/** As much of a message that is sent as is needed. */
+/** The parts of a sent message that are needed. */
 interface Sent {
   MessageAttributes?: Attributes | undefined;
   MessageSystemAttributes?: Attributes | undefined;
 }
 
-/** As much of a received message as is needed. */
+/** The parts of a received message that are needed. */
 interface Received {
   MessageAttributes?: Attributes | undefined;
   Attributes?: Partial<Record<string, string>> | undefined;
@@ -66,7 +65,7 @@ const INPUTS: Readonly<Record<string, (input: never) => object>> = {
 
 const following = new WeakSet<object>();
 
-/** Has a client carry overrides, and write nothing into the commands that it is given; returns that client. */
+/** Makes a client carry overrides, without changing the commands that it receives; returns the client. */
 export function followOverrides<C extends Client>(client: C): C {
   if (following.has(client)) return client;
   following.add(client);
@@ -83,12 +82,12 @@ export function followOverrides<C extends Client>(client: C): C {
   return client;
 }
 
-/** Runs a function under the overrides that a received message carries, and no others. */
+/** Runs a function with the overrides of a received message, and no others. */
 export function withMessage<M extends Received, T>(message: M, fn: (message: M) => T): T {
   return underCarried(headersOf(message), () => fn(message));
 }
 
-/** Has every client follow overrides; `sqs` is the module `@aws-sdk/client-sqs`. */
+/** Makes every client follow overrides; `sqs` is the module `@aws-sdk/client-sqs`. */
 export function followInAll(sqs: { SQSClient: { prototype: object } }): void {
   const prototype = sqs.SQSClient.prototype as Client;
   const { send } = prototype;
@@ -100,8 +99,8 @@ export function followInAll(sqs: { SQSClient: { prototype: object } }): void {
 type Copied = Sent & { Entries?: Sent[] };
 
 /**
- * Gives a command attributes of its own: the instrumentation adds to them, and where two requests send with the
- * same object the second would carry the first one's overrides.
+ * Gives a command attributes of its own: the instrumentation adds to them, and if two requests sent the same object,
+ * the second would carry the first one's overrides.
  */
 function copied<C extends { input: Copied }>(command: C): C {
   const { Entries } = command.input;
@@ -126,13 +125,13 @@ function sending<S extends Sent>(message: S): S {
   return { ...message, MessageSystemAttributes: traced(message.MessageSystemAttributes) };
 }
 
-/** Returns system attributes whose trace header has the overrides behind what it holds, as many as fit. */
+/** Returns system attributes whose trace header contains as many overrides as fit, after its previous content. */
 function traced(attributes: Attributes = {}): Attributes {
   const before = attributes[TRACE_HEADER]?.StringValue || NO_TRACE;
   const members: string[] = [];
   for (const member of Array.from(current(), encode)) {
     if (field([...members, member]).length <= FIELD_MAX) members.push(member);
-    else tell([{ what: member, why: `an SQS message has ten attributes, and ${TRACE_HEADER} no more room` }]);
+    else report([{ what: member, why: `an SQS message has ten attributes, and ${TRACE_HEADER} is full` }]);
   }
   return { ...attributes, [TRACE_HEADER]: { DataType: "String", StringValue: `${before};${field(members)}` } };
 }

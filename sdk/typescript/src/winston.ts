@@ -1,9 +1,9 @@
 /**
  * winston: a request that carries `override.log.<service>=debug` is logged at that level.
- *
- * winston's transports keep back what is below their level, which they read from a line's own
- * (`Symbol.for("level")`, its triple-beam). A line that a request asks for is given the level that gets through;
- * what is printed is `level`.
+  *
+  * winston's transports filter by level, which they read from a line's internal level (`Symbol.for("level")`, from
+  * triple-beam). A line that a request's override permits gets an internal level that passes; the printed one is
+  * `level`.
  */
 
 import type { Logger } from "winston";
@@ -18,10 +18,10 @@ interface Line {
 }
 
 /**
- * Has a logger and its children follow the log levels that requests carry; returns that logger.
+ * Makes a logger and its children follow the log levels that requests carry; returns the logger.
  *
- * A line that only passes by an override reaches the transports that get the logger's least severe ordinary lines;
- * one for alarms alone stays one.
+ * A line that only passes because of an override reaches the transports that get the logger's least severe ordinary
+ * lines. A transport for alarms only does not receive more.
  */
 export function followOverrides<L extends Logger>(logger: L, { service }: ServiceOptions = {}): L {
   const { isLevelEnabled } = logger;
@@ -42,7 +42,7 @@ export function followOverrides<L extends Logger>(logger: L, { service }: Servic
   return logger;
 }
 
-/** Returns the least severe level that any transport lets pass. */
+/** Returns the least severe level that any transport passes. */
 function ordinary(logger: Logger): string {
   const levels = logger.transports.map((transport) => transport.level ?? logger.level);
   return levels.reduce(

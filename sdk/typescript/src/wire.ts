@@ -1,7 +1,7 @@
 /**
- * As much of protobuf's wire format as the OpenTracing carrier needs (protobuf.dev, "Encoding").
+ * The subset of protobuf's wire format that the OpenTracing carrier needs (protobuf.dev, "Encoding").
  *
- * Reading is bounded by the length of the input, and whatever is wrong with that is a `WireError`.
+ * Reading is bounded by the length of the input, and any error is a `WireError`.
  */
 
 export const LENGTH = 2;
@@ -10,20 +10,20 @@ export const LENGTH = 2;
 const TAG_BYTES_MAX = 5;
 const VARINT_BYTES_MAX = 10;
 
-/** A field; a length-delimited one's content is without its length. */
+/** A field; a length-delimited one's content excludes its length. */
 export interface Field {
   readonly number: number;
   readonly type: number;
   readonly content: Uint8Array;
 }
 
-/** The bytes are no message. */
+/** The bytes are not a valid message. */
 export class WireError extends Error {}
 
 /**
- * Takes a message apart, field by field, unknown ones too.
+ * Parses a message into its fields, including unknown ones.
  *
- * @throws WireError if it ends early, or holds what no writer of proto3 writes.
+ * @throws WireError if it is truncated, or contains something that no proto3 writer writes.
  */
 export function readFields(message: Uint8Array): Field[] {
   const fields: Field[] = [];
@@ -38,7 +38,7 @@ export function readFields(message: Uint8Array): Field[] {
   return fields;
 }
 
-/** Puts fields together, the inverse of `readFields`. */
+/** Serializes fields; the inverse of `readFields`. */
 export function writeFields(fields: readonly Field[]): Uint8Array {
   return Buffer.concat(
     fields.flatMap(({ number, type, content }) => [

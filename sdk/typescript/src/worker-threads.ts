@@ -1,10 +1,10 @@
 /**
- * Worker threads: the code of a `Worker` that a request starts, and what handles a message that a request posts to
- * it, run under that request's overrides.
+ * Worker threads: the code of a `Worker` that a request starts, and handlers of messages that a request posts to it,
+ * run with that request's overrides.
  *
- * The thread loads `detour-mesh/register` before its own code, and finds the overrides in its environment data. A
- * message is posted in an envelope while the request has overrides, and no listener sees more than what is in it.
- * A thread that outlives its request by more than `DETOUR_AFTER_RESPONSE` goes on without overrides.
+ * The thread loads `detour-mesh/register` before its own code, and finds the overrides in its environment data. While
+ * the request has overrides, messages are posted in an envelope; listeners only see the content. A thread that
+ * outlives its request by more than `DETOUR_AFTER_RESPONSE` continues without overrides.
  */
 
 import { type Context, ROOT_CONTEXT, context, propagation } from "@opentelemetry/api";
@@ -13,7 +13,7 @@ import workerThreads from "node:worker_threads";
 import { runAllUnder } from "./contexts";
 import { type Headers, carried, underCarried } from "./request";
 import { Scope, scopeOf, withScope } from "./scopes";
-import { tellOnce } from "./telling";
+import { warnOnce } from "./reporting";
 
 const KEY = "detour-mesh";
 const ENVELOPE = "detour-mesh:carried";
@@ -23,7 +23,7 @@ type Listener = ((given: unknown) => unknown) | { handleEvent(event: unknown): u
 
 let installed = false;
 
-/** Has threads follow the overrides of the requests that start them, and that post to them. */
+/** Makes threads follow the overrides of the requests that start them, and that post to them. */
 export function followOverrides(): void {
   if (installed) return;
   installed = true;
@@ -54,7 +54,7 @@ function construct(
   }
 }
 
-/** The request that starts a thread. The thread may live on: shared memory says when its request is complete. */
+/** The request that starts a thread. The thread may outlive it: shared memory shows when the request is complete. */
 interface Starter {
   readonly headers: Headers;
   readonly completed?: SharedArrayBuffer | undefined;
@@ -67,10 +67,10 @@ function startedBy(): Starter {
 }
 
 /**
- * Starts a worker that loads this first; undefined if it can't.
+ * Starts a worker that loads this module first; undefined if that is impossible.
  *
- * A thread takes this process's options over unless it is given some, and then it refuses those that are the whole
- * process's, which hold for it anyway.
+ * A thread inherits this process's options unless it has its own. It then refuses those that only a process may have,
+ * and which apply to it anyway.
  */
 function prepared(
   start: (execArgv: string[]) => workerThreads.Worker,
@@ -84,7 +84,7 @@ function prepared(
   return Array.isArray(again) ? undefined : posting(again);
 }
 
-/** Returns what a function makes, or the options that were refused. */
+/** Returns the function's result, or the options that were refused. */
 function refusal(start: () => workerThreads.Worker): workerThreads.Worker | string[] {
   try {
     return start();
@@ -99,7 +99,7 @@ function refusal(start: () => workerThreads.Worker): workerThreads.Worker | stri
 }
 
 function unprepared(worker: workerThreads.Worker): workerThreads.Worker {
-  tellOnce("overrides are lost in worker threads: start node with --require detour-mesh/register");
+  warnOnce("overrides are lost in worker threads: start node with --require detour-mesh/register");
   return worker;
 }
 
@@ -130,7 +130,7 @@ function contextOf({ headers, completed }: Starter): Context {
   return completed ? withScope(extracted, new Scope("", completed)) : extracted;
 }
 
-/** Every way of listening to a port ends in `addEventListener`. */
+/** All ways to listen to a port end in `addEventListener`. */
 function receiving(port: workerThreads.MessagePort): void {
   const target = port as unknown as EventTarget;
   const { addEventListener, removeEventListener } = target;
@@ -148,7 +148,7 @@ function receiving(port: workerThreads.MessagePort): void {
   } as typeof removeEventListener;
 }
 
-/** Node's own listeners are given the message, those of the web an event that holds it. */
+/** Node's own listeners receive the message, web listeners an event that contains it. */
 function handling(listener: Listener): Listener {
   return function (this: unknown, given: unknown) {
     const isEvent = given instanceof MessageEvent;

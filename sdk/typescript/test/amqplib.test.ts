@@ -32,7 +32,7 @@ describe("amqplib", { skip: !url && "AMQP_URL names no RabbitMQ", timeout: 30_00
 
   after(() => connection?.close());
 
-  /** Returns what handlers of so many messages see as the route to users, by the message's body. */
+  /** Returns what handlers of a number of messages see as the route to users, by the message's body. */
   async function consumed(count: number, of: Channel = channel): Promise<Record<string, string | undefined>> {
     const seen: Record<string, string | undefined> = {};
     await new Promise<void>((resolve, reject) => {
@@ -55,7 +55,7 @@ describe("amqplib", { skip: !url && "AMQP_URL names no RabbitMQ", timeout: 30_00
     assert.deepEqual(await consumed(4), { a: "a", b: "b", c: "c", none: undefined });
   });
 
-  test("a confirmation calls back as who published, and one that is got as who asked", async () => {
+  test("a confirmation calls back in the publishing request, and a fetched message in the fetching one", async () => {
     const callbacks = require("amqplib/callback_api") as { connect(url: string, then: (error: Error, of: any) => void): void };
     const other = await new Promise<any>((resolve) => callbacks.connect(url, (_, made) => resolve(made)));
     const own = await new Promise<any>((resolve) => other.createConfirmChannel((_: Error, made: unknown) => resolve(made)));

@@ -15,14 +15,14 @@ test("a request chooses among the service's databases", () => {
   assert.equal(choose(), "main");
 });
 
-test("another database is refused and told once", async () => {
+test("another database is refused and reported once", async () => {
   const ask = () => assert.equal(using("db.rides=payroll", choose), "main");
   const expected = /"override\.db\.rides=payroll" is ignored: expected one of main, copy, pr-42/;
   assert.match((await warningsOf(ask)).join(), expected);
   assert.deepEqual(await warningsOf(ask), []);
 });
 
-test("the service is the one that the environment says, and is asked for where nobody does", async () => {
+test("the environment names the service, and a warning asks for a missing name", async () => {
   const nameless = () => using("db.rides=copy", () => database("main", ["copy"]));
   assert.match((await warningsOf(() => assert.equal(nameless(), "main"))).join(), /databases are ignored.*OTEL_SERVICE_NAME/);
   process.env.OTEL_SERVICE_NAME = "rides";

@@ -79,7 +79,7 @@ test("the call belongs to the request that made it, wherever it is sent", async 
   assert.deepEqual(await sink.came("late"), { late: "pr-a" });
 });
 
-test("HTTP/2 sessions, whoever opened them", async (t) => {
+test("HTTP/2 sessions that another request opened", async (t) => {
   const seen: unknown[] = [];
   const server = http2.createServer((incoming, response) => {
     seen.push(incoming.headers.baggage);

@@ -90,15 +90,15 @@ test("a flag that is not named is its default", () => {
   assert.equal(flag("unheard", 3), 3);
 });
 
-test("an object is no array", () => {
+test("an object is not an array", () => {
   assert.deepEqual(
     using("config.f={}", () => flag("f", [1])),
     [1],
   );
 });
 
-test("a text without a value is told once", async () => {
-  const ask = () => using("config.told=perhaps", () => flag("told", false));
-  assert.match((await warningsOf(ask)).join(), /"override\.config\.told=perhaps" is ignored: expected true, on, 1/);
+test("a text without a value is reported once", async () => {
+  const ask = () => using("config.once=perhaps", () => flag("once", false));
+  assert.match((await warningsOf(ask)).join(), /"override\.config\.once=perhaps" is ignored: expected true, on, 1/);
   assert.deepEqual(await warningsOf(ask), []);
 });

@@ -174,7 +174,7 @@ test("winston: children follow, and print the line's own level", () => {
   assert.deepEqual(lines(), ["child"]);
 });
 
-test("once a request with a level is over, nobody looks any more", async () => {
+test("once a request with a level is over, log calls no longer check for one", async () => {
   using(DEBUG, () => assert.ok(anyInFlight()));
   const deadline = Date.now() + 20_000;
   while (anyInFlight()) {

@@ -106,7 +106,7 @@ for (const file of ["app.cjs", "app.mjs"]) {
   });
 }
 
-test("a service that uses Node's own servers and clients alone is told nothing", async (t) => {
+test("a service that uses Node's own servers and clients alone gets no warning", async (t) => {
   const code = `require("http"); require("http2"); fetch("http://127.0.0.1:1").catch(() => {});`;
   const cwd = await folder(t, [], { "app.cjs": code });
   const { stderr } = await run(process.execPath, ["--require", REGISTER, "app.cjs"], { cwd, timeout: 30_000 });

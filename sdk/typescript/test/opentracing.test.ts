@@ -31,7 +31,7 @@ for (const { name, opentracing, lines, overrides, leaves, members } of vectors<V
 /** What Python's `write_opentracing(None, Overrides)` makes of `override.route.users=pr-42`. */
 const FROM_PYTHON = "EkMJAAAAAAAAAAARAAAAAAAAAAAYACItCglvdmVycmlkZXMSIENoUUtDM0p2ZFhSbExuVnpaWEp6RWdWd2NpMDBNZz09";
 
-/** The same beside trace id 1, span id 2, a foreign baggage item, and a field that nobody knows. */
+/** The same beside trace id 1, span id 2, a foreign baggage item, and an unknown field. */
 const WITH_OTHERS =
   "OAUSWwkBAAAAAAAAABECAAAAAAAAABgBIg0KBHRlYW0SBXJpZGVzSgd1bmtub3duIi0KCW92ZXJyaWRlcxIgQ2hRS0MzSnZkWFJsTG5WelpYSnpFZ1Z3Y2kwME1nPT0=";
 
@@ -78,7 +78,7 @@ for (const header of ["", "no base64!", "EA==", "x".repeat(9000), "Eg==", "EgIiA
   });
 }
 
-test("with too many overrides it goes on without them", () => {
+test("with too many overrides it is forwarded without them", () => {
   const { carrier } = parseOpentracing(WITH_OTHERS);
   const dropped: string[] = [];
   const long = parseWords(["a", "b", "c"].map((name) => `config.${name}=${"x".repeat(2500)}`));

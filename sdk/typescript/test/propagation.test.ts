@@ -48,7 +48,7 @@ test("without overrides the others write what they write", () => {
   assert.deepEqual(leaving(other), { baggage: "team=rides%20%26%20co" });
 });
 
-test("overrides go on where nobody carries baggage", () => {
+test("overrides are forwarded even if no other propagator carries baggage", () => {
   const alone = new OverridesPropagator(new W3CTraceContextPropagator());
   const headers: Record<string, string> = {};
   const get = { get: (carrier: Record<string, string>, key: string) => carrier[key], keys: () => [] };
@@ -87,7 +87,7 @@ test("other code finds overrides in the baggage", () => {
   assert.equal(baggage?.getEntry("override.config.text")?.value, "a b");
 });
 
-test("other people's last entries go where the header would be too long, and that is told", async () => {
+test("other people's last entries are dropped if the header would be too long, and that is reported", async () => {
   const baggage = propagation.createBaggage({
     first: { value: "1" },
     big: { value: "x".repeat(4000) },
@@ -114,7 +114,7 @@ test("overrides are never left out, however long they are", () => {
   assert.equal(current(entered({ baggage })).size, 3);
 });
 
-test("what can't be read is told once, and quoted", async () => {
+test("unreadable entries are reported once, and quoted", async () => {
   const baggage = "override.route.users=a\u001b[31m";
   const first = await warningsOf(() => entered({ baggage }));
   assert.match(first.join(), /"override\.route\.users=a\\u001b\[31m" is ignored: expected letters/);

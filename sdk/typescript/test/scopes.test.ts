@@ -136,12 +136,12 @@ test("a message starts afresh in what outlived a request, and ends with its hand
   assert.deepEqual(routes, ["message", undefined]);
 });
 
-test("what nobody sees the end of counts for a time from when it was read", () => {
+test("without an observed end, overrides apply for some time after they were read", () => {
   const read = propagation.extract(ROOT_CONTEXT, { baggage: "override.route.users=pr-42" });
   assert.equal(current(read).route("users"), "pr-42");
 });
 
-test("an error of what is run stays an error, and its promise's stays nobody's", async () => {
+test("an error of what is run stays an error, and its promise's stays unhandled", async () => {
   assert.throws(() => using("users=a", () => assert.fail("mine")), /mine/);
   await assert.rejects(
     using("users=a", () => Promise.reject(new Error("mine"))),
@@ -165,7 +165,7 @@ for (const [text, milliseconds] of Object.entries({ "60": 60_000, "60s": 60_000,
   });
 }
 
-test("a time that can't be read is told, and the default counts", async (t) => {
+test("an unreadable time is reported, and the default applies", async (t) => {
   endingAfter(t, "soon");
   const warnings = await warningsOf(() => assert.equal(afterResponse(), 60_000));
   assert.match(warnings.join(), /DETOUR_AFTER_RESPONSE=soon is ignored: expected seconds/);

@@ -46,7 +46,7 @@ export async function sinking(t: TestContext): Promise<Sink> {
   return { url, seen, came };
 }
 
-/** Calls with a client that no instrumentation and no mend knows: what it sends is what it is told. */
+/** Calls with a client that no instrumentation and no mend knows: what it sends is what it is reported. */
 export function calling(url: string, route?: string): Promise<string> {
   const { hostname, port, pathname } = new URL(url);
   const baggage = route ? `baggage: override.route.users=${route}\r\n` : "";

@@ -18,7 +18,7 @@ import { warningsOf } from "./setup";
 install();
 
 type Note = (where: string) => unknown;
-/** What a request does by a client of everybody's, until it is done. */
+/** What a request does with a shared client, until it is done. */
 type Work = (note: Note) => Promise<unknown>;
 
 function here(own: string): string {
@@ -74,7 +74,7 @@ test("a request's own connection is heard under its overrides", async (t) => {
   });
 });
 
-test("callbacks of a connection that several requests use have nobody's overrides", async (t) => {
+test("callbacks of a connection that several requests use have no overrides", async (t) => {
   const port = await listening(t, echo());
   const waiting: (() => void)[] = [];
   let socket: net.Socket | undefined;
@@ -134,7 +134,7 @@ test("a connection that outlives the request that opened it no longer has its ov
   assert.deepEqual(routes, [undefined]);
 });
 
-test("threads, child processes and UDP that several requests use are nobody's, too", async (t) => {
+test("threads, child processes and UDP that several requests use have no overrides, too", async (t) => {
   const script = "require('node:worker_threads').parentPort.on('message', (id) => require('node:worker_threads').parentPort.postMessage(id))";
   const there = createSocket("udp4").on("message", (message, { port }) => there.send(message, port));
   t.after(() => there.close());
@@ -206,7 +206,7 @@ test("who waits for a place in a pool goes on as who waits, and can be taken off
   }));
 });
 
-test("an answer that breaks off is heard by who asked, though the connection is another one's", async (t) => {
+test("a truncated response is handled in its own request, even on another one's connection", async (t) => {
   const port = await listening(t, http.createServer((request, response) => {
     if (request.url === "/whole") return response.end("x");
     response.writeHead(200, { "content-length": 100 }).write("x");
@@ -227,7 +227,7 @@ test("an answer that breaks off is heard by who asked, though the connection is 
   });
 });
 
-test("undici's handlers, and gRPC's answers to the end, are heard by who asked", async (t) => {
+test("undici's handlers, and all of gRPC's responses, run in their own request", async (t) => {
   const undici = require("undici") as typeof import("undici");
   const url = await serving(t, http.createServer((_request, response) => setTimeout(() => response.end("x"), 2)));
   const pool = new undici.Pool(url, { connections: 2 });
@@ -253,7 +253,7 @@ test("undici's handlers, and gRPC's answers to the end, are heard by who asked",
 
 const database = process.env.POSTGRES_URL ?? "";
 
-test("PostgreSQL's pool, its clients and its queries call back as who asked", { skip: !database && "POSTGRES_URL names none" }, async (t) => {
+test("PostgreSQL's pool, its clients and its queries call back in their own request", { skip: !database && "POSTGRES_URL names none" }, async (t) => {
   const { Pool, Query } = require("pg");
   const pool = new Pool({ connectionString: database, max: 2 });
   t.after(() => pool.end());

@@ -150,7 +150,7 @@ describe("SQS", { timeout: 60_000 }, () => {
     assert.equal(followOverrides(client).send, own);
   });
 
-  test("what does not fit beside ten attributes is told, and the message is sent", async () => {
+  test("overrides that do not fit beside ten attributes are reported, and the message is sent", async () => {
     const warnings = await warningsOf(() => send(["users=pr-42", `config.long=${"x".repeat(300)}`], TEN));
     assert.match(warnings.join(), /config\.long=.*has ten attributes/);
     const [message] = await received(1);

@@ -88,7 +88,7 @@ test("what a worker is given stays as it is", async () => {
   assert.deepEqual([first?.workerData, first?.route], [{ mine: 1 }, "starter"]);
 });
 
-test("a subclass, and what is no worker's file, are as ever", () => {
+test("a subclass, and other files than a worker's, behave as usual", () => {
   class Mine extends workerThreads.Worker {}
   assert.throws(() => new Mine("not/a/path"), { code: "ERR_WORKER_PATH" });
 });

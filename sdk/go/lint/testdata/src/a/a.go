@@ -74,9 +74,9 @@ func (c cache) refresh(ctx context.Context) {
 }
 
 func meant(ctx context.Context) {
-	//detour:detached the cache is everybody's
+	//detour:detached the cache serves all requests
 	_ = load(context.Background())
-	_ = load(context.Background()) //detour:detached the cache is everybody's
+	_ = load(context.Background()) //detour:detached the cache serves all requests
 
 	//detour:detached
 	_ = load(context.Background()) // want `pass ctx on`

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	shownMax      = 80 // bytes of what is ignored
-	toldAtOnceMax = 3
-	rememberedMax = 1024
+	shownMax          = 80 // maximum number of bytes shown of what is ignored
+	reportedAtOnceMax = 3
+	rememberedMax     = 1024
 )
 
-// A problem is something of a request that is ignored, and why.
+// A problem is a part of a request that is ignored, and the reason.
 type problem struct {
 	what string
 	why  error
@@ -27,15 +27,15 @@ func (p problem) String() string {
 	return fmt.Sprintf("%q is ignored: %v", p.what, p.why)
 }
 
-var told = struct {
+var reported = struct {
 	sync.Mutex
 	texts map[string]bool
 }{texts: map[string]bool{}}
 
-// tell logs what of a request is ignored: a client that is wrong is so in every request, and is told of once.
-func tell(problems ...problem) {
+// report logs what is ignored in a request, each problem once: a faulty client sends it in every request.
+func report(problems ...problem) {
 	var fresh []string
-	for _, one := range problems[:min(len(problems), toldAtOnceMax)] {
+	for _, one := range problems[:min(len(problems), reportedAtOnceMax)] {
 		if text := one.String(); isFresh(text) {
 			fresh = append(fresh, text)
 		}
@@ -45,27 +45,27 @@ func tell(problems ...problem) {
 	}
 }
 
-// tellOnce logs a text once.
-func tellOnce(text string) {
+// warnOnce logs a text once.
+func warnOnce(text string) {
 	if isFresh(text) {
 		warn("detour: " + text)
 	}
 }
 
-// warn logs without the request's context: what is logged here must not ask for the request's level.
+// warn logs without the request's context: these lines must not depend on the request's log level.
 func warn(text string) {
 	slog.Default().WarnContext(context.Background(), text)
 }
 
 func isFresh(text string) bool {
-	told.Lock()
-	defer told.Unlock()
-	if told.texts[text] {
+	reported.Lock()
+	defer reported.Unlock()
+	if reported.texts[text] {
 		return false
 	}
-	if len(told.texts) >= rememberedMax {
-		clear(told.texts)
+	if len(reported.texts) >= rememberedMax {
+		clear(reported.texts)
 	}
-	told.texts[text] = true
+	reported.texts[text] = true
 	return true
 }
