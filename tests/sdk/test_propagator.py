@@ -163,7 +163,7 @@ def test_headers_stay_within_8192_bytes(caplog: pytest.LogCaptureFixture) -> Non
     assert len(headers["baggage"]) <= HEADER_MAX
     assert parse_baggage([headers["baggage"]]).overrides == carried_in(context)
     assert headers["baggage"].startswith("first=kept,filling=")
-    assert "over 8192 bytes" in caplog.text
+    assert "exceed 8192 bytes" in caplog.text
 
 
 def test_overrides_are_never_left_out() -> None:
