@@ -1,5 +1,6 @@
 """What a mesh file says, and what is said of each mistake in it."""
 
+import gc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -409,3 +410,22 @@ def test_a_long_value_is_cut_short_in_messages():
     """A pasted document in place of a value does not flood the log."""
     (line,) = lines_of(in_users(f"endpoints: [{'x' * 500}]"))
     assert line.endswith(', got "' + "x" * 56 + "...")
+
+
+def test_the_garbage_collector_does_not_traverse_a_large_mesh() -> None:
+    """A full collection would stop the event loop; a small mesh stays visible to the collector."""
+    before = gc.get_freeze_count()
+    try:
+        small = parse(_mesh_of(10), Path("mesh.yaml"))
+        assert gc.get_freeze_count() == before
+        large = parse(_mesh_of(15_000), Path("mesh.yaml"))
+        assert (len(small.services), len(large.services)) == (10, 15_000)
+        assert gc.get_freeze_count() - before > 50_000
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+
+
+def _mesh_of(services: int) -> bytes:
+    lines = (f"  s{number}: {{endpoints: [127.0.0.1:{number + 1}]}}\n" for number in range(services))
+    return ("services:\n" + "".join(lines)).encode()

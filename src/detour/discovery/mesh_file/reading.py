@@ -14,6 +14,9 @@ from detour.discovery.mesh_file.document import Document, read_document
 from detour.discovery.mesh_file.mistakes import MeshFileError, Mistake, Place, got
 from detour.mesh import Mesh
 
+_MANY_OBJECTS = 50_000
+"""New objects that a full collection would take 30 ms or more to traverse: a mesh of some 5,000 services."""
+
 
 def read(file: Path) -> Mesh:
     """Read a mesh file.
@@ -48,12 +51,18 @@ def parse(content: bytes, file: Path) -> Mesh:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Pause the collector: it stops all threads, for seconds, to look through a million nodes without a cycle."""
+    """Pause the garbage collector: it stops all threads, for seconds, to traverse a million nodes without a cycle.
+
+    The result of a large file is hidden from it for good, because a full collection of it would stop the event loop
+    for 150 ms. Reference counts free the mesh when it is replaced.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if gc.get_count()[0] > _MANY_OBJECTS:
+            gc.freeze()
         if was_enabled:
             gc.enable()
 
