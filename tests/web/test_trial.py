@@ -69,10 +69,10 @@ async def test_a_draft_is_tried_as_it_stands(staging, opening):
         await expect(missed).to_have_text(
             [
                 "users=gone: users has no deployment gone: it has pr-42",
-                "users@gone was called and did not answer: there is no ready instance.",
+                "users@gone was called and did not answer: no instance is ready.",
             ]
         )
-        await expect(hops.nth(1)).to_contain_text("there is no ready instanceno instance503")
+        await expect(hops.nth(1)).to_contain_text("no instance is readyno instance503")
 
 
 async def test_a_refusal_is_told_beside_the_request(staging, opening):
