@@ -12,12 +12,24 @@ from detour.overrides import (
     Kind,
     Override,
     Overrides,
+    Problem,
     parse_opentracing,
     strip_opentracing,
     write_opentracing,
 )
 from detour.overrides.model import WHOLE_HEADER
-from detour.overrides.wire import LENGTH, Field, WireError, map_entry, read_fields, write_fields
+from detour.overrides.wire import (
+    FIXED32,
+    FIXED64,
+    LENGTH,
+    VARINT,
+    Field,
+    WireError,
+    map_entry,
+    read_fields,
+    read_map,
+    write_fields,
+)
 from overrides_strategies import SETS
 
 PR_42 = Overrides.collect([Override(Kind.ROUTE, "users", "pr-42")])
@@ -206,3 +218,159 @@ def test_without_overrides_no_item_is_written(carrier: type) -> None:
     message.basic_ctx.baggage_items["theirs"] = "7"
     header = b64encode(message.SerializeToString()).decode()
     assert write_opentracing(header, Overrides()) == header
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("%", "it is not base64"),
+        ("A", "it is not base64"),
+        ("ü", "it is not base64"),
+        ("AA=A", "it is not base64"),
+        ("Eg==", "an integer is truncated"),  # a field of a length that is not there
+        ("EgE=", "the message ends early"),
+        ("EP///////////w==", "an integer is truncated"),
+        ("Ew==", "wire type 3 is not in use"),
+        ("AAA=", "the message ends early"),  # field 0
+    ],
+)
+def test_what_is_wrong_with_a_header_is_told(header: str, why: str) -> None:
+    """Nobody is refused for it: it shows no overrides."""
+    parsed = parse_opentracing(header)
+    assert parsed.problems == (Problem(f"x-ot-span-context: {header}", why, None),)
+    assert (len(parsed.overrides), parsed.unreadable_for("users")) == (0, None)
+
+
+def test_what_is_wrong_with_overrides_is_told() -> None:
+    """By the item, by its entries, and by the length of the whole header; each concerns every service."""
+    item = map_entry(4, "overrides", "%")
+    header = b64encode(write_fields([(2, LENGTH, write_fields([item]))])).decode()
+    (problem,) = parse_opentracing(header).problems
+    assert problem == Problem(f"x-ot-span-context: {header}", "it is not base64", "")
+    # The item's key is there, and the message that it is in ends early.
+    cut = b64encode(b64decode(header)[:-1]).decode()
+    (problem,) = parse_opentracing(cut).problems
+    assert (problem.why, problem.key) == ("the message ends early", "")
+
+
+def test_the_longest_header_that_is_read() -> None:
+    """One letter more, and sidecars refuse what it is for; the same holds for what is written."""
+    for length, problems in ((8192, 0), (8196, 1)):
+        header = padded(length)
+        parsed = parse_opentracing(header)
+        assert (len(header), parsed.overrides, len(parsed.problems)) == (length, PR_42, problems)
+        assert (strip_opentracing(header) is None) is bool(problems)
+    (problem,) = parsed.problems
+    assert (problem.why, problem.key) == ("it has 8196 bytes, but only 8192 are read", "")
+    with pytest.raises(ValueError, match=r"^x-ot-span-context would have 8196 bytes, at most 8192 are possible$"):
+        write_opentracing(padded(8196), PR_42)
+    assert len(write_opentracing(padded(8192), PR_42)) == 8192
+
+
+def padded(length: int) -> str:
+    """Return a header of this length with one override, and much of somebody else's."""
+    message = b64decode(write_opentracing(None, PR_42))
+    (context,) = [content for number, _, content in read_fields(message) if number == 2]
+    for size in range(length * 3 // 4 - len(message) - 40, length):
+        theirs = map_entry(4, "theirs", "x" * size)
+        header = b64encode(write_fields([(2, LENGTH, write_fields([theirs, *read_fields(context)]))])).decode()
+        if len(header) >= length:
+            return header
+    raise AssertionError
+
+
+def test_many_overrides_are_refused_in_words() -> None:
+    """Those that were there before count."""
+    there = write_opentracing(
+        None, Overrides.collect(Override(Kind.ROUTE, f"s{number}", "x") for number in range(63))
+    )
+    full = write_opentracing(there, PR_42)
+    assert len(parse_opentracing(full).overrides) == 64
+    with pytest.raises(ValueError, match=r"^65 overrides in one request, at most 64 are possible$"):
+        write_opentracing(full, Overrides.collect([Override(Kind.LOG, "users", "debug")]))
+
+
+def test_of_several_contexts_the_last_counts() -> None:
+    """As protobuf has it for a field that comes twice; other fields stay."""
+    first, second = (
+        (
+            2,
+            LENGTH,
+            write_fields([map_entry(4, "overrides", b64encode(write_fields([map_entry(1, key, "a")])).decode())]),
+        )
+        for key in ("route.users", "route.web")
+    )
+    header = b64encode(write_fields([(1, LENGTH, b"theirs"), first, (2, VARINT, b"\x07"), second])).decode()
+    assert [one.subject for one in parse_opentracing(header).overrides] == ["web"]
+    assert list(read_fields(b64decode(strip_opentracing(header)))) == [
+        (1, LENGTH, b"theirs"),
+        (2, VARINT, b"\x07"),
+        (2, LENGTH, b""),
+    ]
+
+
+def test_fields_of_every_kind() -> None:
+    """As protobuf's documentation writes them; integers may have ten bytes, lengths and tags five."""
+    message = b"\x08\x96\x01" + b"\x11" + bytes(range(8)) + b"\x1a\x03abc" + b"\x25" + bytes(4) + b"\x80\x01\x00"
+    fields = [
+        (1, VARINT, b"\x96\x01"),
+        (2, FIXED64, bytes(range(8))),
+        (3, LENGTH, b"abc"),
+        (4, FIXED32, bytes(4)),
+        (16, VARINT, b"\x00"),
+    ]
+    assert list(read_fields(message)) == fields
+    assert write_fields(fields) == message
+    assert list(read_fields(b"\x08" + b"\x80" * 9 + b"\x01")) == [(1, VARINT, b"\x80" * 9 + b"\x01")]
+    assert list(read_fields(b"\x88\x80\x80\x80\x00\x01")) == [(1, VARINT, b"\x01")]
+    assert write_fields([(1, LENGTH, b"x" * 127), (1, LENGTH, b"x" * 128)])[:2] == b"\x0a\x7f"
+    assert write_fields([(1, LENGTH, b"x" * 16_384)])[:4] == b"\x0a\x80\x80\x01"
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (b"\x08" + b"\x80" * 10 + b"\x01", "an integer is truncated"),
+        (b"\x88\x80\x80\x80\x80\x00\x01", "an integer is truncated"),
+        (b"\x0a\x02a", "the message ends early"),
+        (b"\x11" + bytes(7), "the message ends early"),
+        (b"\x25" + bytes(3), "the message ends early"),
+        (b"\x02\x00", "the message ends early"),
+        (b"\x0b", "wire type 3 is not in use"),
+        (b"\x0e\x00", "wire type 6 is not in use"),
+    ],
+)
+def test_what_is_no_message(message: bytes, why: str) -> None:
+    """In words."""
+    with pytest.raises(WireError) as raised:
+        list(read_fields(message))
+    assert str(raised.value) == why
+
+
+def test_maps_of_texts() -> None:
+    """Of the field that is asked for; a part that is missing is empty, one of another kind is nobody's."""
+    entries = [
+        map_entry(4, "a", "1"),
+        (4, LENGTH, write_fields([(2, LENGTH, b"only a value")])),
+        (4, LENGTH, write_fields([(1, LENGTH, b"only a key"), (2, VARINT, b"\x07")])),
+        (4, VARINT, b"\x01"),
+        map_entry(5, "other", "2"),
+        (4, LENGTH, b"\x0a\x01\xff\x12\x01\xfe"),
+        map_entry(4, "a", "3"),
+    ]
+    assert list(read_map(write_fields(entries), 4)) == [
+        ("a", "1"),
+        ("", "only a value"),
+        ("only a key", ""),
+        ("\udcff", "\udcfe"),
+        ("a", "3"),
+    ]
+    assert map_entry(4, "\udcff", "\udcfe") == (4, LENGTH, b"\x0a\x01\xff\x12\x01\xfe")
+
+
+def test_without_a_header_the_ids_are_zero() -> None:
+    """As a tracer that has not begun a trace would write them."""
+    assert list(read_fields(b64decode(write_opentracing(None, Overrides())))) == [
+        (2, LENGTH, b"\x09" + bytes(8) + b"\x11" + bytes(8) + b"\x18\x00")
+    ]
+    assert write_opentracing("", Overrides()) == write_opentracing(None, Overrides())

@@ -50,3 +50,23 @@ def test_a_word_that_is_none_is_explained(word: str) -> None:
     """To a person: which word, and what was expected."""
     with pytest.raises(ValueError, match=r"is not an override.*expected"):
         parse_words([word])
+
+
+NAME = "expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit"
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("users", "expected SERVICE=DEPLOYMENT, such as users=pr-42"),
+        ("users=a b", NAME),
+        ("delay.users=5", "expected a delay such as 300ms or 1.5s, at most 60s"),
+        ("log=pr-1", "expected a name behind override.log.; for a service called log: route.log=pr-1"),
+        ("missing=x", "expected override.missing=baseline; for a service called missing: route.missing=x"),
+    ],
+)
+def test_the_first_word_that_is_none_is_explained(word: str, why: str) -> None:
+    """As it was typed."""
+    with pytest.raises(ValueError, match="override") as raised:
+        parse_words(["web=pr-1", word, "nothing"])
+    assert str(raised.value).partition(": ")[::2] == (f"{word!r} is not an override", why)
