@@ -25,9 +25,6 @@ SKIPPED = frozenset(
     | {"test", "testdata"}  # the SDKs' tests, which only contributors read
 )
 
-UNFINISHED: frozenset[str] = frozenset()
-"""Folders and files that still have such constructions: none. An entry is for the time of a large change."""
-
 # The gap between two words of a phrase: white space, and the start of a comment or a string on the next line.
 GAP = r"""(?:[ \t]+|[ \t]*["'`]?[ \t]*\n[ \t]*(?:(?:\#|//+|\*+|--+|>)[ \t]*|[rf]?["'`][ \t]*)?)"""
 BE = r"\b(?:is|are|was|were|be|been|being|isn't|aren't)"
@@ -109,11 +106,6 @@ def texts() -> Iterator[tuple[str, str]]:
                     yield str(place), path.read_text(errors="replace")
 
 
-def is_unfinished(place: str) -> bool:
-    """Return whether a file is in a part that still has such constructions."""
-    return any(place == part or place.startswith(f"{part}/") for part in UNFINISHED)
-
-
 def found(text: str) -> list[tuple[int, str, str]]:
     """Return each construction in a text: its line, its words, and what to write instead."""
     places = [(match, one) for one in CONSTRUCTIONS for match in one.found_in(text)]
@@ -128,7 +120,6 @@ def test_texts_have_none_of_the_constructions() -> None:
     places = [
         f"{place}:{line}: {words!r}: write {instead} instead"
         for place, text in texts()
-        if not is_unfinished(place)
         for line, words, instead in found(text)
     ]
     assert not places, "\n".join(["readers have to decode these:", *places])
