@@ -115,5 +115,5 @@ def test_the_parts_are_there() -> None:
     assert equivalents() is not None
     ((part, paths),) = chosen_parts("traffic/hops")
     assert (part.name, paths) == ("traffic", [Path("src/detour/traffic/hops.py")])
-    with pytest.raises(ValueError, match="there is no module traffic/hopps"):
+    with pytest.raises(ValueError, match="module traffic/hopps is not mutated"):
         chosen_parts("mesh,traffic/hopps")

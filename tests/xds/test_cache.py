@@ -2,7 +2,11 @@
 
 from envoy.service.discovery.v3.discovery_pb2 import Resource
 
+from detour.mesh import model
+from detour.mesh.endpoint_rules import never
+from detour.xds import http_options
 from detour.xds.cache import CACHED_BYTES, Cache, Entry
+from detour.xds.edge import scenario_routes
 
 
 def entry(size: int = 0) -> Entry:
@@ -53,3 +57,10 @@ def test_a_server_keeps_64_megabytes() -> None:
     """Unless it is said otherwise."""
     assert CACHED_BYTES == 64_000_000
     assert Cache()._max_bytes == 64_000_000
+
+
+def test_what_functions_remember_is_bounded_too() -> None:
+    """What clients make up fills none of it."""
+    sizes = [one.cache_info().maxsize for one in (http_options._options, scenario_routes._remembered)]
+    assert sizes == [1000, 20_000]
+    assert (never.cache_info().maxsize, model._ip_address.cache_info().maxsize) == (10_000, 1000)

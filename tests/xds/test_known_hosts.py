@@ -7,6 +7,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Delt
 from detour.envoy.vocabulary import OUTBOUND_MANAGER, OUTBOUND_ROUTES
 from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service
 from detour.xds.catalog import CLUSTER, ENDPOINTS, FILTERS, ROUTES, Catalog
+from detour.xds.known_hosts import KnownHosts
 from detour.xds.session import Session
 
 USERS = Service("users", (Endpoint("127.0.0.1", 9001),))
@@ -130,3 +131,31 @@ def test_the_manager_waits_for_the_table(catalog: Catalog) -> None:
     assert sidecar.held[FILTERS] == {}
     sidecar.ask(ROUTES, OUTBOUND_ROUTES)
     assert list(sidecar.held[FILTERS]) == [OUTBOUND_MANAGER]
+
+
+def test_five_hundred_hosts_are_named() -> None:
+    """The first ones that the sidecar had; with so many there is nothing to look for."""
+    hosts = [f"s{number:03}" for number in range(501)]
+    services = [Service(host, (Endpoint("127.0.0.1", 9001),)) for host in hosts]
+    known = KnownHosts(Catalog(Mesh.of(services)))
+    held = {one: dict.fromkeys(hosts, "1") for one in (CLUSTER, ENDPOINTS)}
+    fewer = {one: dict.fromkeys(hosts[:499], "1") for one in (CLUSTER, ENDPOINTS)}
+    assert known.are_more(["s000"], fewer) is True
+    assert known.name(fewer) == tuple(hosts[:499])
+    assert known.are_more(["s498"], fewer) is False
+    assert known.are_more(["s499"], held) is True
+    assert known.name(held) == tuple(hosts[:500])
+    assert known.are_more(["s500"], held) is False
+
+
+def test_hosts_that_are_no_services_any_more() -> None:
+    """Of those that the table names, and that have changed."""
+    catalog = Catalog(Mesh.of([USERS, PAYMENTS]))
+    known = KnownHosts(catalog)
+    held = {one: {"users:80": "1", "payments": "1"} for one in (CLUSTER, ENDPOINTS)}
+    assert known.are_fewer(["users"]) is False
+    assert known.name({}) == ()
+    assert known.are_fewer(["users"]) is False
+    assert known.name(held) == ("payments", "users:80")
+    catalog.replace(Mesh.of([PAYMENTS]), {"users"})
+    assert [known.are_fewer([subject]) for subject in ("users", "payments", "other")] == [True, False, False]

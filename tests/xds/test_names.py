@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detour.mesh import Naming
-from detour.xds.names import HOST_MAX, NAME_MAX, Target, parse
+from detour.xds.names import HOST_MAX, NAME_MAX, Target, _parsed, parse
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,13 @@ def test_no_text_raises(name: str) -> None:
     """Whatever a client sends as its host arrives here."""
     target = parse(name)
     assert target is None or target.host == target.host.lower()
+
+
+def test_names_that_mean_nothing_do_not_fill_the_memory() -> None:
+    """One that is too long is not remembered; of others two thousand are."""
+    before = _parsed.cache_info()
+    assert parse("a" * 342) is None
+    assert _parsed.cache_info() == before
+    parse("a-name-that-nobody-has-asked-for")
+    assert _parsed.cache_info().misses == before.misses + 1
+    assert before.maxsize == 2000

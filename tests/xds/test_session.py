@@ -477,3 +477,50 @@ def test_many_clusters_are_withdrawn_in_parts(catalog: Catalog) -> None:
     assert (len(first.resources), list(first.removed_resources)) == (50, asked[:50])
     assert ([one.name for one in second.resources], list(second.removed_resources)) == (["users@0"], [asked[50]])
     assert session.is_due is False
+
+
+def test_an_updated_cluster_is_followed_by_endpoints_that_the_envoy_has(catalog: Catalog) -> None:
+    """Of an Envoy that connects again, too; if its cluster is the same, it lacks nothing."""
+    held = {
+        type_url: {"users": catalog.resource(Key(type_url, "users")).version} for type_url in (CLUSTER, ENDPOINTS)
+    }
+    for cluster, sent in (({"users": "old"}, ["users"]), (held[CLUSTER], [])):
+        session = Conversation(catalog)
+        assert names(session.receive(ask(CLUSTER, "users", held=cluster))) == [("Cluster", sent)]
+        answered = session.receive(ask(ENDPOINTS, "users", held=held[ENDPOINTS]))
+        assert names(answered) == [("ClusterLoadAssignment", sent)]
+
+
+def test_the_last_good_version_is_sent_to_who_lacks_it(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though the resource can't be built any more; where there is none, what the Envoy has stays."""
+    good = catalog.resource(Key(CLUSTER, "users")).version
+
+    def broken(*_: object) -> None:
+        raise ValueError("not today")
+
+    monkeypatch.setitem(_BUILDERS, CLUSTER, broken)
+    catalog.replace(catalog.mesh, {"users", "payments"})
+    held = {"users": "old", "payments": "old"}
+    (response,) = Conversation(catalog).receive(ask(CLUSTER, "users", "payments", held=held))
+    assert [(one.name, one.version) for one in response.resources] == [("users", good)]
+    assert not response.removed_resources
+
+
+def test_a_cluster_stays_while_an_edge_refuses_the_routes_without_it(edge: Conversation, catalog: Catalog) -> None:
+    """It still uses the old ones; that it refused something else does not matter."""
+    (other,) = edge.receive(ask(CLUSTER, "elsewhere.test"))
+    assert edge.receive(nack(other, "no")) == []
+    _serve(catalog, "users", "payments")
+    edge.changed({SETTINGS, EDGES})
+    (endpoints,) = edge.receive(ask(ENDPOINTS, "payments"))
+    (routes,) = edge.receive(ack(endpoints))
+    edge.receive(ack(routes))
+    _serve(catalog, "payments")
+    (routes,) = edge.changed({SETTINGS, EDGES})
+    assert edge.receive(nack(routes, "no")) == []
+    _serve(catalog, "payments", previews={"preview.test": "payments"})
+    (routes,) = edge.changed({SETTINGS, EDGES})
+    (removed,) = edge.receive(ack(routes))
+    assert (removed.type_url, list(removed.removed_resources)) == (CLUSTER, ["users"])
