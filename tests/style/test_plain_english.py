@@ -43,13 +43,13 @@ class Construction:
     instead: str
 
     def found_in(self, text: str) -> Iterator[re.Match[str]]:
-        """Yield each place."""
-        return re.finditer(self.pattern.replace(" ", GAP), text, re.IGNORECASE)
+        """Yield each place in a text in lower case: patterns that ignore case take twice the time."""
+        return re.finditer(self.pattern.replace(" ", GAP), text)
 
 
 CONSTRUCTIONS = (
     Construction(
-        r"(?<![a-z])(?:told|tell(?:s|ing)?)(?![a-z])|(?-i:\btell(?=[A-Z]))",
+        r"(?<![a-z])(?:told(?![a-z])|tell)",
         "who sends, reports, logs, returns or shows what: 'the control plane sends the sidecar a cluster'",
     ),
     Construction(
@@ -108,7 +108,8 @@ def texts() -> Iterator[tuple[str, str]]:
 
 def found(text: str) -> list[tuple[int, str, str]]:
     """Return each construction in a text: its line, its words, and what to write instead."""
-    places = [(match, one) for one in CONSTRUCTIONS for match in one.found_in(text)]
+    lowered = text.lower()
+    places = [(match, one) for one in CONSTRUCTIONS for match in one.found_in(lowered)]
     return [
         (text.count("\n", 0, match.start()) + 1, " ".join(match[0].split()), one.instead)
         for match, one in sorted(places, key=lambda place: place[0].start())
