@@ -50,7 +50,7 @@ PARTS: Final = (
     Part(
         ["xds"],
         ["xds"],
-        without=["xds/server.py", "xds/methods.py"],
+        without=["xds/server.py", "xds/connection.py", "xds/methods.py"],
         without_tests=["xds/test_server.py", "xds/test_conformance.py"],
     ),
     Part(["traffic"], ["traffic"], without=["traffic/reports.py"], without_tests=["traffic/test_reports.py"]),

@@ -29,8 +29,9 @@ from detour.traffic.departures import Departures
 from detour.traffic.openings import Openings
 from detour.traffic.reporter import Reporter, reporter
 from detour.traffic.trials import Trials
+from detour.xds.connection import Connection
 from detour.xds.methods import Messages, refuse, stream_stream, stream_unary, write
-from detour.xds.server import AdsServer, Connection
+from detour.xds.server import AdsServer
 
 _REPORTS_PER_SECOND: Final = 100
 """Maximum number of reports per second of all Envoys: each contains the whole node of an Envoy, 60 kB."""

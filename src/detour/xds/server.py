@@ -9,24 +9,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
-from urllib.parse import unquote
 from weakref import WeakValueDictionary
 
 import grpc
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
-from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 
 from detour.envoy.busy import cannot_listen
 from detour.mesh import Endpoint, Mesh
 from detour.xds.admission import Admission
 from detour.xds.cache import Cache
 from detour.xds.catalog import EDGES, ROUTES, SETTINGS, Catalog, Key
+from detour.xds.connection import Connection, DisconnectedEnvoy
 from detour.xds.holdings import Shared
 from detour.xds.methods import Messages, UnsupportedMethods, UnusableError, refuse, stream_stream, write
+from detour.xds.node import Node, why_unusable
 from detour.xds.routes import ServicesWithTimeouts
 from detour.xds.session import Session
 
@@ -39,18 +37,11 @@ _STREAMS_MAX: Final = 20_000
 logs."""
 _SILENT_SECONDS: Final = 30
 """How long a client may hold a stream before its first request. Envoy sends one at once."""
-_TEXT_MAX: Final = 512
-"""Maximum length of a node's id, cluster and namespace, and of a type URL."""
-_METADATA_FIELDS: Final = ("role", "namespace")
-"""The fields of a node's metadata that the server reads."""
-_PORTS_MAX: Final = 16
 _REQUEST_BYTES: Final = 16_000_000
 """Maximum size of a request. An Envoy that reconnects lists everything it holds in its first request."""
 _DEAD_AFTER_MS: Final = 300_000
 """How long a client may be silent before the server sends a keepalive ping."""
 _DISCONNECTED_MAX: Final = 1000
-_EDGE: Final = "edge"
-"""The role of Envoys that resolve host names without a namespace."""
 
 _log = logging.getLogger(__name__)
 _ADS: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -63,103 +54,6 @@ _OPTIONS: Final = (
 )
 
 NamespaceOf = Callable[[Mapping[str, Iterable[bytes]]], str | None]
-
-
-@dataclass(slots=True, eq=False)
-class Connection:
-    """One connected Envoy.
-
-    Args:
-        session: Its xDS conversation.
-        node: Its node id, from its bootstrap.
-        service: The service that it belongs to, or `edge`.
-        namespace: Its namespace, if the mesh has namespaces.
-        role: `sidecar` or `edge`.
-        since: When it connected.
-        sent_bytes: Size of all responses sent to it.
-        listening: The addresses of its own listeners, such as those for outbound traffic.
-    """
-
-    session: Session
-    node: str
-    service: str
-    namespace: str
-    role: str
-    since: datetime = field(default_factory=lambda: datetime.now(UTC))
-    sent_bytes: int = 0
-    listening: tuple[Endpoint, ...] = ()
-    has_ended: bool = False
-    _changed: set[str] = field(default_factory=set)
-    _is_over: bool = False
-    _inbox: "asyncio.Queue[Request | None]" = field(default_factory=lambda: asyncio.Queue(1))
-
-    def receive(self, request: Request) -> None:
-        """Queue the first request."""
-        self._inbox.put_nowait(request)
-
-    async def read(self, requests: Messages[Request]) -> None:
-        """Queue requests from the stream until it closes. An unanswered request blocks the next one."""
-        try:
-            async for request in requests:
-                await self._inbox.put(request)
-        finally:
-            self._is_over = True
-            self._wake()
-
-    def notify(self, subjects: frozenset[str]) -> None:
-        """Report a change of the catalog. Subjects that the Envoy has not subscribed to are ignored."""
-        if concerned := self.session.subjects & subjects:
-            self._changed.update(concerned)
-            self._wake()
-
-    def end(self) -> None:
-        """Request that the stream closes gracefully."""
-        self.has_ended = True
-        self._wake()
-
-    def _wake(self) -> None:
-        # If the inbox is full, the stream wakes up anyway.
-        with suppress(asyncio.QueueFull):
-            self._inbox.put_nowait(None)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the stream has, or can still receive, something to answer."""
-        return not (self.has_ended or (self._is_over and self._inbox.empty()))
-
-    async def next_request(self) -> None:
-        """Wait for the next request or mesh change, and process it."""
-        request = await self._inbox.get()
-        if request is not None:
-            self.session.receive(request)
-
-    def is_due(self) -> bool:
-        """Process pending mesh changes; return whether a response is due."""
-        if self._changed:
-            subjects, self._changed = self._changed, set()
-            self.session.changed(subjects)
-        return self.session.is_due and not self.has_ended
-
-    def respond(self) -> Response | None:
-        """Do part of the pending work. Return a response if one is complete."""
-        response = self.session.respond()
-        self.sent_bytes += response.ByteSize() if response else 0
-        return response
-
-
-@dataclass(frozen=True, slots=True)
-class DisconnectedEnvoy:
-    """An Envoy that disconnected. It has ended, or it continues without the server.
-
-    Args:
-        node: Its node id.
-        service: The service that it belongs to, or `edge`.
-        since: When it disconnected.
-    """
-
-    node: str
-    service: str
-    since: datetime
 
 
 class Companion(Protocol):
@@ -352,16 +246,16 @@ class AdsServer:
 
     def _connection_of(self, request: Request, verified: str, peer: str) -> Connection:
         """Start a conversation. Envoy sends its node only in the first request."""
-        metadata = {key: value.string_value for key, value in request.node.metadata.fields.items()}
-        is_edge = metadata.get("role") == _EDGE
-        namespace = "" if is_edge else verified or metadata.get("namespace", "")
+        node = Node.of(request)
+        # Host names in requests from outside belong to no namespace.
+        namespace = "" if node.is_edge else verified or node.namespace
         connection = Connection(
-            Session(self._catalog_of(namespace), is_edge=is_edge, shared=self._names),
-            node=request.node.id,
-            service=request.node.cluster,
+            Session(self._catalog_of(namespace), is_edge=node.is_edge, shared=self._names),
+            node=node.name,
+            service=node.service,
             namespace=namespace,
-            role=metadata.get("role", ""),
-            listening=_listening(request, peer),
+            role=node.role,
+            listening=node.listening(peer),
         )
         connection.receive(request)
         return connection
@@ -374,26 +268,7 @@ class AdsServer:
         return self._catalogs.setdefault(namespace, Catalog(self.mesh, namespace, self._cache))
 
 
-def _listening(request: Request, peer: str) -> tuple[Endpoint, ...]:
-    """Return the addresses of an Envoy's own listeners: the ports in its bootstrap, on the address of its stream.
-
-    Args:
-        request: Its first request.
-        peer: Its address as gRPC writes it: `ipv4:127.0.0.1:40000`, `ipv6:%5B::1%5D:40000`.
-    """
-    address = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
-    found = request.node.metadata.fields["ports"].list_value.values if "ports" in request.node.metadata else ()
-    with suppress(ValueError):
-        return tuple(Endpoint(address, int(one.number_value)) for one in found[:_PORTS_MAX])
-    return ()
-
-
 def _check(request: Request) -> None:
-    """Raise `UnusableError` for a request that cannot be answered, or whose fields are too long to keep."""
-    if not request.type_url:
-        raise UnusableError("a request on an aggregated stream must set type_url; this one does not")
-    texts = {"type_url": request.type_url, "node.id": request.node.id, "node.cluster": request.node.cluster}
-    texts |= {name: value.string_value for name, value in request.node.metadata.fields.items()}
-    for name in ("type_url", "node.id", "node.cluster", *_METADATA_FIELDS):
-        if len(texts.get(name, "")) > _TEXT_MAX:
-            raise UnusableError(f"{name} has more than {_TEXT_MAX} characters")
+    """Raise `UnusableError` for a request that cannot be served."""
+    if why := why_unusable(request):
+        raise UnusableError(why)

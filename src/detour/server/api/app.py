@@ -41,7 +41,7 @@ from detour.server.sources import Source, StatusField
 from detour.server.web import add_page
 from detour.traffic.departures import Departure
 from detour.traffic.openings import Opening
-from detour.xds.server import Connection, DisconnectedEnvoy
+from detour.xds.connection import Connection, DisconnectedEnvoy
 
 _GONE_FOR = timedelta(hours=1)
 
