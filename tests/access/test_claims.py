@@ -153,3 +153,17 @@ def test_what_is_only_like_a_role_is_none(held):
     """Neither other letters, nor several in one, nor the word that stands for everybody."""
     with pytest.raises(ForbiddenError, match="has no role here"):
         settings().identity({**ADA, "roles": held})
+
+
+def test_the_defaults_of_an_issuer():
+    """What `detour serve` has where nobody chooses otherwise; `docs/access.md` names it."""
+    made = IssuerSettings("https://accounts.example.com", "detour")
+    assert (made.role_claim, made.name_claim, made.scopes) == ("roles", "", "openid profile email")
+    assert made.roles == {role: frozenset({role.value}) for role in (Role.VIEWER, Role.DEVELOPER, Role.ADMIN)}
+
+
+@pytest.mark.parametrize("inside", ["admin", ["admin"], 7, None, {"roles": None}, {"other": ["admin"]}])
+def test_a_path_that_leads_nowhere_gives_no_role(inside):
+    """The claim on the way may have any form."""
+    with pytest.raises(ForbiddenError, match=r"realm_access\.roles has none of"):
+        settings(role_claim="realm_access.roles").identity({**ADA, "realm_access": inside})

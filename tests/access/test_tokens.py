@@ -55,6 +55,7 @@ def test_tokens_are_stored_unchanged(database):
     roles = [Role.VIEWER, Role.DEVELOPER, Role.ADMIN]
     made = [store.create(f"for {role}", Identity("ada", role, Via.TOKEN), None, "root")[0] for role in roles]
     assert store.all() == made
+    assert {type(one.role) for one in store.all()} == {Role}
     assert [(one.name, one.owner, one.role) for one in made] == [(f"for {role}", "ada", role) for role in roles]
     assert before <= made[0].created <= made[1].created <= made[2].created <= datetime.now(UTC)
     kept, token = store.create("ever", ADA, None, "root")

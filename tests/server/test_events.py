@@ -33,6 +33,20 @@ async def test_waiting_without_events():
         assert list(await subscription.next(0.01)) == []
 
 
+@pytest.mark.parametrize("count", [63, 64, 65, 66])
+async def test_64_events_wait_for_a_subscriber(count):
+    """With one more, one event of each kind takes their place; later ones wait again."""
+    events = Events()
+    sent = [Event("scenario", f"s-{number}") for number in range(count)]
+    with events.subscribed() as subscription:
+        for event in sent:
+            events.publish(event)
+        expected = sent if count <= 64 else [Event("scenario"), *sent[65:]]
+        assert list(await subscription.next(30)) == expected
+        events.publish(Event("mesh", "users"))
+        assert list(await subscription.next(30)) == [Event("mesh", "users")]
+
+
 async def test_a_slow_subscriber():
     """Receives one event of each kind; its memory is bounded."""
     events = Events()

@@ -1,0 +1,163 @@
+"""What is decided about one pod: each reason, each warning, and the bounds of what it may say of itself."""
+
+from typing import Any
+
+import pytest
+
+from detour.injection.plan import Plan, plan
+from detour.injection.redirection import Redirection
+from detour.injection.settings import Mode, Settings
+
+TRANSPARENT = Settings(Mode.TRANSPARENT)
+
+
+def pod(spec: dict[str, Any] | None = None, **annotations: str) -> dict[str, Any]:
+    """Return a pod; annotations are given without their prefix, with underscores."""
+    named = {f"detour.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return {"metadata": {"annotations": named}, "spec": {"containers": [{"name": "app"}], **(spec or {})}}
+
+
+def test_a_pod_that_says_nothing() -> None:
+    """Gets what the cluster's settings say, also where it has neither metadata nor containers."""
+    assert plan({"spec": {}}, Settings()) == Plan(Mode.TRANSPARENT, is_auto=True)
+    assert plan({"metadata": None, "spec": {"containers": None}}, TRANSPARENT) == Plan(Mode.TRANSPARENT)
+    assert plan(pod(), Settings(Mode.EXPLICIT)) == Plan(Mode.EXPLICIT)
+
+
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_a_sidecar_that_is_there_is_found(kind: str) -> None:
+    """Among both kinds of containers, behind others."""
+    found = plan(pod({kind: [{"name": "a"}, {"name": "detour-sidecar"}]}), Settings())
+    assert (found.has_one, found.injects, found.skipped) == (True, False, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "injects"),
+    [("false", False), ("False", False), ("FALSE", False), ("true", True), ("", True), ("no", True)],
+)
+def test_the_label_that_opts_out(value: str, injects: bool) -> None:
+    """In any case of letters; other words mean nothing."""
+    given = {"metadata": {"labels": {"detour.dev/inject": value}}, "spec": {}}
+    assert plan(given, Settings()).injects is injects
+
+
+@pytest.mark.parametrize(
+    ("spec", "native", "injects"),
+    [
+        ({"restartPolicy": "Never"}, False, False),
+        ({"restartPolicy": "OnFailure"}, False, False),
+        ({"restartPolicy": "Always"}, False, True),
+        ({}, False, True),
+        ({"restartPolicy": "Never"}, True, True),
+        ({"hostNetwork": True}, True, False),
+        ({"hostNetwork": False}, True, True),
+        ({"os": {"name": "windows"}}, True, False),
+        ({"os": {"name": "linux"}}, True, True),
+        ({"os": None}, True, True),
+    ],
+)
+def test_which_pods_can_have_a_sidecar(spec: dict[str, Any], native: bool, injects: bool) -> None:
+    """A pod that ends needs native ones; a reason is given for each that gets none."""
+    found = plan(pod(spec), Settings(native=native))
+    assert (found.injects, bool(found.skipped)) == (injects, not injects)
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("1", (1,)),
+        ("65535", (65535,)),
+        ("0", ()),
+        ("65536", ()),
+        ("99999", ()),
+        ("100000", ()),
+        ("-1", ()),
+        ("+1", ()),
+        ("1.5", ()),
+        ("٣", ()),
+        ("80,80, 443 ,,80", (80, 443)),
+        ("443,x,80", (443, 80)),
+        (" , ", ()),
+        ("", ()),
+    ],
+)
+def test_ports_that_are_not_redirected(text: str, ports: tuple[int, ...]) -> None:
+    """Each once, in their order; a warning for each that is none."""
+    found = plan(pod(exclude_outbound_ports=text), TRANSPARENT)
+    assert found.redirection == Redirection(exempt_uid=1337, exclude_ports=ports)
+    bad = {word.strip() for word in text.split(",") if word.strip()} - {str(port) for port in ports}
+    assert [warning.split()[2].strip(":") for warning in found.warnings] == [repr(word) for word in bad]
+
+
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("10.0.0.0/8", ("10.0.0.0/8",)),
+        ("10.0.0.1/8", ("10.0.0.1/8",)),
+        ("fd00::/8,10.0.0.7", ("fd00::/8", "10.0.0.7")),
+        ("10.0.0.0/33", ()),
+        ("example.test", ()),
+    ],
+)
+def test_networks_that_are_not_redirected(text: str, networks: tuple[str, ...]) -> None:
+    """An address is a network of its own."""
+    found = plan(pod(exclude_outbound_cidrs=text), TRANSPARENT)
+    assert (found.redirection.exclude_cidrs, len(found.warnings)) == (networks, 0 if networks else 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "warns"),
+    [
+        ({"securityContext": {"runAsUser": 1337}}, True),
+        ({"containers": [{"name": "a"}, {"name": "b", "securityContext": {"runAsUser": 1337}}]}, True),
+        ({"initContainers": [{"name": "a", "securityContext": {"runAsUser": 1337}}]}, True),
+        ({"securityContext": {"runAsUser": 1338}}, False),
+        ({"securityContext": None, "containers": [{"name": "a", "securityContext": {}}]}, False),
+    ],
+)
+def test_whoever_runs_as_the_sidecar_is_not_redirected(spec: dict[str, Any], warns: bool) -> None:
+    """The pod's owner gets a warning, in transparent mode only."""
+    assert ["the sidecar's own user 1337" in one for one in plan(pod(spec), TRANSPARENT).warnings] == [True] * warns
+    assert plan(pod(spec), Settings(Mode.EXPLICIT)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("env", "names"),
+    [
+        (["http_proxy"], "http_proxy"),
+        (["HTTP_PROXY", "http_proxy"], "HTTP_PROXY, http_proxy"),
+        (["https_proxy", "no_proxy", "HTTPS_PROXY"], ""),
+    ],
+)
+def test_proxies_of_the_pods_own(env: list[str], names: str) -> None:
+    """They are named in explicit mode, of init containers too; in transparent mode they do not matter."""
+    variables = [{"name": name, "value": "x"} for name in env]
+    given = pod(
+        {"initContainers": [{"name": "first", "env": variables}], "containers": [{"name": "a", "env": None}]}
+    )
+    found = plan(given, Settings(Mode.EXPLICIT)).warnings
+    assert [one.startswith(f"container first has an {names} of its own") for one in found] == [True] * bool(names)
+    assert plan(given, TRANSPARENT).warnings == ()
+
+
+@pytest.mark.parametrize(("length", "kept"), [(119, 119), (120, 120), (121, 120), (5000, 120)])
+def test_the_reason_of_an_api_server_is_cut(length: int, kept: int) -> None:
+    """At 120 characters: what follows has to fit into the warning too."""
+    found = plan(pod(), Settings(refusal="r" * length))
+    assert (found.mode, found.is_auto) == (Mode.EXPLICIT, True)
+    assert found.warnings[0].startswith(f"explicit mode, because {'r' * kept}. Clients that ignore http_proxy")
+
+
+@pytest.mark.parametrize(
+    ("mode", "given", "expected", "is_auto"),
+    [
+        (Mode.AUTO, "explicit", Mode.EXPLICIT, False),
+        (Mode.AUTO, "transparent", Mode.TRANSPARENT, False),
+        (Mode.EXPLICIT, "transparent", Mode.TRANSPARENT, False),
+        (Mode.EXPLICIT, "auto", Mode.TRANSPARENT, True),
+        (Mode.TRANSPARENT, "explicit", Mode.EXPLICIT, False),
+    ],
+)
+def test_the_mode_that_a_pod_chooses(mode: Mode, given: str, expected: Mode, is_auto: bool) -> None:
+    """It wins over the cluster's."""
+    assert plan(pod(mode=given), Settings(mode)) == Plan(expected, is_auto)
