@@ -1,6 +1,6 @@
-"""An API server of Kubernetes that does what a test tells it: lists, watches, and every way in which they go wrong.
+"""An API server of Kubernetes that a test controls: lists, watches, and every way in which they go wrong.
 
-It keeps objects as a real one does, each change with a version of its own, and forgets only what it is told to.
+It keeps objects as a real one does, each change with a version of its own, and forgets only on command.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class ScriptedApi:
         )
 
     async def put(self, plural: str, one: Json) -> Json:
-        """Create or change an object, and tell those who watch."""
+        """Create or change an object, and send the event to the watches."""
         metadata = one.setdefault("metadata", {})
         metadata.setdefault("namespace", "shop")
         key = (plural, metadata["namespace"], metadata["name"])
@@ -79,24 +79,24 @@ class ScriptedApi:
         metadata["resourceVersion"] = str(self.version)
         kind = "MODIFIED" if key in self.objects else "ADDED"
         self.objects[key] = json.loads(json.dumps(one))
-        await self._tell(plural, {"type": kind, "object": self.objects[key]})
+        await self._send_event(plural, {"type": kind, "object": self.objects[key]})
         return one
 
     async def delete(self, plural: str, name: str, namespace: str = "shop") -> None:
-        """Delete an object, and tell those who watch."""
+        """Delete an object, and send the event to the watches."""
         gone = self.objects.pop((plural, namespace, name))
         self.version += 1
         gone["metadata"]["resourceVersion"] = str(self.version)
-        await self._tell(plural, {"type": "DELETED", "object": gone})
+        await self._send_event(plural, {"type": "DELETED", "object": gone})
 
     async def watched(self, plural: str, count: int = 1) -> Watch:
-        """Wait until so many watches of a kind have been opened, and are open; return the last."""
+        """Wait until at least `count` watches of a kind are open; return the last."""
         async with asyncio.timeout(20), self.changed:
             await self.changed.wait_for(lambda: len(self.watches_of(plural)) >= count)
         return self.watches_of(plural)[-1]
 
     async def was_asked(self, text: str, times: int = 1) -> None:
-        """Wait until requests with that text have come so often."""
+        """Wait until requests with that text have come `times` times."""
         async with asyncio.timeout(20), self.changed:
             await self.changed.wait_for(lambda: sum(text in one for one in self.asked) >= times)
 
@@ -105,7 +105,7 @@ class ScriptedApi:
         return [watch for watch in self.watches if watch.plural == plural]
 
     def forget(self) -> None:
-        """Forget the history: who asks for anything older than this is told 410."""
+        """Forget the history: a watch from an older version gets 410."""
         self.oldest = self.version
 
     def drop(self) -> None:
@@ -124,7 +124,7 @@ class ScriptedApi:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _tell(self, plural: str, event: Json) -> None:
+    async def _send_event(self, plural: str, event: Json) -> None:
         self.history.append((self.version, plural, event))
         namespace = event["object"]["metadata"]["namespace"]
         for watch in self.watches_of(plural):

@@ -1,6 +1,6 @@
 """What every source of a mesh does, whatever it reads: cases to be run on each.
 
-A source under test can be told what the mesh is to be, can be broken and mended, and tells the mesh that it makes.
+A test sets the mesh of a source, breaks and repairs it, and compares the events that the source produces.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Source(ABC):
         self._news = asyncio.Event()
 
     def take(self, events: tuple[Event, ...]) -> None:
-        """Apply what discovery tells."""
+        """Apply the events of discovery."""
         self.mesh = apply(self.mesh, *events)
         self.events += events
         self._news.set()
@@ -106,7 +106,7 @@ class Contract:
         await source.until(lambda mesh: pr_42(mesh) == ())
 
     async def test_a_change_of_one_service_is_no_news_of_another(self, source: Source) -> None:
-        """Only what changes is told."""
+        """Only changes are reported."""
         await source.has(USERS, PAYMENTS, PR_42)
         await source.until(lambda mesh: users(mesh) == USERS.endpoints and pr_42(mesh) == PR_42.endpoints)
         await source.until(lambda mesh: mesh.services["payments"].endpoints == PAYMENTS.endpoints)
@@ -125,7 +125,7 @@ class Contract:
         await source.until(lambda mesh: users(mesh) == USERS.endpoints)
 
     async def test_while_it_cannot_be_read_the_mesh_stays(self, source: Source) -> None:
-        """And what changed meanwhile is told once it can."""
+        """And changes of that time are reported afterwards."""
         await source.has(USERS, PR_42)
         await source.until(lambda mesh: users(mesh) == USERS.endpoints and pr_42(mesh) == PR_42.endpoints)
         before = source.mesh

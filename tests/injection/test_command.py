@@ -17,7 +17,7 @@ MANIFESTS = Path(__file__).with_name("golden") / "shop.in.yaml"
 
 
 def test_manifests_are_printed_with_sidecars(here: Detour) -> None:
-    """What was left alone is told beside them."""
+    """Messages name the objects that did not change."""
     done = here("inject", "-f", str(MANIFESTS))
     injected = inject_manifests(MANIFESTS.read_text(), Settings())
     assert (done.returncode, done.stdout) == (0, injected.text)

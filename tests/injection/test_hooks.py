@@ -35,7 +35,7 @@ def started(pod: Namespace, *command: str, user: int) -> Iterator["subprocess.Po
 
 @contextmanager
 def listening(pod: Namespace, port: int, user: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """Have somebody listen in the pod."""
+    """Listen in the pod."""
     with started(pod, "/usr/bin/env", "python3", "-c", LISTEN, POD, str(port), user=user) as process:
         assert process.stdout.readline() == b"\n"
         yield process
@@ -54,7 +54,7 @@ def test_the_application_starts_once_envoy_is_live() -> None:
 
 
 def test_the_sidecar_ends_after_the_application() -> None:
-    """It waits while the application has a socket open; Envoy's own do not count."""
+    """It waits while the application has a socket open; Envoy's own sockets are ignored."""
     with (
         pod_network() as network,
         listening(network.pod, 15001, UID),

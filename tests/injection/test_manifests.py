@@ -33,7 +33,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_manifests_are_as_written_down(case: str) -> None:
-    """The manifests, and what their owner is told."""
+    """The manifests, and the messages for their owner."""
     done = inject_manifests(MANIFESTS, CASES[case])
     text = re.sub(r"'\{\"node\":.*", "BOOTSTRAP", done.text) + "".join(f"# {note}\n" for note in done.notes)
     text += "".join(f"---\n{yaml.safe_dump(own_parts(one), sort_keys=False)}" for one in bootstraps(done.text))

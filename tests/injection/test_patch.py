@@ -46,7 +46,7 @@ def applied(value: Any, operations: list[dict]) -> Any:
 
 
 def exact(value: Any) -> str:
-    """Tell true from 1."""
+    """True is not 1."""
     return repr(value) if not isinstance(value, dict | list) else repr(_sorted(value))
 
 

@@ -58,7 +58,7 @@ def test_a_native_sidecar_comes_before_the_pods_own_init_containers() -> None:
 
 
 def test_an_ordinary_sidecar_starts_after_all_init_containers() -> None:
-    """They know of no proxy, and are not redirected to where nobody listens yet."""
+    """They have no proxy variables, and no redirection to a port where nothing listens yet."""
     injected = inject(POD, Settings(Mode.EXPLICIT, native=False))
     assert names(injected, "containers") == ["detour-sidecar", "users"]
     assert "env" not in injected["spec"]["initContainers"][0]
@@ -67,8 +67,8 @@ def test_an_ordinary_sidecar_starts_after_all_init_containers() -> None:
     assert names(transparent, "initContainers") == ["migrate", "detour-redirect"]
 
 
-def test_explicit_mode_tells_every_container_of_its_proxy() -> None:
-    """But one that has a proxy already keeps it, and the pod's owner is told."""
+def test_explicit_mode_sets_the_proxy_of_every_container() -> None:
+    """But one that has a proxy already keeps it, and the pod's owner gets a warning."""
     given = pod()
     given["spec"]["containers"] += [
         {"name": "own", "env": [{"name": "HTTP_PROXY", "value": "http://proxy.example.test"}]},
@@ -94,7 +94,7 @@ def test_transparent_mode_touches_no_container() -> None:
 
 
 def test_a_pod_chooses_its_mode() -> None:
-    """A mode that there is none of is told, and the default holds."""
+    """An unknown mode results in a warning, and the default applies."""
     chosen = plan(pod(annotations={"detour.dev/mode": "transparent"}), Settings())
     assert (chosen.mode, chosen.warnings) == (Mode.TRANSPARENT, ())
     chosen = plan(pod(annotations={"detour.dev/mode": "magic"}), Settings(Mode.TRANSPARENT))
@@ -119,7 +119,7 @@ def test_pods_get_transparent_mode_where_the_cluster_admits_it() -> None:
 
 
 def test_what_a_pod_excludes_reaches_the_rules() -> None:
-    """What is no port or network is left out and told; it must not keep the pod from starting."""
+    """Invalid ports and networks result in a warning; the pod must start all the same."""
     excluded = {
         "detour.dev/exclude-outbound-ports": "3306, 0,x,٣",
         "detour.dev/exclude-outbound-cidrs": "10.0.0.0/8,y",

@@ -36,7 +36,7 @@ def test_what_has_a_sidecar_has_no_patch() -> None:
 
 
 def test_what_is_to_have_none_has_no_patch() -> None:
-    """Its owner is told why."""
+    """A warning names the reason."""
     response = review(asked({**POD, "metadata": {"labels": {"detour.dev/inject": "false"}}}), Settings())[
         "response"
     ]
@@ -50,7 +50,7 @@ def test_only_creation_is_patched() -> None:
 
 
 def test_a_pod_whose_mode_depends_on_the_cluster_is_tried() -> None:
-    """With its sidecar, as nobody's, and out of this webhook's reach; any other pod is not."""
+    """With its sidecar, without an owner, and with the label that makes this webhook ignore it; no other pod is."""
     owned = {**POD, "metadata": {**POD["metadata"], "ownerReferences": [{"name": "users-1"}], "uid": "7"}}
     tried = trial(asked(owned), Settings())
     assert tried is not None
@@ -64,7 +64,7 @@ def test_a_pod_whose_mode_depends_on_the_cluster_is_tried() -> None:
     assert trial({}, Settings()) is None
 
 
-def test_warnings_reach_whoever_creates_the_pod() -> None:
+def test_warnings_reach_the_creator_of_the_pod() -> None:
     """Short enough to be passed on."""
     pod = {**POD, "metadata": {"annotations": {"detour.dev/mode": "x" * 1000}}}
     response = review(asked(pod), Settings(Mode.EXPLICIT))["response"]

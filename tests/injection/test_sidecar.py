@@ -1,4 +1,4 @@
-"""The sidecar's container and volume: what it is told of its control plane, and the rights that it has."""
+"""The sidecar's container and volume: its configuration for the control plane, and its rights."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def socket(server_name: str) -> dict[str, Any]:
 def test_the_control_plane_is_where_the_settings_say(
     settings: Settings, address: str, port: int, server_name: str | None
 ) -> None:
-    """It must have the certificate of that name, and nobody else's; without TLS there is none."""
+    """Only a certificate of that name is accepted; without TLS there is none."""
     found = control_plane(settings)
     assert endpoint(found) == {"address": address, "port_value": port}
     assert found.get("transport_socket") == (socket(server_name) if server_name else None)
@@ -106,7 +106,7 @@ def test_everything_that_a_sidecar_asks_and_reports_goes_to_the_control_plane(mo
     ],
 )
 def test_where_a_sidecar_listens(chosen: dict[str, Any], listeners: dict[str, tuple[str, int]]) -> None:
-    """For its application on loopback, and for the kubelet at the pod's address; nobody else reaches it."""
+    """For its application on loopback, and for the kubelet at the pod's address; no other peer reaches it."""
     found = {
         one["name"]: (at["address"], at["port_value"])
         for one in bootstrap(Settings(), **chosen)["static_resources"]["listeners"]

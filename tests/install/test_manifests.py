@@ -1,4 +1,4 @@
-"""What `detour install` puts into a cluster: the chart's objects, with what somebody chose."""
+"""What `detour install` puts into a cluster: the chart's objects, with the chosen values."""
 
 import re
 from pathlib import Path
@@ -94,7 +94,7 @@ def test_the_charts_version_is_detours() -> None:
 
 
 def test_help_for_the_values_is_complete() -> None:
-    """Every value is in the schema, and the chart's README tells of it."""
+    """Every value is in the schema and in the chart's README."""
     chart = ROOT / "deploy/helm/detour"
     values = yaml.safe_load((chart / "values.yaml").read_text())
     schema = yaml.safe_load((chart / "values.schema.json").read_text())

@@ -1,4 +1,4 @@
-"""The client of the Kubernetes API, on an API server that answers as it is told."""
+"""The client of the Kubernetes API, on an API server whose answers a test sets."""
 
 import json
 from collections.abc import AsyncIterator, Callable

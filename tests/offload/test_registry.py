@@ -141,7 +141,7 @@ def test_threads_may_share_a_registry(registry):
 
 
 def test_of_many_who_want_a_name_one_gets_it(path):
-    """Also between two servers on one file: exactly one owner, the others are told who."""
+    """Also between two servers on one file: exactly one owner, whom the errors of the others name."""
     with Registry(path) as one, Registry(path) as other, ThreadPoolExecutor(8) as threads:
 
         def gets_it(number: int) -> bool:
@@ -194,7 +194,7 @@ def put_a_directory(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [damage_head, damage_middle, put_a_directory])
-def test_a_file_that_cannot_be_used_is_told_in_one_line(path, damage):
+def test_a_file_that_cannot_be_used_is_reported_in_one_line(path, damage):
     """Damaged at the head, in the middle, or no file at all: which file, what is wrong, what to do."""
     with Registry(path) as registry:
         registry.add(FULL)
@@ -207,13 +207,13 @@ def test_a_file_that_cannot_be_used_is_told_in_one_line(path, damage):
     assert "\n" not in message
 
 
-def test_a_missing_directory_is_told(tmp_path):
+def test_a_missing_directory_is_reported(tmp_path):
     """A registry makes its file, but no directories for a mistyped path."""
     with pytest.raises(OSError, match=r"gone/detour\.db: cannot be used .* unable to open database file"):
         Registry(tmp_path / "gone" / "detour.db")
 
 
-def test_a_full_disk_is_told_and_nothing_is_half_written(registry):
+def test_a_full_disk_is_reported_and_nothing_is_half_written(registry):
     """What cannot be stored is not answered as if it were."""
     registry.add(BARE)
     registry._connection.execute("PRAGMA max_page_count = 1")

@@ -48,7 +48,7 @@ def test_what_an_entry_says():
 
 
 def test_an_entry_that_says_next_to_nothing():
-    """A request that nobody answered, sent by an Envoy that is about to go."""
+    """A request without an answer, from an Envoy that is about to end."""
     made = hop_of(HTTPAccessLogEntry(), Reporter("web"), Naming())
     assert (made.served_by, made.status, made.grpc_status, made.method, made.path) == (None, None, None, "?", "")
     assert (made.service, made.deployment, made.why, made.start, made.seconds) == ("", None, "", 0.0, 0.0)
@@ -63,7 +63,7 @@ def test_an_entry_that_says_next_to_nothing():
         ("", "", "s3.example.test", "", "s3.example.test", None),
         ("", "", "not a host", "", "not a host", None),
         ("users", "", "x", "pay", "users.pay", None),
-        # The baseline stood in for a deployment that is missing; or nobody did.
+        # The baseline answered for a missing deployment; or no instance did.
         ("users@pr-42,baseline", "users", "x", "", "users", None),
         ("users@pr-42,baseline", "users@pr-42", "x", "", "users", "pr-42"),
         ("users@pr-42,baseline", "", "x", "", "users", "pr-42"),
@@ -96,7 +96,7 @@ def test_where_a_request_was_to_go(  # noqa: PLR0917
     ],
 )
 def test_the_status_of_grpc(trailers, headers, status):
-    """In trailers, or in headers where there is no body; from 0 to 16."""
+    """In trailers, or in headers without a body; from 0 to 16."""
     entry = HTTPAccessLogEntry()
     entry.response.response_trailers.update(trailers)
     entry.response.response_headers.update(headers)
@@ -173,7 +173,7 @@ def test_how_long_a_request_took():
     assert hop_of(entry, Reporter("web"), Naming()).seconds == 0.03
 
 
-def test_moments_are_told_to_the_nanosecond():
+def test_moments_have_nanoseconds():
     """By the clock of the Envoy."""
     entry = HTTPAccessLogEntry()
     entry.common_properties.start_time.nanos = 250_000_000

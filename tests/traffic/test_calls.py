@@ -150,7 +150,7 @@ def test_what_a_cluster_stands_for(cluster, service, deployment):
     ["api.example.test", "@application", "@control-plane", "connect@users:80", "", "users@a@b", "\0", "a" * 9999],
 )
 def test_what_is_no_call(cluster):
-    """The outside, the sidecar's own clusters, tunnels whose content is counted, and whatever somebody made up."""
+    """The outside, the sidecar's own clusters, tunnels whose content is counted, and invented names."""
     assert list(counts(report(**{cluster: (5, 2)}), Reporter("rides"), mesh())) == []
 
 

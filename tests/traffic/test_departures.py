@@ -39,7 +39,7 @@ def test_a_host_that_looks_like_the_overridden_service_is_suspected(host: str, s
     assert [one.suspected for one in seen.recent(1.0)] == [suspected]
 
 
-def test_departures_are_told_apart_by_caller_and_host() -> None:
+def test_departures_differ_by_caller_and_host() -> None:
     """Each with all that its requests were for, how many there were, and when the last one was."""
     seen = Departures()
     deployment = Reporter("rides", "pr-7")

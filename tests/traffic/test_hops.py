@@ -1,4 +1,4 @@
-"""Which call came of which."""
+"""The parents of hops."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def test_a_call_hangs_below_the_one_that_it_came_of():
 
 
 def test_of_two_calls_of_one_service():
-    """The one in whose time it was, and the shorter of those; a deployment's is no baseline's."""
+    """The one in whose time it was, and the shorter of those; a deployment's call is not the baseline's."""
     hops = [
         hop("edge", "web", 0.0, 1.0),
         hop("web", "users", 0.1, 0.2),
@@ -121,8 +121,8 @@ NAMES = some.sampled_from(["web", "users", "users@pr-42", "edge"])
 
 
 @given(some.lists(some.builds(hop, NAMES, NAMES, TIMES, TIMES), max_size=12))
-def test_nobody_is_his_own_ancestor(hops):
-    """Whatever calls whom, itself included: what is told is a forest."""
+def test_no_hop_is_its_own_ancestor(hops):
+    """Whatever calls what, itself included: the result is a forest."""
     found = parents(hops)
     for place in range(len(hops)):
         seen, at = set(), place

@@ -9,7 +9,7 @@ RIDES, USERS = Reporter("rides", instance="rides-1"), Reporter("users", instance
 
 
 def report(*requests: int, seconds: float = 10.5, cluster: str = "@no-answer") -> LoadStatsRequest:
-    """Return a report of so many requests in each locality, after another cluster's."""
+    """Return a report with that number of requests in each locality, after another cluster's."""
     made = LoadStatsRequest()
     made.cluster_stats.add(cluster_name="users").upstream_locality_stats.add(total_issued_requests=7)
     stats = made.cluster_stats.add(cluster_name=cluster)

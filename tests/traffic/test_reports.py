@@ -1,4 +1,4 @@
-"""The gRPC services by which Envoys report, called by a client that is no Envoy."""
+"""The gRPC services by which Envoys report, called by a client that is not an Envoy."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from detour.xds.server import AdsServer
 
 @asynccontextmanager
 async def served(reports: Reports, namespace: str | None = "") -> AsyncIterator[grpc.aio.Channel]:
-    """Serve reports to callers whose certificate speaks for a namespace; None is nobody's."""
+    """Serve reports to callers whose certificate speaks for a namespace; None for no valid certificate."""
     ads = AdsServer(Mesh.of([Service("users")]), lambda _: namespace, companion=reports)
     port = await ads.start("127.0.0.1:0")
     try:
@@ -30,7 +30,7 @@ async def served(reports: Reports, namespace: str | None = "") -> AsyncIterator[
 
 
 def loads(cluster: str) -> LoadStatsRequest:
-    """Return the report of somebody who has called users once."""
+    """Return the report of an Envoy that has called users once."""
     report = LoadStatsRequest()
     report.node.cluster = cluster
     stats = report.cluster_stats.add(cluster_name="users")
@@ -39,7 +39,7 @@ def loads(cluster: str) -> LoadStatsRequest:
 
 
 def logs(cluster: str, trial: str) -> StreamAccessLogsMessage:
-    """Return the log of somebody who has sent a request of a trial."""
+    """Return the log of an Envoy that has sent a request of a trial."""
     message = StreamAccessLogsMessage()
     message.identifier.node.cluster = cluster
     message.http_logs.log_entry.add().request.request_headers["baggage"] = f"override.config.detour.try={trial}"
@@ -60,8 +60,8 @@ async def forever(message):
         ("", "", grpc.StatusCode.INVALID_ARGUMENT),
     ],
 )
-async def test_nobody_knows_who_that_is(cluster, namespace, code):
-    """What is reported does not count."""
+async def test_unknown_nodes_are_refused(cluster, namespace, code):
+    """Their reports are ignored."""
     reports = Reports()
     with reports.trials.begun(lambda: None) as trial:
         async with served(reports, namespace) as channel:

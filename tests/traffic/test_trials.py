@@ -9,7 +9,7 @@ from traffic.hops import hop
 
 
 def test_trials_have_an_end():
-    """So many at once, so many hops of each, and none of one that is over."""
+    """A maximum at once, a maximum of hops each, and no hops after the end."""
     trials, heard = Trials(), []
     with trials.begun(lambda: heard.append(1)) as trial:
         assert trials.find(trial.id) is trial
@@ -32,8 +32,8 @@ def test_trials_have_an_end():
         pass
 
 
-def test_trials_are_told_apart():
-    """By names that nobody guesses; each keeps its own hops, and ends also where something fails."""
+def test_trials_have_identities():
+    """They cannot be guessed; each keeps its own hops, and ends also where something fails."""
     trials = Trials()
     with trials.begun(list) as one, trials.begun(list) as other:
         assert re.fullmatch("[0-9a-f]{24}", one.id)

@@ -19,8 +19,8 @@ PR_42 = pod("users-pr-42", "10.0.0.9", detour_offloaded="pr-42", detour_service=
 QUICK = Timing(silence=30, longest=60, retry=0.01, retry_max=0.02, quiet=0.001)
 
 
-class Told:
-    """What discovery has told so far."""
+class Listener:
+    """Receives the events of discovery."""
 
     def __init__(self, discovery: Discovery) -> None:
         self.discovery = discovery
@@ -33,7 +33,7 @@ class Told:
         """Apply events, as the server does."""
         self.mesh = apply(self.mesh or Mesh(), *events)
         self.events += events
-        task = asyncio.get_running_loop().create_task(self._tell())
+        task = asyncio.get_running_loop().create_task(self._notify())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -51,19 +51,19 @@ class Told:
             ):
                 await asyncio.sleep(0.005)
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._news:
             self._news.notify_all()
 
 
 @asynccontextmanager
-async def following(api: ScriptedApi, *namespaces: str, timing: Timing = QUICK) -> AsyncIterator[Told]:
+async def following(api: ScriptedApi, *namespaces: str, timing: Timing = QUICK) -> AsyncIterator[Listener]:
     """Run discovery, and end it."""
     connection = Api(api.config)
-    told = Told(Discovery(connection, namespaces or ("shop",), Naming(home="shop"), timing))
-    task = asyncio.create_task(told.discovery.follow(told.take))
+    listener = Listener(Discovery(connection, namespaces or ("shop",), Naming(home="shop"), timing))
+    task = asyncio.create_task(listener.discovery.follow(listener.take))
     try:
-        yield told
+        yield listener
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -92,27 +92,27 @@ def pr_42(mesh: Mesh) -> list[str]:
     return [one.address for one in found.endpoints] if found else []
 
 
-async def test_the_mesh_is_told_whole_and_then_as_it_changes(api: ScriptedApi) -> None:
+async def test_the_whole_mesh_comes_first_and_then_its_changes(api: ScriptedApi) -> None:
     """Pages and all; no event before everything was read."""
     api.page = 2
     for number in range(5):
         await api.put("services", service(f"service-{number}"))
-    async with following(api) as told:
-        mesh = await told.until(lambda mesh: len(mesh.services) == 6)
+    async with following(api) as listener:
+        mesh = await listener.until(lambda mesh: len(mesh.services) == 6)
         assert (baseline(mesh), pr_42(mesh)) == (["10.0.0.1"], [])
         await api.put("pods", PR_42)
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
         await api.delete("pods", "users-pr-42")
-        await told.until(lambda mesh: mesh.deployment("users", "pr-42") is None)
+        await listener.until(lambda mesh: mesh.deployment("users", "pr-42") is None)
         await api.delete("services", "service-3")
-        await told.until(lambda mesh: "service-3" not in mesh.services)
+        await listener.until(lambda mesh: "service-3" not in mesh.services)
         assert sum("/services?limit" in one for one in api.asked) == 3
 
 
 async def test_a_connection_that_breaks_off_loses_nothing(api: ScriptedApi) -> None:
     """The watch goes on where it was, and nothing is listed again."""
-    async with following(api) as told:
-        await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
+    async with following(api) as listener:
+        await listener.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
         for name in ("services", "pods", "endpointslices", "deployments"):
             await api.watched(name)
         lists = sum("limit=" in one for one in api.asked)
@@ -120,23 +120,23 @@ async def test_a_connection_that_breaks_off_loses_nothing(api: ScriptedApi) -> N
         await api.put("pods", PR_42)
         api.is_silent = False
         api.drop()
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
         assert sum("limit=" in one for one in api.asked) == lists
 
 
 async def test_a_version_that_is_gone_means_to_list_again(api: ScriptedApi) -> None:
-    """What was removed meanwhile is removed; what stayed is not told again; the mesh is never empty between."""
-    async with following(api) as told:
+    """What was removed meanwhile is removed; what stayed is not reported again; the mesh is never empty between."""
+    async with following(api) as listener:
         await api.put("pods", PR_42)
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
         api.is_silent = True
         await api.delete("pods", "users-pr-42")
         api.is_silent = False
-        told.events.clear()
+        listener.events.clear()
         api.forget()
         api.drop()
-        await told.until(lambda mesh: mesh.deployment("users", "pr-42") is None)
-        assert [type(event).__name__ for event in told.events] == ["DeploymentRemoved"]
+        await listener.until(lambda mesh: mesh.deployment("users", "pr-42") is None)
+        assert [type(event).__name__ for event in listener.events] == ["DeploymentRemoved"]
 
 
 async def test_after_a_gap_everything_is_as_it_is_now(api: ScriptedApi) -> None:
@@ -144,8 +144,8 @@ async def test_after_a_gap_everything_is_as_it_is_now(api: ScriptedApi) -> None:
     await api.put("services", service("search"))
     await api.put("pods", PR_42)
     await api.put("deployments", deployment("users--pr-42", "users", "pr-42", owner="ana"))
-    async with following(api) as told:
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"] and "search" in mesh.services)
+    async with following(api) as listener:
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"] and "search" in mesh.services)
         api.is_silent = True
         moved = pod("users-1", "10.0.0.2", app="users")
         more = pod("users-2", "10.0.0.3", app="users")
@@ -160,7 +160,7 @@ async def test_after_a_gap_everything_is_as_it_is_now(api: ScriptedApi) -> None:
         api.is_silent = False
         api.forget()
         api.drop()
-        mesh = await told.until(
+        mesh = await listener.until(
             lambda mesh: (
                 mesh.services.keys() == {"users", "payments"}
                 and baseline(mesh) == ["10.0.0.2", "10.0.0.3"]
@@ -172,14 +172,14 @@ async def test_after_a_gap_everything_is_as_it_is_now(api: ScriptedApi) -> None:
         assert [one.port for one in mesh.deployment("users", "pr-42").endpoints] == [9090]
         lists = sum("limit=" in one for one in api.asked)
         await api.put("pods", pod("users-pr-42", "10.0.0.11", detour_offloaded="pr-42", detour_service="users"))
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.11"])
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.11"])
         assert sum("limit=" in one for one in api.asked) == lists
 
 
 async def test_a_watch_goes_on_from_the_last_bookmark(api: ScriptedApi) -> None:
     """Though nothing changed there: the API has forgotten all that was before it."""
-    async with following(api) as told:
-        await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
+    async with following(api) as listener:
+        await listener.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
         for plural in ("services", "endpointslices", "deployments"):
             await api.watched(plural)
         watch = await api.watched("pods")
@@ -193,14 +193,14 @@ async def test_a_watch_goes_on_from_the_last_bookmark(api: ScriptedApi) -> None:
 
 async def test_a_watch_may_say_itself_that_its_version_is_gone(api: ScriptedApi) -> None:
     """As an event, in the midst of it."""
-    async with following(api) as told:
+    async with following(api) as listener:
         watch = await api.watched("pods")
         api.is_silent = True
         await api.put("pods", PR_42)
         api.is_silent = False
         lists = len([one for one in api.asked if "/pods?limit" in one])
         await watch.send({"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}})
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
         assert len([one for one in api.asked if "/pods?limit" in one]) == lists + 1
 
 
@@ -215,78 +215,78 @@ async def test_a_watch_may_say_itself_that_its_version_is_gone(api: ScriptedApi)
 )
 async def test_what_cannot_be_read_is_asked_for_again(api: ScriptedApi, content: bytes) -> None:
     """As if the connection had broken."""
-    async with following(api) as told:
+    async with following(api) as listener:
         watch = await api.watched("pods")
-        await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
+        await listener.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
         api.is_silent = True
         await api.put("pods", PR_42)
         api.is_silent = False
         await watch.send_bytes(content)
         if not content.endswith(b"\n"):
             watch.writer.transport.abort()
-        mesh = await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
+        mesh = await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
         assert baseline(mesh) == ["10.0.0.1"]
 
 
 async def test_lines_may_come_in_pieces(api: ScriptedApi) -> None:
     """A line ends where it ends, not where a packet does."""
-    async with following(api) as told:
+    async with following(api) as listener:
         watch = await api.watched("pods")
         event = {"type": "ADDED", "object": PR_42 | {"metadata": PR_42["metadata"] | {"resourceVersion": "900"}}}
         line = json.dumps(event).encode() + b"\n"
         for start in range(0, len(line), 50):
             await watch.send_bytes(line[start : start + 50])
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
 
 
 async def test_a_connection_that_hangs_open_is_given_up(api: ScriptedApi) -> None:
     """However long nothing comes (ten minutes or an hour): who is silent too long is asked again."""
-    async with following(api, timing=Timing(0.2, 60, 0.01, 0.02, 0.001)) as told:
+    async with following(api, timing=Timing(0.2, 60, 0.01, 0.02, 0.001)) as listener:
         await api.watched("pods")
         api.is_silent = True
         await api.put("pods", PR_42)
         api.is_silent = False
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
         api.answers_watches = False
         await api.was_asked("pods?watch", times=sum("pods?watch" in one for one in api.asked) + 2)
         api.answers_watches = True
         await api.delete("pods", "users-pr-42")
-        await told.until(lambda mesh: mesh.deployment("users", "pr-42") is None)
+        await listener.until(lambda mesh: mesh.deployment("users", "pr-42") is None)
 
 
 async def test_events_that_come_again_or_out_of_order_change_nothing(api: ScriptedApi) -> None:
-    """What is told once is told once."""
-    async with following(api) as told:
+    """Each change is reported once."""
+    async with following(api) as listener:
         watch = await api.watched("pods")
         await api.put("pods", PR_42)
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
         await api.delete("pods", "users-pr-42")
-        await told.until(lambda mesh: mesh.deployment("users", "pr-42") is None)
-        told.events.clear()
+        await listener.until(lambda mesh: mesh.deployment("users", "pr-42") is None)
+        listener.events.clear()
         for _, plural, event in (*api.history, *reversed(api.history)):
             if plural == "pods":
                 await watch.send(event)
         await api.put("pods", pod("last", "10.0.0.8", detour_offloaded="last", detour_service="users"))
-        await told.until(lambda mesh: mesh.deployment("users", "last") is not None)
-        assert len(told.events) == 1
+        await listener.until(lambda mesh: mesh.deployment("users", "last") is not None)
+        assert len(listener.events) == 1
 
 
 async def test_while_the_api_server_is_away_the_mesh_stays(api: ScriptedApi, caplog) -> None:
-    """It is said, once, and over as soon as it is back; what happened meanwhile is told."""
+    """It is said, once, and over as soon as it is back; changes of that time follow."""
     caplog.set_level(logging.INFO)
-    async with following(api) as told:
-        await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
-        told.events.clear()
+    async with following(api) as listener:
+        await listener.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
+        listener.events.clear()
         await api.stop()
-        await told.until_problem("does not answer")
+        await listener.until_problem("does not answer")
         await api.put("pods", PR_42)
-        assert told.events == []
+        assert listener.events == []
         await api.start()
-        await told.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
+        await listener.until(lambda mesh: pr_42(mesh) == ["10.0.0.9"])
         for plural in ("services", "endpointslices", "deployments"):
             await api.watched(plural)
             await api.watches_of(plural)[-1].send(_bookmark(api.version))
-        await told.until_problem("")
+        await listener.until_problem("")
     lines = [record.message for record in caplog.records if "does not answer" in record.message]
     assert 1 <= len(lines) <= 4
 
@@ -294,42 +294,42 @@ async def test_while_the_api_server_is_away_the_mesh_stays(api: ScriptedApi, cap
 async def test_an_api_server_that_is_away_at_the_start_is_waited_for(api: ScriptedApi) -> None:
     """Rather than serving a mesh of nothing."""
     await api.stop()
-    async with following(api) as told:
-        await told.until_problem("does not answer")
-        assert told.mesh is None
+    async with following(api) as listener:
+        await listener.until_problem("does not answer")
+        assert listener.mesh is None
         await api.start()
-        await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
+        await listener.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
 
 
-async def test_a_namespace_that_may_not_be_read_is_told_and_the_others_work(api: ScriptedApi) -> None:
+async def test_a_namespace_that_may_not_be_read_is_reported_and_the_others_work(api: ScriptedApi) -> None:
     """Which right is missing, and who needs it."""
     message = 'services is forbidden: User "x" cannot list resource "services"'
     api.refusals["services"] = (403, message)
-    async with following(api) as told:
-        await told.until(lambda mesh: not mesh.services)
-        (problem,) = [one for one in told.discovery.problems if "services" in one]
+    async with following(api) as listener:
+        await listener.until(lambda mesh: not mesh.services)
+        (problem,) = [one for one in listener.discovery.problems if "services" in one]
         assert "may not read services of namespace shop: its ServiceAccount needs a Role" in problem
         assert message in problem
         del api.refusals["services"]
-        await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
-        await told.until_problem("")
+        await listener.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
+        await listener.until_problem("")
 
 
 @pytest.mark.parametrize(
-    ("code", "told_as"), [(401, "does not accept the credentials"), (500, "cannot be read: broken")]
+    ("code", "message"), [(401, "does not accept the credentials"), (500, "cannot be read: broken")]
 )
-async def test_other_refusals_are_told(api: ScriptedApi, code: int, told_as: str) -> None:
+async def test_other_refusals_are_reported(api: ScriptedApi, code: int, message: str) -> None:
     """In words that say what to do."""
     api.refusals["pods"] = (code, "broken")
-    async with following(api) as told:
-        await told.until_problem(told_as)
+    async with following(api) as listener:
+        await listener.until_problem(message)
 
 
 async def test_a_namespace_without_services_is_pointed_out(api: ScriptedApi) -> None:
     """It may be mistyped: Kubernetes lists nothing there, without an error."""
-    async with following(api, "shop", "shpo") as told:
-        await told.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
-        assert told.discovery.problems == ("namespace shpo has no Service: is that its name?",)
+    async with following(api, "shop", "shpo") as listener:
+        await listener.until(lambda mesh: baseline(mesh) == ["10.0.0.1"])
+        assert listener.discovery.problems == ("namespace shpo has no Service: is that its name?",)
 
 
 async def test_all_namespaces_may_be_read_at_once(api: ScriptedApi) -> None:
@@ -339,9 +339,9 @@ async def test_all_namespaces_may_be_read_at_once(api: ScriptedApi) -> None:
     await api.put("pods", there)
     await api.put("endpointslices", endpoint_slice("users", endpoint(there), namespace="pay"))
     connection = Api(api.config)
-    told = Told(Discovery(connection, (), Naming(home="shop"), QUICK))
-    task = asyncio.create_task(told.discovery.follow(told.take))
-    mesh = await told.until(lambda mesh: len(mesh.services) == 2)
+    listener = Listener(Discovery(connection, (), Naming(home="shop"), QUICK))
+    task = asyncio.create_task(listener.discovery.follow(listener.take))
+    mesh = await listener.until(lambda mesh: len(mesh.services) == 2)
     assert [one.address for one in mesh.services["users.pay"].endpoints] == ["10.1.0.1"]
     assert not any("namespaces" in one for one in api.asked)
     task.cancel()

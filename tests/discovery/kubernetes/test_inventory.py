@@ -127,8 +127,8 @@ def test_an_endpoint_without_pod_counts_unless_an_offloaded_pod_has_its_address(
     assert cluster.baseline("legacy") == ["10.0.0.9:8080"]
 
 
-def test_an_endpoint_that_is_not_ready_is_no_instance(cluster: Cluster) -> None:
-    """And one of which that is not known is."""
+def test_an_endpoint_that_is_not_ready_is_not_an_instance(cluster: Cluster) -> None:
+    """An endpoint with unknown readiness is one."""
     cluster.apply(endpoint_slice("users", endpoint(USERS_1, ready=False), endpoint(USERS_2, ready=None)))
     assert cluster.baseline() == ["10.0.0.2:8080"]
 
@@ -204,7 +204,7 @@ def test_what_a_port_speaks(cluster: Cluster, port: dict[str, Any], protocol: st
     assert cluster.mesh.services["users"].protocol == protocol
 
 
-def test_a_deployment_that_no_request_can_reach_is_told_of(cluster: Cluster) -> None:
+def test_a_deployment_that_no_request_can_reach_is_reported(cluster: Cluster) -> None:
     """Where no port of its Service speaks what a sidecar reads."""
     cluster.apply(PR_42)
     assert "users" in cluster.mesh.services
@@ -227,7 +227,7 @@ def test_a_ready_offloaded_pod_is_an_instance_of_its_deployment(cluster: Cluster
 
 
 def test_an_offloaded_pod_that_names_no_service_belongs_to_those_that_select_it(cluster: Cluster) -> None:
-    """Its other labels say whose it is, and it still is no baseline."""
+    """Its other labels name its service, and it still does not belong to the baseline."""
     selected = pod("experiment", "10.0.0.9", app="users", detour_offloaded="pr-42")
     cluster.apply(
         selected, endpoint_slice("users", endpoint(USERS_1), endpoint(selected)), service("all", selector={})
@@ -261,7 +261,7 @@ def test_registered_endpoints_serve_every_port(cluster: Cluster) -> None:
 
 
 def test_named_ports_are_those_of_the_pod(cluster: Cluster) -> None:
-    """A pod that has none of that name serves nobody there, and that is told."""
+    """A pod without a port of that name has no endpoint there, and the problem is reported."""
     cluster.apply(service("users", PORTS[0]), PR_42)
     assert cluster.offloaded() == ["10.0.0.9:8080"]
     without = deepcopy(PR_42)
@@ -284,7 +284,7 @@ def test_services_of_other_namespaces_say_so_in_their_names(cluster: Cluster) ->
 
 
 @pytest.mark.parametrize(
-    ("odd", "told"),
+    ("odd", "message"),
     [
         (
             service("odd", type="ExternalName", externalName="example.test"),
@@ -301,12 +301,12 @@ def test_services_of_other_namespaces_say_so_in_their_names(cluster: Cluster) ->
     ],
     ids=["external", "no ports", "no TCP", "long name", "no deployment name", "no date"],
 )
-def test_what_is_odd_is_told_and_the_rest_works(cluster: Cluster, odd: dict[str, Any], told: str) -> None:
+def test_odd_objects_are_reported_and_the_rest_works(cluster: Cluster, odd: dict[str, Any], message: str) -> None:
     """A line each, gone with its cause."""
     cluster.apply(odd)
     assert cluster.baseline() == ["10.0.0.1:8080", "10.0.0.2:8080"]
     (problem,) = cluster.inventory.problems
-    assert told in problem
+    assert message in problem
     cluster.remove(odd)
     assert set(cluster.mesh.services) == {"users"}
     assert cluster.inventory.problems == ()
@@ -322,7 +322,7 @@ def test_headless_services_and_those_without_selector_are_services(cluster: Clus
 
 
 def test_what_changes_nothing_makes_no_event(cluster: Cluster) -> None:
-    """A pod's heartbeat is nobody's business."""
+    """A pod's heartbeat does not change the mesh."""
     assert cluster.mesh
     cluster.apply(deepcopy(USERS_1), service())
     cluster.remove(pod("unknown", "10.0.0.50"))

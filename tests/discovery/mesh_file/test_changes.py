@@ -1,4 +1,4 @@
-"""A mesh file that changes while somebody follows it, on the real file system."""
+"""A mesh file that changes while it is followed, on the real file system."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ def replace(file: Path, text: str) -> None:
 
 
 class Following:
-    """What somebody hears who follows a mesh file."""
+    """Receives the changes of a mesh file."""
 
     def __init__(self, news: AsyncGenerator[Changed | Rejected]) -> None:
         self._news = news
@@ -70,8 +70,8 @@ async def following(file: Path):
         await news.aclose()
 
 
-async def test_an_edit_is_told_as_events(file):
-    """Written in place: what is new is applied, what is gone is removed."""
+async def test_an_edit_is_reported_as_events(file):
+    """Written in place: new parts are applied, missing parts are removed."""
     async with following(file) as follower:
         file.write_text(text_of(2))
         mesh = await follower.until(Mesh.of([service(1)]), Mesh.of([service(2)]))
@@ -113,8 +113,8 @@ async def test_a_change_before_the_watch_stands_is_not_lost(file):
         await news.aclose()
 
 
-async def test_a_mistake_is_told_once_and_the_last_good_mesh_counts(file):
-    """Broken, broken otherwise, mended: events are told against the last good mesh."""
+async def test_a_mistake_is_reported_once_and_the_last_valid_mesh_stays(file):
+    """Broken, broken otherwise, mended: events are the difference from the last valid mesh."""
     async with following(file) as follower:
         replace(file, text_of(1) + "  s2: {}\n")
         first = await follower.next()
@@ -128,8 +128,8 @@ async def test_a_mistake_is_told_once_and_the_last_good_mesh_counts(file):
         assert await follower.next() == Changed((ServiceApplied(service(3)),))
 
 
-async def test_undoing_a_mistake_is_told_though_nothing_changed(file):
-    """Whoever shows the mistake learns that it is gone."""
+async def test_undoing_a_mistake_is_reported_though_nothing_changed(file):
+    """A client that shows the mistake can remove it."""
     async with following(file) as follower:
         replace(file, "services: nope\n")
         assert isinstance(await follower.next(), Rejected)
@@ -137,7 +137,7 @@ async def test_undoing_a_mistake_is_told_though_nothing_changed(file):
         assert await follower.next() == Changed(())
 
 
-async def test_a_file_that_vanishes_is_told_and_followed_when_it_returns(file):
+async def test_a_file_that_vanishes_is_reported_and_followed_when_it_returns(file):
     """A deleted file is a mistake like another; so is its whole directory, which even may be another afterwards."""
     async with following(file) as follower:
         for vanish in (file.unlink, lambda: file.parent.rename(file.parent.with_name("gone"))):
@@ -150,7 +150,7 @@ async def test_a_file_that_vanishes_is_told_and_followed_when_it_returns(file):
             assert await follower.next() == Changed(())
 
 
-async def test_what_changes_nothing_is_not_told(file):
+async def test_an_edit_without_effect_is_not_reported(file):
     """A comment, the same content, another file beside it: the next thing heard is the next real change."""
     async with following(file) as follower:
         replace(file, "# ours\n" + text_of(1))

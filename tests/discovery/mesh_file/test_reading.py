@@ -111,7 +111,7 @@ def test_names_that_yaml_takes_for_something_else_stay_names():
 
 @pytest.mark.parametrize("text", ["services: {}", "services:", "services: {}\nedge:\n", "\ufeffservices: {}"])
 def test_what_is_left_blank_is_empty(text):
-    """A section whose lines are all commented out is no mistake, and neither is an editor's byte order mark."""
+    """A section whose lines are all commented out is not a mistake, and neither is an editor's byte order mark."""
     assert parse(text.encode(), FILE) == Mesh()
 
 
@@ -163,19 +163,19 @@ def test_anchors_are_followed():
         ),
     ],
 )
-def test_what_is_no_mesh_file_is_told_in_one_line(text, line):
+def test_a_text_that_is_not_a_mesh_file_gets_one_line(text, line):
     """Not YAML, not a mapping, nothing at all: where, what was found and what was expected."""
     assert lines_of(text) == [line]
 
 
-def test_a_file_that_is_not_utf8_is_told_with_its_line():
+def test_a_file_that_is_not_utf8_is_reported_with_its_line():
     """A file in another encoding says which byte is none of UTF-8's."""
     with pytest.raises(MeshFileError, match=r"^mesh\.yaml:2: is not UTF-8 text: found byte 0xe9$"):
         parse(b"services:\n  caf\xe9: {}\n", FILE)
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "message"),
     [
         ("endpoints: [nope]", '.endpoints[0]: expected ip:port such as 127.0.0.1:8080, got "nope"'),
         (
@@ -239,11 +239,11 @@ def test_a_file_that_is_not_utf8_is_told_with_its_line():
         ),
     ],
 )
-def test_a_mistake_in_a_service_is_told_with_its_place(key, told):
+def test_a_mistake_in_a_service_is_reported_with_its_place(key, message):
     """File, line, path, what was expected and what stands there."""
     known = [] if key.startswith("endpoints") else ["endpoints: []"]
     line = 3 + len(known)
-    assert lines_of(in_users(*known, key)) == [f"mesh.yaml:{line}: services.users{told}"]
+    assert lines_of(in_users(*known, key)) == [f"mesh.yaml:{line}: services.users{message}"]
 
 
 def test_deployments_of_what_is_passed_on_unread_are_a_mistake():
@@ -266,27 +266,27 @@ def test_a_service_needs_a_name_that_is_also_a_host_name(name):
     )
 
 
-def test_an_ipv6_endpoint_without_quotes_is_told_to_have_some():
+def test_the_message_for_an_ipv6_endpoint_without_quotes_demands_them():
     """YAML takes a bracket for a list; the message says what to do."""
     for text in (in_users("endpoints: [[::1]:80]"), in_users("endpoints: []") + "    x: [::1]:80\n"):
         (line,) = lines_of(text)
         assert line.endswith(': is not YAML: an IPv6 endpoint needs quotes, as in "[::1]:8080"')
 
 
-def test_two_services_of_one_name_are_told_with_both_lines():
+def test_two_services_of_one_name_are_reported_with_both_lines():
     """The first mistake that a copied block makes."""
     text = "services:\n  users: {endpoints: []}\n  web: {endpoints: []}\n  users: {endpoints: []}\n"
     assert lines_of(text) == ["mesh.yaml:4: services.users: is there twice, first on line 2"]
 
 
-def test_two_deployments_of_one_name_are_told_with_both_lines():
+def test_two_deployments_of_one_name_are_reported_with_both_lines():
     """Two developers added the same name."""
     text = in_users("endpoints: []", "deployments:", "  pr-1: {endpoints: []}", "  pr-1: {endpoints: []}")
     assert lines_of(text) == ["mesh.yaml:6: services.users.deployments.pr-1: is there twice, first on line 5"]
 
 
 @pytest.mark.parametrize(
-    ("edge", "told"),
+    ("edge", "message"),
     [
         ('{hosts: {"*": wbe}}', 'edge.hosts["*"]: expected a service of this file, got "wbe", did you mean "web"?'),
         ("{hosts: {a.test: x}}", 'edge.hosts["a.test"]: expected a service of this file, got "x"'),
@@ -347,13 +347,13 @@ def test_two_deployments_of_one_name_are_told_with_both_lines():
         ("web", 'edge: expected a mapping of keys to values, got "web"'),
     ],
 )
-def test_a_mistake_of_the_edge_is_told_with_its_place(edge, told):
+def test_a_mistake_of_the_edge_is_reported_with_its_place(edge, message):
     """Hosts are host names, and behind each stands a service of the file."""
-    assert lines_of(f"services: {{web: {{endpoints: []}}}}\nedge: {edge}\n") == [f"mesh.yaml:2: {told}"]
+    assert lines_of(f"services: {{web: {{endpoints: []}}}}\nedge: {edge}\n") == [f"mesh.yaml:2: {message}"]
 
 
 @pytest.mark.parametrize(
-    ("carriers", "told"),
+    ("carriers", "message"),
     [
         ("[]", "carriers: expected at least one"),
         ("[x-ot-span-context]", "carriers: expected baggage among them: sidecars always honour it"),
@@ -362,13 +362,13 @@ def test_a_mistake_of_the_edge_is_told_with_its_place(edge, told):
         ("[baggage, baggage]", "carriers: expected each only once, baggage is there 2 times"),
     ],
 )
-def test_a_mistake_of_the_carriers_is_told_with_its_place(carriers, told):
+def test_a_mistake_of_the_carriers_is_reported_with_its_place(carriers, message):
     """Only headers that sidecars can read, each once, and at least one."""
-    assert lines_of(f"services: {{}}\ncarriers: {carriers}\n") == [f"mesh.yaml:2: {told}"]
+    assert lines_of(f"services: {{}}\ncarriers: {carriers}\n") == [f"mesh.yaml:2: {message}"]
 
 
-def test_all_mistakes_are_told_at_once_in_order_of_line():
-    """Nobody mends a file one mistake at a time."""
+def test_all_mistakes_are_reported_at_once_in_order_of_line():
+    """So that one edit can correct them all."""
     text = "egde: {}\n" + in_users("endpoints: [a, b]", "timeout: x", "endpoints: []") + "  Web: {}\n"
     places = [line.split(": ")[:2] for line in lines_of(text)]
     assert places == [
@@ -383,7 +383,7 @@ def test_all_mistakes_are_told_at_once_in_order_of_line():
 
 
 @pytest.mark.parametrize(("name", "reason"), [("none.yaml", "No such file or directory"), ("", "Is a directory")])
-def test_a_file_that_cannot_be_read_is_told_in_one_line(tmp_path, name, reason):
+def test_a_file_that_cannot_be_read_is_reported_in_one_line(tmp_path, name, reason):
     """A wrong path on the command line."""
     file = tmp_path / name
     with pytest.raises(MeshFileError) as caught:
@@ -391,7 +391,7 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(tmp_path, name, reason):
     assert str(caught.value) == f"{file}: cannot be read: {reason}"
 
 
-def told_of(content: bytes) -> list[str]:
+def mistakes_of(content: bytes) -> list[str]:
     """Return what is said of any content; nothing if it gives a mesh."""
     try:
         parse(content, FILE)
@@ -402,8 +402,8 @@ def told_of(content: bytes) -> list[str]:
 
 @given(st.binary() | st.text(alphabet="[]{}:,-&*!?|>\"'# \n\tab0.").map(str.encode))
 def test_whatever_the_content_there_is_a_mesh_or_one_error(content):
-    """No content raises anything but MeshFileError, each line of which begins with the file's name."""
-    assert all(line.startswith("mesh.yaml") for line in told_of(content))
+    """No content raises anything but MeshFileError, and each of its lines begins with the file's name."""
+    assert all(line.startswith("mesh.yaml") for line in mistakes_of(content))
 
 
 def test_a_long_value_is_cut_short_in_messages():

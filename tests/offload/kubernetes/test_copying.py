@@ -75,7 +75,7 @@ def test_the_copy_is_what_the_baseline_is() -> None:
 
 
 def test_the_copy_is_its_own() -> None:
-    """It is found by its labels, says whose it is, and nobody who manages the baseline takes it for theirs."""
+    """Its labels select it, annotations name its owner, and tools that manage the baseline leave it alone."""
     made = copied(keep=True)
     assert made["metadata"] == {
         "name": "users--pr-42",
@@ -189,7 +189,7 @@ def test_what_is_no_dns_label_is_no_name(name: str) -> None:
         object_name("users", name)
 
 
-def test_a_command_that_cannot_be_split_is_told() -> None:
+def test_a_command_that_cannot_be_split_is_refused() -> None:
     """A quote may be missing."""
     with pytest.raises(CannotCopyError, match="cannot be split into words: No closing quotation"):
         copied(command="python 'app")
@@ -221,15 +221,15 @@ def test_a_baseline_has_the_labels_of_the_selector_or_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "told"),
+    ("service", "message"),
     [
         ({"metadata": {"name": "users"}, "spec": {}}, "Service users has no selector, so it has no Deployment"),
         ({"metadata": {"name": "db"}, "spec": {"selector": {"app": "db"}}}, "no Deployment is behind Service db"),
     ],
 )
-def test_where_there_is_nothing_to_copy_another_way_is_named(service: dict[str, Any], told: str) -> None:
+def test_where_there_is_nothing_to_copy_another_way_is_named(service: dict[str, Any], message: str) -> None:
     """Endpoints can be registered for any service."""
-    with pytest.raises(CannotCopyError, match=rf"{told}.*detour offload add"):
+    with pytest.raises(CannotCopyError, match=rf"{message}.*detour offload add"):
         find_baseline(service, [baseline()])
 
 
@@ -574,7 +574,7 @@ def _metadata_with(key: str) -> list[dict[str, str]]:
 
 
 def test_an_expiry_is_written_in_utc() -> None:
-    """Whoever asked for it where."""
+    """In every time zone."""
     there = datetime(2030, 1, 1, 1, 0, 0, 999, tzinfo=timezone(timedelta(hours=2)))
     made = copied(expires=there)["metadata"]["annotations"]
     assert made["detour.dev/expires"] == "2029-12-31T23:00:00+00:00"
@@ -597,7 +597,7 @@ def test_a_dns_label_is_a_name(name: str) -> None:
     ],
 )
 def test_repositories_are_compared_without_tags_and_digests(live: str, wanted: str) -> None:
-    """A registry's port is no tag."""
+    """The port of a registry is not a tag."""
     made = make_copy(two_containers(live), [USERS], replace(WANTED, image=wanted))
     assert [one["image"] for one in made["spec"]["template"]["spec"]["containers"]][-1] == wanted
 

@@ -1,4 +1,4 @@
-"""How a copy is coming on, as its objects tell it."""
+"""The progress of a copy, from its objects."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
 
 
 def test_it_is_ready_when_its_newest_pods_are() -> None:
-    """Those of the roll before do not count, nor does a status that is behind."""
+    """Pods of an earlier roll and an outdated status are ignored."""
     assert progress_of(deployment(), [pod(ready=True)], []) == Progress(State.READY, 1, 1, "1 of 1 Ready")
     assert progress_of(deployment(), [pod(ready=True, roll="1")], []).state == State.WAITING
     assert progress_of(deployment(observed=1), [pod(ready=True)], []).state == State.WAITING
@@ -96,7 +96,7 @@ def test_no_room_may_come() -> None:
     ],
 )
 def test_what_is_final_has_failed(one: dict[str, Any], step: str, failing: tuple[str, str] | None) -> None:
-    """A container that ran has a log that tells more."""
+    """A container that ran has a log that shows more."""
     found = progress_of(deployment(), [one], [])
     assert found.state == State.FAILED
     assert step in found.step
@@ -174,7 +174,7 @@ def test_each_reason_that_is_final(reason: str, step: str) -> None:
 
 
 def test_states_have_the_names_that_clients_know() -> None:
-    """The API tells them."""
+    """The API reports them."""
     assert [str(one) for one in State] == ["waiting", "ready", "failed"]
 
 
@@ -204,7 +204,7 @@ CRASHED = {"terminated": {"exitCode": 2, "reason": "Error"}}
 
 
 def test_an_init_container_that_crashes_has_failed() -> None:
-    """Also the second one, while the containers wait for it; its log tells more."""
+    """Also the second one, while the containers wait for it; its log shows more."""
     one = with_init(
         pod(waiting("PodInitializing")),
         init("copy", DONE, ready=True),
@@ -245,7 +245,7 @@ def test_an_init_container_may_still_get_there(statuses: list[dict[str, Any]], s
 
 
 def three(*ready: bool, replicas: int = 3) -> Progress:
-    """Judge a Deployment of several pods, some of which are Ready."""
+    """Judge a Deployment of several pods, where some are Ready."""
     pods = [pod(ready=one) for one in ready]
     for number, one in enumerate(pods):
         one["metadata"]["name"] = f"users--pr-42-{number}"
@@ -366,14 +366,14 @@ def test_failures_say_little_where_kubernetes_does() -> None:
     assert progress_of(deployment(late), [failing], []).step == "app: the image's name is invalid (users:2)"
 
 
-def test_whoever_is_ready_has_not_failed() -> None:
+def test_a_ready_copy_has_not_failed() -> None:
     """Whatever was wrong before."""
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
     assert progress_of(deployment(late), [pod(ready=True)], []) == Progress(State.READY, 1, 1, "1 of 1 Ready")
 
 
 def test_a_status_that_is_behind_is_waited_for() -> None:
-    """And one that is ahead of what was read is no reason to wait."""
+    """And one that is ahead of the generation does not delay it."""
     assert progress_of(deployment(observed=3), [pod(ready=True)], []).state == State.READY
     behind = deployment()
     del behind["status"]["observedGeneration"]
