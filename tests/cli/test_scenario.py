@@ -204,7 +204,7 @@ def test_when_something_expires():
     assert expiry("2026-12-01") == day
     assert read("version: 1\nexpires: 2026-12-01\noverrides: [users=a]").expires == day
     assert expiry("never") is expiry(None) is None
-    with pytest.raises(ValueError, match="or 30d, or never"):
+    with pytest.raises(ValueError, match="a duration such as 30d, or never"):
         expiry("tomorrow")
 
 
