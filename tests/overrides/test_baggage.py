@@ -378,6 +378,7 @@ def test_what_is_not_read_goes_on() -> None:
     parsed = parse_baggage(["override.config.flag,override.route.a,override.delay.b=so on,override.log.a%C3%BCb=1"])
     assert dict(parsed.unread) == {"override.route.a": "", "override.delay.b": "so on", "override.log.aüb": "1"}
     assert members_of(parsed) == ["override.route.a=", "override.delay.b=so%20on", "override.log.a%C3%BCb=1"]
+    assert members_of(parse_baggage(["override.route.a/b=c/d"])) == ["override.route.a%2Fb=c%2Fd"]
     flag = parse_baggage(["override.config.flag=a/b%2C%20c"])
     assert members_of(flag) == ["override.config.flag=a%2Fb%2C%20c"]
 
@@ -404,3 +405,13 @@ def test_of_a_request_for_many_services_each_refuses_its_own() -> None:
     ]
     assert Problem("a", "b").key is None
     assert read_entry("override.log.a", "b").key == "override.log.a"
+
+
+def test_of_two_headers_the_first_says_what_can_not_be_read() -> None:
+    """Of a key that neither can, and of one that only the other can't."""
+    mine = parse_baggage(["override.route.users=!,override.route.maps=pr-1"])
+    theirs = parse_baggage(["override.route.users=?,override.route.maps=?,override.route.web=?"])
+    both = mine.over(theirs)
+    assert dict(both.unread) == {"override.route.users": "!", "override.route.web": "?"}
+    assert [one.what for one in both.problems] == ["override.route.users=!", "override.route.web=?"]
+    assert dict(both.overrides.by_key) == dict(mine.overrides.by_key)

@@ -374,3 +374,11 @@ def test_without_a_header_the_ids_are_zero() -> None:
         (2, LENGTH, b"\x09" + bytes(8) + b"\x11" + bytes(8) + b"\x18\x00")
     ]
     assert write_opentracing("", Overrides()) == write_opentracing(None, Overrides())
+
+
+def test_a_long_header_without_overrides_is_nobodys_problem(carrier: type) -> None:
+    """Sidecars read nothing of it, and there is nothing in it."""
+    message = carrier()
+    message.basic_ctx.baggage_items["theirs"] = "x" * HEADER_MAX
+    parsed = parse_opentracing(b64encode(message.SerializeToString()).decode())
+    assert (len(parsed.overrides), parsed.problems) == (0, ())

@@ -77,7 +77,7 @@ def _as_another_kind(one: Override, known: set[str]) -> str:
         return ""
     kind = nearest(first, Kind)
     subject = rest if rest in known or kind == Kind.CONFIG else nearest(rest, known)
-    read = read_entry(f"{PREFIX}{kind}.{subject}", one.value) if kind and subject else None
+    read = read_entry(f"{PREFIX}{kind}.{subject}", one.value)
     return word_of(read) if isinstance(read, Override) else ""
 
 
