@@ -105,7 +105,7 @@ test("other people's last entries are dropped if the header would be too long, a
     header.length <= 8192 && header.startsWith("first=1,big=") && header.endsWith("z"),
     header.slice(0, 50),
   );
-  assert.match(warnings.join(), /last=yyy.*over 8192 bytes/);
+  assert.match(warnings.join(), /last=yyy.*exceed 8192 bytes/);
 });
 
 test("overrides are never left out, however long they are", () => {
