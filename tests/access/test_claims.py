@@ -104,7 +104,7 @@ def test_the_name_claim_can_be_configured():
     ],
 )
 def test_a_token_without_a_subject_names_no_user(subject):
-    """Missing, blank, no text, or none that can be shown as it is: whoever brings it is refused."""
+    """Missing, blank, not text, or text that cannot be shown unchanged: the caller is refused."""
     claims = {"sub": subject, "roles": ["admin"]}
     with pytest.raises(ForbiddenError, match="the token does not name a user: its sub is missing"):
         settings().identity(claims)
@@ -143,14 +143,14 @@ def test_long_subjects_are_shortened_and_stay_apart():
     ],
 )
 def test_a_role_is_named_as_it_is(held, role):
-    """By default; the highest counts, and what is no text is passed over."""
+    """By default; the highest role applies, and values that are not text are ignored."""
     found = settings().identity({**ADA, "roles": held})
     assert (found.role, found.via) == (role, Via.OIDC)
 
 
 @pytest.mark.parametrize("held", [["Admin"], ["administrator"], "admin,developer", ["admin developer"], ["*"]])
 def test_what_is_only_like_a_role_is_none(held):
-    """Neither other letters, nor several in one, nor the word that stands for everybody."""
+    """Other letters, several roles in one value, and the value for all users are not roles."""
     with pytest.raises(ForbiddenError, match="has no role here"):
         settings().identity({**ADA, "roles": held})
 

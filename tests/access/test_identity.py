@@ -54,7 +54,7 @@ def test_values_that_are_stored_or_configured() -> None:
     ],
 )
 def test_only_owners_and_admins_have_an_owners_rights(caller: Identity, owner: str, may: bool) -> None:
-    """Over what nobody owns all users have them."""
+    """All users have them over things without an owner."""
     assert caller.may_act_for(owner) is may
     if may:
         caller.expect_owner("scenario a", owner)

@@ -46,7 +46,7 @@ def test_not_local(requester):
 
 
 def test_what_is_unknown_by_default():
-    """A request of which only its address is known is from no proxy, no page and no user."""
+    """By default, a request has no proxy, no page and no user, only an address."""
     assert Requester("::1") == Requester("::1", "", "", False, "", "")
     assert Requester("::1").is_forwarded is False
 

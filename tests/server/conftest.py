@@ -121,9 +121,9 @@ async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         await response.aread()
         if response.is_error:
             assert response.headers["content-type"] == "application/problem+json"
-            told = response.json()
-            assert told.keys() == {"type", "title", "status", "detail"}
-            assert told["status"] == response.status_code
+            reported = response.json()
+            assert reported.keys() == {"type", "title", "status", "detail"}
+            assert reported["status"] == response.status_code
         if responses := responses_of(described, response.request):
             assert str(response.status_code) in responses
             content = responses[str(response.status_code)].get("content", {"": None})

@@ -287,7 +287,7 @@ async def test_details_of_handlers_reach_the_client(app, http, code):
 
     @app.get("/refusing")
     async def refuse() -> None:
-        raise HTTPException(code, "there is no tea: fetch some")
+        raise HTTPException(code, "the tea is finished: fetch some")
 
     answer = await http.get("/refusing")
-    assert (answer.status_code, answer.json()["detail"]) == (code, "there is no tea: fetch some")
+    assert (answer.status_code, answer.json()["detail"]) == (code, "the tea is finished: fetch some")

@@ -138,7 +138,7 @@ async def test_a_proxy_of_the_server_is_not_used(monkeypatch: pytest.MonkeyPatch
 async def test_an_edge_that_does_not_answer_in_time(monkeypatch: pytest.MonkeyPatch):
     """The message names the request; another one names the setting that leads nowhere."""
     monkeypatch.setattr(edge_client, "_TIMEOUT_SECONDS", 1)
-    # The kernel takes the connection, and nobody reads it.
+    # The kernel accepts the connection, and no process reads from it.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         settings = Settings(edge_url=f"http://127.0.0.1:{port}")

@@ -77,9 +77,9 @@ async def served(plane):
 
 
 @pytest.mark.parametrize(
-    ("query", "told"), [("", ["scenario", "mesh", "deployment"]), ("?kind=deployment&kind=x", ["deployment"])]
+    ("query", "expected"), [("", ["scenario", "mesh", "deployment"]), ("?kind=deployment&kind=x", ["deployment"])]
 )
-async def test_the_stream(plane, query, told):
+async def test_the_stream(plane, query, expected):
     """Sends changes of the requested kinds when they happen."""
     async with (
         served(plane) as url,
@@ -94,12 +94,12 @@ async def test_the_stream(plane, query, told):
         await http.put("/v1/scenarios/a", json=body, headers={"if-none-match": "*"})
         await http.post("/v1/deployments", json={"service": "users", "name": "pr-42", "endpoints": []})
         found = []
-        while told[-1] not in found:
+        while expected[-1] not in found:
             line = await anext(lines)
             if line.startswith("event: "):
                 found.append(line.removeprefix("event: "))
                 data = await anext(lines)
-        assert found == told
+        assert found == expected
         assert data == 'data: {"subject": "users@pr-42"}'
 
 

@@ -63,5 +63,5 @@ async def test_servers_have_the_same_keys(database_url):
                 await asyncio.sleep(0.01)
             for one in following:
                 one.cancel()
-        made, told = [{one.name for one in ring.signer.public(now)} for ring in (first, second)]
-        assert made >= told
+        made, received = [{one.name for one in ring.signer.public(now)} for ring in (first, second)]
+        assert made >= received

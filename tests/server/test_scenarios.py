@@ -37,12 +37,12 @@ async def test_a_scenario_is_created_and_read(http):
     assert answer.headers["etag"] == '"1"'
     found = await http.get("/v1/scenarios/checkout")
     assert (found.json(), found.headers["etag"]) == (answer.json(), '"1"')
-    told = found.json()
-    assert parse_baggage([told.pop("baggage")]).overrides == parse_words(WORDS)
-    assert datetime.now(UTC) - datetime.fromisoformat(told.pop("changed")) < timedelta(minutes=1)
-    told.pop("changed_by")
-    assert (told.pop("links"), told.pop("only_host")) == ([], "")
-    assert told == {**CHECKOUT, "name": "checkout", "version": 1, "expires": None, "state": "live"}
+    shown = found.json()
+    assert parse_baggage([shown.pop("baggage")]).overrides == parse_words(WORDS)
+    assert datetime.now(UTC) - datetime.fromisoformat(shown.pop("changed")) < timedelta(minutes=1)
+    shown.pop("changed_by")
+    assert (shown.pop("links"), shown.pop("only_host")) == ([], "")
+    assert shown == {**CHECKOUT, "name": "checkout", "version": 1, "expires": None, "state": "live"}
 
 
 async def test_a_current_entity_tag_gets_304(http):

@@ -63,14 +63,14 @@ def has_ipv6() -> bool:
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 async def test_ipv6(mesh_file, state):
     """Reported addresses are those that were given, with the chosen port."""
-    told = []
+    reported = []
 
     def ready(at: Addresses) -> None:
-        told.append(at)
+        reported.append(at)
         raise RuntimeError("enough")
 
     with pytest.raises(ExceptionGroup):
         await serve(mesh_file, state, Addresses("[::1]:0", "[::1]:0"), ready)
-    (at,) = told
+    (at,) = reported
     assert at.xds.startswith("[::1]:")
     assert int(at.api.removeprefix("[::1]:")) > 0

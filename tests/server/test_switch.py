@@ -64,7 +64,7 @@ async def test_the_database_stores_the_switch_for_every_server(database):
 
 
 async def test_a_file_stores_the_switch(tmp_path):
-    """Without a database; a corrupt file is an error, and does not count as on."""
+    """Without a database; a corrupt file is an error, and is not taken as on."""
     path = tmp_path / "state.db.overrides"
     await FileSwitch(path).switch(is_off=True, reason="why", by="anna")
     found = FileSwitch(path).state

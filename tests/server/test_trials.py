@@ -26,7 +26,7 @@ from detour.traffic.trials import HOPS_MAX, TRIALS_MAX, TooManyTrialsError, Tria
 from parts import MeshUnderTest, application, http_instance
 from server.conftest import following
 
-NOBODY = 1
+CLOSED_PORT = 1
 """A port that nothing listens on."""
 
 MESH = """\
@@ -74,7 +74,7 @@ class Running:
 
 @pytest.fixture
 async def running(plane: ControlPlane, http, mesh_file: Path, tmp_path: Path) -> AsyncIterator[Running]:
-    """Run web, which calls users through its own sidecar, and users with its deployment; there is no edge yet."""
+    """Run web, which calls users through its own sidecar, and users with its deployment; an edge is added later."""
     async with AsyncExitStack() as stack:
         mesh = MeshUnderTest(plane.ads, await plane.ads.start("127.0.0.1:0"), tmp_path, stack)
         client = await mesh.sidecar(service="web", instance="web-1")
@@ -98,7 +98,7 @@ async def running(plane: ControlPlane, http, mesh_file: Path, tmp_path: Path) ->
         }
         await stack.enter_async_context(following(plane))
         made = Running(mesh, http, plane, mesh_file, parts, last)
-        await made.edge_at(NOBODY)
+        await made.edge_at(CLOSED_PORT)
         yield made
 
 
@@ -189,7 +189,7 @@ async def test_in_a_scenario(running: Running, *, trusts: bool) -> None:
     assert tried["headers"]["x-detour-scenario"] == "checkout"
     assert [one["served_by"] for one in tried["hops"]] == ["web", "users@pr-42"]
     assert tried["expected"] == [{"service": "users", "deployment": "pr-42", "reached": True}]
-    answer = await running.http.post("/v1/trials", json={"scenario": "nobody"})
+    answer = await running.http.post("/v1/trials", json={"scenario": "unknown"})
     assert (answer.status_code, answer.json()["title"]) == (404, "Not Found")
 
 
@@ -478,7 +478,7 @@ async def test_without_an_address_no_request_is_sent() -> None:
     trials = Trials()
     with pytest.raises(NoEdgeError, match="has no address of an edge"):
         await attempt(TrialRequest(), Mesh(), trials, lambda: True)
-    settings = Settings(edge_url=f"http://127.0.0.1:{NOBODY}")
+    settings = Settings(edge_url=f"http://127.0.0.1:{CLOSED_PORT}")
     with pytest.raises(EdgeUnreachableError, match="no edge answers"):
         await attempt(TrialRequest(), Mesh(settings=settings), trials, lambda: True)
     assert trials._under_way == {}
@@ -488,7 +488,7 @@ async def test_the_number_of_trials_is_bounded() -> None:
     """A further one is refused until one of them ends."""
     assert (TRIALS_MAX, HOPS_MAX) == (50, 300)
     trials = Trials()
-    settings = Settings(edge_url=f"http://127.0.0.1:{NOBODY}")
+    settings = Settings(edge_url=f"http://127.0.0.1:{CLOSED_PORT}")
     with ExitStack() as under_way:
         for _ in range(TRIALS_MAX):
             under_way.enter_context(trials.begun(lambda: None))
