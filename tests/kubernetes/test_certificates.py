@@ -65,7 +65,7 @@ async def test_the_keeper_makes_everything_and_then_nothing_more(api, client, cl
 
 
 async def test_what_is_edited_by_hand_is_put_right(api, client, namespace, caplog):
-    """And told; what people put beside it stays."""
+    """And logged; labels and keys of others stay."""
     keeper = CertificateKeeper(api, Installation(namespace), lambda: {namespace})
     await keeper.reconcile()
     patch = {"metadata": {"labels": {"team": "blue"}}, "data": {"tls.key": "eA==", "note": "eA=="}}
@@ -73,8 +73,10 @@ async def test_what_is_edited_by_hand_is_put_right(api, client, namespace, caplo
     caplog.clear()
     caplog.set_level(logging.WARNING)
     await keeper.reconcile()
-    (told,) = caplog.messages
-    assert told == (f"renewed Secret detour-sidecar-tls of namespace {namespace}, because its key cannot be read")
+    (message,) = caplog.messages
+    assert message == (
+        f"renewed Secret detour-sidecar-tls of namespace {namespace}, because its key cannot be read"
+    )
     found = await client.get(Secret, "detour-sidecar-tls", namespace=namespace)
     assert found.metadata.labels["team"] == "blue"
     assert found.data["note"] == "eA=="
@@ -127,7 +129,7 @@ async def service_account(client: AsyncClient, home: str, *allowed: str) -> None
         await client.create(RoleBinding(metadata=metadata, roleRef=role, subjects=[subject]))
 
 
-async def test_a_namespace_without_permission_is_told_and_holds_up_no_other(client, cluster, namespace, caplog):
+async def test_a_namespace_without_permission_is_reported_and_holds_up_no_other(client, cluster, namespace, caplog):
     """Once, with what to do; and once more only when something else is wrong."""
     with cluster.namespace() as open_one, cluster.namespace() as closed:
         await service_account(client, namespace, namespace, open_one)
@@ -137,15 +139,15 @@ async def test_a_namespace_without_permission_is_told_and_holds_up_no_other(clie
         await keeper.reconcile()
         await own.close()
         assert certificate(await held(client, open_one))
-        where = f"Secret detour-sidecar-tls of namespace {closed} cannot be kept: "
+        where = f"Secret detour-sidecar-tls of namespace {closed} cannot be updated: "
         (problem,) = [one for one in keeper.problems if closed in one]
         assert problem.startswith(where)
         assert problem.endswith("grant Detour's service account get, create and patch on Secrets there")
         assert len([one for one in caplog.messages if one == problem]) == 1
 
 
-async def test_a_secret_that_cannot_be_changed_is_told(api, client, namespace):
-    """It was made immutable; whoever deletes it has it made anew."""
+async def test_a_secret_that_cannot_be_changed_is_reported(api, client, namespace):
+    """It is immutable; once it is deleted, the keeper makes a new one."""
     data = {"tls.crt": "", "tls.key": ""}
     metadata = ObjectMeta(name="detour-sidecar-tls", namespace=namespace)
     await client.create(Secret(metadata=metadata, data=data, type="kubernetes.io/tls", immutable=True))
@@ -215,7 +217,7 @@ async def test_every_replica_has_what_the_leader_made(api, client, namespace, mo
     caplog.set_level(logging.INFO)
     secret = "detour-server-tls"
     waiting = asyncio.create_task(first_material(api, namespace, secret))
-    await until(lambda: f"there is no Secret {secret}" in caplog.text)
+    await until(lambda: f"Secret {secret} of namespace {namespace} does not exist" in caplog.text)
     keeper = CertificateKeeper(api, Installation(namespace), set)
     await keeper.reconcile()
     serving = ServerTls(first := await waiting)

@@ -27,7 +27,7 @@ API_VERSIONS = {"services": ("v1", "Service"), "pods": ("v1", "Pod"), "deploymen
 
 
 class RealSource(Source):
-    """A namespace of the real cluster; its pods are said to run on a node that nobody looks after."""
+    """A namespace of the real cluster; its pods name a node without a kubelet."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         super().__init__()

@@ -224,7 +224,7 @@ def _delete(client: Client, kind: Any, name: str) -> None:
 
 
 def detour(kubeconfig: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command as whoever the kubeconfig says."""
+    """Run a command with the credentials of a kubeconfig."""
     return subprocess.run(
         [sys.executable, "-m", "detour", *arguments],
         capture_output=True,
@@ -322,7 +322,7 @@ def test_pods_get_transparent_mode_where_the_namespace_admits_it(installed: Shop
 
 
 def test_logs_come_through_the_server(installed: Shop) -> None:
-    """Nobody needs rights in the cluster for them."""
+    """Users need no rights in the cluster for them."""
     assert installed.detour("offload", "create", "users", "logged", "--image", f"{REGISTRY}:3").returncode == 0
     done = installed.detour("offload", "logs", "users", "logged", "--tail", "1000")
     assert "users 3 listens" in done.stdout
@@ -397,7 +397,7 @@ def test_a_cluster_has_one_installation(installed: Shop) -> None:
     assert refusal(done).startswith(f"Detour is installed in namespace detour-{installed.namespace} already")
 
 
-def test_who_may_not_install_is_told_what_is_missing(installed: Shop) -> None:
+def test_a_refused_installation_names_the_missing_right(installed: Shop) -> None:
     """Which verb, on what."""
     kubeconfig = installed.cluster.kubeconfig_for(installed.namespace, "default")
     said = refusal(detour(kubeconfig, "install", "--namespace", installed.namespace))

@@ -59,7 +59,7 @@ async def candidate(cluster: Cluster, namespace: str, identity: str, log: Path) 
 
 
 def steps(log: Path) -> list[tuple[float, str]]:
-    """Read when who worked; a line that is being written does not count."""
+    """Read when who worked; an incomplete line is ignored."""
     lines = log.read_text().split("\n")[:-1] if log.exists() else []
     return sorted((float(line.split()[0]), line.split()[1]) for line in lines)
 
@@ -163,7 +163,7 @@ async def test_a_lease_given_back_is_taken_at_once(api, client, namespace):
         assert found.metadata.labels == {"team": "blue"}
 
 
-async def test_without_the_api_server_nobody_leads(api, cluster, namespace):
+async def test_without_the_api_server_no_candidate_leads(api, cluster, namespace):
     """The work ends by its deadline, and goes on when the API server is back."""
     work = Work()
     async with leading(api, namespace, work):
@@ -178,7 +178,7 @@ async def test_without_the_api_server_nobody_leads(api, cluster, namespace):
 
 
 async def test_a_deleted_lease_is_made_again_by_its_leader(api, client, namespace):
-    """Nobody else leads in between, and the work goes on."""
+    """No other candidate leads in between, and the work goes on."""
     first, second = Work(), Work()
     async with leading(api, namespace, first):
         await until(lambda: first.is_on)

@@ -41,7 +41,7 @@ def test_from_create_to_rm(shop: Shop) -> None:
 
 
 def test_creating_it_again_rolls_it(shop: Shop) -> None:
-    """To another image, without a moment in which nobody answers."""
+    """To another image, without an interruption."""
     assert shop.detour("offload", "create", "users", "roll", "--image", f"{REGISTRY}:2").returncode == 0
     assert shop.version("roll") == "2"
     assert shop.detour("offload", "create", "users", "roll", "--image", f"{REGISTRY}:3").returncode == 0
@@ -81,8 +81,8 @@ def test_a_roll_that_fails_leaves_the_one_before(shop: Shop) -> None:
     assert shop.detour("offload", "rm", "users", "back").returncode == 0
 
 
-def test_no_room_is_told(shop: Shop) -> None:
-    """It may come; who waits no longer is told what for."""
+def test_no_room_is_reported(shop: Shop) -> None:
+    """There may be room later; a command whose time is up says what it waited for."""
     arguments = (
         "offload",
         "create",
@@ -139,7 +139,7 @@ def test_what_cannot_be_copied_is_one_line(shop: Shop, service: str, name: str, 
 
 
 def test_a_pod_without_ports_serves_where_the_service_says(shop: Shop) -> None:
-    """The Service names a number; one that names a port that the pod lacks is told in `status`."""
+    """The Service names a number; a Service that names a port that the pod lacks is a problem in `status`."""
     named = [{"name": "http", "port": 80, "targetPort": "web"}]
     shop.apply(_service("named", selector={"app": "users"}, ports=named))
     done = shop.detour("offload", "create", "named", "pr-1", "--image", f"{REGISTRY}:2")
@@ -150,7 +150,7 @@ def test_a_pod_without_ports_serves_where_the_service_says(shop: Shop) -> None:
 
 
 def test_two_people_never_collide(shop: Shop) -> None:
-    """Each has names of their own; taking somebody else's is refused, with the owner's name."""
+    """Each has names of their own; taking another user's is refused, with the owner's name."""
     assert shop.detour("offload", "create", "users", "shared", "--image", f"{REGISTRY}:2").returncode == 0
     for arguments in (
         ("create", "users", "shared", "--image", f"{REGISTRY}:3", "--owner", "bob"),
@@ -188,7 +188,7 @@ def test_extending_it_puts_its_end_off(shop: Shop) -> None:
 
 
 def test_registered_endpoints_are_kept_in_the_cluster(shop: Shop) -> None:
-    """Every replica of the server has them; what the API server refuses is told in its words."""
+    """Every replica of the server has them; refusals of the API server are passed on in its words."""
     with shop.cluster.client(namespace=shop.namespace) as client:
         (first, *_) = client.list(Pod, labels={"app": "users"})
     done = shop.detour("offload", "add", "users", "mine", "-e", f"{first.status.podIP}:8080")
@@ -201,7 +201,7 @@ def test_registered_endpoints_are_kept_in_the_cluster(shop: Shop) -> None:
     assert "may not be in the loopback range" in done.stderr
 
 
-def test_a_namespace_that_the_server_may_not_write_is_told(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_namespace_that_the_server_may_not_write_is_reported(cluster: Cluster, tmp_path: Path) -> None:
     """Which right is missing; what it may read is served all the same."""
     with cluster.namespace() as namespace:
         with cluster.client(namespace=namespace) as client:
