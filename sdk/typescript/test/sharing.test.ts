@@ -113,7 +113,7 @@ test("what such a callback calls is named once, with what to do", async (t) => {
   assert.deepEqual(await sink.came("pr-a", "pr-b", "pr-c"), { "pr-a": "pr-a", "pr-b": "", "pr-c": "" });
   assert.equal(warnings.length, 1);
   assert.match(warnings[0] ?? "", /callsBack .*calls without overrides: it is called back by a connection that several requests use/);
-  assert.match(warnings[0] ?? "", /Await a promise there, or give it AsyncResource\.bind\(callback\)/);
+  assert.match(warnings[0] ?? "", /Await a promise there, or use AsyncResource\.bind\(callback\)/);
 });
 
 test("a connection that outlives the request that opened it no longer has its overrides", async (t) => {
