@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 from lightkube.resources.coordination_v1 import Lease
 
+from detour.database import StorageError
 from detour.leadership import LeaseName, Timing, lead
-from detour.server.switch import ClusterSwitch, StorageError
+from detour.server.cluster_switch import ClusterSwitch
 
 QUICK = Timing(duration=2, deadline=1.2, period=0.1)
 

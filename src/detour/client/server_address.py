@@ -4,6 +4,8 @@ import os
 from typing import Final
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:15020"
+"""The server on this machine."""
+
 SERVER_VARIABLE: Final = "DETOUR_SERVER"
 """The environment variable that names another server."""
 

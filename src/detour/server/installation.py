@@ -24,7 +24,7 @@ from detour.kubernetes.objects import KubernetesObject
 from detour.leadership import LeaseName, lead
 from detour.mesh import Naming
 from detour.offload.kubernetes.housekeeping import Housekeeping
-from detour.server.switch import ClusterSwitch
+from detour.server.cluster_switch import ClusterSwitch
 
 _LEASE: Final = "detour-server"
 _LEASE_TIMEOUT_SECONDS: Final = 4.0
