@@ -60,9 +60,10 @@ def test_help_lists_every_command(arguments):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_plain(command):
+def test_help_is_plain(here, monkeypatch, command):
     """No box, no name of a Python type, no markup; at most 100 columns wide."""
-    done = detour(*command.split(), "--help", COLUMNS="100")
+    monkeypatch.setenv("COLUMNS", "100")
+    done = here(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: detour {command} [OPTIONS]")
     assert not re.search(r"[─│╭]|<\w+|\(dynamic\)|x<=|\[/?(bold|red)", done.stdout)
