@@ -1,7 +1,7 @@
 # Detour. Each target sets up what it needs; `make` alone prints this menu.
 
 .DEFAULT_GOAL := menu
-.PHONY: menu demo demo-once test test-propagation test-kubernetes test-all test-lowest lint unused format bench mutation lock clean setup
+.PHONY: menu demo demo-once test test-propagation test-kubernetes test-all test-lowest lint unused format docs bench mutation lock clean setup
 
 PYTHON_IN := .venv/bin/python
 AT_ONCE := -n 3 --dist worksteal  # on two cores: many a test waits
@@ -60,6 +60,10 @@ format: setup ## format the code
 	@.venv/bin/ruff check --fix
 	@setup/javascript.sh format
 
+docs: setup ## build the documentation site into dist/site; a broken link fails it
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+	@echo "Detour: python3 -m http.server --directory dist/site serves it"
+
 bench: setup ## run the benchmarks; results go to bench/results
 	@$(PYTHON_IN) -m bench
 
@@ -67,7 +71,7 @@ mutation: setup ## run mutation tests of the pure modules; options: ONLY=traffic
 	@$(PYTHON_IN) -m bench.mutation $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 lock: setup ## write requirements.lock from pyproject.toml
-	@.venv/bin/uv pip compile --quiet --upgrade pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	@.venv/bin/uv pip compile --quiet --upgrade pyproject.toml --all-extras --group dev --group docs --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package detour-mesh \
 	  --prerelease if-necessary-or-explicit -o requirements.lock
 	@grep -oE '^uv==[0-9.]+' requirements.lock | .venv/bin/uv pip compile --quiet - --universal \

@@ -32,6 +32,7 @@ run_telling() {
 }
 
 run test LESS="--ignore tests/propagation"
+run test-lowest
 run_telling test-propagation
 run_if test-kubernetes tests/kubernetes/tools/build.sh
 

@@ -1,6 +1,7 @@
 """What ships: complete metadata in every language, and only dependencies that are declared."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -37,6 +38,24 @@ def test_type_checkers_read_the_annotations() -> None:
 def test_every_dependency_has_a_lower_bound(wanted: str) -> None:
     """`make test-lowest` tries them."""
     assert any(one.operator in {">=", "==", "~="} for one in Requirement(wanted).specifier)
+
+
+def test_the_lowest_versions_of_every_extra_are_tried() -> None:
+    """By `make test-lowest`, each in an environment of its own, and in every run of CI."""
+    tried = re.findall(r"^tested (\w+)", (ROOT / "tests/lowest.sh").read_text(), re.MULTILINE)
+    assert sorted(tried) == sorted(PROJECT["optional-dependencies"])
+    assert "run test-lowest\n" in (ROOT / "tests/all.sh").read_text()
+
+
+def test_a_server_outside_a_cluster_needs_no_package_of_kubernetes() -> None:
+    """`pip install detour-mesh[server]` brings none of them."""
+    extras = PROJECT["optional-dependencies"]
+    packages = {Requirement(one).name for one in extras["kubernetes"] if not one.startswith("detour-mesh")}
+    assert packages
+    modules = "detour.server.serving, detour.cli.app, detour.install, detour.injection.manifests"
+    program = f"import sys; sys.modules.update(dict.fromkeys({packages})); import {modules}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_import_is_declared() -> None:

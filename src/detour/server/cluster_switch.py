@@ -1,6 +1,7 @@
 """The kill switch of a server in a cluster, stored where all its replicas see it.
 
-Invariant: nothing that a server outside a cluster imports is here; only the extra [kubernetes] brings what this needs.
+Invariant: no module that a server outside a cluster needs imports this one; only the extra [kubernetes] brings what
+it imports.
 """
 
 import asyncio
