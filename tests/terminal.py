@@ -13,7 +13,7 @@ from typing import IO
 
 from ports import free_port
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120
 
 PORTS = ("9001", "9002", "9003", "9102", "9103", "9080", "8000", "8080", "15001", "15020")
 """Ports that pages name; each is a free one here."""

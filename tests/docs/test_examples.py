@@ -149,7 +149,7 @@ def test_examples_in_python_do_what_the_page_says(tmp_path: Path, page: str) -> 
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
     assert done.returncode == 0, done.stderr
     assert own
@@ -165,7 +165,7 @@ def test_examples_for_pytest_pass(tmp_path: Path, example: Example) -> None:
     """With the plugin that the package is."""
     (tmp_path / "test_example.py").write_text("import pytest\n\n" + example.text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--override-ini=addopts=", "."]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout
     assert f"{example.text.count('def test_')} passed" in done.stdout
 

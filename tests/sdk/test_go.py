@@ -36,6 +36,11 @@ def test_its_own_tests_pass(module: Path) -> None:
     go("test", "-count=1", "./...", module=module.parent)  # vectors lie outside: no cache knows of them
 
 
+def test_the_examples_of_the_readme_run() -> None:
+    """They are lines of a test, in a module that has the libraries that they use; tests/docs compares them."""
+    go("test", "./readme", module=SERVICE.parents[1])
+
+
 def test_it_is_formatted() -> None:
     """As Go formats it."""
     ran = subprocess.run(["gofmt", "-l", str(SDK)], capture_output=True, text=True, timeout=60, check=True)
