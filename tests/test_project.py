@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -91,6 +92,14 @@ def test_every_target_of_the_menu_exists() -> None:
     targets = menu()
     assert {"demo", "demo-once", "test", "bench"} <= set(targets)
     subprocess.run(["make", "--dry-run", *targets], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_the_workflow_runs_targets_of_the_menu() -> None:
+    """Every command of the public CI, and the lowest versions are among them."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text())
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert {command.removeprefix("make ") for command in commands} <= set(menu())
+    assert "make test-lowest" in commands
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -29,6 +29,8 @@ def test_what_was_chosen_is_everywhere() -> None:
     assert (server["metadata"]["namespace"], server["spec"]["replicas"]) == ("tools", 3)
     (container,) = server["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "reg.test:5000/detour:7"
+    users = server["spec"]["template"]["spec"]["securityContext"]
+    assert (users["runAsUser"], users["runAsGroup"], users["runAsNonRoot"]) == (65532, 65532, True)
     assert container["args"][:4] == ["serve", "--kubernetes", "--namespace=shop", "--namespace=pay"]
     assert "--control-plane=detour.tools.svc:15010" in container["args"]
     roles = named(objects, "Role", "detour-mesh")
