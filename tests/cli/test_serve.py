@@ -140,7 +140,7 @@ def test_a_state_that_cannot_be_opened_is_one_line(mesh_file, tmp_path):
         (["--kubernetes", "--kubeconfig", "/nowhere/config"], "no Kubernetes cluster: "),
         (
             ["--kubernetes", "--sidecar-mode", "magic"],
-            "--sidecar-mode 'magic' is none of explicit, transparent, auto",
+            "--sidecar-mode: expected one of explicit, transparent, auto, got 'magic'",
         ),
     ],
 )
