@@ -167,6 +167,6 @@ async def test_a_drain_ends_in_time(tmp_path: Path, way: str) -> None:
             assert await asyncio.to_thread(command.process.wait, 20) == 0
             with pytest.raises(httpx.TransportError):
                 await late
-        said = "Ended after 2 s with requests still in flight: 1\n" if way == "time" else "ends at once\n"
+        said = "Ended after 2 s with requests still in flight: 1\n" if way == "time" else "ends immediately\n"
         assert command.text().endswith(said)
         slow.go.set()

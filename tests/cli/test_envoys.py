@@ -52,7 +52,7 @@ def test_a_sidecar_serves_until_it_is_told_to_end(server: Server, tmp_path):
     """It says where the application calls and is called; SIGTERM leaves no Envoy behind."""
     arguments = sidecar(server.xds)
     with running(tmp_path / "log", *arguments) as command:
-        said = command.wait_for(r"Sidecar of users: .*http_proxy=http://127.0.0.1:(\d+) .* 127.0.0.1:(\d+)\n")
+        said = command.wait_for(r"Sidecar of users: .*http_proxy=http://127.0.0.1:(\d+); .* 127.0.0.1:(\d+)\n")
         assert list(said.groups()) == [arguments[6], arguments[8]]
         envoy = envoy_of(command)
         assert "up to date" in server.detour("status").stdout

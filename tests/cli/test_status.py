@@ -39,7 +39,7 @@ async def test_what_an_envoy_rejects_is_told_in_its_own_words(plane, tmp_path, m
     async def status(*options: str) -> str:
         return (await asyncio.to_thread(detour, "status", "--server", url, *options)).stdout
 
-    assert "No Envoy is connected. Start one: detour sidecar" in await status()
+    assert "No Envoys are connected. Start one: detour sidecar" in await status()
     mesh = MeshUnderTest(control_plane.ads, await control_plane.ads.start("127.0.0.1:0"), tmp_path)
     async with mesh.stack:
         caller = await mesh.sidecar()

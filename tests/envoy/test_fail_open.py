@@ -362,7 +362,7 @@ async def test_a_sidecar_reports_what_it_did_without_a_control_plane(tmp_path: P
 
 def wanted(stream: object) -> list[str]:
     """Return the clusters that an Envoy was asked to report."""
-    return list(stream.asked.clusters) if stream.asked else []
+    return list(stream.requested.clusters) if stream.requested else []
 
 
 @asynccontextmanager

@@ -183,7 +183,7 @@ async def test_who_looks_is_told_soon(tmp_path: Path) -> None:
     ):
         caller = await mesh.sidecar(service="rides")
         await caller.get("http://users/")
-        assert [one.asked.load_reporting_interval.seconds for one in unseen._loads] == [10]
+        assert [one.requested.load_reporting_interval.seconds for one in unseen._loads] == [10]
         unseen.look()
         await until(lambda: numbers(unseen) == {Call("rides", None, "users", None): (1, 0)})
 
