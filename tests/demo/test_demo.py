@@ -102,8 +102,8 @@ def test_a_wrong_hop_is_named_and_is_exit_status_1(tmp_path):
 def test_the_demo_stays_up_with_lines_that_work_until_ctrl_c(tmp_path):
     """What it prints can be pasted into a shell and does what it says; Ctrl-C takes everything down."""
     with demo(tmp_path, "-m", "detour", "demo") as running:
-        wait_until(lambda: "offload ls" in running.text().partition("until Ctrl-C")[2], STORY_SECONDS)
-        lines = running.text().partition("until Ctrl-C")[2].splitlines()
+        wait_until(lambda: "offload ls" in running.text().partition("until you press Ctrl-C")[2], STORY_SECONDS)
+        lines = running.text().partition("until you press Ctrl-C")[2].splitlines()
         plain, overridden, two, status, ls = (line.strip()[2:] for line in lines if line.strip().startswith("$"))
         assert "pr-42" not in shell(plain)
         assert json.loads(shell(overridden))["calls"][0]["answer"]["calls"][-1]["served_by"] == "users@pr-42"

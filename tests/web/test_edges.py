@@ -86,7 +86,7 @@ async def test_a_browser_without_cookies(edge: Client, previewed: Client, withou
     page = await without_cookies.new_page()
     await page.goto(f"http://{SITE}:{edge.port}/page?detour=shop")
     await expect(page.get_by_role("heading")).to_have_text("The scenario cannot be entered")
-    await page.get_by_role("link", name="Go on without it").click()
+    await page.get_by_role("link", name="Continue without the scenario").click()
     await page.wait_for_url("**/page")
     assert await versions(page) == (BASELINE, [BASELINE])
     await page.goto(f"http://{SITE}:{previewed.port}/page?detour=shop")
