@@ -30,7 +30,7 @@ test: lint ## run the tests; takes some minutes
 test-propagation: setup ## test all servers, clients and queues; writes docs/propagation.md if all could run
 	@setup/environment.sh tests
 	@$(PYTHON_IN) -m pytest $(AT_ONCE) tests/propagation
-	@$(PYTHON_IN) -m pytest -m more tests/sdk tests/server tests/examples
+	@$(PYTHON_IN) -m pytest -m more tests/sdk tests/server tests/examples tests/docs
 
 test-kubernetes: setup ## run the tests on a real Kubernetes cluster; needs root, and Go for the first run
 	@tests/kubernetes/tools/build.sh >/dev/null

@@ -81,6 +81,7 @@ def test_every_example_is_run_or_says_why_not() -> None:
     assert len(marks) == len([one for one in examples() if len(one.not_run) > 10]), marks
 
 
+@pytest.mark.more
 def test_what_is_typed_succeeds(here: Terminal, tmp_path: Path) -> None:
     """The commands of the README's tables, in their order, and the examples of all pages, line by line."""
     for command in readme_commands():

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import TimeoutError as TakesTooLong
 from playwright.sync_api import expect, sync_playwright
 
 from detour import client
@@ -108,9 +110,15 @@ def test_one_finds_and_reads_a_page(address: str) -> None:
         page.on("console", lambda one: complaints.append(one.text) if one.type == "error" else None)
         page.goto(f"{address}/index.html")
         page.locator("label[for=__search]").first.click()
-        page.get_by_role("textbox", name="Search").fill("endpoint-networks")
-        found = page.locator(".md-search-result__link", has_text="detour serve")
-        found.first.click(timeout=30_000)
+        search = page.get_by_role("textbox", name="Search")
+        found = page.locator(".md-search-result__link[href*='commands/serve.html']").first
+        for _ in range(10):
+            # The search listens to keys, and not before its index is loaded.
+            search.fill("")
+            search.press_sequentially("endpoint-networks")
+            with suppress(TakesTooLong):
+                found.click(timeout=3_000)
+                break
         expect(page).to_have_url(re.compile("commands/serve.html"), timeout=30_000)
         for name in ("index", "commands/serve", "api/deployments", "python/client", "propagation"):
             page.goto(f"{address}/{name}.html")
