@@ -144,7 +144,7 @@ def test_a_pod_without_ports_serves_where_the_service_says(shop: Shop) -> None:
     shop.apply(_service("named", selector={"app": "users"}, ports=named))
     done = shop.detour("offload", "create", "named", "pr-1", "--image", f"{REGISTRY}:2")
     assert done.returncode == 0, done
-    shop.until(lambda: "declares no port called web" in shop.detour("status").stdout)
+    shop.until(lambda: "declares no port named web" in shop.detour("status").stdout)
     assert shop.version() == "1"
     assert shop.detour("offload", "rm", "named", "pr-1").returncode == 0
 
