@@ -373,8 +373,6 @@ class Session:
     def _withdraw_others(self, name: str) -> None:
         """Make room for a cluster that stands for nothing in the mesh: withdraw older ones of that sort."""
         subscription = self._subscriptions[CLUSTER]
-        if name in subscription.covered:
-            return
         for withdrawn in self._holdings.withdraw_for(name):
             subscription.acknowledged.pop(withdrawn, None)
             subscription.removed[withdrawn] = None
