@@ -283,16 +283,23 @@ async def relay(to: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
                 task.cancel()
 
 
-async def test_a_control_plane_that_hangs_holds_nobody_up(tmp_path: Path, users: Endpoint) -> None:
-    """The connection is there, and no answer comes; those that come later are as good as any."""
+@asynccontextmanager
+async def hanging(folder: Path, users: Endpoint) -> AsyncIterator[tuple[Client, asyncio.Event]]:
+    """Run a sidecar that knows `users`, and whose control plane has hung since; yield also what ends that."""
     port = free_port()
     async with (
         control_plane(port, Service("users", (users,))),
         relay(port) as (between, flows),
-        sidecar(between, tmp_path) as caller,
+        sidecar(between, folder) as caller,
     ):
         assert await answers(caller, "http://users/") == (200, "users-1")
         flows.clear()
+        yield caller, flows
+
+
+async def test_a_control_plane_that_hangs_holds_nobody_up(tmp_path: Path, users: Endpoint) -> None:
+    """The connection is there, and no answer comes; those that come later are as good as any."""
+    async with hanging(tmp_path, users) as (caller, flows):
         for name in ("localhost", "127.0.0.1"):
             there = f"http://{name}:{users.port}/"
             # With an override of another service it waits; beside it one without does not.
@@ -307,15 +314,8 @@ async def test_a_control_plane_that_hangs_holds_nobody_up(tmp_path: Path, users:
 
 
 async def test_requests_that_wait_do_not_fail_with_those_that_go_on(tmp_path: Path, users: Endpoint) -> None:
-    """Neither do those that DNS does not know where to send, all for one host, one after the other."""
-    port = free_port()
-    async with (
-        control_plane(port, Service("users", (users,))),
-        relay(port) as (between, flows),
-        sidecar(between, tmp_path) as caller,
-    ):
-        assert await answers(caller, "http://users/") == (200, "users-1")
-        flows.clear()
+    """DNS does not know the host; requests for it arrive one after the other, and all get the late answer."""
+    async with hanging(tmp_path, users) as (caller, flows):
         first = []
         for number in range(20):
             headers = FOR_OTHERS if number % 2 else {}

@@ -175,15 +175,19 @@ def asking_listener() -> Json:
     plugins = [_specifier("end of a tunnel", connect_source())]
     hosts = [_everything([end_of_tunnel, _by_authority()])]
     routes = _routes(ASKING_LISTENER, hosts, cluster_specifier_plugins=plugins)
-    filters = [on_demand_filter(), _lua(LUA_FILTER, answered_source())]
-    return internal_listener(ASKING_LISTENER, connection_manager(ASKING_LISTENER, filters, **routes))
+    return _answering(ASKING_LISTENER, on_demand_filter(), routes)
 
 
 def resolver_listener() -> Json:
     """Return the listener that answers 204 if DNS resolves the request's host; it opens no connection."""
     routes = _routes(RESOLVER_LISTENER, [_everything([{"match": {"prefix": "/"}, **_to(TUNNEL_BYTES_CLUSTER)}])])
-    filters = [forward_proxy(), _lua(LUA_FILTER, answered_source())]
-    return internal_listener(RESOLVER_LISTENER, connection_manager(RESOLVER_LISTENER, filters, **routes))
+    return _answering(RESOLVER_LISTENER, forward_proxy(), routes)
+
+
+def _answering(name: str, asked: Json, routes: Json) -> Json:
+    """Return a listener that answers 204 to the requests that a filter lets through, and forwards none."""
+    filters = [asked, _lua(LUA_FILTER, answered_source())]
+    return internal_listener(name, connection_manager(name, filters, **routes))
 
 
 def fail_open_clusters(outbound_port: int, *, by_dns: bool) -> Sequence[Json]:
