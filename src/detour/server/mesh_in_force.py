@@ -30,7 +30,7 @@ from detour.mesh import (
     update,
 )
 from detour.server.sources import Source
-from detour.standing_problem import StandingProblem
+from detour.standing_problem import StandingProblems
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class MeshInForce:
         self._subscribers: list[Subscriber] = []
         self._problems = {source.name: tuple(source.problems) for source in self.sources}
         self._expires: dict[tuple[str, str], datetime] = {}
-        self._refused: dict[tuple[str, str], StandingProblem] = {}
+        self._refused = StandingProblems(_log, logging.WARNING)
         self._mesh = Mesh()
         merged = merge(*(source.mesh for source in self.sources))
         self._mesh = update(self._mesh, self._effective(difference(self._mesh, merged))).mesh
@@ -104,7 +104,7 @@ class MeshInForce:
     @property
     def refused(self) -> Sequence[str]:
         """The registered endpoints that are not served, with the reason: a line for each deployment."""
-        return tuple(one.text for one in self._refused.values())
+        return self._refused.lines
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call a function after each change; subscribers are called in the order of their subscription."""
@@ -167,7 +167,7 @@ class MeshInForce:
 
     def _forget(self, key: tuple[str, str]) -> None:
         self._expires.pop(key, None)
-        self._refused.pop(key, None)
+        self._refused.end("@".join(key))
 
     def _with_allowed_endpoints(self, deployment: OffloadedDeployment) -> OffloadedDeployment:
         """Remove registered endpoints that the rules forbid: rules may have changed since the registration."""
@@ -176,11 +176,10 @@ class MeshInForce:
         is_registered = source is not None and source.is_writable and not deployment.ports
         refusals = {one: self._rules.refusal(one) for one in deployment.endpoints} if is_registered else {}
         if not any(refusals.values()):
-            self._refused.pop(deployment.key, None)
+            self._refused.end("@".join(deployment.key))
             return deployment
         endpoint, why = next((one, why) for one, why in refusals.items() if why)
-        problem = self._refused.setdefault(deployment.key, StandingProblem(_log, logging.WARNING))
-        problem.begin(f"{deployment} is not served at {endpoint}: {why}")
+        self._refused.begin("@".join(deployment.key), f"{deployment} is not served at {endpoint}: {why}")
         return replace(deployment, endpoints=tuple(one for one, why in refusals.items() if not why))
 
     def _with_additions(self, settings: Settings) -> Settings:
