@@ -27,7 +27,7 @@ _RESULT: Final = Path(__file__).parents[1] / "results" / "mutation.json"
 _FORK: Final = multiprocessing.get_context("fork")
 _SAMPLE_MINUTES: Final = 8
 _SHOWN_MAX: Final = 2000
-"""Of what pytest prints where tests can't be run so much is shown, the end."""
+"""Maximum number of characters of pytest's output in an error: its end."""
 
 _LEAST: Final = 5
 """Minimum number of mutants to try of each module."""
@@ -37,13 +37,14 @@ _Fates = dict[int, Fate]
 
 @dataclass(slots=True)
 class _Run:
-    """What is tried of one part.
+    """The run of one part.
 
     Args:
         part: The part.
+        paths: Its modules.
         mutants: All mutants of its modules.
-        tried: Places of those that are tried.
-        fates: What became of them, by place.
+        tried: Indices of the mutants to try.
+        fates: The results, by index.
     """
 
     part: Part
@@ -87,7 +88,9 @@ def mutation(
         _show_survivors(run, known)
     show(scores)
     for module, line, change in stale(known, [one for run in runs for one in run.mutants]):
-        _say(f"equivalents.toml: {module} has no mutant {change!r} any more in the line {line!r}: remove the entry")
+        _say(
+            f"equivalents.toml: {module} no longer has the mutant {change!r} in the line {line!r}: remove the entry"
+        )
     if failures:
         raise RuntimeError("\n".join(failures))
     if keep and not only:
