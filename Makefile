@@ -3,6 +3,9 @@
 .DEFAULT_GOAL := menu
 .PHONY: menu demo demo-once test test-propagation test-kubernetes test-all test-lowest lint unused format docs bench mutation lock clean setup
 
+# Tests start hundreds of Python processes. Without stored bytecode, each would spend seconds compiling the same modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON_IN := .venv/bin/python
 AT_ONCE := -n 3 --dist worksteal  # on two cores: many a test waits
 LESS :=  # what of `make test` another suite runs as well
