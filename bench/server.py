@@ -12,7 +12,9 @@ from typing import Any, BinaryIO, Final
 import httpx
 
 _START_SECONDS: Final = 240
-_STOP_SECONDS: Final = 10
+_STOP_SECONDS: Final = 40
+"""Longer than the server's graceful shutdown may take."""
+
 _POLL_SECONDS: Final = 0.02
 
 

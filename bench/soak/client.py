@@ -14,6 +14,8 @@ from bench.soak.requests import Request
 
 _CLIENTS: Final = Path(__file__).with_name("clients")
 _ROOT: Final = Path(__file__).parents[2]
+_NICE: Final = ("nice", "-n", "19")
+"""Clients run elsewhere in a real mesh. Here they share two cores with Detour, and would starve a server that starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,8 @@ class Client:
     async def start(self) -> None:
         """Start it."""
         pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(
-            *self.kind.command, stdin=pipe, stdout=pipe, limit=2**22
-        )
+        command = (*_NICE, *self.kind.command)
+        self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=2**22)
         self._reading = asyncio.create_task(self._read())
 
     async def send(self, request: Request, port: int) -> dict[str, Any]:

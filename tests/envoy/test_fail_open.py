@@ -13,15 +13,18 @@ import grpc
 import httpx
 import pytest
 import websockets
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 
 from detour.envoy import Edge, Sidecar, edge_bootstrap, fail_open, sidecar_bootstrap, start_envoy
 from detour.envoy.vocabulary import NO_ANSWER_CLUSTER
 from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service
 from detour.overrides import parse_words, write_opentracing
 from detour.traffic.reports import Reports
+from detour.xds.catalog import ENDPOINTS
 from detour.xds.server import AdsServer
 from parts import Client, grpc_instance, http_instance
 from ports import free_port
+from raw_client import METHOD
 
 OVERRIDE = {"baggage": "override.route.localhost=pr-42"}
 FOR_OTHERS = {"baggage": "override.route.other=pr-42"}
@@ -326,6 +329,47 @@ async def test_requests_that_wait_do_not_fail_with_those_that_go_on(tmp_path: Pa
         flows.set()
         assert await asyncio.gather(*first) == [(200, "users-1")] * 20
         assert b"users-1" in await tunnel
+
+
+@asynccontextmanager
+async def late_endpoints(to: int) -> AsyncIterator[tuple[int, asyncio.Event, asyncio.Event]]:
+    """Relay a control plane's responses; yield the port, what is set once endpoints wait, and what sends them."""
+    waiting, released = asyncio.Event(), asyncio.Event()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{to}") as channel:
+
+        async def pass_on(requests: AsyncIterator[bytes], _: object) -> AsyncIterator[bytes]:
+            async for response in channel.stream_stream(METHOD)(requests):
+                if DeltaDiscoveryResponse.FromString(response).type_url == ENDPOINTS:
+                    waiting.set()
+                    await released.wait()
+                yield response
+
+        server = grpc.aio.server()
+        service, method = METHOD.strip("/").split("/")
+        handler = grpc.stream_stream_rpc_method_handler(pass_on)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            yield port, waiting, released
+        finally:
+            await server.stop(None)
+
+
+async def test_a_request_waits_for_endpoints_that_come_after_their_cluster(tmp_path: Path, users: Endpoint) -> None:
+    """A busy control plane may need more than a second in between. The cluster must not start empty."""
+    port = free_port()
+    async with (
+        control_plane(port, Service("users", (users,))),
+        late_endpoints(port) as (between, waiting, released),
+        sidecar(between, tmp_path) as caller,
+        asyncio.timeout(20),
+    ):
+        first = asyncio.create_task(answers(caller, "http://users/"))
+        await waiting.wait()
+        await asyncio.wait([first], timeout=1.5)
+        released.set()
+        assert await first == (200, "users-1")
 
 
 async def test_a_service_that_leaves_the_mesh_goes_where_dns_says(tmp_path: Path, users: Endpoint) -> None:

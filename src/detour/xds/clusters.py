@@ -32,8 +32,11 @@ from detour.xds.messages import HTTP_OPTIONS, packed
 from detour.xds.names import Target
 from detour.xds.outside import outside_tunnel
 
-_ENDPOINTS_TIMEOUT: Final = Duration(seconds=1)
-"""How long a cluster waits for its endpoints. Envoy requests no other cluster meanwhile, so this must be short."""
+_ENDPOINTS_TIMEOUT: Final = Duration(seconds=5)
+"""How long a cluster waits for its endpoints: as long as a request waits for its cluster (`ON_DEMAND_TIMEOUT`).
+
+A cluster whose endpoints arrive later starts without any, and its requests fail. Envoy requests no other cluster
+meanwhile, but the server sends endpoints with their clusters, so only a server that has ended lets it wait."""
 
 _HTTPS: Final = 443
 _UNREAD: Final = "and Envoy cannot read the content of this tunnel (TLS, for example). Call it with http:// instead"
