@@ -15,7 +15,7 @@ from bench.soak.requests import Request
 _CLIENTS: Final = Path(__file__).with_name("clients")
 _ROOT: Final = Path(__file__).parents[2]
 _NICE: Final = ("nice", "-n", "19")
-"""Clients run elsewhere in a real mesh. Here they share two cores with Detour, and would starve a server that starts."""
+"""Clients run elsewhere in a mesh. Here they share two cores with Detour, and would starve a server that starts."""
 
 
 @dataclass(frozen=True, slots=True)
