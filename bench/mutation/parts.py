@@ -75,8 +75,15 @@ PARTS: Final = (
             "discovery/kubernetes/inventory.py",
             "discovery/kubernetes/reflector.py",
             "discovery/kubernetes/objects.py",
+            "discovery/kubernetes/deployments.py",
+            "discovery/kubernetes/services.py",
+            "discovery/kubernetes/protocols.py",
         ],
         ["discovery/kubernetes/test_inventory.py", "discovery/kubernetes/test_reflector.py"],
+    ),
+    Part(
+        ["server/trials.py", "server/api/callers.py", "server/tokens.py", "server/identities.py"],
+        ["server/test_trials.py", "server/test_callers.py", "server/test_tokens.py"],
     ),
 )
 

@@ -161,3 +161,80 @@ def test_the_reason_of_an_api_server_is_cut(length: int, kept: int) -> None:
 def test_the_mode_that_a_pod_chooses(mode: Mode, given: str, expected: Mode, is_auto: bool) -> None:
     """It wins over the cluster's."""
     assert plan(pod(mode=given), Settings(mode)) == Plan(expected, is_auto)
+
+
+@pytest.mark.parametrize(
+    ("given", "native", "why"),
+    [
+        (
+            {"metadata": {"labels": {"detour.dev/inject": "false"}}, "spec": {}},
+            True,
+            "it is labelled detour.dev/inject=false",
+        ),
+        (
+            pod({"hostNetwork": True}),
+            True,
+            "it uses its node's network (hostNetwork), where all pods of the node share a sidecar's ports",
+        ),
+        (
+            pod({"os": {"name": "windows"}}),
+            True,
+            "it runs on Windows, which the sidecar's image does not",
+        ),
+        (
+            pod({"restartPolicy": "Never"}),
+            False,
+            "it runs to completion, and would never end beside an ordinary sidecar: that needs Kubernetes 1.29",
+        ),
+    ],
+)
+def test_the_reason_why_a_pod_gets_no_sidecar(given: dict[str, Any], native: bool, why: str) -> None:
+    """In full, as its owner reads it; nothing else is decided."""
+    assert plan(given, Settings(native=native)) == Plan(skipped=why)
+
+
+def test_warnings_in_full() -> None:
+    """Those of each mode, in their order."""
+    given = pod(
+        {
+            "containers": [
+                {"name": "a", "env": [{"name": "http_proxy"}], "securityContext": {"runAsUser": 1337}},
+                {"name": "b", "env": [{"value": "nameless"}, {"name": "HTTP_PROXY"}]},
+            ]
+        },
+        mode="magic",
+        exclude_outbound_ports="80,x,y",
+        exclude_outbound_cidrs="z",
+    )
+    unknown = "detour.dev/mode is 'magic', not one of explicit, transparent, auto: "
+    assert plan(given, TRANSPARENT).warnings == (
+        f"{unknown}transparent it is",
+        "detour.dev/exclude-outbound-ports lists 'x': it is left out",
+        "detour.dev/exclude-outbound-ports lists 'y': it is left out",
+        "detour.dev/exclude-outbound-cidrs lists 'z': it is left out",
+        "a container runs as the sidecar's own user 1337: its connections are not redirected",
+    )
+    left = "of its own: it is left, and what is sent through it does not go through the sidecar"
+    ignored = "Clients that ignore http_proxy reach the baseline, whatever their overrides say (docs/kubernetes.md)"
+    assert plan(given, Settings(Mode.AUTO, refusal="no")).warnings == (
+        f"{unknown}auto it is",
+        f"explicit mode, because no. {ignored}",
+        f"container a has an http_proxy {left}",
+        f"container b has an HTTP_PROXY {left}",
+    )
+    assert plan(given, Settings(Mode.EXPLICIT, refusal="no")).warnings[0] == f"{unknown}explicit it is"
+    assert len(plan(given, Settings(Mode.EXPLICIT, refusal="no")).warnings) == 3
+
+
+def test_a_plan_by_default() -> None:
+    """As for a pod that has a sidecar already, but for that."""
+    assert Plan() == Plan(
+        mode=Mode.EXPLICIT,
+        is_auto=False,
+        skipped="",
+        has_one=False,
+        redirection=Redirection(to_port=15001, exempt_uid=1337, exclude_ports=(), exclude_cidrs=()),
+        warnings=(),
+    )
+    assert plan({"spec": {"containers": [{"name": "detour-sidecar"}]}}, TRANSPARENT) == Plan(has_one=True)
+    assert Plan().injects is True

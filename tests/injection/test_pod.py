@@ -229,3 +229,60 @@ def test_a_sidecar_says_which_deployment_it_is_part_of() -> None:
             one for one in inject(given, Settings(Mode.EXPLICIT))["spec"]["initContainers"] if "args" in one
         ]
         assert json.loads(sidecar["args"][1])["node"]["metadata"].get("deployment") == deployment
+
+
+@pytest.mark.parametrize(
+    ("metadata", "service"),
+    [
+        ({"labels": {"detour.dev/service": "", "app.kubernetes.io/name": "", "app": "c"}}, "c"),
+        ({"labels": {"app": ""}, "generateName": "users-", "name": "users-x"}, "users"),
+        ({"labels": {}, "generateName": "", "name": "alone-"}, "alone-"),
+        ({"labels": {"app": 7}}, "7"),
+        ({}, "unknown"),
+    ],
+)
+def test_the_service_of_a_pod_that_says_little(metadata: dict, service: str) -> None:
+    """An empty label says nothing."""
+    assert service_of({"metadata": metadata, "spec": {}}) == service
+    assert service_of({"spec": {}}) == "unknown"
+
+
+def test_a_pod_with_its_volumes_and_annotations() -> None:
+    """Keeps them, before those of the sidecar; its own values win."""
+    given = pod(annotations={"detour.dev/sds-identity": "own", "team": "people"})
+    given["spec"]["volumes"] = [{"name": "config"}]
+    injected = inject(given, Settings(Mode.EXPLICIT, native=False))
+    assert [one["name"] for one in injected["spec"]["volumes"]] == ["config", "detour-tls"]
+    annotations = injected["metadata"]["annotations"]
+    assert (annotations["detour.dev/sds-identity"], annotations["team"]) == ("own", "people")
+    assert set(annotations) == {
+        "detour.dev/sds-identity",
+        "detour.dev/sds-authority",
+        "team",
+        "kubectl.kubernetes.io/default-container",
+    }
+    assert injected["metadata"]["namespace"] == "shop"
+
+
+def test_a_pod_of_which_little_is_known() -> None:
+    """Neither metadata nor containers; without TLS nothing is added to its metadata."""
+    bare = {"metadata": None, "spec": {"containers": None, "initContainers": None, "volumes": None}}
+    native = inject(bare, Settings(Mode.EXPLICIT))
+    assert names(native, "initContainers") == ["detour-sidecar"]
+    assert set(native["metadata"]) == {"annotations"}
+    assert inject(bare, Settings(Mode.EXPLICIT, tls=False))["metadata"] is None
+    ordinary = inject(bare, Settings(Mode.TRANSPARENT, native=False, tls=False))
+    assert names(ordinary, "containers") == ["detour-sidecar"]
+    assert names(ordinary, "initContainers") == ["detour-redirect"]
+    assert ordinary["metadata"] is None
+    nameless = {"spec": {"containers": [{"image": "a"}, {"image": "b"}]}}
+    annotations = inject(nameless, Settings(Mode.EXPLICIT, native=False, tls=False))["metadata"]["annotations"]
+    assert annotations == {"kubectl.kubernetes.io/default-container": ""}
+
+
+def test_the_service_and_deployment_of_a_sidecar() -> None:
+    """Both come from labels of the pod."""
+    given = pod(labels={"detour.dev/service": "users", "detour.dev/offloaded": "pr-42"})
+    (sidecar, *_) = inject(given, Settings(Mode.EXPLICIT))["spec"]["initContainers"]
+    node = json.loads(sidecar["args"][1])["node"]
+    assert (node["cluster"], node["metadata"]["deployment"]) == ("users", "pr-42")

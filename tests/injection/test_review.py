@@ -88,3 +88,95 @@ def test_what_is_no_review_is_refused(body: object) -> None:
     """It could not be answered."""
     with pytest.raises(ValueError, match="not an AdmissionReview"):
         review(body, Settings())
+
+
+def test_an_answer_in_full() -> None:
+    """Warnings before the patch; a request without an operation is a creation."""
+    body = asked({**POD, "metadata": {"annotations": {"detour.dev/mode": "magic"}}})
+    del body["request"]["operation"]
+    answer = review(body, Settings(Mode.EXPLICIT))
+    response = answer["response"]
+    assert response.pop("patch")
+    assert answer == {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {
+            "uid": "705ab4f5",
+            "allowed": True,
+            "warnings": [
+                "Detour: detour.dev/mode is 'magic', not one of explicit, transparent, auto: explicit it is"
+            ],
+            "patchType": "JSONPatch",
+        },
+    }
+
+
+def test_warnings_come_before_the_reason_for_no_sidecar() -> None:
+    """A pod may have mistakes and have no sidecar."""
+    pod = {"metadata": {"labels": {"detour.dev/inject": "false"}}, "spec": {"hostNetwork": True}}
+    assert review(asked(pod), Settings())["response"] == {
+        "uid": "705ab4f5",
+        "allowed": True,
+        "warnings": ["Detour: this pod gets no sidecar: it is labelled detour.dev/inject=false"],
+    }
+
+
+@pytest.mark.parametrize(
+    "request_", [{"operation": "UPDATE"}, {"object": None}, {"object": []}, {"object": {"metadata": {}}}]
+)
+def test_what_creates_no_pod_is_let_in(request_: dict) -> None:
+    """Without a warning."""
+    asked_for = asked(POD, **request_)
+    assert review(asked_for, Settings())["response"] == {"uid": "705ab4f5", "allowed": True}
+    assert trial(asked_for, Settings()) is None
+
+
+def test_what_goes_wrong_is_quoted(caplog: pytest.LogCaptureFixture) -> None:
+    """To the pod's creator in one line; the log has the traceback."""
+    response = review(asked({"metadata": {}, "spec": {"containers": 7}}), Settings())["response"]
+    (warning,) = response["warnings"]
+    assert warning == (
+        "Detour: this pod gets no sidecar, because of an error in Detour: TypeError('Value after * must be an"
+        " iterable, not int')"
+    )
+    assert (response["uid"], response["allowed"]) == ("705ab4f5", True)
+    (record,) = caplog.records
+    assert record.exc_info
+    assert record.getMessage() == "no sidecar for a pod of shop"
+
+
+@pytest.mark.parametrize("body", [{}, {"request": {}}, {"request": {"uid": 7}}, {"request": []}, [], None])
+def test_the_refusal_of_what_is_no_review(body: object) -> None:
+    """In full; nothing is tried for it."""
+    with pytest.raises(ValueError) as raised:
+        review(body, Settings())
+    assert str(raised.value) == "this is not an AdmissionReview: request.uid is missing"
+    assert trial(body, Settings()) is None
+
+
+def test_the_pod_of_a_dry_run_in_full() -> None:
+    """It keeps its name and its labels, in the namespace of the request; in no mode but auto is one needed."""
+    given = {
+        "metadata": {"name": "users-1", "generateName": "users-", "labels": {"app": "users"}, "uid": "7"},
+        "spec": {"containers": [{"name": "users"}]},
+    }
+    body = asked(given)
+    assert trial(body, Settings()) == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "users-1",
+            "generateName": "users-",
+            "namespace": "shop",
+            "labels": {"app": "users", "detour.dev/inject": "false"},
+            "annotations": inject(given, Settings())["metadata"]["annotations"],
+        },
+        "spec": inject(given, Settings())["spec"],
+    }
+    del body["request"]["namespace"]
+    bare = trial({**body, "request": {**body["request"], "object": {"spec": {}}}}, Settings(tls=False))
+    assert bare is not None
+    assert bare["metadata"] == {"namespace": "", "labels": {"detour.dev/inject": "false"}}
+    for mode in (Mode.EXPLICIT, Mode.TRANSPARENT):
+        assert trial(body, Settings(mode)) is None
+    assert trial(asked(inject(given, Settings())), Settings()) is None

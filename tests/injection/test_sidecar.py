@@ -207,3 +207,104 @@ def test_what_is_no_variable_of_the_pod_reaches_envoy_as_it_is() -> None:
     container = sidecar_container("$(HOME)", "", Plan(), Settings(control_plane="$(POD_IP).test:1"))
     assert '"cluster":"$$(HOME)"' in container["args"][1]
     assert '"address":"$(POD_IP).test"' in container["args"][1]
+
+
+HOLD = """\
+for attempt in {1..300}; do
+  (exec 3<>/dev/tcp/$POD_IP/15003) 2>/dev/null && exit 0
+  sleep 0.2
+done
+exit 1
+"""
+
+LAST = """\
+in_use() {
+  while read -r _ _ _ state _ _ _ user _; do
+    [[ $user != 1337 && $state =~ ^(01|02|03|08|0A)$ ]] && return 0
+  done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+  return 1
+}
+while in_use; do sleep 0.2; done
+"""
+
+
+def of_pod(name: str, path: str) -> dict[str, Any]:
+    """Return a variable that Kubernetes sets from the pod."""
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("tls", [True, False])
+def test_the_sidecar_field_by_field(native: bool, tls: bool) -> None:
+    """A native one is restarted by Kubernetes; an ordinary one has hooks. It has no rights."""
+    settings = Settings(
+        native=native, tls=tls, envoy_image="own/envoy:1", cpu_request="1m", memory_request="2Mi", cpu_limit=""
+    )
+    found = sidecar_container("users", "", Plan(), settings)
+    arguments = found.pop("args")
+    assert (arguments[0], arguments[2:]) == (
+        "--config-yaml",
+        ["--concurrency", "1", "--log-level", "warning", "--disable-hot-restart"],
+    )
+    assert arguments[1].startswith('{"node":{')
+    hooks = {
+        "postStart": {"exec": {"command": ["bash", "-c", HOLD]}},
+        "preStop": {"exec": {"command": ["bash", "-c", LAST]}},
+    }
+    mount = {"name": "detour-tls", "mountPath": "/etc/detour/tls", "readOnly": True}
+    assert found == {
+        "name": "detour-sidecar",
+        "image": "own/envoy:1",
+        "command": ["envoy"],
+        "env": [
+            of_pod("POD_NAME", "metadata.name"),
+            of_pod("POD_NAMESPACE", "metadata.namespace"),
+            of_pod("POD_IP", "status.podIP"),
+        ],
+        "ports": [{"name": "detour-probe", "containerPort": 15003, "protocol": "TCP"}],
+        "resources": {"requests": {"cpu": "1m", "memory": "2Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+            "runAsGroup": 1337,
+            "runAsNonRoot": True,
+            "runAsUser": 1337,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "startupProbe": {
+            "httpGet": {"path": "/ready", "port": 15003, "scheme": "HTTP"},
+            "periodSeconds": 1,
+            "failureThreshold": 60,
+        },
+        **({"restartPolicy": "Always"} if native else {"lifecycle": hooks}),
+        **({"volumeMounts": [mount]} if tls else {}),
+    }
+
+
+def test_settings_by_default() -> None:
+    """Those of the chart; `docs/kubernetes.md` names them."""
+    assert Settings() == Settings(
+        mode=Mode.AUTO,
+        refusal="",
+        control_plane="detour.detour.svc:15010",
+        tls=True,
+        tls_secret="detour-sidecar-tls",
+        tls_server_name="",
+        native=True,
+        envoy_image="envoyproxy/envoy:v1.40.0",
+        detour_image="detour:latest",
+        cpu_request="10m",
+        memory_request="64Mi",
+        cpu_limit="1",
+        memory_limit="256Mi",
+    )
+    assert list(Mode) == ["explicit", "transparent", "auto"]
+
+
+def test_only_variables_of_the_pod_are_replaced() -> None:
+    """All three of them."""
+    settings = Settings(control_plane="$(POD_IP).$(POD_NAME).$(POD_NAMESPACE).$$(X).test:1")
+    text = sidecar_container("users", "", Plan(), settings)["args"][1]
+    assert '"address":"$(POD_IP).$(POD_NAME).$(POD_NAMESPACE).$$$$(X).test"' in text
