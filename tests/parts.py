@@ -25,8 +25,8 @@ from detour.mesh import (
     DeploymentApplied,
     DeploymentRemoved,
     Endpoint,
-    Event,
     Mesh,
+    MeshEvent,
     OffloadedDeployment,
     Service,
     Settings,
@@ -129,7 +129,7 @@ class MeshUnderTest:
     logs: Path
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
-    def apply(self, *events: Event) -> None:
+    def apply(self, *events: MeshEvent) -> None:
         """Change the mesh."""
         self.ads.update(apply(self.ads.mesh, *events), subjects(events))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from certificates.conftest import NOW, TERMS, applied
 from detour.certificates.authority import issue, new_authority
-from detour.certificates.contents import Change, authorities_of, leaf_change
+from detour.certificates.contents import SecretChange, authorities_of, leaf_change
 from detour.certificates.identity import detour_server, sidecar
 from detour.certificates.succession import Authorities
 
@@ -72,7 +72,7 @@ def test_what_is_unfit_is_replaced_and_told(held, reason):
 def test_authorities_beside_a_good_certificate_are_put_right():
     """The certificate stays."""
     change = leaf_change(GOOD | {"ca.crt": b"edited"}, SHOP, AUTHORITY, NOW, TERMS)
-    assert change == Change({"ca.crt": GOOD["ca.crt"]}, "its ca.crt was outdated")
+    assert change == SecretChange({"ca.crt": GOOD["ca.crt"]}, "its ca.crt was outdated")
 
 
 def test_what_others_keep_in_the_secret_stays():

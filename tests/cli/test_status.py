@@ -13,7 +13,8 @@ from detour.discovery.mesh_file import read
 from detour.offload.registry import Registry
 from detour.server import ControlPlane
 from detour.server.api import api
-from detour.server.serving import _bind, _config, _Http
+from detour.server.serving import _config, _Http
+from detour.server.sockets import bind
 from detour.server.sources import MeshFile, Registered
 from detour.xds.catalog import _BUILDERS, CLUSTER
 from parts import MeshUnderTest
@@ -22,7 +23,7 @@ from parts import MeshUnderTest
 @pytest.fixture
 async def plane(mesh_file: Path, tmp_path: Path):
     """Run a server in this process, so that what it sends can be spoilt; yield it with its API's URL."""
-    with Registry(tmp_path / "state.db") as registry, _bind("127.0.0.1:0", "the API") as listening:
+    with Registry(tmp_path / "state.db") as registry, bind("127.0.0.1:0", "the API") as listening:
         made = ControlPlane([MeshFile(mesh_file, read(mesh_file)), registered := Registered(registry)], registered)
         http = _Http(_config(api(made)))
         serving = asyncio.create_task(http.serve([listening]))

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from detour.mesh import Endpoint, Event, Mesh, OffloadedDeployment, Protocol, Service, apply
+from detour.mesh import Endpoint, Mesh, MeshEvent, OffloadedDeployment, Protocol, Service, apply
 
 DEADLINE_SECONDS = 30
 
@@ -18,10 +18,10 @@ class Source(ABC):
 
     def __init__(self) -> None:
         self.mesh = Mesh()
-        self.events: list[Event] = []
+        self.events: list[MeshEvent] = []
         self._news = asyncio.Event()
 
-    def take(self, events: tuple[Event, ...]) -> None:
+    def take(self, events: tuple[MeshEvent, ...]) -> None:
         """Apply the events of discovery."""
         self.mesh = apply(self.mesh, *events)
         self.events += events

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cli.running import refusal
-from detour.injection import Settings
+from detour.injection import InjectionSettings
 from detour.injection.manifests import inject_manifests
 
 Detour = Callable[..., "CompletedProcess[str]"]
@@ -19,7 +19,7 @@ MANIFESTS = Path(__file__).with_name("golden") / "shop.in.yaml"
 def test_manifests_are_printed_with_sidecars(here: Detour) -> None:
     """Messages name the objects that did not change."""
     done = here("inject", "-f", str(MANIFESTS))
-    injected = inject_manifests(MANIFESTS.read_text(), Settings())
+    injected = inject_manifests(MANIFESTS.read_text(), InjectionSettings())
     assert (done.returncode, done.stdout) == (0, injected.text)
     assert done.stderr.splitlines() == list(injected.notes)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from detour.injection import Settings, inject
+from detour.injection import InjectionSettings, inject
 from injection.pod_network import POD, UID, Namespace, missing, pod_network
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
@@ -16,7 +16,7 @@ LISTEN = "import socket, sys; s = socket.create_server((sys.argv[1], int(sys.arg
 
 def hook(name: str) -> list[str]:
     """Return the hook's command."""
-    pod = inject({"spec": {"containers": [{"name": "users"}]}}, Settings(native=False))
+    pod = inject({"spec": {"containers": [{"name": "users"}]}}, InjectionSettings(native=False))
     command: list[str] = pod["spec"]["containers"][0]["lifecycle"][name]["exec"]["command"]
     return command
 

@@ -16,18 +16,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from detour.injection import Mode, Settings
+from detour.injection import InjectionSettings, Mode
 from detour.injection.manifests import _Loader, inject_manifests
 
 GOLDEN = Path(__file__).with_name("golden")
 MANIFESTS = (GOLDEN / "shop.in.yaml").read_text()
 
 CASES = {
-    "auto": Settings(),
-    "explicit": Settings(Mode.EXPLICIT),
-    "before-1.29": Settings(Mode.EXPLICIT, native=False),
-    "transparent-before-1.29": Settings(Mode.TRANSPARENT, native=False),
-    "plain-text": Settings(Mode.EXPLICIT, tls=False, control_plane="10.0.0.1:15010"),
+    "auto": InjectionSettings(),
+    "explicit": InjectionSettings(Mode.EXPLICIT),
+    "before-1.29": InjectionSettings(Mode.EXPLICIT, native=False),
+    "transparent-before-1.29": InjectionSettings(Mode.TRANSPARENT, native=False),
+    "plain-text": InjectionSettings(Mode.EXPLICIT, tls=False, control_plane="10.0.0.1:15010"),
 }
 
 
@@ -82,12 +82,12 @@ def test_injecting_twice_is_injecting_once(case: str) -> None:
     once = inject_manifests(MANIFESTS, CASES[case]).text
     assert inject_manifests(once, CASES[case]).text == once
     if CASES[case].native:
-        assert inject_manifests(once, Settings(Mode.TRANSPARENT)).text == once
+        assert inject_manifests(once, InjectionSettings(Mode.TRANSPARENT)).text == once
 
 
 def test_what_gets_no_sidecar_stays_to_the_letter() -> None:
     """With its comments and its order."""
-    done = inject_manifests(MANIFESTS, Settings()).text
+    done = inject_manifests(MANIFESTS, InjectionSettings()).text
     first, *_, last_but_one, last = MANIFESTS.split("---\n")
     assert done.startswith(first)
     assert done.endswith(f"---\n{last_but_one}---\n{last}")
@@ -95,7 +95,7 @@ def test_what_gets_no_sidecar_stays_to_the_letter() -> None:
 
 def test_values_keep_the_meaning_that_kubernetes_gives_them() -> None:
     """Dates, times and pairs of numbers are text; 0640 is octal, and `yes` is true."""
-    deployment = list(yaml.load_all(inject_manifests(MANIFESTS, Settings()).text, yaml.BaseLoader))[1]
+    deployment = list(yaml.load_all(inject_manifests(MANIFESTS, InjectionSettings()).text, yaml.BaseLoader))[1]
     template = deployment["spec"]["template"]
     assert template["metadata"]["annotations"]["released"] == "2024-01-31"
     assert template["metadata"]["annotations"]["window"] == "12:30:45"
@@ -112,19 +112,19 @@ def test_values_keep_the_meaning_that_kubernetes_gives_them() -> None:
 def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
     """It is in quotes afterwards as it was before: Kubernetes takes `y` for true and `4e1` for a number."""
     pod = f'kind: Pod\nspec: {{containers: [{{name: a, env: [{{name: b, value: "{text}"}}]}}]}}\n'
-    assert f"value: '{text}'\n" in inject_manifests(pod, Settings()).text
+    assert f"value: '{text}'\n" in inject_manifests(pod, InjectionSettings()).text
 
 
 def test_words_that_are_no_text_stay_none() -> None:
     """Without quotes they mean to Kubernetes what they meant before."""
     pod = "kind: Pod\nspec: {containers: [{name: a}], words: [y, Off, 1e3, 08, 0o17, 0x1F, .5]}\n"
-    injected = yaml.safe_load(inject_manifests(pod, Settings()).text)
+    injected = yaml.safe_load(inject_manifests(pod, InjectionSettings()).text)
     assert injected["spec"]["words"] == [True, False, 1000, 8, 15, 31, 0.5]
 
 
 def test_a_job_without_native_sidecars_is_left_alone() -> None:
     """It would never end; the note says what it would take."""
-    notes = inject_manifests(MANIFESTS, Settings(native=False)).notes
+    notes = inject_manifests(MANIFESTS, InjectionSettings(native=False)).notes
     assert [note for note in notes if note.startswith("CronJob nightly is left alone")]
 
 
@@ -133,21 +133,21 @@ def test_a_job_without_native_sidecars_is_left_alone() -> None:
 )
 def test_what_describes_no_pods_passes_unchanged(text: str) -> None:
     """Whatever else it is."""
-    assert inject_manifests(text, Settings()).text == text
+    assert inject_manifests(text, InjectionSettings()).text == text
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "{{ .Values.name }}: b\n---\na: [", "\x00", "a: *b"])
 def test_what_is_no_yaml_is_refused_in_one_line(text: str) -> None:
     """With the place."""
     with pytest.raises(ValueError, match="this is not YAML") as error:
-        inject_manifests(text, Settings())
+        inject_manifests(text, InjectionSettings())
     assert "\n" not in str(error.value)
 
 
 def test_json_is_yaml() -> None:
     """As `kubectl get -o json` prints it."""
     text = '{"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "b"}]}}'
-    injected = yaml.safe_load(inject_manifests(text, Settings()).text)
+    injected = yaml.safe_load(inject_manifests(text, InjectionSettings()).text)
     assert [one["name"] for one in injected["spec"]["initContainers"]] == ["detour-redirect", "detour-sidecar"]
 
 
@@ -160,7 +160,7 @@ def test_a_namespace_among_the_manifests_says_what_its_pods_may_have(level: str)
         {"kind": "Pod", "metadata": {"name": name, "namespace": name}, "spec": {"containers": [{"name": "a"}]}}
         for name in ("strict", "open")
     ]
-    done = inject_manifests(yaml.safe_dump_all([*pods, strict]), Settings())
+    done = inject_manifests(yaml.safe_dump_all([*pods, strict]), InjectionSettings())
     modes = [len(one["spec"]["initContainers"]) for one in yaml.safe_load_all(done.text) if one["kind"] == "Pod"]
     assert modes == [1, 2]
     explicit, transparent = done.notes
@@ -220,4 +220,4 @@ def test_whatever_has_another_form_is_refused_in_one_line_or_passes() -> None:
 def test_a_wrong_value_is_named_with_its_place(text: str, line: str) -> None:
     """And what is expected there."""
     with pytest.raises(ValueError, match=re.escape(line)):
-        inject_manifests(text, Settings())
+        inject_manifests(text, InjectionSettings())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detour.injection import Mode, Settings, inject, patch
+from detour.injection import InjectionSettings, Mode, inject, patch
 
 scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "a", "~", "/", "~1"])
 values = st.recursive(
@@ -67,7 +67,7 @@ def test_the_patch_of_one_value_gives_the_other(before: Any, after: Any) -> None
 @pytest.mark.parametrize("native", [True, False])
 def test_the_patch_of_a_pod_gives_the_injected_pod(mode: Mode, native: bool) -> None:
     """And only adds: nothing of the pod's own is written anew."""
-    after = inject(POD, Settings(mode, native=native))
+    after = inject(POD, InjectionSettings(mode, native=native))
     operations = patch(POD, after)
     assert applied(POD, operations) == after
     assert {operation["op"] for operation in operations} == {"add"}

@@ -6,9 +6,9 @@ import pytest
 
 from detour.injection.plan import Plan, plan
 from detour.injection.redirection import Redirection
-from detour.injection.settings import Mode, Settings
+from detour.injection.settings import InjectionSettings, Mode
 
-TRANSPARENT = Settings(Mode.TRANSPARENT)
+TRANSPARENT = InjectionSettings(Mode.TRANSPARENT)
 
 
 def pod(spec: dict[str, Any] | None = None, **annotations: str) -> dict[str, Any]:
@@ -19,15 +19,15 @@ def pod(spec: dict[str, Any] | None = None, **annotations: str) -> dict[str, Any
 
 def test_a_pod_that_says_nothing() -> None:
     """Gets what the cluster's settings say, also where it has neither metadata nor containers."""
-    assert plan({"spec": {}}, Settings()) == Plan(Mode.TRANSPARENT, is_auto=True)
+    assert plan({"spec": {}}, InjectionSettings()) == Plan(Mode.TRANSPARENT, is_auto=True)
     assert plan({"metadata": None, "spec": {"containers": None}}, TRANSPARENT) == Plan(Mode.TRANSPARENT)
-    assert plan(pod(), Settings(Mode.EXPLICIT)) == Plan(Mode.EXPLICIT)
+    assert plan(pod(), InjectionSettings(Mode.EXPLICIT)) == Plan(Mode.EXPLICIT)
 
 
 @pytest.mark.parametrize("kind", ["containers", "initContainers"])
 def test_a_sidecar_that_is_there_is_found(kind: str) -> None:
     """Among both kinds of containers, behind others."""
-    found = plan(pod({kind: [{"name": "a"}, {"name": "detour-sidecar"}]}), Settings())
+    found = plan(pod({kind: [{"name": "a"}, {"name": "detour-sidecar"}]}), InjectionSettings())
     assert (found.has_one, found.injects, found.skipped) == (True, False, "")
 
 
@@ -38,7 +38,7 @@ def test_a_sidecar_that_is_there_is_found(kind: str) -> None:
 def test_the_label_that_opts_out(value: str, injects: bool) -> None:
     """In any case of letters; other words mean nothing."""
     given = {"metadata": {"labels": {"detour.dev/inject": value}}, "spec": {}}
-    assert plan(given, Settings()).injects is injects
+    assert plan(given, InjectionSettings()).injects is injects
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_label_that_opts_out(value: str, injects: bool) -> None:
 )
 def test_which_pods_can_have_a_sidecar(spec: dict[str, Any], native: bool, injects: bool) -> None:
     """A pod that ends needs native ones; a reason is given for each that gets none."""
-    found = plan(pod(spec), Settings(native=native))
+    found = plan(pod(spec), InjectionSettings(native=native))
     assert (found.injects, bool(found.skipped)) == (injects, not injects)
 
 
@@ -118,7 +118,7 @@ def test_networks_that_are_not_redirected(text: str, networks: tuple[str, ...]) 
 def test_whoever_runs_as_the_sidecar_is_not_redirected(spec: dict[str, Any], warns: bool) -> None:
     """The pod's owner gets a warning, in transparent mode only."""
     assert ["the sidecar's own user 1337" in one for one in plan(pod(spec), TRANSPARENT).warnings] == [True] * warns
-    assert plan(pod(spec), Settings(Mode.EXPLICIT)).warnings == ()
+    assert plan(pod(spec), InjectionSettings(Mode.EXPLICIT)).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_proxies_of_the_pods_own(env: list[str], names: str) -> None:
     given = pod(
         {"initContainers": [{"name": "first", "env": variables}], "containers": [{"name": "a", "env": None}]}
     )
-    found = plan(given, Settings(Mode.EXPLICIT)).warnings
+    found = plan(given, InjectionSettings(Mode.EXPLICIT)).warnings
     assert [one.startswith(f"container first has an {names} of its own") for one in found] == [True] * bool(names)
     assert plan(given, TRANSPARENT).warnings == ()
 
@@ -143,7 +143,7 @@ def test_proxies_of_the_pods_own(env: list[str], names: str) -> None:
 @pytest.mark.parametrize(("length", "kept"), [(119, 119), (120, 120), (121, 120), (5000, 120)])
 def test_the_reason_of_an_api_server_is_cut(length: int, kept: int) -> None:
     """At 120 characters: what follows has to fit into the warning too."""
-    found = plan(pod(), Settings(refusal="r" * length))
+    found = plan(pod(), InjectionSettings(refusal="r" * length))
     assert (found.mode, found.is_auto) == (Mode.EXPLICIT, True)
     assert found.warnings[0].startswith(f"explicit mode, because {'r' * kept}. Clients that ignore http_proxy")
 
@@ -160,7 +160,7 @@ def test_the_reason_of_an_api_server_is_cut(length: int, kept: int) -> None:
 )
 def test_the_mode_that_a_pod_chooses(mode: Mode, given: str, expected: Mode, is_auto: bool) -> None:
     """It wins over the cluster's."""
-    assert plan(pod(mode=given), Settings(mode)) == Plan(expected, is_auto)
+    assert plan(pod(mode=given), InjectionSettings(mode)) == Plan(expected, is_auto)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_the_mode_that_a_pod_chooses(mode: Mode, given: str, expected: Mode, is_
 )
 def test_the_reason_why_a_pod_gets_no_sidecar(given: dict[str, Any], native: bool, why: str) -> None:
     """In full, as its owner reads it; nothing else is decided."""
-    assert plan(given, Settings(native=native)) == Plan(skipped=why)
+    assert plan(given, InjectionSettings(native=native)) == Plan(skipped=why)
 
 
 def test_warnings_in_full() -> None:
@@ -216,14 +216,14 @@ def test_warnings_in_full() -> None:
     )
     left = "of its own: it is left, and what is sent through it does not go through the sidecar"
     ignored = "Clients that ignore http_proxy reach the baseline, whatever their overrides say (docs/kubernetes.md)"
-    assert plan(given, Settings(Mode.AUTO, refusal="no")).warnings == (
+    assert plan(given, InjectionSettings(Mode.AUTO, refusal="no")).warnings == (
         f"{unknown}auto it is",
         f"explicit mode, because no. {ignored}",
         f"container a has an http_proxy {left}",
         f"container b has an HTTP_PROXY {left}",
     )
-    assert plan(given, Settings(Mode.EXPLICIT, refusal="no")).warnings[0] == f"{unknown}explicit it is"
-    assert len(plan(given, Settings(Mode.EXPLICIT, refusal="no")).warnings) == 3
+    assert plan(given, InjectionSettings(Mode.EXPLICIT, refusal="no")).warnings[0] == f"{unknown}explicit it is"
+    assert len(plan(given, InjectionSettings(Mode.EXPLICIT, refusal="no")).warnings) == 3
 
 
 def test_a_plan_by_default() -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from detour.envoy import find_envoy
-from detour.injection import Mode, Settings, inject, service_of
+from detour.injection import InjectionSettings, Mode, inject, service_of
 from detour.injection.plan import plan
 from ports import free_port
 
@@ -43,27 +43,27 @@ def variables(container: dict) -> dict[str, str]:
 def test_injecting_twice_is_injecting_once(mode: Mode, native: bool) -> None:
     """And the pod that was given is not changed."""
     given = pod()
-    once = inject(given, Settings(mode, native=native))
+    once = inject(given, InjectionSettings(mode, native=native))
     assert once != given == pod()
-    assert inject(once, Settings(mode, native=native)) is once
-    assert inject(once, Settings(native=not native)) is once
+    assert inject(once, InjectionSettings(mode, native=native)) is once
+    assert inject(once, InjectionSettings(native=not native)) is once
 
 
 def test_a_native_sidecar_comes_before_the_pods_own_init_containers() -> None:
     """Whose requests go through it too, in either mode."""
-    assert names(inject(POD, Settings(Mode.EXPLICIT)), "initContainers") == ["detour-sidecar", "migrate"]
-    transparent = inject(POD, Settings(Mode.TRANSPARENT))
+    assert names(inject(POD, InjectionSettings(Mode.EXPLICIT)), "initContainers") == ["detour-sidecar", "migrate"]
+    transparent = inject(POD, InjectionSettings(Mode.TRANSPARENT))
     assert names(transparent, "initContainers") == ["detour-redirect", "detour-sidecar", "migrate"]
     assert names(transparent, "containers") == ["users"]
 
 
 def test_an_ordinary_sidecar_starts_after_all_init_containers() -> None:
     """They have no proxy variables, and no redirection to a port where nothing listens yet."""
-    injected = inject(POD, Settings(Mode.EXPLICIT, native=False))
+    injected = inject(POD, InjectionSettings(Mode.EXPLICIT, native=False))
     assert names(injected, "containers") == ["detour-sidecar", "users"]
     assert "env" not in injected["spec"]["initContainers"][0]
     assert injected["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"] == "users"
-    transparent = inject(POD, Settings(Mode.TRANSPARENT, native=False))
+    transparent = inject(POD, InjectionSettings(Mode.TRANSPARENT, native=False))
     assert names(transparent, "initContainers") == ["migrate", "detour-redirect"]
 
 
@@ -74,7 +74,7 @@ def test_explicit_mode_sets_the_proxy_of_every_container() -> None:
         {"name": "own", "env": [{"name": "HTTP_PROXY", "value": "http://proxy.example.test"}]},
         {"name": "half", "env": [{"name": "no_proxy", "value": "here"}]},
     ]
-    injected = inject(given, Settings(Mode.EXPLICIT))
+    injected = inject(given, InjectionSettings(Mode.EXPLICIT))
     users, own, half = injected["spec"]["containers"]
     assert variables(users)["http_proxy"] == "http://127.0.0.1:15001"
     assert variables(users)["no_proxy"] == "localhost,127.0.0.1,::1,$(KUBERNETES_SERVICE_HOST)"
@@ -83,29 +83,32 @@ def test_explicit_mode_sets_the_proxy_of_every_container() -> None:
     assert variables(injected["spec"]["initContainers"][1])["http_proxy"]
     assert [
         warning
-        for warning in plan(given, Settings(Mode.EXPLICIT)).warnings
+        for warning in plan(given, InjectionSettings(Mode.EXPLICIT)).warnings
         if "container own has an HTTP_PROXY" in warning
     ]
 
 
 def test_transparent_mode_touches_no_container() -> None:
     """The kernel does it all."""
-    assert inject(POD, Settings(Mode.TRANSPARENT))["spec"]["containers"] == POD["spec"]["containers"]
+    assert inject(POD, InjectionSettings(Mode.TRANSPARENT))["spec"]["containers"] == POD["spec"]["containers"]
 
 
 def test_a_pod_chooses_its_mode() -> None:
     """An unknown mode results in a warning, and the default applies."""
-    chosen = plan(pod(annotations={"detour.dev/mode": "transparent"}), Settings())
+    chosen = plan(pod(annotations={"detour.dev/mode": "transparent"}), InjectionSettings())
     assert (chosen.mode, chosen.warnings) == (Mode.TRANSPARENT, ())
-    chosen = plan(pod(annotations={"detour.dev/mode": "magic"}), Settings(Mode.TRANSPARENT))
+    chosen = plan(pod(annotations={"detour.dev/mode": "magic"}), InjectionSettings(Mode.TRANSPARENT))
     assert chosen.mode is Mode.TRANSPARENT
     assert "'magic'" in chosen.warnings[0]
 
 
 def test_pods_get_transparent_mode_where_the_cluster_admits_it() -> None:
     """Elsewhere explicit mode, and a warning that says why; so does a pod that chooses `auto`."""
-    assert (plan(pod(), Settings()).mode, plan(pod(), Settings()).warnings) == (Mode.TRANSPARENT, ())
-    refused = Settings(refusal='the API server says: violates PodSecurity "baseline:latest"')
+    assert (plan(pod(), InjectionSettings()).mode, plan(pod(), InjectionSettings()).warnings) == (
+        Mode.TRANSPARENT,
+        (),
+    )
+    refused = InjectionSettings(refusal='the API server says: violates PodSecurity "baseline:latest"')
     for given, settings in (
         (pod(), refused),
         (pod(annotations={"detour.dev/mode": "auto"}), replace(refused, mode=Mode.TRANSPARENT)),
@@ -125,7 +128,7 @@ def test_what_a_pod_excludes_reaches_the_rules() -> None:
         "detour.dev/exclude-outbound-cidrs": "10.0.0.0/8,y",
     }
     given = pod(annotations=excluded)
-    arguments = inject(given, Settings(Mode.TRANSPARENT))["spec"]["initContainers"][0]["args"]
+    arguments = inject(given, InjectionSettings(Mode.TRANSPARENT))["spec"]["initContainers"][0]["args"]
     assert arguments == [
         "redirect",
         "--to-port=15001",
@@ -133,7 +136,7 @@ def test_what_a_pod_excludes_reaches_the_rules() -> None:
         "--exclude-port=3306",
         "--exclude-cidr=10.0.0.0/8",
     ]
-    assert len(plan(given, Settings(Mode.TRANSPARENT)).warnings) == 4
+    assert len(plan(given, InjectionSettings(Mode.TRANSPARENT)).warnings) == 4
 
 
 @pytest.mark.parametrize(
@@ -161,21 +164,21 @@ def test_the_service_is_named_by_labels_or_by_the_pod(metadata: dict, service: s
 def test_pods_that_can_have_no_sidecar_are_left_alone(spec: dict, words: str) -> None:
     """And the reason is known."""
     given = {**pod(), "spec": {**POD["spec"], **spec}}
-    assert inject(given, Settings()) is given
-    assert words in plan(given, Settings()).skipped
+    assert inject(given, InjectionSettings()) is given
+    assert words in plan(given, InjectionSettings()).skipped
 
 
 def test_a_pod_may_opt_out() -> None:
     """By its label."""
     given = pod(labels={"detour.dev/inject": "false"})
-    assert inject(given, Settings()) is given
+    assert inject(given, InjectionSettings()) is given
 
 
 def test_a_pod_starts_also_before_it_has_an_identity() -> None:
     """Its Secret is optional, for a service must not wait for Detour; without TLS none is mentioned."""
-    volume = inject(POD, Settings())["spec"]["volumes"][-1]
+    volume = inject(POD, InjectionSettings())["spec"]["volumes"][-1]
     assert volume["projected"]["sources"][0]["secret"]["optional"] is True
-    assert "volumes" not in inject(POD, Settings(tls=False))["spec"]
+    assert "volumes" not in inject(POD, InjectionSettings(tls=False))["spec"]
 
 
 def expanded(text: str, values: dict[str, str]) -> str:
@@ -190,7 +193,7 @@ def expanded(text: str, values: dict[str, str]) -> str:
 @pytest.mark.parametrize("mode", Mode)
 async def test_the_real_envoy_runs_on_the_containers_arguments(mode: Mode) -> None:
     """With the variables replaced: its startup probe succeeds, and it is known by the pod's name."""
-    sidecar = inject(POD, Settings(mode, tls=False, control_plane="127.0.0.1:9"))["spec"]["initContainers"]
+    sidecar = inject(POD, InjectionSettings(mode, tls=False, control_plane="127.0.0.1:9"))["spec"]["initContainers"]
     container = next(one for one in sidecar if one["name"] == "detour-sidecar")
     values = {"POD_NAME": "users-7d9f8c-x2x4z", "POD_NAMESPACE": "shop", "POD_IP": "127.0.0.1"}
     arguments = [expanded(argument, values) for argument in container["args"]]
@@ -226,7 +229,9 @@ def test_a_sidecar_says_which_deployment_it_is_part_of() -> None:
     offloaded = pod(labels={"detour.dev/service": "users", "detour.dev/offloaded": "pr-42"})
     for given, deployment in ((offloaded, "pr-42"), (pod(), None)):
         (sidecar,) = [
-            one for one in inject(given, Settings(Mode.EXPLICIT))["spec"]["initContainers"] if "args" in one
+            one
+            for one in inject(given, InjectionSettings(Mode.EXPLICIT))["spec"]["initContainers"]
+            if "args" in one
         ]
         assert json.loads(sidecar["args"][1])["node"]["metadata"].get("deployment") == deployment
 
@@ -251,7 +256,7 @@ def test_a_pod_with_its_volumes_and_annotations() -> None:
     """Keeps them, before those of the sidecar; its own values win."""
     given = pod(annotations={"detour.dev/sds-identity": "own", "team": "people"})
     given["spec"]["volumes"] = [{"name": "config"}]
-    injected = inject(given, Settings(Mode.EXPLICIT, native=False))
+    injected = inject(given, InjectionSettings(Mode.EXPLICIT, native=False))
     assert [one["name"] for one in injected["spec"]["volumes"]] == ["config", "detour-tls"]
     annotations = injected["metadata"]["annotations"]
     assert (annotations["detour.dev/sds-identity"], annotations["team"]) == ("own", "people")
@@ -267,22 +272,24 @@ def test_a_pod_with_its_volumes_and_annotations() -> None:
 def test_a_pod_of_which_little_is_known() -> None:
     """Neither metadata nor containers; without TLS nothing is added to its metadata."""
     bare = {"metadata": None, "spec": {"containers": None, "initContainers": None, "volumes": None}}
-    native = inject(bare, Settings(Mode.EXPLICIT))
+    native = inject(bare, InjectionSettings(Mode.EXPLICIT))
     assert names(native, "initContainers") == ["detour-sidecar"]
     assert set(native["metadata"]) == {"annotations"}
-    assert inject(bare, Settings(Mode.EXPLICIT, tls=False))["metadata"] is None
-    ordinary = inject(bare, Settings(Mode.TRANSPARENT, native=False, tls=False))
+    assert inject(bare, InjectionSettings(Mode.EXPLICIT, tls=False))["metadata"] is None
+    ordinary = inject(bare, InjectionSettings(Mode.TRANSPARENT, native=False, tls=False))
     assert names(ordinary, "containers") == ["detour-sidecar"]
     assert names(ordinary, "initContainers") == ["detour-redirect"]
     assert ordinary["metadata"] is None
     nameless = {"spec": {"containers": [{"image": "a"}, {"image": "b"}]}}
-    annotations = inject(nameless, Settings(Mode.EXPLICIT, native=False, tls=False))["metadata"]["annotations"]
+    annotations = inject(nameless, InjectionSettings(Mode.EXPLICIT, native=False, tls=False))["metadata"][
+        "annotations"
+    ]
     assert annotations == {"kubectl.kubernetes.io/default-container": ""}
 
 
 def test_the_service_and_deployment_of_a_sidecar() -> None:
     """Both come from labels of the pod."""
     given = pod(labels={"detour.dev/service": "users", "detour.dev/offloaded": "pr-42"})
-    (sidecar, *_) = inject(given, Settings(Mode.EXPLICIT))["spec"]["initContainers"]
+    (sidecar, *_) = inject(given, InjectionSettings(Mode.EXPLICIT))["spec"]["initContainers"]
     node = json.loads(sidecar["args"][1])["node"]
     assert (node["cluster"], node["metadata"]["deployment"]) == ("users", "pr-42")

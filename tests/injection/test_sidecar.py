@@ -8,20 +8,20 @@ import pytest
 
 from detour.injection.plan import Plan
 from detour.injection.redirection import Redirection
-from detour.injection.settings import Mode, Settings
+from detour.injection.settings import InjectionSettings, Mode
 from detour.injection.sidecar import redirect_container, sds_annotations, sidecar_container, tls_volume
 
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
 FOLDER = "/etc/detour/tls"
 
 
-def bootstrap(settings: Settings, **chosen: Any) -> dict[str, Any]:
+def bootstrap(settings: InjectionSettings, **chosen: Any) -> dict[str, Any]:
     """Return the bootstrap in the sidecar's arguments."""
     container = sidecar_container("users", "pr-42", Plan(**chosen), settings)
     return json.loads(container["args"][1])
 
 
-def control_plane(settings: Settings) -> dict[str, Any]:
+def control_plane(settings: InjectionSettings) -> dict[str, Any]:
     """Return the cluster by which the sidecar reaches its control plane."""
     (found,) = [
         one for one in bootstrap(settings)["static_resources"]["clusters"] if one["name"] == "@control-plane"
@@ -64,15 +64,15 @@ def socket(server_name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("settings", "address", "port", "server_name"),
     [
-        (Settings(), "detour.detour.svc", 15010, "detour.detour.svc"),
-        (Settings(control_plane="detour.infra.svc:9"), "detour.infra.svc", 9, "detour.infra.svc"),
-        (Settings(control_plane="10.0.0.1:15010", tls_server_name="a.test"), "10.0.0.1", 15010, "a.test"),
-        (Settings(control_plane="[fd00::1]:15010", tls_server_name="a.test"), "fd00::1", 15010, "a.test"),
-        (Settings(control_plane="10.0.0.1:15010", tls=False), "10.0.0.1", 15010, None),
+        (InjectionSettings(), "detour.detour.svc", 15010, "detour.detour.svc"),
+        (InjectionSettings(control_plane="detour.infra.svc:9"), "detour.infra.svc", 9, "detour.infra.svc"),
+        (InjectionSettings(control_plane="10.0.0.1:15010", tls_server_name="a.test"), "10.0.0.1", 15010, "a.test"),
+        (InjectionSettings(control_plane="[fd00::1]:15010", tls_server_name="a.test"), "fd00::1", 15010, "a.test"),
+        (InjectionSettings(control_plane="10.0.0.1:15010", tls=False), "10.0.0.1", 15010, None),
     ],
 )
 def test_the_control_plane_is_where_the_settings_say(
-    settings: Settings, address: str, port: int, server_name: str | None
+    settings: InjectionSettings, address: str, port: int, server_name: str | None
 ) -> None:
     """Only a certificate of that name is accepted; without TLS there is none."""
     found = control_plane(settings)
@@ -83,7 +83,7 @@ def test_the_control_plane_is_where_the_settings_say(
 @pytest.mark.parametrize("mode", [Mode.EXPLICIT, Mode.TRANSPARENT])
 def test_everything_that_a_sidecar_asks_and_reports_goes_to_the_control_plane(mode: Mode) -> None:
     """Its resources, its load reports and its hops; and it says who it is."""
-    made = bootstrap(Settings(), mode=mode)
+    made = bootstrap(InjectionSettings(), mode=mode)
     used = re.findall(r'"envoy_grpc": {"cluster_name": "([^"]*)"', json.dumps(made))
     assert set(used) == {"@control-plane"}
     assert len(used) >= 3
@@ -109,7 +109,7 @@ def test_where_a_sidecar_listens(chosen: dict[str, Any], listeners: dict[str, tu
     """For its application on loopback, and for the kubelet at the pod's address; no other peer reaches it."""
     found = {
         one["name"]: (at["address"], at["port_value"])
-        for one in bootstrap(Settings(), **chosen)["static_resources"]["listeners"]
+        for one in bootstrap(InjectionSettings(), **chosen)["static_resources"]["listeners"]
         if (at := one.get("address", {}).get("socket_address"))
     }
     assert found == {**listeners, "probe": ("$(POD_IP)", 15003), "admin": ("127.0.0.1", 15000)}
@@ -117,7 +117,7 @@ def test_where_a_sidecar_listens(chosen: dict[str, Any], listeners: dict[str, tu
 
 def test_the_identity_comes_from_the_secret_of_the_settings() -> None:
     """Where it is missing the pod starts all the same; the files that name it come from the pod's annotations."""
-    assert tls_volume(Settings(tls_secret="own-tls")) == {
+    assert tls_volume(InjectionSettings(tls_secret="own-tls")) == {
         "name": "detour-tls",
         "projected": {
             "defaultMode": 0o444,
@@ -180,7 +180,7 @@ def test_the_annotations_name_the_files_of_the_secret() -> None:
 def test_the_redirection_has_the_rights_that_it_needs_and_no_others() -> None:
     """Its image, its arguments and its resources are those of the settings and the pod."""
     chosen = Plan(Mode.TRANSPARENT, redirection=Redirection(exclude_ports=(3306,)))
-    settings = Settings(
+    settings = InjectionSettings(
         detour_image="own/detour:1", cpu_request="", memory_limit="1Gi", cpu_limit="", memory_request=""
     )
     assert redirect_container(chosen, settings) == {
@@ -204,7 +204,7 @@ def test_the_redirection_has_the_rights_that_it_needs_and_no_others() -> None:
 
 def test_what_is_no_variable_of_the_pod_reaches_envoy_as_it_is() -> None:
     """Kubernetes replaces `$(NAME)`, and takes `$$` for `$`: names of services are none of its business."""
-    container = sidecar_container("$(HOME)", "", Plan(), Settings(control_plane="$(POD_IP).test:1"))
+    container = sidecar_container("$(HOME)", "", Plan(), InjectionSettings(control_plane="$(POD_IP).test:1"))
     assert '"cluster":"$$(HOME)"' in container["args"][1]
     assert '"address":"$(POD_IP).test"' in container["args"][1]
 
@@ -237,7 +237,7 @@ def of_pod(name: str, path: str) -> dict[str, Any]:
 @pytest.mark.parametrize("tls", [True, False])
 def test_the_sidecar_field_by_field(native: bool, tls: bool) -> None:
     """A native one is restarted by Kubernetes; an ordinary one has hooks. It has no rights."""
-    settings = Settings(
+    settings = InjectionSettings(
         native=native, tls=tls, envoy_image="own/envoy:1", cpu_request="1m", memory_request="2Mi", cpu_limit=""
     )
     found = sidecar_container("users", "", Plan(), settings)
@@ -285,7 +285,7 @@ def test_the_sidecar_field_by_field(native: bool, tls: bool) -> None:
 
 def test_settings_by_default() -> None:
     """Those of the chart; `docs/kubernetes.md` names them."""
-    assert Settings() == Settings(
+    assert InjectionSettings() == InjectionSettings(
         mode=Mode.AUTO,
         refusal="",
         control_plane="detour.detour.svc:15010",
@@ -305,6 +305,6 @@ def test_settings_by_default() -> None:
 
 def test_only_variables_of_the_pod_are_replaced() -> None:
     """All three of them."""
-    settings = Settings(control_plane="$(POD_IP).$(POD_NAME).$(POD_NAMESPACE).$$(X).test:1")
+    settings = InjectionSettings(control_plane="$(POD_IP).$(POD_NAME).$(POD_NAMESPACE).$$(X).test:1")
     text = sidecar_container("users", "", Plan(), settings)["args"][1]
     assert '"address":"$(POD_IP).$(POD_NAME).$(POD_NAMESPACE).$$$$(X).test"' in text

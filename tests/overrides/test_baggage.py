@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from detour.overrides import (
     Kind,
     Override,
+    OverrideProblem,
     Overrides,
-    Problem,
     append_to_baggage,
     members_of,
     own_key,
@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_ignored_and_reported(entry: str, why: str) -> No
     """With the entry and what was expected; the rest of the header counts."""
     parsed = parse_baggage([f"{entry},override.route.payments=pr-1"])
     assert [override.subject for override in parsed.overrides] == ["payments"]
-    assert parsed.problems == (Problem(entry, why, entry.partition("=")[0]),)
+    assert parsed.problems == (OverrideProblem(entry, why, entry.partition("=")[0]),)
     shown = entry if len(entry) <= 80 else f"{entry[:79]}…"
     assert str(parsed.problems[0]) == f"'{shown}' is ignored: {why}"
 
@@ -167,7 +167,7 @@ def test_sidecars_read_64_entries_of_ours() -> None:
     parsed = parse_baggage([",".join(f"a{number}=1,override.route.s{number}=x" for number in range(65))])
     assert len(parsed.overrides) == 65
     why = "it is override number 65 of the request, but only 64 are read"
-    assert parsed.problems == (Problem("override.route.s64", why, "override.route.s64"),)
+    assert parsed.problems == (OverrideProblem("override.route.s64", why, "override.route.s64"),)
     assert parsed.unreadable_for("s64") is parsed.problems[0]
     assert parsed.unreadable_for("s63") is None
 
@@ -403,7 +403,7 @@ def test_of_a_request_for_many_services_each_refuses_its_own() -> None:
         KIND,
         None,
     ]
-    assert Problem("a", "b").key is None
+    assert OverrideProblem("a", "b").key is None
     assert read_entry("override.log.a", "b").key == "override.log.a"
 
 

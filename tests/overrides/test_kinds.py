@@ -12,8 +12,8 @@ from detour.overrides import (
     PREFIX,
     Kind,
     Override,
+    OverrideProblem,
     Overrides,
-    Problem,
     append_to_baggage,
     parse_baggage,
     read_entry,
@@ -73,7 +73,7 @@ def test_accepted_values_are_read_and_written(kind: Kind, value: str) -> None:
 def test_refused_values_are_explained(kind: Kind, value: str) -> None:
     """In the words of the table."""
     read = read_entry(key_of(kind), value)
-    assert isinstance(read, Problem)
+    assert isinstance(read, OverrideProblem)
     assert read.why == kind.expected
 
 
@@ -82,7 +82,7 @@ def test_only_kinds_with_a_subject_have_one(kind: Kind) -> None:
     """And it is a name."""
     value = kind.values.accepted[0]
     for subject in ("a b", "", "x" * 64) if kind.subject else ("users",):
-        assert isinstance(read_entry(f"{PREFIX}{kind}.{subject}", value), Problem)
+        assert isinstance(read_entry(f"{PREFIX}{kind}.{subject}", value), OverrideProblem)
         with pytest.raises(ValueError, match="expected"):
             Override(kind, subject, value)
 

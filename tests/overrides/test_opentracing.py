@@ -11,8 +11,8 @@ from detour.overrides import (
     HEADER_MAX,
     Kind,
     Override,
+    OverrideProblem,
     Overrides,
-    Problem,
     parse_opentracing,
     strip_opentracing,
     write_opentracing,
@@ -237,7 +237,7 @@ def test_without_overrides_no_item_is_written(carrier: type) -> None:
 def test_what_is_wrong_with_a_header_is_told(header: str, why: str) -> None:
     """Nobody is refused for it: it shows no overrides."""
     parsed = parse_opentracing(header)
-    assert parsed.problems == (Problem(f"x-ot-span-context: {header}", why, None),)
+    assert parsed.problems == (OverrideProblem(f"x-ot-span-context: {header}", why, None),)
     assert (len(parsed.overrides), parsed.unreadable_for("users")) == (0, None)
 
 
@@ -246,7 +246,7 @@ def test_what_is_wrong_with_overrides_is_told() -> None:
     item = map_entry(4, "overrides", "%")
     header = b64encode(write_fields([(2, LENGTH, write_fields([item]))])).decode()
     (problem,) = parse_opentracing(header).problems
-    assert problem == Problem(f"x-ot-span-context: {header}", "it is not base64", "")
+    assert problem == OverrideProblem(f"x-ot-span-context: {header}", "it is not base64", "")
     # The item's key is there, and the message that it is in ends early.
     cut = b64encode(b64decode(header)[:-1]).decode()
     (problem,) = parse_opentracing(cut).problems

@@ -32,5 +32,5 @@ def test_the_document_lists_the_kinds_of_events() -> None:
     """Exactly those that the server sends."""
     from detour.server import events
 
-    described = events.Event.__doc__ or ""
+    described = events.LiveEvent.__doc__ or ""
     assert [one for one in contract.EventKind if f"`{one}`" not in described] == []

@@ -9,7 +9,7 @@ import uvicorn
 
 from detour.envoy import Sidecar, sidecar_bootstrap, start_envoy
 from detour.server.api import api
-from detour.server.events import Event, Events
+from detour.server.events import Events, LiveEvent
 from ports import free_port
 from server.conftest import following
 
@@ -18,10 +18,10 @@ async def test_all_subscribers_receive_events():
     """In order; equal events only once."""
     events = Events()
     with events.subscribed() as first, events.subscribed() as second:
-        for event in (Event("scenario", "a"), Event("mesh", "users"), Event("scenario", "a")):
+        for event in (LiveEvent("scenario", "a"), LiveEvent("mesh", "users"), LiveEvent("scenario", "a")):
             events.publish(event)
         for one in (first, second):
-            assert list(await one.next(30)) == [Event("scenario", "a"), Event("mesh", "users")]
+            assert list(await one.next(30)) == [LiveEvent("scenario", "a"), LiveEvent("mesh", "users")]
         assert len(events) == 2
     assert len(events) == 0
 
@@ -37,14 +37,14 @@ async def test_waiting_without_events():
 async def test_64_events_wait_for_a_subscriber(count):
     """With one more, one event of each kind takes their place; later ones wait again."""
     events = Events()
-    sent = [Event("scenario", f"s-{number}") for number in range(count)]
+    sent = [LiveEvent("scenario", f"s-{number}") for number in range(count)]
     with events.subscribed() as subscription:
         for event in sent:
             events.publish(event)
-        expected = sent if count <= 64 else [Event("scenario"), *sent[65:]]
+        expected = sent if count <= 64 else [LiveEvent("scenario"), *sent[65:]]
         assert list(await subscription.next(30)) == expected
-        events.publish(Event("mesh", "users"))
-        assert list(await subscription.next(30)) == [Event("mesh", "users")]
+        events.publish(LiveEvent("mesh", "users"))
+        assert list(await subscription.next(30)) == [LiveEvent("mesh", "users")]
 
 
 async def test_a_slow_subscriber():
@@ -52,12 +52,12 @@ async def test_a_slow_subscriber():
     events = Events()
     with events.subscribed() as subscription:
         for number in range(10_000):
-            events.publish(Event("scenario", f"s-{number}"))
-        events.publish(Event("mesh", "users"))
+            events.publish(LiveEvent("scenario", f"s-{number}"))
+        events.publish(LiveEvent("mesh", "users"))
         found = list(await subscription.next(30))
         assert len(found) <= 65
         assert {one.kind for one in found} == {"scenario", "mesh"}
-        assert Event("scenario") in found
+        assert LiveEvent("scenario") in found
 
 
 @asynccontextmanager
@@ -116,10 +116,10 @@ async def test_connections_of_envoys_are_events(plane, tmp_path):
     with plane.events.subscribed() as subscription:
         process = start_envoy(sidecar_bootstrap(sidecar), tmp_path / "envoy.log")
         try:
-            assert list(await subscription.next(30)) == [Event("envoys")]
+            assert list(await subscription.next(30)) == [LiveEvent("envoys")]
         finally:
             await process.stop()
-        assert list(await subscription.next(30)) == [Event("envoys")]
+        assert list(await subscription.next(30)) == [LiveEvent("envoys")]
 
 
 async def test_a_mistake_in_the_mesh_file_is_an_event(plane, mesh_file):
@@ -129,5 +129,5 @@ async def test_a_mistake_in_the_mesh_file_is_an_event(plane, mesh_file):
             for text in ("services: 1\n", mesh_file.read_text()):
                 mesh_file.write_text(text)
                 async with asyncio.timeout(20):
-                    while Event("mesh") not in await subscription.next(1):
+                    while LiveEvent("mesh") not in await subscription.next(1):
                         pass

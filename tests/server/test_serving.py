@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from detour.server.api import api
-from detour.server.serving import Addresses, _bind, _config, _Http, serve
+from detour.server.serving import _config, _Http, serve
+from detour.server.sockets import Addresses, bind
 
 
 async def ask(port: int, request: bytes) -> tuple[bytes, bytes]:
@@ -25,7 +26,7 @@ async def ask(port: int, request: bytes) -> tuple[bytes, bytes]:
 async def test_tracebacks_are_only_in_the_log(plane, caplog):
     """The client receives problem details without them."""
     plane.in_force._mesh = None
-    with _bind("127.0.0.1:0", "the API") as listening:
+    with bind("127.0.0.1:0", "the API") as listening:
         http = _Http(_config(api(plane)))
         serving = asyncio.create_task(http.serve([listening]))
         port = listening.getsockname()[1]

@@ -15,8 +15,8 @@ from detour.envoy.vocabulary import EDGE_ROUTES, OUTBOUND_ROUTES, TOKEN_FILTER
 from detour.mesh import (
     Carrier,
     Endpoint,
-    Event,
     KeysApplied,
+    MeshEvent,
     PublicKey,
     Service,
     ServiceApplied,
@@ -47,18 +47,18 @@ class Row:
     name: str
     other: str
     missing: str
-    changes: tuple[Event, Event]
+    changes: tuple[MeshEvent, MeshEvent]
 
 
-def _speaking(protocol: str) -> Event:
+def _speaking(protocol: str) -> MeshEvent:
     return ServiceApplied(replace(USERS, protocol=protocol))
 
 
-def _listening(*ports: int) -> Event:
+def _listening(*ports: int) -> MeshEvent:
     return ServiceApplied(replace(USERS, endpoints=tuple(Endpoint("127.0.0.1", port) for port in ports)))
 
 
-def _carried(*carriers: Carrier) -> Event:
+def _carried(*carriers: Carrier) -> MeshEvent:
     return SettingsApplied(replace(SETTINGS, carriers=carriers))
 
 

@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from detour.envoy.vocabulary import EDGE_ROUTES
 from detour.mesh import (
     Endpoint,
-    Event,
     Mesh,
+    MeshEvent,
     OffloadedDeployment,
     Scenarios,
     ScenariosApplied,
@@ -185,7 +185,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.edge.routed == served
         assert served <= self.edge.held[CLUSTER].keys() <= served | self.edge.wants[CLUSTER]
 
-    def _apply(self, event: Event) -> None:
+    def _apply(self, event: MeshEvent) -> None:
         touched = subjects([event])
         self.catalog.replace(apply(self.catalog.mesh, event), touched)
         if concerned := self.edge.session.subjects & touched:

@@ -20,7 +20,8 @@ from detour.mesh import (
 from detour.xds.catalog import _BUILDERS, CLUSTER, EDGES, ENDPOINTS, FILTERS, ROUTES, SETTINGS, Catalog, Key
 from detour.xds.holdings import Limits
 from detour.xds.names import Target
-from detour.xds.session import Rejection, Session
+from detour.xds.rejections import Rejection
+from detour.xds.session import Session
 
 USERS = Service("users", (Endpoint("127.0.0.1", 9001),))
 PAYMENTS = Service("payments", (Endpoint("127.0.0.1", 9002),))

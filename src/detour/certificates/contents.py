@@ -24,7 +24,7 @@ PREVIOUS_KEY: Final = "previous.key"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SecretChange:
     """A change to write to a Secret.
 
     Args:
@@ -38,7 +38,7 @@ class Change:
     is_repair: bool = False
 
 
-def authorities_of(data: Data | None, now: datetime, terms: Terms) -> tuple[Authorities, Change | None]:
+def authorities_of(data: Data | None, now: datetime, terms: Terms) -> tuple[Authorities, SecretChange | None]:
     """Return the authorities to use, and the change that stores them, if needed.
 
     Args:
@@ -65,7 +65,7 @@ def leaf_change(
     authorities: Authorities,
     now: datetime,
     terms: Terms,
-) -> Change | None:
+) -> SecretChange | None:
     """Return the change after which a Secret has a subject's certificate and all authorities; None if it has them.
 
     Args:
@@ -101,7 +101,7 @@ def _verdict(data: Data | None, subject: Subject, authorities: Authorities, now:
     return judge_leaf(_pair(data), subject, authorities.all, now)
 
 
-def _change(wanted: Mapping[str, bytes | None], data: Data | None, verdict: Verdict) -> Change:
+def _change(wanted: Mapping[str, bytes | None], data: Data | None, verdict: Verdict) -> SecretChange:
     held = data or {}
     different = {key: value for key, value in wanted.items() if held.get(key) != value}
-    return Change(different, verdict.reason, is_repair=verdict.standing is Standing.UNFIT)
+    return SecretChange(different, verdict.reason, is_repair=verdict.standing is Standing.UNFIT)

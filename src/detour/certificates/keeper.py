@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from detour.certificates import secrets
 from detour.certificates.authority import Subject, Terms
-from detour.certificates.contents import Change, Data, authorities_of, leaf_change
+from detour.certificates.contents import Data, SecretChange, authorities_of, leaf_change
 from detour.certificates.identity import TRUST_DOMAIN, detour_server, sidecar
 from detour.certificates.secrets import Stored
 from detour.certificates.succession import Authorities
@@ -135,7 +135,7 @@ class CertificateKeeper:
         return _Certificate(namespace, SIDECAR_SECRET, subject)
 
     async def _keep(self, certificate: _Certificate, authorities: Authorities, limit: asyncio.Semaphore) -> None:
-        def decide(data: Data | None) -> Change | None:
+        def decide(data: Data | None) -> SecretChange | None:
             now, terms = self._clock(), self._installation.terms
             return leaf_change(data, certificate.subject, authorities, now, terms)
 
@@ -146,7 +146,7 @@ class CertificateKeeper:
     async def _authorities(self) -> Authorities:
         kept: list[Authorities] = []
 
-        def decide(data: Data | None) -> Change | None:
+        def decide(data: Data | None) -> SecretChange | None:
             authorities, change = authorities_of(data, self._clock(), self._installation.terms)
             kept.append(authorities)
             return change
@@ -154,7 +154,9 @@ class CertificateKeeper:
         await self._change(self._installation.namespace, AUTHORITY_SECRET, decide)
         return kept[-1]
 
-    async def _change(self, namespace: str, name: str, decide: Callable[[Data | None], Change | None]) -> None:
+    async def _change(
+        self, namespace: str, name: str, decide: Callable[[Data | None], SecretChange | None]
+    ) -> None:
         """Read a Secret, decide, and write it if needed; retry on write conflicts."""
         change = await update(
             lambda: secrets.read_secret(self._api, namespace, name),
@@ -192,7 +194,7 @@ class CertificateKeeper:
         return result
 
 
-def _log_change(namespace: str, name: str, change: Change) -> None:
+def _log_change(namespace: str, name: str, change: SecretChange) -> None:
     level = logging.WARNING if change.is_repair else logging.INFO
     _log.log(level, "renewed Secret %s of namespace %s, because %s", name, namespace, change.reason)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from detour.certificates.contents import Change, Data
+from detour.certificates.contents import Data, SecretChange
 from detour.kubernetes.api import Api, Patch
 from detour.kubernetes.kinds import SECRETS, WEBHOOKS
 from detour.kubernetes.objects import KubernetesObject
@@ -53,7 +53,7 @@ async def read_secret(api: Api, namespace: str, name: str) -> Stored:
     return Stored(data, found.metadata.resource_version)
 
 
-async def write_secret(api: Api, namespace: str, name: str, held: Stored, change: Change) -> None:
+async def write_secret(api: Api, namespace: str, name: str, held: Stored, change: SecretChange) -> None:
     """Create or change a Secret.
 
     Raises:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detour.cli import addresses
-from detour.injection import Mode, Settings
+from detour.injection import InjectionSettings, Mode
 
 if TYPE_CHECKING:
     from detour.server.cluster import Cluster
     from detour.server.installation import Installed
 
-_DEFAULTS = Settings()
+_DEFAULTS = InjectionSettings()
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
 Kubernetes = Annotated[bool, typer.Option("--kubernetes", help="Build the mesh from the Services of a cluster.")]
@@ -79,7 +79,7 @@ def is_dns_label(text: str) -> bool:
     return _DNS_LABEL.fullmatch(text) is not None
 
 
-def injection(mode: str, sidecar_image: str, detour_image: str, control_plane: str) -> Settings:
+def injection(mode: str, sidecar_image: str, detour_image: str, control_plane: str) -> InjectionSettings:
     """Return the settings of sidecar injection.
 
     Raises:
@@ -87,7 +87,9 @@ def injection(mode: str, sidecar_image: str, detour_image: str, control_plane: s
     """
     if mode not in list(Mode):
         raise ValueError(f"--sidecar-mode: expected one of {', '.join(Mode)}, got {mode!r}")
-    return Settings(Mode(mode), control_plane=control_plane, envoy_image=sidecar_image, detour_image=detour_image)
+    return InjectionSettings(
+        Mode(mode), control_plane=control_plane, envoy_image=sidecar_image, detour_image=detour_image
+    )
 
 
 def open_cluster(
@@ -99,7 +101,7 @@ def open_cluster(
     server_namespace: str,
     webhook: str,
     tls: bool,
-    settings: Settings,
+    settings: InjectionSettings,
 ) -> "tuple[Cluster, Installed]":
     """Return the cluster, and the installation that this server is a replica of.
 

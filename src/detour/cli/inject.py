@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from detour.cli import addresses
-from detour.injection import Mode, Settings
+from detour.injection import InjectionSettings, Mode
 
-_DEFAULTS = Settings()
+_DEFAULTS = InjectionSettings()
 
 File = Annotated[
     str,
@@ -62,7 +62,7 @@ def inject(
     """
     from detour.injection.manifests import inject_manifests  # noqa: PLC0415  YAML is slow to import
 
-    settings = Settings(
+    settings = InjectionSettings(
         mode=mode,
         control_plane=control_plane,
         tls=not no_tls,

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from detour.client import SwitchOut
 
 
-class State(StrEnum):
+class SwitchPosition(StrEnum):
     """The values of `SwitchState`, for Typer; importing pydantic for `SwitchState` itself would be slow."""
 
     OFF = "off"
     ON = "on"
 
 
-NewState = Annotated[State | None, typer.Argument(metavar="off|on", show_default=False, hidden=True)]
+NewState = Annotated[SwitchPosition | None, typer.Argument(metavar="off|on", show_default=False, hidden=True)]
 Reason = Annotated[str, typer.Option(help="The reason, shown to all whose overrides are ignored.", metavar="TEXT")]
 
 

@@ -2,33 +2,33 @@
 
 import difflib
 import json
-import os
-import re
 import shlex
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detour.cli import completion, signals
+from detour.cli import completion
 from detour.cli.checking import Force as Unknown
 from detour.cli.checking import expect_known
-from detour.cli.connection import AsJson, Server, checked, connected, print_json, print_list, user
+from detour.cli.connection import AsJson, Server, connected, print_json, print_list, user
 from detour.cli.groups import Force, MissingOk, group
-from detour.cli.scenario_text import compared, expiry, overrides, read, words, written
-from detour.cli.terminal import print_table, until
+from detour.cli.scenario_editing import (
+    edit_scenario,
+    expect_name,
+    get_scenario,
+    save_file,
+    scenario_body,
+    with_changes,
+)
+from detour.cli.scenario_text import compared, expiry, overrides
+from detour.cli.scenario_view import details_of, expiry_of, moment, overrides_of, row_of
+from detour.cli.terminal import print_table
 from detour.client.server_address import DEFAULT_SERVER
 from detour.envoy.vocabulary import SCENARIO_HEADER
-from detour.mesh import is_scenario_name
 from detour.overrides import parse_words
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from detour.client import Client, ScenarioIn, ScenarioOut
 
 app = group("Save, share and change scenarios: named sets of overrides.")
@@ -105,13 +105,13 @@ def save(
     """
     expect_known(server, parse_words(override), force=force)
     expect_name(name)
-    wanted = _body(overrides(override), owner, description or "", expiry(expires))
+    wanted = scenario_body(overrides(override), owner, description or "", expiry(expires))
     with connected(server) as client:
         made = _created(client, name, wanted, force=force)
     if as_json:
         print_json(made)
         return
-    typer.echo(f"{name} is saved; {_expiry(made)}. Send a request in it: detour curl -s {name} -- URL")
+    typer.echo(f"{name} is saved; {expiry_of(made)}. Send a request in it: detour curl -s {name} -- URL")
     for link in made.links[:1]:
         typer.echo(f"Open the app in it: {link}")
     typer.echo(f"Share it: detour scenario share {name}")
@@ -126,23 +126,23 @@ def ls(
         found = list(client.list_scenarios(state="all" if everyone else "live", owner=owner or None))
     columns = ("scenario", "overrides", "owner", "expires", "version", "description")
     empty = "No scenarios. Save one: detour scenario save NAME SERVICE=DEPLOYMENT"
-    print_list(found, columns, _row, empty=empty, as_json=as_json)
+    print_list(found, columns, row_of, empty=empty, as_json=as_json)
 
 
 @app.command("show")
 def show(name: Name, *, version: Version = None, server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     """Show a scenario and its history."""
     with connected(server) as client:
-        found = _get(client, name, version)
+        found = get_scenario(client, name, version)
         versions = [] if as_json else list(client.list_scenario_versions(name))
     if as_json:
         print_json(found)
         return
-    print_table(("", ""), [(key, value) for key, value in _details(found) if value])
+    print_table(("", ""), [(key, value) for key, value in details_of(found) if value])
     typer.echo()
     print_table(
         ("version", "changed", "by", "overrides"),
-        [(str(one.version), _moment(one.changed), one.changed_by, _what(one)) for one in versions],
+        [(str(one.version), moment(one.changed), one.changed_by, overrides_of(one)) for one in versions],
     )
 
 
@@ -174,14 +174,14 @@ def edit(
         expect_known(server, parse_words(override or []), force=force)
     with connected(server) as client:
         if override or unset or given:
-            last = _get(client, name)
-            body = _changed(last, override or [], unset, given)
+            last = get_scenario(client, name)
+            body = with_changes(last, override or [], unset, given)
             made = client.save_scenario(name, body, version=last.version, force=force)
         elif file:
-            made = _saved(client, name, _text_of(file), force=force)
+            made = save_file(client, name, file, force=force)
         else:
-            made = _edited(client, name, force=force)
-    typer.echo(f"{name} is at version {made.version}: {_what(made)}; {_expiry(made)}")
+            made = edit_scenario(client, name, force=force)
+    typer.echo(f"{name} is at version {made.version}: {overrides_of(made)}; {expiry_of(made)}")
 
 
 @app.command("diff")
@@ -191,8 +191,8 @@ def diff(name: Name, older: FromVersion = None, newer: ToVersion = None, server:
     The default is the latest version and the one before it. For example: detour scenario diff checkout-redesign 1 3
     """
     with connected(server) as client:
-        last = _get(client, name, newer)
-        first = _get(client, name, older if older is not None else max(1, last.version - 1))
+        last = get_scenario(client, name, newer)
+        first = get_scenario(client, name, older if older is not None else max(1, last.version - 1))
     changed = difflib.unified_diff(
         compared(first),
         compared(last),
@@ -210,7 +210,7 @@ def rm(name: Name, *, force: Force = False, missing_ok: MissingOk = False, serve
 
     with connected(server) as client:
         try:
-            found = _get(client, name)
+            found = get_scenario(client, name)
         except NotFoundError as error:
             if not missing_ok:
                 raise
@@ -230,7 +230,7 @@ def share(name: Name, *, qr: Qr = False, server: Server = DEFAULT_SERVER, as_jso
     """Print the links and headers that enter a scenario."""
     baggage_of(server, name)  # fails if the scenario has ended
     with connected(server) as client:
-        found = _get(client, name)
+        found = get_scenario(client, name)
     if as_json:
         shown = found.model_dump(include={"name", "version", "links", "baggage"}, mode="json")
         typer.echo(json.dumps({key: shown[key] for key in ("name", "version", "links", "baggage")}, indent=2))
@@ -261,18 +261,6 @@ def _draw(link: str) -> None:
     segno.make(link, micro=False).terminal(compact=True, border=2)
 
 
-def expect_name(name: str) -> None:
-    """Check that a name is a valid scenario name.
-
-    Raises:
-        ValueError: It is not.
-    """
-    if not is_scenario_name(name):
-        better = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-") or "checkout"
-        rule = "at most 63 lowercase letters, digits and dashes, neither beginning nor ending with a dash"
-        raise ValueError(f"{name!r} is not a valid scenario name: expected {rule}, such as {better}")
-
-
 def baggage_of(server: str, name: str) -> str:
     """Return the baggage that contains a scenario's overrides.
 
@@ -282,19 +270,6 @@ def baggage_of(server: str, name: str) -> str:
     expect_name(name)
     with connected(server) as client:
         return client.resolve_scenario(name).value
-
-
-def _get(client: "Client", name: str, version: int | None = None) -> "ScenarioOut":
-    expect_name(name)
-    return client.get_scenario(name) if version is None else client.get_scenario_version(name, version)
-
-
-def _body(
-    overrides: dict[str, str], owner: str | None, description: str, expires: "datetime | None"
-) -> "ScenarioIn":
-    from detour.client import ScenarioIn  # noqa: PLC0415  slow to import
-
-    return checked(ScenarioIn, overrides=overrides, owner=owner, description=description, expires=expires)
 
 
 def _created(client: "Client", name: str, wanted: "ScenarioIn", *, force: bool) -> "ScenarioOut":
@@ -309,7 +284,7 @@ def _created(client: "Client", name: str, wanted: "ScenarioIn", *, force: bool) 
         return client.save_scenario(name, wanted, force=force)
     except ClientError as error:
         try:
-            last = _get(client, name)
+            last = get_scenario(client, name)
         except ClientError:
             raise error from None
         pairs = (
@@ -320,99 +295,3 @@ def _created(client: "Client", name: str, wanted: "ScenarioIn", *, force: bool) 
         if last.state != "live" or any(given and given != kept for given, kept in pairs):
             raise
         return last
-
-
-def _changed(last: "ScenarioOut", given: list[str], unset: list[str], more: dict[str, str]) -> "ScenarioIn":
-    """Return the next version."""
-    kept = dict(last.overrides)
-    for key in unset:
-        if (known := next((one for one in (key, f"route.{key}") if one in kept), None)) is None:
-            raise ValueError(f"--unset {key}: the scenario has no such override; it has {', '.join(kept)}")
-        del kept[known]
-    return _body(
-        {**kept, **overrides(given)},
-        more.get("owner", last.owner),
-        more.get("description", last.description),
-        expiry(more["expires"]) if "expires" in more else last.expires,
-    )
-
-
-def _saved(client: "Client", name: str, text: str, *, force: bool) -> "ScenarioOut":
-    """Save the text of a scenario as its next version."""
-    edited = read(text)
-    body = _body(edited.overrides, edited.owner, edited.description, edited.expires)
-    return client.save_scenario(name, body, version=edited.version, force=force)
-
-
-def _edited(client: "Client", name: str, *, force: bool) -> "ScenarioOut":
-    """Open a scenario in an editor and save it; on failure the text stays in a file that the error names."""
-    last = _get(client, name)
-    text = written(last)
-    folder = Path(tempfile.mkdtemp(prefix="detour-"))
-    path = folder / f"{name}.yaml"
-    path.write_text(text, encoding="utf-8")
-    is_done = False
-    try:
-        _open_editor(path)
-        if path.read_text(encoding="utf-8") == text:
-            is_done = True
-            return last
-        made = _saved(client, name, _text_of(path), force=force)
-        is_done = True
-    except (ValueError, RuntimeError) as error:
-        hint = f"Your text is kept; try again with detour scenario edit {name} --file {path}"
-        raise RuntimeError(f"{error}. {hint}") from error
-    finally:
-        if is_done:
-            shutil.rmtree(folder)
-    return made
-
-
-def _open_editor(path: Path) -> None:
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    try:
-        with signals.child_handles_interrupt():
-            done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603  the person's own
-    except OSError as error:
-        raise RuntimeError(f"cannot run the editor {editor!r} ({error.strerror}): set EDITOR") from error
-    if done.returncode:
-        raise RuntimeError(f"the editor {editor!r} exited with status {done.returncode}; nothing was saved")
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected UTF-8 text") from error
-    except OSError as error:
-        raise OSError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _what(one: "ScenarioOut") -> str:
-    return "(removed)" if one.state == "removed" else " ".join(words(one.overrides))
-
-
-def _row(one: "ScenarioOut") -> Sequence[str]:
-    expires = "removed" if one.state == "removed" else until(one.expires)
-    description = " ".join(one.description.split())
-    return one.name, " ".join(words(one.overrides)), one.owner, expires, str(one.version), description
-
-
-def _details(one: "ScenarioOut") -> list[tuple[str, str]]:
-    return [
-        ("scenario", one.name),
-        ("description", one.description),
-        ("overrides", "\n".join(words(one.overrides))),
-        ("owner", one.owner),
-        ("expires", "removed" if one.state == "removed" else until(one.expires)),
-        ("version", f"{one.version}, by {one.changed_by} at {_moment(one.changed)}"),
-        ("header", f"baggage: {one.baggage}"),
-    ]
-
-
-def _expiry(one: "ScenarioOut") -> str:
-    return f"it expires {until(one.expires)}" if one.expires else "it never expires"
-
-
-def _moment(at: "datetime") -> str:
-    return f"{at:%Y-%m-%d %H:%M}"

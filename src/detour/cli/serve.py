@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,9 @@ from detour.cli import oidc
 from detour.cli.envoys import DrainSeconds
 from detour.cli.signals import Signals
 from detour.mesh import networks_of
+
+if TYPE_CHECKING:
+    from detour.server import Addresses
 
 MeshFile = Annotated[
     Path | None,
@@ -94,9 +98,6 @@ def serve(
     issuer = oidc.settings(oidc_issuer, oidc_client_id, oidc_role_claim, oidc_name_claim, oidc_role)
     networks = networks_of(endpoint_networks) if endpoint_networks else None
     settings = options.injection(sidecar_mode, sidecar_image, detour_image, control_plane)
-    from detour.server import Addresses, Shutdown  # noqa: PLC0415  a second that other commands need not wait
-    from detour.server import serve as run  # noqa: PLC0415
-
     cluster, installed = None, None
     if kubernetes:
         cluster, installed = options.open_cluster(
@@ -109,11 +110,34 @@ def serve(
             tls=tls,
             settings=settings,
         )
+    state = None if cluster else state or (_beside(mesh, "state") if mesh else None)
+    if not database and mesh and not cluster:
+        database = f"sqlite:///{_beside(mesh, 'scenarios')}"
+    from detour.server import Addresses  # noqa: PLC0415  a second that other commands need not wait
+    from detour.server import serve as run  # noqa: PLC0415
+
     served = " and ".join(filter(None, (str(mesh or ""), f"namespace {cluster.location}" if cluster else "")))
+    _log_to_stderr()
+    start = partial(run, mesh, state, Addresses(xds, api, webhook))
+    to_serve = partial(
+        start, database=database, issuer=issuer, cluster=cluster, installed=installed, networks=networks
+    )
+    asyncio.run(_until_stopped(to_serve, served, drain_seconds))
+
+
+async def _until_stopped(start: Callable[..., Coroutine[Any, Any, None]], served: str, seconds: float) -> None:
+    """Serve until a signal; until the server is ready, a signal cancels it.
+
+    Args:
+        start: Runs the server; takes the function to call when it is ready, and how a shutdown is requested.
+        served: What it serves, for people.
+        seconds: Maximum time for requests in progress at shutdown.
+    """
+    from detour.server import Shutdown  # noqa: PLC0415  as above
 
     is_ready = False
 
-    def ready(at: Addresses) -> None:
+    def ready(at: "Addresses") -> None:
         nonlocal is_ready
         is_ready = True
         typer.echo(
@@ -122,22 +146,9 @@ def serve(
         if at.webhook:
             typer.echo(f"The injection webhook is at https://{at.webhook}/inject", err=True)
 
-    _log_to_stderr()
-    state = None if cluster else state or (_beside(mesh, "state") if mesh else None)
-    if not database and mesh and not cluster:
-        database = f"sqlite:///{_beside(mesh, 'scenarios')}"
-    addresses = Addresses(xds, api, webhook)
-    kept = partial(run, mesh, state, addresses, ready, database=database, issuer=issuer)
-
-    async def until_stopped() -> None:
-        with Signals() as signals:
-            shutdown = Shutdown(signals.first, drain_seconds)
-            serving = asyncio.create_task(
-                kept(cluster=cluster, installed=installed, shutdown=shutdown, networks=networks)
-            )
-            await signals.finish(serving, is_gentle=lambda: is_ready)
-
-    asyncio.run(until_stopped())
+    with Signals() as signals:
+        serving = asyncio.create_task(start(ready, shutdown=Shutdown(signals.first, seconds)))
+        await signals.finish(serving, is_gentle=lambda: is_ready)
 
 
 def _one_file(mesh: Path | None, others: list[str], *, is_needed: bool) -> Path | None:

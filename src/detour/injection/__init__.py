@@ -6,6 +6,6 @@ Invariant: pure functions on plain JSON data. Injecting twice has the same resul
 from detour.injection.patch import patch
 from detour.injection.pod import inject, service_of
 from detour.injection.review import review, trial
-from detour.injection.settings import Mode, Settings
+from detour.injection.settings import InjectionSettings, Mode
 
-__all__ = ["Mode", "Settings", "inject", "patch", "review", "service_of", "trial"]
+__all__ = ["InjectionSettings", "Mode", "inject", "patch", "review", "service_of", "trial"]

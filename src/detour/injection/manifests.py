@@ -15,7 +15,7 @@ import yaml
 
 from detour.injection.plan import Json, metadata, plan
 from detour.injection.pod import inject
-from detour.injection.settings import Mode, Settings
+from detour.injection.settings import InjectionSettings, Mode
 from detour.injection.shape import METADATA, POD, Shape, mistake
 
 _TEMPLATES: Final = {
@@ -52,7 +52,7 @@ class Manifests:
     notes: tuple[str, ...]
 
 
-def inject_manifests(text: str, settings: Settings) -> Manifests:
+def inject_manifests(text: str, settings: InjectionSettings) -> Manifests:
     """Add a sidecar to every pod of the manifests that should have one.
 
     Raises:
@@ -87,11 +87,11 @@ class _Owner:
         notes: The messages; injection appends to them.
     """
 
-    settings: Settings
+    settings: InjectionSettings
     refusals: dict[str, str]
     notes: list[str] = field(default_factory=list)
 
-    def settings_in(self, namespace: str) -> Settings:
+    def settings_in(self, namespace: str) -> InjectionSettings:
         return replace(self.settings, refusal=self.refusals.get(namespace, self.settings.refusal))
 
 

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from typing import Any, Final
 
 from detour.injection.redirection import Redirection
-from detour.injection.settings import Mode, Settings
+from detour.injection.settings import InjectionSettings, Mode
 
 Json = dict[str, Any]
 
@@ -54,7 +54,7 @@ class Plan:
         return not (self.skipped or self.has_one)
 
 
-def plan(pod: Json, settings: Settings) -> Plan:
+def plan(pod: Json, settings: InjectionSettings) -> Plan:
     """Decide about a pod, or a template of pods."""
     if any(one.get("name") == SIDECAR for one in all_containers(pod)):
         return Plan(has_one=True)
@@ -83,7 +83,7 @@ def metadata(pod: Json, what: str) -> Json:
     return found
 
 
-def _reason_to_skip(pod: Json, settings: Settings) -> str:
+def _reason_to_skip(pod: Json, settings: InjectionSettings) -> str:
     spec = pod["spec"]
     if str(metadata(pod, "labels").get(INJECT_LABEL, "")).lower() == "false":
         return f"it is labelled {INJECT_LABEL}=false"
@@ -96,7 +96,7 @@ def _reason_to_skip(pod: Json, settings: Settings) -> str:
     return ""
 
 
-def _mode(pod: Json, settings: Settings) -> tuple[Mode, tuple[str, ...]]:
+def _mode(pod: Json, settings: InjectionSettings) -> tuple[Mode, tuple[str, ...]]:
     text = metadata(pod, "annotations").get(MODE_ANNOTATION, settings.mode)
     if text in list(Mode):
         return Mode(text), ()

@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Final
 
 from detour.injection.plan import PROXY_NAMES, Json, Plan, environment, metadata, plan
-from detour.injection.settings import Mode, Settings
+from detour.injection.settings import InjectionSettings, Mode
 from detour.injection.sidecar import (
     OUTBOUND_PORT,
     redirect_container,
@@ -25,7 +25,7 @@ _NO_PROXY: Final = "localhost,127.0.0.1,::1,$(KUBERNETES_SERVICE_HOST)"
 """Kubernetes replaces the last with the address of its API."""
 
 
-def inject(pod: Json, settings: Settings) -> Json:
+def inject(pod: Json, settings: InjectionSettings) -> Json:
     """Return the pod, or template of pods, with a sidecar if it should have one."""
     chosen = plan(pod, settings)
     if not chosen.injects:
@@ -48,7 +48,7 @@ def service_of(pod: Json) -> str:
     return next(by_label, "") or str(own.get("generateName") or "").rstrip("-") or str(own.get("name") or "unknown")
 
 
-def _add_metadata(pod: Json, settings: Settings) -> None:
+def _add_metadata(pod: Json, settings: InjectionSettings) -> None:
     added = sds_annotations() if settings.tls else {}
     containers = pod["spec"].get("containers") or ()
     if not settings.native and containers:
@@ -59,7 +59,7 @@ def _add_metadata(pod: Json, settings: Settings) -> None:
         pod["metadata"] = {**own, "annotations": {**added, **metadata(pod, "annotations")}}
 
 
-def _set_proxy(pod: Json, settings: Settings) -> None:
+def _set_proxy(pod: Json, settings: InjectionSettings) -> None:
     """Set the variables by which the application uses its sidecar.
 
     In lower case only: curl ignores HTTP_PROXY in capitals (a CGI program's caller could set it), and programs that
@@ -79,7 +79,7 @@ def _set_proxy(pod: Json, settings: Settings) -> None:
         container["env"] = [*(container.get("env") or ()), *added]
 
 
-def _add_containers(pod: Json, chosen: Plan, settings: Settings) -> None:
+def _add_containers(pod: Json, chosen: Plan, settings: InjectionSettings) -> None:
     spec = pod["spec"]
     deployment = str(metadata(pod, "labels").get(OFFLOADED) or "")
     sidecar = sidecar_container(service_of(pod), deployment, chosen, settings)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from detour.injection.patch import patch
 from detour.injection.plan import INJECT_LABEL, Json, plan
 from detour.injection.pod import inject
-from detour.injection.settings import Settings
+from detour.injection.settings import InjectionSettings
 
 _WARNING_MAX: Final = 256
 """Maximum length of one warning that API servers are sure to forward."""
@@ -23,7 +23,7 @@ _KEPT: Final = frozenset({"annotations", "generateName", "labels", "name"})
 _log = logging.getLogger(__name__)
 
 
-def trial(body: Json, settings: Settings) -> Json | None:
+def trial(body: Json, settings: InjectionSettings) -> Json | None:
     """Return a pod for a dry run that shows whether the cluster admits transparent mode.
 
     None if the answer to this AdmissionReview does not depend on it.
@@ -47,7 +47,7 @@ def _as_trial(pod: Json, namespace: str) -> Json:
     return {**pod, "apiVersion": "v1", "kind": "Pod", "metadata": {**own, "namespace": namespace, "labels": labels}}
 
 
-def review(body: Json, settings: Settings) -> Json:
+def review(body: Json, settings: InjectionSettings) -> Json:
     """Answer an AdmissionReview.
 
     Args:
@@ -74,7 +74,7 @@ def _request(body: Any) -> Json | None:
     return request if isinstance(request, dict) and isinstance(request.get("uid"), str) else None
 
 
-def _reviewed(request: Json, settings: Settings) -> Json:
+def _reviewed(request: Json, settings: InjectionSettings) -> Json:
     pod = _created(request)
     if pod is None:
         return {}

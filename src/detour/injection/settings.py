@@ -21,7 +21,7 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class InjectionSettings:
     """The settings of injected sidecars.
 
     Args:

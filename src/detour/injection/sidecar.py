@@ -12,7 +12,7 @@ from typing import Final
 from detour.envoy.bootstrap import Sidecar, sidecar_bootstrap
 from detour.envoy.identity import ClientTls, sds_files
 from detour.injection.plan import SIDECAR, SIDECAR_UID, Json, Plan
-from detour.injection.settings import Mode, Settings
+from detour.injection.settings import InjectionSettings, Mode
 
 OUTBOUND_PORT: Final = 15001
 ADMIN_PORT: Final = 15000
@@ -49,7 +49,7 @@ needs the network. The pod's grace period is the limit. The fourth field is the 
 documentation, "proc_net_tcp")."""
 
 
-def sidecar_container(service: str, deployment: str, chosen: Plan, settings: Settings) -> Json:
+def sidecar_container(service: str, deployment: str, chosen: Plan, settings: InjectionSettings) -> Json:
     """Return the sidecar's container.
 
     Args:
@@ -86,7 +86,7 @@ def sidecar_container(service: str, deployment: str, chosen: Plan, settings: Set
     }
 
 
-def redirect_container(chosen: Plan, settings: Settings) -> Json:
+def redirect_container(chosen: Plan, settings: InjectionSettings) -> Json:
     """Return the init container of transparent mode, with only those rights that its rules need."""
     return {
         "name": REDIRECT,
@@ -107,7 +107,7 @@ def redirect_container(chosen: Plan, settings: Settings) -> Json:
     }
 
 
-def tls_volume(settings: Settings) -> Json:
+def tls_volume(settings: InjectionSettings) -> Json:
     """Return the volume with the sidecar's identity.
 
     A pod also starts before its Secret exists: its sidecar then works as without a control plane, and connects once
@@ -135,7 +135,7 @@ def sds_annotations() -> dict[str, str]:
     return {_SDS_ANNOTATION + name.removesuffix(".json"): text for name, text in files.items()}
 
 
-def _arguments(service: str, deployment: str, chosen: Plan, settings: Settings) -> list[str]:
+def _arguments(service: str, deployment: str, chosen: Plan, settings: InjectionSettings) -> list[str]:
     bootstrap = sidecar_bootstrap(
         Sidecar(
             service=service,
@@ -171,7 +171,7 @@ def _escaped(text: str) -> str:
     return text
 
 
-def _tls(settings: Settings) -> ClientTls:
+def _tls(settings: InjectionSettings) -> ClientTls:
     return ClientTls(_TLS_FOLDER, settings.tls_server_name)
 
 
@@ -179,7 +179,7 @@ def _from_pod(name: str, path: str) -> Json:
     return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
-def _resources(settings: Settings) -> Json:
+def _resources(settings: InjectionSettings) -> Json:
     wanted = {
         "requests": {"cpu": settings.cpu_request, "memory": settings.memory_request},
         "limits": {"cpu": settings.cpu_limit, "memory": settings.memory_limit},

@@ -67,7 +67,7 @@ class KeysApplied:
     keys: tuple[PublicKey, ...] | None
 
 
-Event = (
+MeshEvent = (
     ServiceApplied
     | ServiceRemoved
     | DeploymentApplied
@@ -87,15 +87,15 @@ class Update(NamedTuple):
     """
 
     mesh: Mesh
-    events: tuple[Event, ...]
+    events: tuple[MeshEvent, ...]
 
 
-def apply(mesh: Mesh, *events: Event) -> Mesh:
+def apply(mesh: Mesh, *events: MeshEvent) -> Mesh:
     """Return the mesh after the events, applied in order."""
     return update(mesh, events).mesh
 
 
-def update(mesh: Mesh, events: Iterable[Event]) -> Update:
+def update(mesh: Mesh, events: Iterable[MeshEvent]) -> Update:
     """Apply events in order, in a single pass. The cost depends on their number.
 
     Mappings that change are copied once for the whole batch.
@@ -125,7 +125,7 @@ class _Draft:
         self.scenarios = mesh.scenarios
         self.keys = mesh.keys
 
-    def take(self, event: Event) -> None:
+    def take(self, event: MeshEvent) -> None:
         match event:
             case ServiceApplied(service):
                 self.services[service.name] = service
@@ -148,7 +148,7 @@ class _Draft:
                 self.keys = event.keys
 
 
-def difference(before: Mesh, after: Mesh) -> tuple[Event, ...]:
+def difference(before: Mesh, after: Mesh) -> tuple[MeshEvent, ...]:
     """Return the events that lead from one mesh to another. The cost depends on the size of both."""
     services = _changes(before.services, after.services)
     return _events(before, after, services, _changes(before.deployments, after.deployments))
@@ -159,7 +159,7 @@ def _events(
     after: Mesh,
     services: Mapping[str, Service | None],
     deployments: Mapping[tuple[str, str], OffloadedDeployment | None],
-) -> tuple[Event, ...]:
+) -> tuple[MeshEvent, ...]:
     """Return changes as events: removals last, sorted by name, so that every process uses the same order."""
     settings = [SettingsApplied(after.settings)] if before.settings != after.settings else []
     scenarios = [ScenariosApplied(after.scenarios)] if before.scenarios != after.scenarios else []
@@ -175,7 +175,7 @@ def _events(
     )
 
 
-def touched(events: Iterable[Event]) -> frozenset[str]:
+def touched(events: Iterable[MeshEvent]) -> frozenset[str]:
     """Return the services that the events change. Settings, scenarios and keys belong to no service."""
     names = set()
     for event in events:

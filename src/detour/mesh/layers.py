@@ -9,7 +9,7 @@ from types import MappingProxyType
 from detour.mesh.events import (
     DeploymentApplied,
     DeploymentRemoved,
-    Event,
+    MeshEvent,
     ServiceApplied,
     ServiceRemoved,
     SettingsApplied,
@@ -27,7 +27,7 @@ def merge(first: Mesh, *others: Mesh) -> Mesh:
     return Mesh(MappingProxyType(services), MappingProxyType(deployments), first.settings)
 
 
-def merged_events(meshes: Sequence[Mesh], events: Iterable[Event]) -> Iterator[Event]:
+def merged_events(meshes: Sequence[Mesh], events: Iterable[MeshEvent]) -> Iterator[MeshEvent]:
     """Translate the events of one mesh into events of the merged mesh.
 
     The cost depends on the number of events. Scenarios and keys belong to no source and are omitted.

@@ -18,9 +18,9 @@ from detour.overrides.model import (
     HEADER_MAX,
     WHOLE_HEADER,
     Override,
+    OverrideProblem,
     Overrides,
     Parsed,
-    Problem,
     read_entry,
 )
 from detour.overrides.opentracing import parse_opentracing, strip_opentracing, write_opentracing
@@ -38,9 +38,9 @@ __all__ = [
     "AppliedBy",
     "Kind",
     "Override",
+    "OverrideProblem",
     "Overrides",
     "Parsed",
-    "Problem",
     "Subject",
     "Values",
     "append_to_baggage",

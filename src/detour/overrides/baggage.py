@@ -15,9 +15,9 @@ from detour.overrides.model import (
     HEADER_MAX,
     WHOLE_HEADER,
     Override,
+    OverrideProblem,
     Overrides,
     Parsed,
-    Problem,
     as_text,
     bare,
     read_entry,
@@ -44,7 +44,7 @@ def parse_baggage(lines: Iterable[str]) -> Parsed:
     if len(header) <= HEADER_MAX or not (parsed.overrides or parsed.problems):
         return parsed
     why = f"the baggage has {len(header)} bytes and contains overrides, but only {HEADER_MAX} bytes are read"
-    return replace(parsed, problems=(Problem(header, why, WHOLE_HEADER), *parsed.problems))
+    return replace(parsed, problems=(OverrideProblem(header, why, WHOLE_HEADER), *parsed.problems))
 
 
 def read_entries(entries: Sequence[tuple[str, str | None]]) -> Parsed:
@@ -55,7 +55,7 @@ def read_entries(entries: Sequence[tuple[str, str | None]]) -> Parsed:
     numbered = {key: (number, value) for number, (key, value) in enumerate(entries, 1)}
     read = {key: read_entry(key, value) for key, (_, value) in numbered.items()}
     beyond = [(key, number) for key, (number, _) in numbered.items() if number > ENTRIES_MAX]
-    problems = {key: one for key, one in read.items() if isinstance(one, Problem)}
+    problems = {key: one for key, one in read.items() if isinstance(one, OverrideProblem)}
     # Without a value, the next reader would take the text for an empty one.
     unread = (key for key in problems if numbered[key][1] is not None or not key.startswith(_TEXTS))
     return Parsed(
@@ -65,8 +65,10 @@ def read_entries(entries: Sequence[tuple[str, str | None]]) -> Parsed:
     )
 
 
-def _beyond(key: str, number: int) -> Problem:
-    return Problem(key, f"it is override number {number} of the request, but only {ENTRIES_MAX} are read", key)
+def _beyond(key: str, number: int) -> OverrideProblem:
+    return OverrideProblem(
+        key, f"it is override number {number} of the request, but only {ENTRIES_MAX} are read", key
+    )
 
 
 def members_of(parsed: Parsed) -> list[str]:

@@ -57,7 +57,7 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class OverrideProblem:
     """Something that was ignored, shortened to 80 characters, and the reason.
 
     Args:
@@ -134,10 +134,10 @@ class Parsed:
     """
 
     overrides: Overrides
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[OverrideProblem, ...] = ()
     unread: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
-    def unreadable_for(self, service: str) -> Problem | None:
+    def unreadable_for(self, service: str) -> OverrideProblem | None:
         """Return the problem for which sidecars and edges reject a request to this service; None if there is none.
 
         Problems with overrides for other services, and with flags, log levels and databases, are not theirs to
@@ -158,7 +158,7 @@ class Parsed:
         """Return whether there is any override, readable or not."""
         return bool(self.overrides or self.unread)
 
-    def _concerns(self, problem: Problem, service: str) -> bool:
+    def _concerns(self, problem: OverrideProblem, service: str) -> bool:
         if not problem.key:
             return problem.key == WHOLE_HEADER
         rest = problem.key.removeprefix(PREFIX)
@@ -186,20 +186,20 @@ def bare(text: str) -> str:
     return text[start:end]
 
 
-def read_entry(key: str, value: str | None) -> Override | Problem:
+def read_entry(key: str, value: str | None) -> Override | OverrideProblem:
     """Parse an entry whose key starts with `override.`; a value of None means that `=` was missing."""
     if value is None:
-        return Problem(key, "expected = and a value", key)
+        return OverrideProblem(key, "expected = and a value", key)
     name, dot, subject = key.removeprefix(PREFIX).partition(".")
     kind = KINDS.get(name)
     if kind is None:
-        return Problem(f"{key}={value}", f"expected {PREFIX} and one of {', '.join(Kind)}", key)
+        return OverrideProblem(f"{key}={value}", f"expected {PREFIX} and one of {', '.join(Kind)}", key)
     if dot and not kind.subject:
-        return Problem(f"{key}={value}", kind.expected, key)
+        return OverrideProblem(f"{key}={value}", kind.expected, key)
     try:
         return Override(kind, subject, value)
     except ValueError as error:
-        return Problem(f"{key}={value}", str(error), key)
+        return OverrideProblem(f"{key}={value}", str(error), key)
 
 
 def as_text(text: str) -> str:

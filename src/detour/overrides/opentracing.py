@@ -18,9 +18,9 @@ from detour.overrides.model import (
     ENTRIES_MAX,
     HEADER_MAX,
     WHOLE_HEADER,
+    OverrideProblem,
     Overrides,
     Parsed,
-    Problem,
     as_text,
 )
 from detour.overrides.wire import (
@@ -142,5 +142,6 @@ def _decoded(text: str) -> bytes:
 
 def _ignored(header: str, why: str, *, shows_overrides: bool) -> Parsed:
     return Parsed(
-        Overrides(), (Problem(f"x-ot-span-context: {header}", why, WHOLE_HEADER if shows_overrides else None),)
+        Overrides(),
+        (OverrideProblem(f"x-ot-span-context: {header}", why, WHOLE_HEADER if shows_overrides else None),),
     )

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from detour.overrides import Kind, Override, Problem
+from detour.overrides import Kind, Override, OverrideProblem
 from detour.sdk.request import current, report_problems
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def flag(name: str, default: T) -> T:
     try:
         return read(text)
     except FlagError as error:
-        report_problems((Problem(f"{Override(Kind.CONFIG, name, text).key}={text}", str(error)),))
+        report_problems((OverrideProblem(f"{Override(Kind.CONFIG, name, text).key}={text}", str(error)),))
         return default
 
 

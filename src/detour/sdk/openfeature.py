@@ -17,7 +17,7 @@ from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.provider.no_op_provider import NoOpProvider
 from openfeature.track import TrackingEventDetails
 
-from detour.overrides import Kind, Override, Problem
+from detour.overrides import Kind, Override, OverrideProblem
 from detour.sdk.flags import FlagError, read_object, reader
 from detour.sdk.request import current, report_problems
 
@@ -165,7 +165,7 @@ def _overridden(key: str, read: Callable[[str], Any], default: T) -> FlagResolut
     try:
         return FlagResolutionDetails(read(text), reason=Reason.TARGETING_MATCH, variant=_VARIANT)
     except FlagError as error:
-        report_problems((Problem(f"{Override(Kind.CONFIG, key, text).key}={text}", str(error)),))
+        report_problems((OverrideProblem(f"{Override(Kind.CONFIG, key, text).key}={text}", str(error)),))
         return FlagResolutionDetails(
             default, error_code=ErrorCode(error.fault), error_message=str(error), reason=Reason.ERROR
         )

@@ -29,9 +29,9 @@ from opentelemetry.propagators.textmap import (
 from detour.overrides import (
     HEADER_MAX,
     WHOLE_HEADER,
+    OverrideProblem,
     Overrides,
     Parsed,
-    Problem,
     members_of,
     parse_baggage,
     parse_opentracing,
@@ -241,7 +241,7 @@ def _appended(header: str | None, own: Parsed) -> str:
     while members and length > HEADER_MAX:
         length -= len(members[-1]) + 1
         report_problems(
-            (Problem(members.pop(), f"with the overrides, the baggage would exceed {HEADER_MAX} bytes"),)
+            (OverrideProblem(members.pop(), f"with the overrides, the baggage would exceed {HEADER_MAX} bytes"),)
         )
     return ",".join([*members, ours])
 
@@ -250,5 +250,5 @@ def _written(header: str, overrides: Overrides) -> str:
     try:
         return write_opentracing(header, overrides)
     except ValueError as error:
-        report_problems((Problem(OPENTRACING, str(error)),))
+        report_problems((OverrideProblem(OPENTRACING, str(error)),))
         return header

@@ -14,7 +14,7 @@ from typing import Final
 from opentelemetry import baggage
 from opentelemetry.context import Context, attach, detach, get_current
 
-from detour.overrides import PREFIX, Overrides, Parsed, Problem, own_key, parse_words, read_entries
+from detour.overrides import PREFIX, OverrideProblem, Overrides, Parsed, own_key, parse_words, read_entries
 from detour.sdk.scope import Scope, scope_of, with_scope
 
 _logger = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ def _read(entries: tuple[_Entry, ...]) -> Parsed:
 
 
 @lru_cache(maxsize=1024)
-def report_problems(problems: tuple[Problem, ...]) -> None:
+def report_problems(problems: tuple[OverrideProblem, ...]) -> None:
     """Log what is ignored in a request, each problem once: a faulty client sends it in every request."""
     if problems:
         _logger.warning("of a request's overrides %s", "; ".join(map(str, problems[:_REPORTED_MAX])))

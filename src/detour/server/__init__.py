@@ -6,6 +6,7 @@ reports.
 
 from detour.server.control_plane import ControlPlane
 from detour.server.deployments import DeploymentConflictError, UnknownServiceError
-from detour.server.serving import Addresses, Shutdown, serve
+from detour.server.serving import Shutdown, serve
+from detour.server.sockets import Addresses
 
 __all__ = ["Addresses", "ControlPlane", "DeploymentConflictError", "Shutdown", "UnknownServiceError", "serve"]

@@ -13,7 +13,7 @@ from typing import Final
 from detour.discovery.kubernetes import Discovery
 from detour.kubernetes.api import Api
 from detour.kubernetes.config import ClusterConfig
-from detour.mesh import Event, Mesh, Naming, OffloadedDeployment
+from detour.mesh import Mesh, MeshEvent, Naming, OffloadedDeployment
 from detour.offload.kubernetes.cluster import ClusterDeployments
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
@@ -76,7 +76,7 @@ class Cluster(Source):
         """Watch the cluster until cancelled."""
         news = asyncio.Event()
 
-        def take(events: tuple[Event, ...]) -> None:
+        def take(events: tuple[MeshEvent, ...]) -> None:
             self._change(*events)
             self.is_synced.set()
             news.set()

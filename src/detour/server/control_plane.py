@@ -11,7 +11,7 @@ from dataclasses import replace
 from detour.database import Change
 from detour.mesh import Endpoint, EndpointRules, Mesh, Naming
 from detour.server.deployments import Copies, DeploymentKeeper, DeploymentOperations
-from detour.server.events import Event, Events
+from detour.server.events import Events, LiveEvent
 from detour.server.expiry_clock import ExpiryClock
 from detour.server.keyring import KeyRing
 from detour.server.mesh_in_force import Additions, MeshChange, MeshInForce
@@ -140,10 +140,10 @@ class ControlPlane:
         """Put into force what this server or another one has written to the database."""
         self.in_force.refresh()
         for one in changes:
-            self.events.publish(Event(one.kind, one.subject))
+            self.events.publish(LiveEvent(one.kind, one.subject))
 
     def _envoys_changed(self) -> None:
-        self.events.publish(Event("envoys"))
+        self.events.publish(LiveEvent("envoys"))
 
     def _has_edge(self) -> bool:
         return any(one.role == EDGE for one in self.ads.connections)

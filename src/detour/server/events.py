@@ -17,7 +17,7 @@ _WAITING_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class LiveEvent:
     """A change.
 
     Args:
@@ -40,7 +40,7 @@ class Events:
     def __len__(self) -> int:
         return len(self._subscriptions)
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: LiveEvent) -> None:
         """Send an event to all subscribers."""
         for one in self._subscriptions:
             one.add(event)
@@ -48,9 +48,9 @@ class Events:
     def publish_mesh_change(self, change: MeshChange) -> None:
         """Send an event for each service that has changed, and one for new problems."""
         if change.has_new_problems:
-            self.publish(Event("mesh"))
+            self.publish(LiveEvent("mesh"))
         for service in sorted(touched(change.events)):
-            self.publish(Event("mesh", service))
+            self.publish(LiveEvent("mesh", service))
 
     def close(self) -> None:
         """End all subscriptions."""
@@ -73,14 +73,14 @@ class Subscription:
     """The events that one subscriber has not received yet."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Event, None] = {}
+        self._waiting: dict[LiveEvent, None] = {}
         self._woken = asyncio.Event()
 
-    def add(self, event: Event) -> None:
+    def add(self, event: LiveEvent) -> None:
         """Queue an event; an equal one in the queue replaces it."""
         if len(self._waiting) >= _WAITING_MAX:
             kinds = {one.kind for one in self._waiting} | {event.kind}
-            self._waiting = dict.fromkeys(Event(kind) for kind in sorted(kinds))
+            self._waiting = dict.fromkeys(LiveEvent(kind) for kind in sorted(kinds))
         else:
             self._waiting[event] = None
         self.wake()
@@ -89,7 +89,7 @@ class Subscription:
         """Make `next` return, with or without an event."""
         self._woken.set()
 
-    async def next(self, seconds: float) -> Collection[Event]:
+    async def next(self, seconds: float) -> Collection[LiveEvent]:
         """Wait for events, at most `seconds`; return those since the last call."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from detour.certificates.identity import namespace_of
 from detour.certificates.keeper import SERVER_SECRET, CertificateKeeper, Installation
 from detour.certificates.material import ServerTls, first_material, follow
-from detour.injection import Settings
+from detour.injection import InjectionSettings
 from detour.injection.plan import Json
 from detour.kubernetes.api import Api
 from detour.kubernetes.config import ClusterConfig
@@ -60,7 +60,7 @@ class Replica:
     identity: str
     webhook: str = ""
     tls: bool = False
-    injection: Settings = field(default_factory=Settings)
+    injection: InjectionSettings = field(default_factory=InjectionSettings)
 
 
 class Installed:
@@ -127,7 +127,7 @@ class Installed:
         """Follow changes of the server's certificate until cancelled."""
         await follow(self._api, self.replica.namespace, SERVER_SECRET, await self.serving())
 
-    def injection(self, version: tuple[int, int]) -> Settings:
+    def injection(self, version: tuple[int, int]) -> InjectionSettings:
         """Return the settings of injected sidecars in a cluster of that version."""
         return replace(self.replica.injection, native=version >= _NATIVE_SINCE, tls=self.replica.tls)
 

@@ -14,9 +14,9 @@ from detour.mesh import (
     DeploymentApplied,
     DeploymentRemoved,
     EndpointRules,
-    Event,
     KeysApplied,
     Mesh,
+    MeshEvent,
     Naming,
     OffloadedDeployment,
     PublicKey,
@@ -46,7 +46,7 @@ class MeshChange:
     """
 
     mesh: Mesh
-    events: tuple[Event, ...] = ()
+    events: tuple[MeshEvent, ...] = ()
     has_new_problems: bool = False
 
 
@@ -128,19 +128,19 @@ class MeshInForce:
             )
         )
 
-    def _take(self, source: Source, events: Sequence[Event]) -> None:
+    def _take(self, source: Source, events: Sequence[MeshEvent]) -> None:
         """Put into force a source's changes and problems."""
         before, self._problems[source.name] = self._problems[source.name], tuple(source.problems)
         self._change(self._effective(events), has_new_problems=before != self._problems[source.name])
 
-    def _change(self, events: Iterable[Event], *, has_new_problems: bool = False) -> None:
+    def _change(self, events: Iterable[MeshEvent], *, has_new_problems: bool = False) -> None:
         self._mesh, effective = update(self._mesh, events)
         if effective or has_new_problems:
             change = MeshChange(self._mesh, effective, has_new_problems)
             for subscriber in self._subscribers:
                 subscriber(change)
 
-    def _effective(self, events: Iterable[Event]) -> Iterator[Event]:
+    def _effective(self, events: Iterable[MeshEvent]) -> Iterator[MeshEvent]:
         """Translate events of one source into those of the mesh in force."""
         now = datetime.now(UTC)
         for event in merged_events([source.mesh for source in self.sources], events):

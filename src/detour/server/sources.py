@@ -15,7 +15,7 @@ from typing import Final
 
 from detour.database import StorageError
 from detour.discovery.mesh_file import Changed, MeshFileError, Rejected, watch
-from detour.mesh import DeploymentApplied, DeploymentRemoved, Event, Mesh, OffloadedDeployment, touched, update
+from detour.mesh import DeploymentApplied, DeploymentRemoved, Mesh, MeshEvent, OffloadedDeployment, touched, update
 from detour.offload.registry import Registry
 from detour.standing_problem import StandingProblem
 
@@ -27,7 +27,7 @@ _EVENTS_AT_ONCE: Final = 2000
 
 _log = logging.getLogger(__name__)
 
-Listener = Callable[["Source", Sequence[Event]], None]
+Listener = Callable[["Source", Sequence[MeshEvent]], None]
 
 
 class StatusField(StrEnum):
@@ -75,7 +75,7 @@ class Source(ABC):
         """Request the removal of expired things from the source's storage; called about once a second."""
         return
 
-    def _change(self, *events: Event) -> None:
+    def _change(self, *events: MeshEvent) -> None:
         self.mesh, effective = update(self.mesh, events)
         self._listener(self, effective)
 

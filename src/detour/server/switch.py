@@ -16,7 +16,7 @@ from typing import Final
 
 from detour.access import Identity, Role
 from detour.database import Change, ChangeLog, StorageError
-from detour.server.events import Event, Events
+from detour.server.events import Events, LiveEvent
 from detour.server.followed_database import FollowedDatabase
 from detour.server.mesh_in_force import MeshInForce
 from detour.standing_problem import StandingProblem
@@ -221,7 +221,7 @@ class SwitchOperations:
     def take(self) -> None:
         """Put the current position into force."""
         self._in_force.refresh()
-        self._events.publish(Event(KIND))
+        self._events.publish(LiveEvent(KIND))
 
 
 def _of_change(change: Change | None) -> SwitchPosition:

@@ -7,7 +7,7 @@ import asyncio
 import time
 from typing import Final
 
-from detour.server.events import Event, Events
+from detour.server.events import Events, LiveEvent
 from detour.traffic.calls import Seen
 from detour.traffic.reports import Reports
 
@@ -39,4 +39,4 @@ class WatchedCalls:
             await asyncio.sleep(_NEWS_SECONDS)
             if len(self._events) and (found := self.recent()) != sent:
                 sent = found
-                self._events.publish(Event("calls"))
+                self._events.publish(LiveEvent("calls"))

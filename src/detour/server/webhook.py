@@ -9,14 +9,14 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 
-from detour.injection import Settings, review, trial
+from detour.injection import InjectionSettings, review, trial
 from detour.injection.plan import Json
 
 Refusal = Callable[[Json], Awaitable[str]]
 """Returns why the cluster does not admit a pod; "" if it does."""
 
 
-def webhook(settings: Settings, refusal: Refusal) -> FastAPI:
+def webhook(settings: InjectionSettings, refusal: Refusal) -> FastAPI:
     """Return the webhook's application: `POST /inject` takes an AdmissionReview (admission.k8s.io/v1).
 
     Args:

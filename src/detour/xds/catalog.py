@@ -17,7 +17,7 @@ from envoy.service.discovery.v3.discovery_pb2 import Resource
 from google.protobuf.message import Message
 
 from detour.envoy.vocabulary import OUTBOUND_ROUTES, TYPE
-from detour.mesh import Event, KeysApplied, Mesh, ScenariosApplied, SettingsApplied, touched
+from detour.mesh import KeysApplied, Mesh, MeshEvent, ScenariosApplied, SettingsApplied, touched
 from detour.xds.cache import Cache, Entry
 from detour.xds.clusters import cluster
 from detour.xds.edge.settings import edge_settings
@@ -58,7 +58,7 @@ EDGES: Final = "@edges"
 """The subject of resources that depend on settings, scenarios and keys. It is not a valid service name."""
 
 
-def subjects(events: Iterable[Event]) -> frozenset[str]:
+def subjects(events: Iterable[MeshEvent]) -> frozenset[str]:
     """Return the subjects that events change."""
     events = list(events)
     found = set(touched(events))

@@ -11,15 +11,13 @@ work for it are bounded, so an Envoy with many names does not delay others. Inva
 - An edge's routes never refer to a cluster covered by "*" that the edge has not received. New routes wait until the
   edge has acknowledged the endpoints of their new clusters. A cluster that "*" no longer covers is removed after
   the routes that referred to it are replaced.
-- A sidecar's route table names only hosts whose clusters the sidecar holds (`detour.xds.known_hosts`).
-- Names that clients invent are bounded in bytes (`detour.xds.holdings`). Envoy never requests a cluster again that
-  it received and then lost. The server therefore remembers the names of withdrawn clusters, and sends them once the
-  mesh has them.
+- A sidecar's route table names only hosts whose clusters the sidecar holds (`detour.xds.outbound_table`).
+- Names that clients invent are bounded in bytes (`detour.xds.kept_names`). Withdrawn clusters are sent again once
+  the mesh has them.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, KeysView
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -27,7 +25,6 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Re
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 from envoy.service.discovery.v3.discovery_pb2 import Resource
 
-from detour.envoy.vocabulary import OUTBOUND_MANAGERS
 from detour.xds.catalog import (
     CLUSTER,
     EDGES,
@@ -40,54 +37,22 @@ from detour.xds.catalog import (
     Key,
     same_but_for_hosts,
 )
+from detour.xds.draft import Draft
 from detour.xds.edge.route_gate import RouteGate
-from detour.xds.holdings import Holdings, Limits, Shared, is_keepable
+from detour.xds.holdings import Holdings, Limits, Shared
 from detour.xds.in_flight import InFlight, Sent
-from detour.xds.known_hosts import KnownHosts
+from detour.xds.kept_names import KeptNames
+from detour.xds.outbound_table import OutboundTable
+from detour.xds.rejections import Rejection, Rejections
 from detour.xds.subscription import WILDCARD, Subscription
-
-RESPONSE_BYTES: Final = 1_000_000
-"""Maximum size of a response. Only a single resource may exceed it."""
 
 NAMES_AT_ONCE: Final = 50
 """Maximum number of names processed before other connections get their turn: 5 to 10 ms of work."""
 
-_MESSAGE_MAX: Final = 2000
-"""Maximum number of characters kept of a rejection's reason."""
-
 _SIDECAR_TYPES: Final = (CLUSTER, ENDPOINTS, ROUTES, FILTERS)
 """Send order for sidecars. A connection manager without a route table answers 404, so the table comes first."""
 
-_MANAGERS: Final = tuple(Key(FILTERS, name) for name in OUTBOUND_MANAGERS)
 _EVERYTHING: Final = Key(CLUSTER, WILDCARD)
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Resources that an Envoy refused, and the reason that it gave."""
-
-    type_url: str
-    names: tuple[str, ...]
-    message: str
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A response under construction, and the versions in it that await an acknowledgement."""
-
-    response: Response
-    versions: dict[str, str]
-    size: int = 0
-    is_full: bool = False
-
-    def has_room(self, size: int) -> bool:
-        """Return whether `size` more bytes fit. The first resource always fits, whatever its size."""
-        self.is_full = self.is_full or bool(self.size and self.size + size > RESPONSE_BYTES)
-        return not self.is_full
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.response.resources or self.response.removed_resources)
 
 
 class Session:
@@ -113,16 +78,14 @@ class Session:
         self._mesh = catalog.mesh
         self._subscriptions: defaultdict[str, Subscription] = defaultdict(Subscription)
         self._holdings = Holdings(limits or Limits(), self._is_backed, shared or Shared())
-        self._subjects: defaultdict[str, set[Key]] = defaultdict(set)
-        self._rejections: dict[Key, Rejection] = {}
+        self._kept = KeptNames(catalog, self._subscriptions, self._holdings, self._forgotten)
+        self._rejections = Rejections()
         self._in_flight = InFlight()
         self._updated: set[str] = set()
         """Updated clusters whose endpoints the Envoy has not subscribed to yet."""
         self._gate = RouteGate()
         self._unsupported: list[Response] = []
-        self._hosts = KnownHosts(catalog)
-        self._has_new_hosts = False
-        """Whether the route table is due because the set of hosts in it changed."""
+        self._table = OutboundTable(catalog, self._subscriptions)
 
     def receive(self, request: Request) -> None:
         """Process a request."""
@@ -148,11 +111,10 @@ class Session:
     def changed(self, subjects: Iterable[str]) -> None:
         """Mark the resources of these subjects as possibly changed."""
         for subject in subjects:
-            for key in self._subjects.get(subject, ()):
+            for key in self._kept.of(subject):
                 if key != _EVERYTHING:
                     self._subscriptions[key.type_url].schedule_if_changed([key.name])
-        if self._hosts.are_fewer(subjects):
-            self._schedule_hosts()
+        self._table.changed(subjects)
         self._adopt_mesh()
 
     @property
@@ -176,7 +138,7 @@ class Session:
     @property
     def subjects(self) -> KeysView[str]:
         """The services that the Envoy subscribed to; `SETTINGS` or `EDGES` for resources that depend on those."""
-        return self._subjects.keys()
+        return self._kept.subjects
 
     @property
     def cluster_count(self) -> int:
@@ -206,7 +168,7 @@ class Session:
     @property
     def rejections(self) -> tuple[Rejection, ...]:
         """The resources that the Envoy refused and has not replaced since."""
-        return tuple(dict.fromkeys(self._rejections.values()))
+        return self._rejections.all
 
     def _refuse_type(self, request: Request) -> None:
         """Answer a request for an unsupported type: report every name as removed, and keep no state."""
@@ -222,41 +184,22 @@ class Session:
         sent = self._in_flight.settle(request.response_nonce, request.type_url)
         if sent is None:
             return
-        keys = [Key(request.type_url, name) for name in sent.versions]
         if request.HasField("error_detail"):
             self._gate.settle(sent.versions)
-            message = request.error_detail.message[:_MESSAGE_MAX]
-            rejection = Rejection(request.type_url, tuple(sent.versions), message)
-            self._rejections.update(dict.fromkeys(keys, rejection))
+            self._rejections.add(request.type_url, sent.versions, request.error_detail.message)
             return
         if request.type_url == ENDPOINTS:
             self._gate.settle(sent.versions)
         held = {name: version for name, version in sent.versions.items() if name in subscription.sent}
         subscription.acknowledged.update(held)
-        for key in keys:
-            self._rejections.pop(key, None)
-        if request.type_url in {CLUSTER, ENDPOINTS} and self._hosts.are_more(held, self._held):
-            self._schedule_hosts()
-
-    @property
-    def _held(self) -> dict[str, dict[str, str]]:
-        return {type_url: one.acknowledged for type_url, one in self._subscriptions.items()}
-
-    def _schedule_hosts(self) -> None:
-        """Schedule a sidecar's route table, because the set of hosts that it may name changed."""
-        routes = self._subscriptions.get(ROUTES)
-        if routes and OUTBOUND.name in routes.sent:
-            self._has_new_hosts = True
-            routes.schedule_if_changed([OUTBOUND.name])
+        self._rejections.discard(request.type_url, sent.versions)
+        if request.type_url in {CLUSTER, ENDPOINTS}:
+            self._table.held(held)
 
     def _resource(self, key: Key) -> Resource | None:
-        if key in _MANAGERS and not self._is_edge and not self._subscriptions[ROUTES].sent.get(OUTBOUND.name):
-            # Hold the manager back until the sidecar has the route table: without one it would answer 404.
+        if not self._is_edge and self._table.delays(key):
             return None
-        if key != OUTBOUND:
-            return self._catalog.resource(key)
-        self._has_new_hosts = False
-        return self._catalog.outbound_routes(self._hosts.name(self._held))
+        return self._table.resource() if key == OUTBOUND else self._catalog.resource(key)
 
     def _adopt_mesh(self) -> None:
         """Adopt the current mesh: update what "*" covers, and what the routes have to wait for."""
@@ -276,7 +219,7 @@ class Session:
         if not subscription.has_wildcard:
             self._stop_covering(gone)
             return
-        self._subjects[EDGES].add(_EVERYTHING)
+        self._kept.watch(EDGES, _EVERYTHING)
         self._gate.leave(gone)
         self._gate.stay(added)
         new = [name for name in added if name not in subscription.sent or self._holdings.is_withdrawn(name)]
@@ -288,10 +231,8 @@ class Session:
 
     def _stop_covering(self, gone: Iterable[str]) -> None:
         for name in {*gone, *self._gate.stop()}:
-            self._forget(Key(CLUSTER, name))
-        self._subjects[EDGES].discard(_EVERYTHING)
-        if not self._subjects[EDGES]:
-            del self._subjects[EDGES]
+            self._kept.forget(Key(CLUSTER, name))
+        self._kept.unwatch(EDGES, _EVERYTHING)
 
     def _release(self) -> None:
         """Release routes whose clusters are ready, then clusters that no route refers to any longer."""
@@ -303,12 +244,11 @@ class Session:
 
     def _are_routes_unsettled(self, routes: Subscription) -> bool:
         """Return whether the Envoy may still use routes that are older than the mesh."""
-        refused = any(key.type_url == ROUTES for key in self._rejections)
-        return routes.is_due or refused or self._in_flight.has(ROUTES)
+        return routes.is_due or self._rejections.has(ROUTES) or self._in_flight.has(ROUTES)
 
     def _respond(self, type_url: str, subscription: Subscription) -> Response | None:
         nonce = self._in_flight.next_nonce()
-        draft = _Draft(Response(type_url=type_url, nonce=nonce), {})
+        draft = Draft(Response(type_url=type_url, nonce=nonce))
         for _ in range(NAMES_AT_ONCE):
             if not subscription.due or draft.is_full:
                 break
@@ -325,93 +265,51 @@ class Session:
         self._release()
         return draft.response
 
-    def _withdraw(self, subscription: Subscription, draft: _Draft) -> None:
+    def _withdraw(self, subscription: Subscription, draft: Draft) -> None:
         """Add removals to a response. A name that the same response also sends is removed by the next one."""
         sent_now = {resource.name for resource in draft.response.resources}
         for name in list(islice(subscription.removed, NAMES_AT_ONCE)):
             if name not in sent_now and draft.has_room(len(name)):
                 del subscription.removed[name]
-                self._remove(name, draft)
+                draft.remove(name)
 
-    def _consider(self, key: Key, draft: _Draft, *, is_forced: bool) -> None:
+    def _consider(self, key: Key, draft: Draft, *, is_forced: bool) -> None:
         """Process one name: add it to the response if it has to be sent."""
         subscription = self._subscriptions[key.type_url]
         claim = subscription.claims.pop(key.name, None)
         if not subscription.wants(key.name):
             was_held = key.name in subscription.sent or claim is not None or is_forced
-            self._forget(key)
+            self._kept.forget(key)
             if subscription.has_wildcard and was_held:
-                self._remove(key.name, draft)
+                draft.remove(key.name)
             return
         if key.type_url == CLUSTER and (is_forced or claim is not None):
-            self._withdraw_others(key.name)
+            self._kept.withdraw_others(key.name)
         if claim is not None:
             is_forced = key.type_url == ENDPOINTS and key.name in self._updated
-        is_kept = self._keep(key, claim)
+        is_kept = self._kept.keep(key, claim or "")
         if claim is not None and is_kept:
             subscription.acknowledged[key.name] = claim
         if is_forced or (is_kept and self._is_stale(key)):
             self._put(key, draft, is_kept=is_kept)
 
-    def _keep(self, key: Key, claim: str | None) -> bool:
-        """Start to keep a name up to date; return whether there is room for it."""
-        subscription = self._subscriptions[key.type_url]
-        if key.name in subscription.sent:
-            return True
-        if not (key.name in subscription.covered or self._has_room(key)):
-            subscription.names.discard(key.name)
-            return False
-        self._holdings.keep(key)
-        subscription.sent[key.name] = claim or ""
-        self._subjects[self._catalog.subject(key)].add(key)
-        return True
-
     def _is_backed(self, name: str) -> bool:
         """Return whether a cluster stands for something: "*" may cover services that the mesh lacks."""
         return name in self._subscriptions[CLUSTER].covered or self._catalog.is_backed(name)
 
-    def _withdraw_others(self, name: str) -> None:
-        """Make room for a cluster that stands for nothing in the mesh: withdraw older ones of that sort."""
-        subscription = self._subscriptions[CLUSTER]
-        for withdrawn in self._holdings.withdraw_for(name):
-            subscription.acknowledged.pop(withdrawn, None)
-            subscription.removed[withdrawn] = None
-
-    def _has_room(self, key: Key) -> bool:
-        """Return whether one more name can be kept. Forget names of withdrawn clusters if that makes room."""
-        while is_keepable(key.name) and not self._holdings.fits(key):
-            name = self._holdings.oldest_withdrawn()
-            if name is None:
-                break
-            self._subscriptions[CLUSTER].names.discard(name)
-            self._forget(Key(CLUSTER, name))
-        if is_keepable(key.name) and self._holdings.fits(key):
-            return True
-        self._holdings.not_kept += 1
-        return False
-
-    def _forget(self, key: Key) -> None:
-        subscription = self._subscriptions[key.type_url]
-        subscription.acknowledged.pop(key.name, None)
-        self._rejections.pop(key, None)
+    def _forgotten(self, key: Key) -> None:
+        """Forget what this module knows about a name that is no longer kept."""
+        self._rejections.discard(key.type_url, [key.name])
         if key.type_url == CLUSTER:
             self._gate.settle([key.name])
             self._updated.discard(key.name)
-        was_kept = subscription.sent.pop(key.name, None) is not None
-        self._holdings.forget(key, was_kept=was_kept)
-        if not was_kept:
-            return
-        subject = self._catalog.subject(key)
-        self._subjects[subject].discard(key)
-        if not self._subjects[subject]:
-            del self._subjects[subject]
 
     def _is_stale(self, key: Key) -> bool:
         if key.type_url == ROUTES and self._gate.hold_routes():
             return False
         if key.type_url == CLUSTER and self._holdings.is_withdrawn(key.name):
             return self._is_backed(key.name)
-        if key == OUTBOUND and self._has_new_hosts:
+        if key == OUTBOUND and self._table.has_new_hosts:
             return True
         resource = self._catalog.resource(key)
         if resource is None and key in self._catalog.failures:
@@ -419,7 +317,7 @@ class Session:
         version, sent = resource.version if resource else "", self._subscriptions[key.type_url].sent[key.name]
         return not same_but_for_hosts(version, sent) if key == OUTBOUND else version != sent
 
-    def _put(self, key: Key, draft: _Draft, *, is_kept: bool) -> None:
+    def _put(self, key: Key, draft: Draft, *, is_kept: bool) -> None:
         subscription = self._subscriptions[key.type_url]
         resource = self._resource(key)
         size = resource.ByteSize() if resource else len(key.name)
@@ -434,14 +332,12 @@ class Session:
             version = resource.version if resource else ""
             self._schedule_endpoints(key, version)
             subscription.sent[key.name] = draft.versions[key.name] = version
-            if key == OUTBOUND and FILTERS in self._subscriptions:
-                managers = self._subscriptions[FILTERS]
-                managers.schedule_if_changed(name for name in managers.sent if name in OUTBOUND_MANAGERS)
+            if key == OUTBOUND:
+                self._table.sent()
         if resource:
-            draft.response.resources.append(resource)
-            draft.size += size
+            draft.put(resource, size)
         else:
-            self._remove(key.name, draft)
+            draft.remove(key.name)
 
     def _schedule_endpoints(self, key: Key, version: str) -> None:
         """Schedule the endpoints of an updated cluster. A reconnecting Envoy may subscribe to them later."""
@@ -458,7 +354,3 @@ class Session:
             endpoints.schedule(key.name)
         else:
             self._updated.add(key.name)
-
-    def _remove(self, name: str, draft: _Draft) -> None:
-        draft.response.removed_resources.append(name)
-        draft.size += len(name)

@@ -10,7 +10,7 @@ import pytest
 
 from detour.discovery.kubernetes import Discovery, Timing
 from detour.kubernetes.api import Api
-from detour.mesh import Event, Mesh, Naming, apply
+from detour.mesh import Mesh, MeshEvent, Naming, apply
 from kubernetes_objects import deployment, endpoint, endpoint_slice, pod, service
 from scripted_api import ScriptedApi, scripted_api
 
@@ -25,11 +25,11 @@ class Listener:
     def __init__(self, discovery: Discovery) -> None:
         self.discovery = discovery
         self.mesh: Mesh | None = None
-        self.events: list[Event] = []
+        self.events: list[MeshEvent] = []
         self._news = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def take(self, events: tuple[Event, ...]) -> None:
+    def take(self, events: tuple[MeshEvent, ...]) -> None:
         """Apply events, as the server does."""
         self.mesh = apply(self.mesh or Mesh(), *events)
         self.events += events

@@ -20,7 +20,7 @@ from detour.kubernetes.errors import ApiError
 from detour.kubernetes.kinds import DEPLOYMENTS, ENDPOINT_SLICES, PODS, SERVICES, Reading
 from detour.kubernetes.labels import OFFLOADED
 from detour.kubernetes.objects import ObjectT
-from detour.mesh import Event, Naming
+from detour.mesh import MeshEvent, Naming
 from detour.standing_problem import StandingProblem
 
 _log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Discovery:
                     return 0, 0
                 await asyncio.sleep(self._timing.retry_max)
 
-    async def follow(self, publish: Callable[[tuple[Event, ...]], None]) -> None:
+    async def follow(self, publish: Callable[[tuple[MeshEvent, ...]], None]) -> None:
         """Follow the cluster until cancelled.
 
         Args:
@@ -102,7 +102,7 @@ class Discovery:
                 tasks.create_task(follower.run())
             tasks.create_task(self._publish(publish))
 
-    async def _publish(self, publish: Callable[[tuple[Event, ...]], None]) -> None:
+    async def _publish(self, publish: Callable[[tuple[MeshEvent, ...]], None]) -> None:
         is_first = True
         while True:
             await self._news.wait()

@@ -21,7 +21,7 @@ from detour.discovery.kubernetes.objects import (
 )
 from detour.discovery.kubernetes.services import service_of, why_not
 from detour.kubernetes.labels import OFFLOADED, SERVICE, SERVICE_OF_SLICE
-from detour.mesh import Event, Mesh, Naming, difference
+from detour.mesh import Mesh, MeshEvent, Naming, difference
 
 _UNREAD = (
     "no request can reach it, for no port of its Service speaks HTTP that a sidecar reads; if one does, say so"
@@ -110,7 +110,7 @@ class Inventory:
                 _discard(self._slices_with, pod, key)
             self._slices_without_pods.discard(key)
 
-    def events(self) -> tuple[Event, ...]:
+    def events(self) -> tuple[MeshEvent, ...]:
         """Return the changes of the mesh since the last call."""
         changed, self._changed = self._changed, set()
         return tuple(event for key in sorted(changed) for event in self._remade(key))
@@ -154,7 +154,7 @@ class Inventory:
             return [Key(one.metadata.namespace, name)]
         return [key for key, service in self._services.items() if _is_member(one, key, service)]
 
-    def _remade(self, key: Key) -> tuple[Event, ...]:
+    def _remade(self, key: Key) -> tuple[MeshEvent, ...]:
         before, after = self._made.pop(key, Mesh()), self._make(key)
         if after.services or after.deployments:
             self._made[key] = after

@@ -13,7 +13,7 @@ import watchfiles
 
 from detour.discovery.mesh_file.mistakes import MeshFileError
 from detour.discovery.mesh_file.reading import content_of, parse
-from detour.mesh import Event, Mesh, difference
+from detour.mesh import Mesh, MeshEvent, difference
 
 QUIET_MS = 20
 """A change counts as done when the directory has been quiet this long."""
@@ -33,7 +33,7 @@ class Changed:
         events: The changes from the last valid mesh to this one; empty if the file is merely valid again.
     """
 
-    events: tuple[Event, ...]
+    events: tuple[MeshEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)

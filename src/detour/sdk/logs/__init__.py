@@ -14,7 +14,7 @@ from typing import Final
 
 from opentelemetry.context import Context
 
-from detour.overrides import Kind, Override, Overrides, Problem
+from detour.overrides import Kind, Override, OverrideProblem, Overrides
 from detour.sdk import service
 from detour.sdk.logs import flights, standard, structlog
 from detour.sdk.request import carried_in, on_begin, report_problems
@@ -50,7 +50,9 @@ def _level(name: str, text: str) -> int | None:
     level = levels.get(text.upper())
     if level is None:
         expected = ", ".join(sorted(map(str.lower, levels), key=lambda each: levels[each.upper()]))
-        report_problems((Problem(f"{Override(Kind.LOG, name, text).key}={text}", f"expected one of {expected}"),))
+        report_problems(
+            (OverrideProblem(f"{Override(Kind.LOG, name, text).key}={text}", f"expected one of {expected}"),)
+        )
     return level
 
 

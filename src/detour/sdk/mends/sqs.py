@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from wrapt import wrap_function_wrapper
 
-from detour.overrides import Problem, append_to_baggage
+from detour.overrides import OverrideProblem, append_to_baggage
 from detour.sdk.carriage import Headers, carried
 from detour.sdk.mends.message import Batch, kept, release
 from detour.sdk.request import current, report_problems
@@ -78,7 +78,7 @@ def _with_room(message: Kwargs) -> Kwargs:
     if len(field) > _FIELD_MAX:
         report_problems(
             (
-                Problem(
+                OverrideProblem(
                     own, f"a message with ten attributes has room for {_FIELD_MAX} characters in {_TRACE_HEADER}"
                 ),
             )

@@ -20,7 +20,7 @@ from detour.server.api.operations import Tag
 from detour.server.api.pages import PAGE, Limit, Number, before, page
 from detour.server.api.problems import NO_DATABASE, documented
 from detour.server.control_plane import ControlPlane
-from detour.server.events import Event, Events
+from detour.server.events import Events, LiveEvent
 from detour.server.followed_database import expect_database
 
 _PAUSE_SECONDS: Final = 15.0
@@ -101,5 +101,5 @@ async def _stream(
             yield "".join(_encoded(one) for one in found if kinds is None or one.kind in kinds) or ":\n\n"
 
 
-def _encoded(event: Event) -> str:
+def _encoded(event: LiveEvent) -> str:
     return f"event: {event.kind}\ndata: {json.dumps({'subject': event.subject})}\n\n"
