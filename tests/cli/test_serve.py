@@ -140,6 +140,14 @@ def test_a_state_that_cannot_be_opened_is_one_line(mesh_file, tmp_path):
         (["--mesh", "m.yaml", "--webhook", "127.0.0.1:1"], "--webhook needs --kubernetes"),
         (["--kubernetes", "--kubeconfig", "/nowhere/config"], "no Kubernetes cluster: "),
         (
+            ["--kubernetes", "--sidecar-resources", "limits.cpu=much"],
+            "--sidecar-resources: limits.cpu is 'much', which is not a quantity such as 500m or 256Mi",
+        ),
+        (
+            ["--kubernetes", "--sidecar-log-level", "loud"],
+            "--sidecar-log-level: expected one of trace, debug, info, warning, error, critical, off, got 'loud'",
+        ),
+        (
             ["--kubernetes", "--sidecar-mode", "magic"],
             "--sidecar-mode: expected one of explicit, transparent, auto, got 'magic'",
         ),

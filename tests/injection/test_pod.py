@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from detour.envoy import find_envoy
-from detour.injection import InjectionSettings, Mode, inject, service_of
+from detour.injection import InjectionSettings, Mode, Resources, SelectingService, inject
 from detour.injection.plan import plan
 from ports import free_port
 
@@ -139,19 +139,59 @@ def test_what_a_pod_excludes_reaches_the_rules() -> None:
     assert len(plan(given, InjectionSettings(Mode.TRANSPARENT)).warnings) == 4
 
 
+def test_the_sidecar_is_named_by_the_service_that_selects_its_pod() -> None:
+    """Not by the label `app`."""
+    given = pod(labels={"app": "backend", "role": "api"})
+    services = (SelectingService("users", {"role": "api"}),)
+    for settings, name in ((InjectionSettings(services=services), "users"), (InjectionSettings(), "users-7d9f8c")):
+        (sidecar,) = [one for one in inject(given, settings)["spec"]["initContainers"] if "ports" in one]
+        assert json.loads(sidecar["args"][1])["node"]["cluster"] == name
+
+
+def test_a_pod_chooses_its_sidecars_resources_image_and_log_level() -> None:
+    """By annotations, each of which takes precedence over the settings."""
+    chosen = {
+        "detour.dev/sidecar-cpu-limit": "none",
+        "detour.dev/sidecar-memory-request": "100Mi",
+        "detour.dev/sidecar-image": "registry.test/envoy:1",
+        "detour.dev/sidecar-log-level": "debug",
+    }
+    injected = inject(pod(annotations=chosen), InjectionSettings(Mode.TRANSPARENT))
+    redirect, sidecar, _ = injected["spec"]["initContainers"]
+    assert (
+        sidecar["resources"]
+        == redirect["resources"]
+        == {
+            "requests": {"cpu": "50m", "memory": "100Mi"},
+            "limits": {"memory": "256Mi"},
+        }
+    )
+    assert (sidecar["image"], redirect["image"]) == ("registry.test/envoy:1", "detour:latest")
+    assert sidecar["args"][sidecar["args"].index("--log-level") + 1] == "debug"
+
+
 @pytest.mark.parametrize(
-    ("metadata", "service"),
-    [
-        ({"labels": {"detour.dev/service": "a", "app.kubernetes.io/name": "b", "app": "c"}}, "a"),
-        ({"labels": {"app.kubernetes.io/name": "b", "app": "c"}}, "b"),
-        ({"labels": {"app": "c"}}, "c"),
-        ({"labels": None}, "users-7d9f8c"),
-        ({"generateName": None, "name": "alone"}, "alone"),
-    ],
+    ("annotation", "value"),
+    [("sidecar-cpu-limit", "much"), ("sidecar-log-level", "loud"), ("sidecar-cpu-request", "")],
 )
-def test_the_service_is_named_by_labels_or_by_the_pod(metadata: dict, service: str) -> None:
-    """In this order."""
-    assert service_of(pod(**metadata)) == service
+def test_what_a_pod_cannot_choose_is_a_warning(annotation: str, value: str) -> None:
+    """And the settings apply."""
+    chosen = plan(pod(annotations={f"detour.dev/{annotation}": value}), InjectionSettings())
+    assert (chosen.resources, chosen.log_level) == (Resources(), "warning")
+    (warning,) = chosen.warnings
+    assert warning.startswith(f"detour.dev/{annotation} is {value!r}, not ")
+
+
+def test_limit_ranges_bound_the_settings_but_not_what_the_pod_chooses() -> None:
+    """Where they leave no room, the pod gets no sidecar, and starts."""
+    bounded = InjectionSettings(
+        limit_ranges=({"spec": {"limits": [{"type": "Container", "max": {"cpu": "200m"}}]}},)
+    )
+    assert plan(pod(), bounded).resources == Resources(cpu_limit="200m")
+    chosen = plan(pod(annotations={"detour.dev/sidecar-cpu-limit": "1"}), bounded)
+    assert chosen.resources == Resources(cpu_limit="1")
+    full = InjectionSettings(limit_ranges=({"spec": {"limits": [{"type": "Pod", "max": {"memory": "1Mi"}}]}},))
+    assert "no room for a sidecar" in plan(pod(), full).skipped
 
 
 @pytest.mark.parametrize(
@@ -234,22 +274,6 @@ def test_a_sidecar_says_which_deployment_it_is_part_of() -> None:
             if "args" in one
         ]
         assert json.loads(sidecar["args"][1])["node"]["metadata"].get("deployment") == deployment
-
-
-@pytest.mark.parametrize(
-    ("metadata", "service"),
-    [
-        ({"labels": {"detour.dev/service": "", "app.kubernetes.io/name": "", "app": "c"}}, "c"),
-        ({"labels": {"app": ""}, "generateName": "users-", "name": "users-x"}, "users"),
-        ({"labels": {}, "generateName": "", "name": "alone-"}, "alone-"),
-        ({"labels": {"app": 7}}, "7"),
-        ({}, "unknown"),
-    ],
-)
-def test_the_service_of_a_pod_that_says_little(metadata: dict, service: str) -> None:
-    """An empty label says nothing."""
-    assert service_of({"metadata": metadata, "spec": {}}) == service
-    assert service_of({"spec": {}}) == "unknown"
 
 
 def test_a_pod_with_its_volumes_and_annotations() -> None:

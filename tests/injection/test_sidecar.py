@@ -8,6 +8,7 @@ import pytest
 
 from detour.injection.plan import Plan
 from detour.injection.redirection import Redirection
+from detour.injection.resources import Resources
 from detour.injection.settings import InjectionSettings, Mode
 from detour.injection.sidecar import redirect_container, sds_annotations, sidecar_container, tls_volume
 
@@ -179,10 +180,12 @@ def test_the_annotations_name_the_files_of_the_secret() -> None:
 
 def test_the_redirection_has_the_rights_that_it_needs_and_no_others() -> None:
     """Its image, its arguments and its resources are those of the settings and the pod."""
-    chosen = Plan(Mode.TRANSPARENT, redirection=Redirection(exclude_ports=(3306,)))
-    settings = InjectionSettings(
-        detour_image="own/detour:1", cpu_request="", memory_limit="1Gi", cpu_limit="", memory_request=""
+    chosen = Plan(
+        Mode.TRANSPARENT,
+        redirection=Redirection(exclude_ports=(3306,)),
+        resources=Resources(cpu_request="", memory_limit="1Gi", cpu_limit="", memory_request=""),
     )
+    settings = InjectionSettings(detour_image="own/detour:1")
     assert redirect_container(chosen, settings) == {
         "name": "detour-redirect",
         "image": "own/detour:1",
@@ -237,10 +240,8 @@ def of_pod(name: str, path: str) -> dict[str, Any]:
 @pytest.mark.parametrize("tls", [True, False])
 def test_the_sidecar_field_by_field(native: bool, tls: bool) -> None:
     """A native one is restarted by Kubernetes; an ordinary one has hooks. It has no rights."""
-    settings = InjectionSettings(
-        native=native, tls=tls, envoy_image="own/envoy:1", cpu_request="1m", memory_request="2Mi", cpu_limit=""
-    )
-    found = sidecar_container("users", "", Plan(), settings)
+    chosen = Plan(image="own/envoy:1", resources=Resources("1m", "2Mi", cpu_limit=""))
+    found = sidecar_container("users", "", chosen, InjectionSettings(native=native, tls=tls))
     arguments = found.pop("args")
     assert (arguments[0], arguments[2:]) == (
         "--config-yaml",

@@ -21,7 +21,7 @@ from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfigur
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.authorization_v1 import SubjectAccessReview
 from lightkube.resources.coordination_v1 import Lease
-from lightkube.resources.core_v1 import Namespace, Pod, Secret, Service
+from lightkube.resources.core_v1 import LimitRange, Namespace, Pod, Secret, Service
 from lightkube.types import PatchType
 
 from cli.running import environment, refusal
@@ -124,6 +124,9 @@ def test_mistaken_values_are_refused() -> None:
         "namespaces={}",
         "namespaces={Shop}",
         "injection.mode=magic",
+        "injection.logLevel=loud",
+        "injection.resources.limits.cpu=much",
+        "injection.resources.limits.disk=1",
         "replicas=0",
         "oidc.issuer=http://accounts.example.com",
         "oidc.issuer=https://accounts.example.com",  # and no clientId
@@ -319,6 +322,61 @@ def test_pods_get_transparent_mode_where_the_namespace_admits_it(installed: Shop
         with installed.cluster.client() as client:
             labels = {"metadata": {"labels": {enforce: None}}}
             client.patch(Namespace, installed.namespace, labels, patch_type=PatchType.MERGE)
+
+
+LIMITS = {
+    "max": {"cpu": "500m", "memory": "200Mi"},
+    "min": {"cpu": "60m", "memory": "16Mi"},
+    "maxLimitRequestRatio": {"cpu": "4"},
+}
+
+
+def test_a_limit_range_admits_pods_with_sidecars(installed: Shop) -> None:
+    """The server adapts the sidecar's resources to it; annotations take precedence, and a bad one is a warning."""
+
+    def given(name: str, **annotations: str) -> dict[str, Any]:
+        pod = _web("explicit") | {"metadata": {"name": name, "annotations": annotations}}
+        pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "100m", "memory": "64Mi"}}
+        with installed.cluster.client(namespace=installed.namespace) as client:
+            made = client.create(from_dict(pod))
+            client.delete(Pod, name, grace_period=0)
+        (sidecar,) = [one for one in made.spec.initContainers if one.name == "detour-sidecar"]
+        return {"requests": sidecar.resources.requests, "limits": sidecar.resources.limits}
+
+    kept = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "limits"}}
+    installed.apply({**kept, "spec": {"limits": [{"type": "Container", "default": {"cpu": "300m"}, **LIMITS}]}})
+    try:
+        assert given("limited") == {
+            "requests": {"cpu": "125m", "memory": "64Mi"},
+            "limits": {"cpu": "500m", "memory": "200Mi"},
+        }
+        annotations = {"detour.dev/sidecar-cpu-limit": "240m", "detour.dev/sidecar-cpu-request": "60m"}
+        assert given("chosen", **annotations)["limits"]["cpu"] == "240m"
+    finally:
+        with installed.cluster.client(namespace=installed.namespace) as client:
+            client.delete(LimitRange, "limits")
+    assert given("free")["limits"] == {"cpu": "500m", "memory": "256Mi"}
+
+
+def test_a_service_names_the_sidecars_of_its_pods(installed: Shop) -> None:
+    """Not their label `app`; a pod without a Service is named by its workload."""
+
+    def cluster_of(name: str) -> str:
+        pod = _web("explicit") | {"metadata": {"name": name, "labels": {"app": "another", "role": name}}}
+        with installed.cluster.client(namespace=installed.namespace) as client:
+            made = client.create(from_dict(pod))
+            client.delete(Pod, name, grace_period=0)
+        (sidecar,) = [one for one in made.spec.initContainers if one.name == "detour-sidecar"]
+        return str(json.loads(sidecar.args[1])["node"]["cluster"])
+
+    selecting = {"selector": {"role": "named"}, "ports": [{"port": 80}]}
+    installed.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "front"}, "spec": selecting})
+    try:
+        installed.until(lambda: cluster_of("named") == "front")
+        assert cluster_of("alone") == "alone"
+    finally:
+        with installed.cluster.client(namespace=installed.namespace) as client:
+            client.delete(Service, "front")
 
 
 def test_logs_come_through_the_server(installed: Shop) -> None:

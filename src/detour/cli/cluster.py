@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detour.cli import addresses
-from detour.injection import InjectionSettings, Mode
+from detour.injection import LOG_LEVELS, InjectionSettings, Mode, Resources
 
 if TYPE_CHECKING:
     from detour.server.cluster import Cluster
@@ -69,6 +69,23 @@ ControlPlane = Annotated[
     ),
 ]
 
+SidecarResources = Annotated[
+    str,
+    typer.Option(
+        "--sidecar-resources",
+        help="The resources of sidecars; what is missing in the list is not set.",
+        metavar="LIST",
+    ),
+]
+SidecarLogLevel = Annotated[
+    str,
+    typer.Option(
+        "--sidecar-log-level", help=f"The log level of sidecars: {', '.join(LOG_LEVELS)}.", metavar="LEVEL"
+    ),
+]
+
+SIDECAR_RESOURCES = str(_DEFAULTS.resources)
+SIDECAR_LOG_LEVEL = _DEFAULTS.log_level
 SIDECAR_IMAGE = _DEFAULTS.envoy_image
 DETOUR_IMAGE = _DEFAULTS.detour_image
 CONTROL_PLANE = _DEFAULTS.control_plane
@@ -79,17 +96,39 @@ def is_dns_label(text: str) -> bool:
     return _DNS_LABEL.fullmatch(text) is not None
 
 
-def injection(mode: str, sidecar_image: str, detour_image: str, control_plane: str) -> InjectionSettings:
+def injection(
+    mode: str,
+    sidecar_image: str,
+    detour_image: str,
+    control_plane: str,
+    *,
+    resources: str = SIDECAR_RESOURCES,
+    log_level: str = SIDECAR_LOG_LEVEL,
+) -> InjectionSettings:
     """Return the settings of sidecar injection.
 
     Raises:
-        ValueError: The mode is unknown.
+        ValueError: The mode or the log level is unknown, or the resources are not readable.
     """
     if mode not in list(Mode):
         raise ValueError(f"--sidecar-mode: expected one of {', '.join(Mode)}, got {mode!r}")
+    if log_level not in LOG_LEVELS:
+        raise ValueError(f"--sidecar-log-level: expected one of {', '.join(LOG_LEVELS)}, got {log_level!r}")
     return InjectionSettings(
-        Mode(mode), control_plane=control_plane, envoy_image=sidecar_image, detour_image=detour_image
+        Mode(mode),
+        control_plane=control_plane,
+        envoy_image=sidecar_image,
+        detour_image=detour_image,
+        resources=_resources(resources),
+        log_level=log_level,
     )
+
+
+def _resources(text: str) -> Resources:
+    try:
+        return Resources.parse(text)
+    except ValueError as error:
+        raise ValueError(f"--sidecar-resources: {error}") from error
 
 
 def open_cluster(
@@ -119,4 +158,4 @@ def open_cluster(
     own = server_namespace or os.environ.get("POD_NAMESPACE", "") or home
     identity = os.environ.get("POD_NAME", "") or socket.gethostname()
     replica = Replica(own, identity, webhook, tls, settings)
-    return cluster, Installed(config, replica, cluster.naming, meshed.watched)
+    return cluster, Installed(config, replica, cluster.naming, meshed.watched, cluster.services)

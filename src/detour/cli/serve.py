@@ -83,6 +83,8 @@ def serve(
     webhook: options.Webhook = "",
     sidecar_mode: options.SidecarMode = "auto",
     sidecar_image: options.SidecarImage = options.SIDECAR_IMAGE,
+    sidecar_resources: options.SidecarResources = options.SIDECAR_RESOURCES,
+    sidecar_log_level: options.SidecarLogLevel = options.SIDECAR_LOG_LEVEL,
     detour_image: options.DetourImage = options.DETOUR_IMAGE,
     control_plane: options.ControlPlane = options.CONTROL_PLANE,
     drain_seconds: DrainSeconds = 30,
@@ -97,7 +99,14 @@ def serve(
     _expect_kubernetes(kubernetes, {**given, "webhook": webhook, "context": kube_context})
     issuer = oidc.settings(oidc_issuer, oidc_client_id, oidc_role_claim, oidc_name_claim, oidc_role)
     networks = networks_of(endpoint_networks) if endpoint_networks else None
-    settings = options.injection(sidecar_mode, sidecar_image, detour_image, control_plane)
+    settings = options.injection(
+        sidecar_mode,
+        sidecar_image,
+        detour_image,
+        control_plane,
+        resources=sidecar_resources,
+        log_level=sidecar_log_level,
+    )
     cluster, installed = None, None
     if kubernetes:
         cluster, installed = options.open_cluster(

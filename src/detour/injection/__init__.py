@@ -4,8 +4,22 @@ Invariant: pure functions on plain JSON data. Injecting twice has the same resul
 """
 
 from detour.injection.patch import patch
-from detour.injection.pod import inject, service_of
-from detour.injection.review import review, trial
-from detour.injection.settings import InjectionSettings, Mode
+from detour.injection.pod import inject
+from detour.injection.resources import Resources
+from detour.injection.review import namespace_of, review, trial
+from detour.injection.service_name import SelectingService, service_of
+from detour.injection.settings import LOG_LEVELS, InjectionSettings, Mode
 
-__all__ = ["InjectionSettings", "Mode", "inject", "patch", "review", "service_of", "trial"]
+__all__ = [
+    "LOG_LEVELS",
+    "InjectionSettings",
+    "Mode",
+    "Resources",
+    "SelectingService",
+    "inject",
+    "namespace_of",
+    "patch",
+    "review",
+    "service_of",
+    "trial",
+]

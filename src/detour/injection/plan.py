@@ -4,12 +4,13 @@ Invariant: pure, and defined for all labels and annotations of a pod. Unreadable
 cluster's settings apply.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any, Final
 
 from detour.injection.redirection import Redirection
-from detour.injection.settings import InjectionSettings, Mode
+from detour.injection.resources import Resources, fitted, quantity
+from detour.injection.settings import ENVOY_IMAGE, LOG_LEVEL, LOG_LEVELS, InjectionSettings, Mode
 
 Json = dict[str, Any]
 
@@ -21,9 +22,24 @@ INJECT_LABEL: Final = "detour.dev/inject"
 MODE_ANNOTATION: Final = "detour.dev/mode"
 PORTS_ANNOTATION: Final = "detour.dev/exclude-outbound-ports"
 CIDRS_ANNOTATION: Final = "detour.dev/exclude-outbound-cidrs"
+IMAGE_ANNOTATION: Final = "detour.dev/sidecar-image"
+LOG_LEVEL_ANNOTATION: Final = "detour.dev/sidecar-log-level"
+RESOURCE_ANNOTATIONS: Final = {
+    "cpu_request": "detour.dev/sidecar-cpu-request",
+    "cpu_limit": "detour.dev/sidecar-cpu-limit",
+    "memory_request": "detour.dev/sidecar-memory-request",
+    "memory_limit": "detour.dev/sidecar-memory-limit",
+}
+_NONE: Final = "none"
+"""The value of such an annotation for no request, or no limit."""
 
 _REFUSAL_MAX: Final = 120
 """Maximum length of an API server's reason: the rest of the warning must fit as well."""
+
+_NO_ROOM: Final = (
+    "the LimitRanges of its namespace leave no room for a sidecar beside its containers"
+    f" ({', '.join(RESOURCE_ANNOTATIONS.values())} set the sidecar's resources)"
+)
 
 PROXY_NAMES: Final = frozenset({"http_proxy", "HTTP_PROXY"})
 
@@ -39,6 +55,9 @@ class Plan:
         has_one: Whether it has a sidecar already.
         redirection: The rules of the kernel in transparent mode.
         warnings: Warnings for its owner.
+        resources: The resources of its sidecar.
+        image: The sidecar's image.
+        log_level: The level of the sidecar's log.
     """
 
     mode: Mode = Mode.EXPLICIT
@@ -47,6 +66,9 @@ class Plan:
     has_one: bool = False
     redirection: Redirection = field(default_factory=Redirection)
     warnings: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    image: str = ENVOY_IMAGE
+    log_level: str = LOG_LEVEL
 
     @property
     def injects(self) -> bool:
@@ -60,6 +82,20 @@ def plan(pod: Json, settings: InjectionSettings) -> Plan:
         return Plan(has_one=True)
     if why := _reason_to_skip(pod, settings):
         return Plan(skipped=why)
+    if (resources := _resources(pod, settings)) is None:
+        return Plan(skipped=_NO_ROOM)
+    log_level, unknown = _log_level(pod, settings)
+    chosen = _with_mode(pod, settings)
+    return replace(
+        chosen,
+        resources=resources,
+        image=str(metadata(pod, "annotations").get(IMAGE_ANNOTATION) or settings.envoy_image),
+        log_level=log_level,
+        warnings=(*chosen.warnings, *_bad_quantities(pod), *unknown),
+    )
+
+
+def _with_mode(pod: Json, settings: InjectionSettings) -> Plan:
     chosen, warnings = _mode(pod, settings)
     is_auto = chosen is Mode.AUTO
     if is_auto and settings.refusal:
@@ -94,6 +130,43 @@ def _reason_to_skip(pod: Json, settings: InjectionSettings) -> str:
     if not settings.native and spec.get("restartPolicy", "Always") != "Always":
         return "it runs to completion, and would never end beside an ordinary sidecar: that needs Kubernetes 1.29"
     return ""
+
+
+def _resources(pod: Json, settings: InjectionSettings) -> Resources | None:
+    """Return the sidecar's resources: the pod's own, and the settings' as far as LimitRanges admit them."""
+    beside = pod["spec"].get("containers") or ()
+    room = (
+        fitted(settings.resources, settings.limit_ranges, beside) if settings.limit_ranges else settings.resources
+    )
+    own = {name: "" if value == _NONE else value for name, value in _quantities(pod).items() if _is_amount(value)}
+    if room is None and len(own) < len(RESOURCE_ANNOTATIONS):
+        return None
+    return replace(room or settings.resources, **own).consistent(own)
+
+
+def _quantities(pod: Json) -> dict[str, str]:
+    given = metadata(pod, "annotations")
+    return {name: str(given[one]).strip() for name, one in RESOURCE_ANNOTATIONS.items() if one in given}
+
+
+def _is_amount(value: str) -> bool:
+    return value == _NONE or quantity(value) is not None
+
+
+def _bad_quantities(pod: Json) -> list[str]:
+    return [
+        f"{RESOURCE_ANNOTATIONS[name]} is {value!r}, not a quantity such as 500m or {_NONE}: it is ignored"
+        for name, value in _quantities(pod).items()
+        if not _is_amount(value)
+    ]
+
+
+def _log_level(pod: Json, settings: InjectionSettings) -> tuple[str, list[str]]:
+    level = str(metadata(pod, "annotations").get(LOG_LEVEL_ANNOTATION) or settings.log_level)
+    if level in LOG_LEVELS:
+        return level, []
+    known = ", ".join(LOG_LEVELS)
+    return settings.log_level, [f"{LOG_LEVEL_ANNOTATION} is {level!r}, not one of {known}: it is ignored"]
 
 
 def _mode(pod: Json, settings: InjectionSettings) -> tuple[Mode, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Final
 
 from detour.injection.plan import PROXY_NAMES, Json, Plan, environment, metadata, plan
+from detour.injection.service_name import service_of
 from detour.injection.settings import InjectionSettings, Mode
 from detour.injection.sidecar import (
     OUTBOUND_PORT,
@@ -17,8 +18,6 @@ from detour.injection.sidecar import (
     tls_volume,
 )
 from detour.kubernetes.labels import OFFLOADED
-
-SERVICE_LABELS: Final = ("detour.dev/service", "app.kubernetes.io/name", "app")
 
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 _NO_PROXY: Final = "localhost,127.0.0.1,::1,$(KUBERNETES_SERVICE_HOST)"
@@ -39,13 +38,6 @@ def inject(pod: Json, settings: InjectionSettings) -> Json:
         _set_proxy(injected, settings)
     _add_containers(injected, chosen, settings)
     return injected
-
-
-def service_of(pod: Json) -> str:
-    """Return the service that a pod belongs to, by its labels, else by its own name."""
-    labels, own = metadata(pod, "labels"), pod.get("metadata") or {}
-    by_label = (str(labels[label]) for label in SERVICE_LABELS if labels.get(label))
-    return next(by_label, "") or str(own.get("generateName") or "").rstrip("-") or str(own.get("name") or "unknown")
 
 
 def _add_metadata(pod: Json, settings: InjectionSettings) -> None:
@@ -82,7 +74,7 @@ def _set_proxy(pod: Json, settings: InjectionSettings) -> None:
 def _add_containers(pod: Json, chosen: Plan, settings: InjectionSettings) -> None:
     spec = pod["spec"]
     deployment = str(metadata(pod, "labels").get(OFFLOADED) or "")
-    sidecar = sidecar_container(service_of(pod), deployment, chosen, settings)
+    sidecar = sidecar_container(service_of(pod, settings.services), deployment, chosen, settings)
     rules = [redirect_container(chosen, settings)] if chosen.mode is Mode.TRANSPARENT else []
     initial = spec.get("initContainers") or []
     if settings.native:

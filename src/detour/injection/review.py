@@ -40,6 +40,12 @@ def trial(body: Json, settings: InjectionSettings) -> Json | None:
     return _as_trial(tried, str(request.get("namespace", ""))) if tried else None
 
 
+def namespace_of(body: Json) -> str:
+    """Return the namespace of the pod that an AdmissionReview is about; empty if the answer adds no sidecar."""
+    request = _request(body)
+    return str(request.get("namespace") or "") if request and _created(request) else ""
+
+
 def _as_trial(pod: Json, namespace: str) -> Json:
     """Return the pod without an owner, and with the label that makes this webhook ignore it."""
     own = {key: value for key, value in (pod.get("metadata") or {}).items() if key in _KEPT}

@@ -3,8 +3,18 @@
 Invariant: frozen values; `detour.injection.plan` reads the labels and annotations of pods.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Final
+
+from detour.injection.resources import Resources
+from detour.injection.service_name import SelectingService
+
+LOG_LEVELS: Final = ("trace", "debug", "info", "warning", "error", "critical", "off")
+"""Envoy's log levels."""
+
+ENVOY_IMAGE: Final = "envoyproxy/envoy:v1.40.0"
+LOG_LEVEL: Final = "warning"
 
 
 class Mode(StrEnum):
@@ -35,7 +45,10 @@ class InjectionSettings:
         native: Whether the cluster has native sidecar containers (Kubernetes 1.29).
         envoy_image: The sidecar's image; without `native` it needs bash.
         detour_image: The image of the init container in transparent mode; it has Detour and iptables.
-        cpu_request: A Kubernetes quantity, like the next three; none is set for an empty one.
+        resources: The resources of the sidecar and of the init container.
+        log_level: The level of the sidecar's log.
+        services: The Services of the pod's namespace, which name its sidecar.
+        limit_ranges: The LimitRanges of the pod's namespace, as JSON: the resources are adapted to them.
     """
 
     mode: Mode = Mode.AUTO
@@ -45,9 +58,9 @@ class InjectionSettings:
     tls_secret: str = "detour-sidecar-tls"  # noqa: S105  a name
     tls_server_name: str = ""
     native: bool = True
-    envoy_image: str = "envoyproxy/envoy:v1.40.0"
+    envoy_image: str = ENVOY_IMAGE
     detour_image: str = "detour:latest"
-    cpu_request: str = "10m"
-    memory_request: str = "64Mi"
-    cpu_limit: str = "1"
-    memory_limit: str = "256Mi"
+    resources: Resources = field(default_factory=Resources)
+    log_level: str = LOG_LEVEL
+    services: tuple[SelectingService, ...] = ()
+    limit_ranges: tuple[dict[str, Any], ...] = ()

@@ -65,7 +65,7 @@ def sidecar_container(service: str, deployment: str, chosen: Plan, settings: Inj
     mount = {"name": TLS_VOLUME, "mountPath": _TLS_FOLDER, "readOnly": True}
     return {
         "name": SIDECAR,
-        "image": settings.envoy_image,
+        "image": chosen.image,
         "command": ["envoy"],
         "args": _arguments(service, deployment, chosen, settings),
         "env": [
@@ -74,7 +74,7 @@ def sidecar_container(service: str, deployment: str, chosen: Plan, settings: Inj
             _from_pod("POD_IP", "status.podIP"),
         ],
         "ports": [{"name": "detour-probe", "containerPort": PROBE_PORT, "protocol": "TCP"}],
-        "resources": _resources(settings),
+        "resources": chosen.resources.of_container(),
         "securityContext": _without_rights(),
         "startupProbe": {
             "httpGet": {"path": "/ready", "port": PROBE_PORT, "scheme": "HTTP"},
@@ -93,7 +93,7 @@ def redirect_container(chosen: Plan, settings: InjectionSettings) -> Json:
         "image": settings.detour_image,
         "command": ["detour"],
         "args": ["redirect", *chosen.redirection.arguments()],
-        "resources": _resources(settings),
+        "resources": chosen.resources.of_container(),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]},
@@ -158,7 +158,7 @@ def _arguments(service: str, deployment: str, chosen: Plan, settings: InjectionS
         "--concurrency",
         "1",
         "--log-level",
-        "warning",
+        chosen.log_level,
         "--disable-hot-restart",
     ]
 
@@ -177,14 +177,6 @@ def _tls(settings: InjectionSettings) -> ClientTls:
 
 def _from_pod(name: str, path: str) -> Json:
     return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
-
-
-def _resources(settings: InjectionSettings) -> Json:
-    wanted = {
-        "requests": {"cpu": settings.cpu_request, "memory": settings.memory_request},
-        "limits": {"cpu": settings.cpu_limit, "memory": settings.memory_limit},
-    }
-    return {kind: {key: value for key, value in amounts.items() if value} for kind, amounts in wanted.items()}
 
 
 def _without_rights() -> Json:

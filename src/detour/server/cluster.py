@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from detour.discovery.kubernetes import Discovery
+from detour.injection import SelectingService
 from detour.kubernetes.api import Api
 from detour.kubernetes.config import ClusterConfig
 from detour.mesh import Mesh, MeshEvent, Naming, OffloadedDeployment
@@ -91,6 +92,14 @@ class Cluster(Source):
                         self._changed.notify_all()
         finally:
             await self._api.close()
+
+    def services(self, namespace: str) -> Sequence[SelectingService]:
+        """Return the Services of a namespace that select pods."""
+        return [
+            SelectingService(one.metadata.name, one.spec.selector, one.spec.cluster_ip == "None")
+            for one in self._discovery.services(namespace)
+            if one.spec.selector and one.spec.type != "ExternalName"
+        ]
 
     async def version(self) -> tuple[int, int]:
         """Return the version of the cluster; waits until the API server answers."""

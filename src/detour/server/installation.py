@@ -14,12 +14,12 @@ from typing import Any, Final
 from detour.certificates.identity import namespace_of
 from detour.certificates.keeper import SERVER_SECRET, CertificateKeeper, Installation
 from detour.certificates.material import ServerTls, first_material, follow
-from detour.injection import InjectionSettings
+from detour.injection import InjectionSettings, SelectingService
 from detour.injection.plan import Json
 from detour.kubernetes.api import Api
 from detour.kubernetes.config import ClusterConfig
 from detour.kubernetes.errors import ApiError
-from detour.kubernetes.kinds import NAMESPACES
+from detour.kubernetes.kinds import LIMIT_RANGES, NAMESPACES
 from detour.kubernetes.objects import KubernetesObject
 from detour.leadership import LeaseName, lead
 from detour.mesh import Naming
@@ -38,6 +38,8 @@ _NAMESPACES_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 5.0
 _DRY_RUN_SECONDS: Final = 2.0
 """Timeout of the dry run of a pod's creation; the API server waits at most 5 s for this webhook."""
+_LIMITS_SECONDS: Final = 1.0
+"""Timeout of reading LimitRanges, as above."""
 
 _Run = Callable[[], Coroutine[Any, Any, None]]
 
@@ -71,9 +73,18 @@ class Installed:
         replica: The settings of the replica.
         naming: Maps Services to names in the mesh.
         namespaces: The namespaces of the mesh; empty for all.
+        services: Returns the Services of a namespace, by which sidecars are named.
     """
 
-    def __init__(self, config: ClusterConfig, replica: Replica, naming: Naming, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self,
+        config: ClusterConfig,
+        replica: Replica,
+        naming: Naming,
+        namespaces: Sequence[str],
+        services: Callable[[str], Sequence[SelectingService]],
+    ) -> None:
+        self.services = services
         self.replica = replica
         self._api = Api(config)
         self._lease_api = Api(config, _LEASE_TIMEOUT_SECONDS)
@@ -145,6 +156,15 @@ class Installed:
                 return f"the API server says: {str(error).partition(' is forbidden: ')[2] or error}"
             return f"the API server did not answer ({str(error) or type(error).__name__})"
         return ""
+
+    async def limit_ranges(self, namespace: str) -> Sequence[Json]:
+        """Return the LimitRanges of a namespace; none if they can't be read: a pod must not wait for them."""
+        try:
+            async with asyncio.timeout(_LIMITS_SECONDS):
+                return await self._api.list(LIMIT_RANGES.whole, namespace)
+        except (ApiError, TimeoutError) as error:
+            _log.warning("cannot read the LimitRanges of namespace %s: %s", namespace, error or "no answer in time")
+            return ()
 
     async def _close(self) -> None:
         await self._api.close()

@@ -190,7 +190,7 @@ class _Server:
         """Wait for the server's certificate, and start the webhook with it; return the credentials for Envoys."""
         tls = await installed.serving()
         if self._sockets.webhook:
-            app = webhook(installed.injection(await cluster.version()), installed.refusal)
+            app = webhook(installed.injection(await cluster.version()), installed)
             server = self._http(app, tls.https)
             # Not among the tasks that a shutdown cancels: it ends by itself, when its requests are answered.
             tasks.create_task(server.serve([self._sockets.webhook]))

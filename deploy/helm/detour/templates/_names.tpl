@@ -18,11 +18,28 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{- /* The sidecars' resources, as the server's option takes them. */ -}}
+{{- define "detour.sidecarResources" -}}
+{{- $parts := list -}}
+{{- range $kind := list "requests" "limits" -}}
+{{- range $name, $value := index $.Values.injection.resources $kind -}}
+{{- if $value -}}
+{{- $parts = append $parts (printf "%s.%s=%v" $kind $name $value) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- join "," $parts -}}
+{{- end }}
+
 {{- /* What the server may do in a namespace of the mesh. */ -}}
 {{- define "detour.meshRules" -}}
 - apiGroups: [""]
   resources: [services, pods, events]
   verbs: [get, list, watch]
+# LimitRanges bound the resources of sidecars.
+- apiGroups: [""]
+  resources: [limitranges]
+  verbs: [list]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [get, list, watch]

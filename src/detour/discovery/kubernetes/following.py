@@ -80,6 +80,10 @@ class Discovery:
         unread = (line for follower in self._followers for line in follower.problem.lines)
         return tuple(dict.fromkeys((*unread, *self._empty(), *self._inventory.problems)))
 
+    def services(self, namespace: str) -> list[Service]:
+        """Return the known Services of a namespace."""
+        return self._inventory.services(namespace)
+
     async def version(self) -> tuple[int, int]:
         """Return the cluster's version as soon as the API server answers; (0, 0) if it refuses."""
         while True:

@@ -74,6 +74,10 @@ class Inventory:
         """The namespaces that have Services."""
         return set(self._services_in)
 
+    def services(self, namespace: str) -> list[Service]:
+        """Return the Services of a namespace."""
+        return [one for key, one in self._services.items() if key.namespace == namespace]
+
     def apply(self, one: Object) -> None:
         """Add or replace an object."""
         self.remove(one)

@@ -26,6 +26,7 @@ class ServiceSpec(View, frozen=True):
     ports: tuple[ServicePort, ...] = ()
     ip_families: tuple[str, ...] = ()
     external_name: str = ""
+    cluster_ip: str = field(default="", name="clusterIP")
     publish_not_ready_addresses: bool = False
 
 
