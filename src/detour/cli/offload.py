@@ -120,7 +120,10 @@ def create(
     """
     patience = parse_duration(timeout)
     with connected(server) as client:
-        made = client.create_copy(options.body(service, name, options.owner or user(client)))
+        created = client.create_copy(options.body(service, name, options.owner or user(client)))
+        for note in created.notes:
+            typer.echo(f"Note: {note}", err=True)
+        made: DeploymentOut = created
         if wait:
             wait_until_ready(client, service, name, patience, keep=options.keep)
             made = client.get_deployment(service, name)

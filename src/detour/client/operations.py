@@ -19,6 +19,7 @@ from detour.contract import (
     CheckIn,
     CheckOut,
     CopyIn,
+    CopyOut,
     DeploymentDetailOut,
     DeploymentIn,
     DeploymentListOut,
@@ -150,9 +151,9 @@ def remove_deployment(service: str, name: str, *, owner: str | None = None) -> O
     return Operation("DELETE", _deployment(service, name), _no_content, query={"owner": owner})
 
 
-def create_copy(copy: CopyIn) -> Operation[DeploymentOut]:
+def create_copy(copy: CopyIn) -> Operation[CopyOut]:
     """Copy a service's live baseline in the cluster with another image, or roll an existing copy."""
-    return Operation("POST", "/v1/copies", _model(DeploymentOut), body=copy)
+    return Operation("POST", "/v1/copies", _model(CopyOut), body=copy)
 
 
 def undo_copy(service: str, name: str) -> Operation[UndoneOut]:

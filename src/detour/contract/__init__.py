@@ -8,6 +8,7 @@ ignored, so a client works with a newer server. Nothing here imports packages th
 from detour.contract.changes import ChangeListOut, ChangeOut, EventKind
 from detour.contract.deployments import (
     CopyIn,
+    CopyOut,
     DeploymentDetailOut,
     DeploymentIn,
     DeploymentListOut,
@@ -60,6 +61,7 @@ __all__ = [
     "CheckOut",
     "ClusterOut",
     "CopyIn",
+    "CopyOut",
     "DepartureOut",
     "DeploymentDetailOut",
     "DeploymentIn",

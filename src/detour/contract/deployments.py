@@ -100,6 +100,12 @@ class DeploymentOut(BaseModel):
     source: Annotated[str, Field(description="`mesh file`, `registered` or `cluster`")]
 
 
+class CopyOut(DeploymentOut):
+    """A copy that was created, and what its owner should know about it."""
+
+    notes: Annotated[list[str], Field(description="what the copy shares or cannot avoid, a line each")]
+
+
 class DeploymentListOut(Page[DeploymentOut]):
     """Offloaded deployments, by name: `users@pr-42`."""
 

@@ -66,16 +66,22 @@ class Reading(Generic[T]):
 
 _RBAC: Final = "rbac.authorization.k8s.io/v1"
 
+AUTOSCALERS: Final = Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers")
+DAEMON_SETS: Final = Kind("DaemonSet", "apps/v1", "daemonsets")
 DEPLOYMENTS: Final = Kind("Deployment", "apps/v1", "deployments")
+DISRUPTION_BUDGETS: Final = Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets")
 ENDPOINT_SLICES: Final = Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices")
 EVENTS: Final = Kind("Event", "v1", "events")
 LEASES: Final = Kind("Lease", "coordination.k8s.io/v1", "leases")
 LIMIT_RANGES: Final = Kind("LimitRange", "v1", "limitranges")
 NAMESPACES: Final = Kind("Namespace", "v1", "namespaces", is_namespaced=False)
+POD_MONITORS: Final = Kind("PodMonitor", "monitoring.coreos.com/v1", "podmonitors")
 PODS: Final = Kind("Pod", "v1", "pods")
 REPLICA_SETS: Final = Kind("ReplicaSet", "apps/v1", "replicasets")
+ROLLOUTS: Final = Kind("Rollout", "argoproj.io/v1alpha1", "rollouts")
 SECRETS: Final = Kind("Secret", "v1", "secrets")
 SERVICES: Final = Kind("Service", "v1", "services")
+STATEFUL_SETS: Final = Kind("StatefulSet", "apps/v1", "statefulsets")
 WEBHOOKS: Final = Kind(
     "MutatingWebhookConfiguration",
     "admissionregistration.k8s.io/v1",
@@ -87,6 +93,7 @@ _KINDS: Final = {
     (kind.api_version, kind.name): kind
     for kind in (
         DEPLOYMENTS,
+        DISRUPTION_BUDGETS,
         ENDPOINT_SLICES,
         EVENTS,
         LEASES,
@@ -100,7 +107,6 @@ _KINDS: Final = {
         Kind("ClusterRole", _RBAC, "clusterroles", is_namespaced=False),
         Kind("ClusterRoleBinding", _RBAC, "clusterrolebindings", is_namespaced=False),
         Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
-        Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
         Kind("Role", _RBAC, "roles"),
         Kind("RoleBinding", _RBAC, "rolebindings"),
         Kind("ServiceAccount", "v1", "serviceaccounts"),

@@ -105,10 +105,11 @@ class Cluster(Source):
         """Return the version of the cluster; waits until the API server answers."""
         return await self._discovery.version()
 
-    async def create(self, wanted: Wanted) -> None:
-        """Create a copy of the live baseline, or roll it; the errors are those of `ClusterDeployments`."""
-        await self._deployments.create(wanted)
+    async def create(self, wanted: Wanted) -> Sequence[str]:
+        """Create a copy of the live baseline, or roll it; the rest is as in `ClusterDeployments`."""
+        notes = await self._deployments.create(wanted)
         await self._until(lambda: self.mesh.deployment(wanted.service, wanted.name) is not None)
+        return notes
 
     async def add(self, deployment: OffloadedDeployment) -> None:
         """Register endpoints; the errors are those of `ClusterDeployments`."""

@@ -5,8 +5,8 @@ Invariant: each operation checks the permissions of its caller, over HTTP and wi
 
 import difflib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -77,8 +77,8 @@ class DeploymentKeeper(Protocol):
 class Copies(Protocol):
     """Creates copies of baselines with another image; one of the sources then finds them."""
 
-    async def create(self, wanted: Wanted) -> None:
-        """Create a copy, or roll it.
+    async def create(self, wanted: Wanted) -> Sequence[str]:
+        """Create a copy, or roll it; return what its owner should know, a line each.
 
         Raises:
             CannotCopyError: The baseline cannot be copied in this way.
@@ -97,6 +97,19 @@ class Copies(Protocol):
 
     async def log_of(self, service: str, pod: str, container: str, tail: int) -> list[str]:
         """Return the last log lines of one container."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCopy:
+    """A copy that was created.
+
+    Args:
+        deployment: The copy.
+        notes: What its owner should know, a line each.
+    """
+
+    deployment: OffloadedDeployment
+    notes: Sequence[str]
 
 
 class DeploymentOperations:
@@ -159,7 +172,7 @@ class DeploymentOperations:
         await self._log_change(caller, "registered", deployment.service, deployment.name)
         return deployment
 
-    async def create(self, caller: Identity, wanted: Wanted) -> OffloadedDeployment:
+    async def create(self, caller: Identity, wanted: Wanted) -> NewCopy:
         """Create a copy, and return it; it serves requests once it is Ready.
 
         Args:
@@ -182,10 +195,10 @@ class DeploymentOperations:
         self._expect_service(wanted.service)
         self._expect_readable(wanted.service)
         self._expect_changeable(wanted.service, wanted.name)
-        await copies.create(wanted)
+        notes = await copies.create(wanted)
         await self._log_change(caller, "created", wanted.service, wanted.name)
         made = OffloadedDeployment(wanted.service, wanted.name, owner=wanted.owner, expires=wanted.expires)
-        return self.find(*made.key) or made
+        return NewCopy(self.find(*made.key) or made, notes)
 
     async def extend(
         self, caller: Identity, service: str, name: str, expires: datetime, owner: str | None = None

@@ -10,8 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detour.offload.kubernetes.copying import Wanted, find_baseline, make_copy, object_name
+from detour.offload.kubernetes import copying
+from detour.offload.kubernetes.copying import Wanted, find_baseline, object_name
 from detour.offload.kubernetes.errors import CannotCopyError
+from detour.offload.kubernetes.selectors import of_services
 
 EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)
 WANTED = Wanted("users", "pr-42", "reg.test:5000/users:4f2a9c1", "ana", EXPIRES, "roll-1", commit="4f2a9c1")
@@ -56,6 +58,11 @@ def baseline(**changes: Any) -> dict[str, Any]:
         "spec": {"replicas": 12, "selector": {"matchLabels": {"app": "users"}}, "template": template, **changes},
         "status": {"replicas": 12},
     }
+
+
+def make_copy(live: dict[str, Any], services: list[dict[str, Any]], wanted: Wanted) -> dict[str, Any]:
+    """Return the Deployment of a copy among Services."""
+    return copying.make_copy(live, of_services(services), wanted).deployment
 
 
 def copied(services: list[dict[str, Any]] | None = None, **changes: Any) -> dict[str, Any]:

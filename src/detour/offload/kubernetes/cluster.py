@@ -15,7 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from detour.kubernetes.api import Api
-from detour.kubernetes.kinds import DEPLOYMENTS, ENDPOINT_SLICES, EVENTS, PODS, REPLICA_SETS, SERVICES
+from detour.kubernetes.kinds import DEPLOYMENTS, ENDPOINT_SLICES, EVENTS, PODS, REPLICA_SETS
 from detour.kubernetes.labels import EXPIRES, OFFLOADED, OWNER
 from detour.kubernetes.labels import SERVICE as SERVICE_LABEL
 from detour.kubernetes.objects import Json, KubernetesObject
@@ -29,6 +29,8 @@ from detour.offload.kubernetes.progress import Progress, progress_of
 from detour.offload.kubernetes.refusals import explained
 from detour.offload.kubernetes.registered import moment, slices_of
 from detour.offload.kubernetes.rollback import rolled_back, working_before
+from detour.offload.kubernetes.selectors import Selection
+from detour.offload.kubernetes.surroundings import Surroundings, surroundings
 from detour.offload.ownership import expect_owner
 
 _EVENTS: Final = EVENTS.read_as(Event)
@@ -62,20 +64,31 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Surroundings:
-    """What a new copy depends on.
+class _Found:
+    """What is in the cluster before a copy is made.
 
     Args:
-        services: All Services of the namespace.
-        deployments: All Deployments of the namespace.
+        around: What it depends on.
         slices: The EndpointSlices of that name that are registered already.
         existing: The Deployment of that name; None if it does not exist.
     """
 
-    services: Sequence[Json]
-    deployments: Sequence[Json]
+    around: Surroundings
     slices: Sequence[KubernetesObject]
     existing: Json | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A new copy.
+
+    Args:
+        deployment: Its Deployment.
+        notes: What its owner should know, a line each.
+    """
+
+    deployment: Json
+    notes: Sequence[str]
 
 
 class ClusterDeployments:
@@ -90,11 +103,14 @@ class ClusterDeployments:
         self._api = api
         self._naming = naming
 
-    async def create(self, wanted: Wanted) -> None:
+    async def create(self, wanted: Wanted) -> Sequence[str]:
         """Make a copy of the live baseline, or roll the owner's own to what is wanted now.
 
         Args:
             wanted: The deployment; `service` is the service's name in the mesh.
+
+        Returns:
+            What the owner should know about the copy, a line each.
 
         Raises:
             CannotCopyError: It can't be made as requested.
@@ -103,11 +119,12 @@ class ClusterDeployments:
         """
         place = self._place(wanted.service, wanted.name)
         in_cluster = replace(wanted, service=place.service, roll=wanted.roll or uuid4().hex[:8])
-        await update(
-            lambda: self._surroundings(place),
+        made = await update(
+            lambda: self._found(place),
             lambda found: self._copy(found, in_cluster, place),
-            lambda found, copy: self._put(place.namespace, copy, found.existing),
+            lambda found, copy: self._put(place.namespace, copy.deployment, found.existing),
         )
+        return made.notes if made else ()
 
     async def progress(self, service: str, name: str) -> Progress | None:
         """Return how far a deployment has come; None if no copy has that name.
@@ -234,25 +251,24 @@ class ClusterDeployments:
         at, namespace = self._naming.place(service)
         return _Place(namespace, at, name)
 
-    async def _surroundings(self, place: _Place) -> _Surroundings:
+    async def _found(self, place: _Place) -> _Found:
         """Read what a new copy depends on; the name is checked before anything is read."""
         object_name(place.service, place.name)
-        with explained("read Services and Deployments", place.namespace):
-            services = await self._api.list(SERVICES.whole, place.namespace)
-            deployments = await self._api.list(DEPLOYMENTS.whole, place.namespace)
-        return _Surroundings(services, deployments, await self._slices(place), await self._whole(place))
+        around = await surroundings(self._api, place.namespace)
+        return _Found(around, await self._slices(place), await self._whole(place))
 
-    def _copy(self, found: _Surroundings, wanted: Wanted, place: _Place) -> Json:
-        service = next((one for one in found.services if one["metadata"]["name"] == place.service), None)
+    def _copy(self, found: _Found, wanted: Wanted, place: _Place) -> _Made:
+        around = found.around
+        service = next((one for one in around.services if one["metadata"]["name"] == place.service), None)
         if service is None:
             raise CannotCopyError(f"namespace {place.namespace} has no Service {place.service}")
-        copy = make_copy(find_baseline(service, found.deployments), found.services, wanted)
+        copy = make_copy(find_baseline(service, around.deployments), around.selections, wanted)
         for one in found.slices:
             expect_owner(self._described(one), wanted.owner)
             raise CannotCopyError(f"{self._described(one)} has registered endpoints: remove it first")
         if found.existing:
             expect_owner(self._described(msgspec.convert(found.existing, KubernetesObject)), wanted.owner)
-        return copy
+        return _Made(copy.deployment, [*around.notes, *map(_selected, copy.selected_by)])
 
     async def _put(self, namespace: str, copy: Json, existing: Json | None) -> None:
         with explained("write Deployments", namespace):
@@ -299,6 +315,12 @@ class ClusterDeployments:
         metadata = one.metadata
         service = self._naming.name(metadata.label(SERVICE_LABEL), metadata.namespace)
         return OffloadedDeployment(service, metadata.label(OFFLOADED), owner=metadata.annotation(OWNER))
+
+
+def _selected(by: Selection) -> str:
+    """Return the note about an object that selects the copy although it selects the baseline."""
+    remedy = f"add the expression {OFFLOADED} DoesNotExist to its selector"
+    return f"{by} selects the copy's pods too, and no change of their labels prevents it: {remedy}"
 
 
 def _main_container(pod: Pod) -> str:

@@ -1,26 +1,26 @@
 """The offloaded deployment as a copy of the baseline's Deployment. Pure: from objects to an object.
 
-Invariant: no Service of the namespace selects the copy's pods, whatever the baseline's labels are, and the copy is
-otherwise equal to the baseline: its configuration, secrets, service account, probes and containers, including
-fields that this version of Detour does not know.
+Invariant: no Service of the namespace selects the copy's pods, whatever the baseline's labels are, nor does any
+other object whose selector labels can avoid (`labelling`). The copy is otherwise equal to the baseline: its
+configuration, secrets, service account, probes and containers, including fields that this version of Detour does
+not know.
 """
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Final
 
 from detour.kubernetes.labels import COMMIT, COPY_OF, EXPIRES, KEEP, OFFLOADED, OWNER, ROLL, SERVICE
 from detour.kubernetes.objects import Json
 from detour.offload.kubernetes.errors import CannotCopyError
+from detour.offload.kubernetes.labelling import labels_of_copy
+from detour.offload.kubernetes.selectors import Selection
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
-_LABEL_MAX: Final = 63
 _ABANDONED_SECONDS: Final = 600
 """A copy that is not Ready after this time has failed, if no caller waits for it any longer."""
 
@@ -129,28 +129,45 @@ def is_sidecar(container: str) -> bool:
     return container in _SIDECARS
 
 
-def make_copy(baseline: Json, services: Sequence[Json], wanted: Wanted) -> Json:
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy, and what it cannot avoid.
+
+    Args:
+        deployment: The whole Deployment.
+        selected_by: The objects that select its pods although they select the baseline's.
+    """
+
+    deployment: Json
+    selected_by: Sequence[Selection] = ()
+
+
+def make_copy(baseline: Json, selections: Sequence[Selection], wanted: Wanted) -> Copy:
     """Return the copy of a Deployment.
 
     Args:
         baseline: The whole Deployment.
-        services: All Services of its namespace.
+        selections: What selects pods in its namespace.
         wanted: The differences.
 
     Raises:
-        CannotCopyError: The container for the image is ambiguous, or the command cannot be split into words.
+        CannotCopyError: A Service would select the copy, the container for the image is ambiguous, or the command
+            cannot be split into words.
     """
     labels = {OFFLOADED: wanted.name, SERVICE: wanted.service}
     template = deepcopy(baseline["spec"]["template"])
-    own = {**_kept(template["metadata"].get("labels")), **labels}
+    own = labels_of_copy({**_kept(template["metadata"].get("labels")), **labels}, selections, wanted.name)
+    for one in own.selected_by:
+        if one.kind == "Service":
+            raise CannotCopyError(f"{one} would select the copy: let it also select by a label of the application")
     template["metadata"] = {
-        "labels": _unselected(own, [_selector(one) for one in services], wanted.name),
+        "labels": dict(own.values),
         "annotations": {**_kept(template["metadata"].get("annotations")), **_annotations(wanted)},
     }
     _change(template, wanted)
     spec = {key: value for key, value in baseline["spec"].items() if key not in {"template", "selector", "paused"}}
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
-    return {
+    deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
@@ -174,6 +191,7 @@ def make_copy(baseline: Json, services: Sequence[Json], wanted: Wanted) -> Json:
             "template": template,
         },
     }
+    return Copy(deployment, own.selected_by)
 
 
 _MANAGED: Final = {"app.kubernetes.io/managed-by": "detour"}
@@ -247,28 +265,6 @@ def _kept(labels: Mapping[str, str] | None) -> dict[str, str]:
 
 def _without_instance(labels: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in labels.items() if key != _INSTANCE}
-
-
-def _unselected(labels: dict[str, str], selectors: Iterable[Mapping[str, str]], name: str) -> dict[str, str]:
-    """Change as few labels as possible so that no selector matches: network policies go by labels too."""
-    selecting = [one for one in selectors if one and one.items() <= labels.items()]
-    while selecting:
-        counted = Counter(key for selector in selecting for key in selector)
-        key = min(counted, key=lambda one: (-counted[one], not one.endswith("/instance"), one))
-        labels = {**labels, key: _shortened(f"{labels[key]}--{name}")}
-        selecting = [one for one in selecting if one.items() <= labels.items()]
-    return labels
-
-
-def _shortened(value: str) -> str:
-    if len(value) <= _LABEL_MAX:
-        return value
-    digest = blake2b(value.encode(), digest_size=4).hexdigest()
-    return f"{value[: _LABEL_MAX - len(digest) - 1]}-{digest}"
-
-
-def _selector(service: Json) -> Mapping[str, str]:
-    return service["spec"].get("selector") or {}
 
 
 def _selects(selector: Mapping[str, str], template: Json) -> bool:

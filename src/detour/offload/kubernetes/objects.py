@@ -1,4 +1,4 @@
-"""Offloading's views of pods and events, which show how far a deployment has come.
+"""Offloading's views: pods and events, which show how far a deployment has come, and what selects pods.
 
 The Deployments that are copied or rolled back are read whole instead, as `Json`: no field may be lost.
 """
@@ -7,6 +7,7 @@ from msgspec import field
 
 from detour.kubernetes.objects import KubernetesObject, View
 from detour.kubernetes.views import Condition, DatedMetadata
+from detour.offload.kubernetes.selectors import Selector
 
 
 class Dated(KubernetesObject, frozen=True):
@@ -112,3 +113,39 @@ class Event(Dated, frozen=True):
     def moment(self) -> str:
         """When it was last reported."""
         return self.last_timestamp or self.event_time or self.metadata.creation_timestamp or ""
+
+
+class SelectingSpec(View, frozen=True):
+    """Which pods an object selects; None for none."""
+
+    selector: Selector | None = None
+
+
+class Selecting(KubernetesObject, frozen=True):
+    """A workload, a PodDisruptionBudget, or another object that selects pods by a LabelSelector."""
+
+    spec: SelectingSpec = SelectingSpec()
+
+
+class ScaleTarget(View, frozen=True):
+    """What an autoscaler scales (autoscaling/v2, CrossVersionObjectReference)."""
+
+    kind: str = ""
+    name: str = ""
+
+
+class AutoscalerSpec(View, frozen=True):
+    """What an autoscaler does (autoscaling/v2)."""
+
+    target: ScaleTarget = field(default=ScaleTarget(), name="scaleTargetRef")
+
+
+class Autoscaler(KubernetesObject, frozen=True):
+    """A HorizontalPodAutoscaler (autoscaling/v2)."""
+
+    spec: AutoscalerSpec = AutoscalerSpec()
+
+    @property
+    def target(self) -> ScaleTarget:
+        """What it scales."""
+        return self.spec.target

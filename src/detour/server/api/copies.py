@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import FastAPI, Query, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from detour.contract import CopyIn, DeploymentDetailOut, DeploymentOut, ProgressOut, ProgressState, UndoneOut
+from detour.contract import CopyIn, CopyOut, DeploymentDetailOut, ProgressOut, ProgressState, UndoneOut
 from detour.server.api.bodies import deployment_out, wanted_of
 from detour.server.api.callers import Caller
 from detour.server.api.deployments import CLUSTERS, deployment_not_found
@@ -36,13 +36,14 @@ def _add_changes(app: FastAPI, plane: ControlPlane) -> None:
         status_code=HTTPStatus.ACCEPTED,
         responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *CLUSTERS),
     )
-    async def create_copy(body: CopyIn, caller: Caller) -> DeploymentOut:
+    async def create_copy(body: CopyIn, caller: Caller) -> CopyOut:
         """Copy a service's live baseline with another image, or roll an existing copy that the caller owns.
 
         The copy serves requests once it is Ready: `GET /v1/deployments/{service}/{name}` shows its progress.
         """
         made = await plane.deployments.create(caller, wanted_of(body, body.owner or ""))
-        return deployment_out(made, plane.deployments.source_name(made))
+        shown = deployment_out(made.deployment, plane.deployments.source_name(made.deployment))
+        return CopyOut(**shown.model_dump(), notes=list(made.notes))
 
     @app.post(
         "/v1/deployments/{service}/{name}/undo",
