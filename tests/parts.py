@@ -13,6 +13,8 @@ from types import MappingProxyType
 
 import grpc
 import httpx
+import hypercorn.asyncio
+import hypercorn.config
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -87,7 +89,30 @@ async def application(app: Starlette) -> AsyncIterator[Endpoint]:
 
 
 @asynccontextmanager
-async def grpc_instance(name: str) -> AsyncIterator[Endpoint]:
+async def both_instance(name: str, listening: socket.socket | None = None) -> AsyncIterator[Endpoint]:
+    """Run an instance that speaks HTTP/1.1 and HTTP/2, and answers who it is and in which version it was asked."""
+
+    async def answer(request: Request) -> JSONResponse:
+        return JSONResponse({"instance": name, "version": request.scope["http_version"]})
+
+    every = ["GET", "POST", "PUT", "DELETE"]
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=every)])
+    listening = listening or socket.create_server(("127.0.0.1", 0))
+    address, port = listening.getsockname()
+    config = hypercorn.config.Config()
+    config.bind = [f"fd://{listening.detach()}"]  # the server closes it
+    config.errorlog = None
+    ending = asyncio.Event()
+    serving = asyncio.create_task(hypercorn.asyncio.serve(app, config, shutdown_trigger=ending.wait))
+    try:
+        yield Endpoint(address, port)
+    finally:
+        ending.set()
+        await serving
+
+
+@asynccontextmanager
+async def grpc_instance(name: str, address: str = "127.0.0.1") -> AsyncIterator[Endpoint]:
     """Run a gRPC instance with a method of each kind, which answer with their name and what they were sent."""
 
     async def unary(request: bytes, _context) -> bytes:
@@ -112,10 +137,10 @@ async def grpc_instance(name: str) -> AsyncIterator[Endpoint]:
     }
     server = grpc.aio.server()
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Echo", methods)])
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"{address}:0")
     await server.start()
     try:
-        yield Endpoint("127.0.0.1", port)
+        yield Endpoint(address, port)
     finally:
         await server.stop(0)
 

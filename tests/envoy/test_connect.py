@@ -19,7 +19,7 @@ async def mesh(tmp_path: Path) -> AsyncIterator[MeshUnderTest]:
         start = stack.enter_async_context
         users, greeter = await start(http_instance("users-1")), await start(grpc_instance("greeter-1"))
         services = [
-            Service("users", (users,)),
+            Service("users", (users,), Protocol.HTTP1),
             Service("greeter", (greeter,), Protocol.HTTP2),
             Service("db", (users,), Protocol.TCP),
         ]

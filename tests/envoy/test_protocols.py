@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import grpc
 import httpx
 import pytest
 import websockets
 
+from detour.mesh import Protocol, ServiceApplied
 from parts import Client, MeshUnderTest, grpc_instance
 
 OVERRIDE = ("baggage", "override.route.greeter=pr-7")
@@ -114,8 +116,10 @@ async def test_websocket_through_a_connect_tunnel(caller: Client) -> None:
         assert await socket.recv() == "users-1"
 
 
-async def test_http2_from_client_to_an_http1_service(caller: Client) -> None:
+async def test_http2_from_client_to_an_http1_service(mesh: MeshUnderTest, caller: Client) -> None:
     """What an instance speaks is the service's setting, whatever the client speaks."""
+    users = mesh.ads.mesh.services["users"]
+    mesh.apply(ServiceApplied(replace(users, protocol=Protocol.HTTP1)))
     process = await asyncio.create_subprocess_exec(
         *("curl", "--silent", "--http2-prior-knowledge", "--header", "Host: users"),
         *("--header", "baggage: override.route.users=pr-42", "--write-out", " %{http_version}"),

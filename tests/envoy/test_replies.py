@@ -40,9 +40,11 @@ async def mesh(tmp_path: Path) -> AsyncIterator[MeshUnderTest]:
             Service("gone", (gone,)),
             Service("gone-grpc", (gone,), Protocol.HTTP2),
             Service("closes", (await start(answering(b"")),)),
-            Service("tls", (await start(answering(b"\x15\x03\x01\x00\x02\x02\x46")),)),
+            Service("tls", (await start(answering(b"\x15\x03\x01\x00\x02\x02\x46")),), Protocol.HTTP1),
             Service("http1-only", (users,), Protocol.HTTP2),
-            Service("http2-only", (greeter,)),
+            Service("http2-only", (greeter,), Protocol.HTTP1),
+            Service("undeclared", (greeter,)),
+            Service("other", (greeter,), Protocol.TCP),
         ]
         deployments = [OffloadedDeployment("users", "pr-42", (gone,))]
         yield await start(running_mesh(tmp_path, services, deployments, edge_of(any="users")))
@@ -68,6 +70,16 @@ async def test_a_failure_names_the_service_its_endpoint_and_the_likely_cause(
         ),
         ("http1-only", 502, "called with HTTP/2, as the mesh says (protocol: http2)"),
         ("http2-only", 502, "called with HTTP/1.1, as the mesh says (protocol: http1)"),
+        (
+            "undeclared",
+            502,
+            "called with the protocol of the request, because the mesh declares none; the service may",
+        ),
+        (
+            "other",
+            502,
+            "called with the protocol of the request, although the mesh says that it does not speak HTTP",
+        ),
     ):
         answer = await caller.get(f"http://{service}/")
         (endpoint,) = mesh.ads.mesh.services[service].endpoints

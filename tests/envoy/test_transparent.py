@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,15 +23,33 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from detour.envoy import Sidecar, find_envoy, sidecar_bootstrap, start_envoy
 from detour.envoy.private_folder import private_folder
-from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service
+from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Protocol, Service
 from detour.xds.server import AdsServer
 from injection.pod_network import GATEWAY, POD, POD_6, UID, Namespace, PodNetwork, missing, pod_network
+from parts import both_instance, grpc_instance
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 USERS, USERS_PR, ELSEWHERE, NOWHERE = "10.213.1.1", "10.213.1.2", "10.213.1.3", "10.213.1.4"
 EXCLUDED_PORT = 8099
 OVERRIDE = "baggage: override.route.users=pr-42"
+
+
+MESH = Mesh.of(
+    [Service("users", (Endpoint(USERS, 8080),), Protocol.HTTP1)],
+    [OffloadedDeployment("users", "pr-42", (Endpoint(USERS_PR, 8080),))],
+)
+CALL = """
+import sys
+import grpc
+
+address, authority, baggage = sys.argv[1:]
+options = [("grpc.default_authority", authority), ("grpc.enable_http_proxy", 0)]
+with grpc.insecure_channel(address, options=options) as channel:
+    call = channel.unary_unary("/test.Echo/Unary")
+    print(call(b"a", metadata=[("baggage", baggage)], timeout=20).decode())
+"""
+"""A gRPC client: it connects to an address, and names a host."""
 
 
 @dataclass
@@ -52,6 +70,12 @@ class Pod:
     async def status(self, url: str, *options: str) -> int:
         """Call anything; return the status."""
         return int(await self.text(url, "-o", "/dev/null", "-w", "%{http_code}", *options))
+
+    async def knows(self, host: str, address: str) -> None:
+        """Wait until the sidecar knows a host: until then, its requests go to an address without a server."""
+        async with asyncio.timeout(20):
+            while f"- at {address}" in await self.text(f"http://{address}/", "-H", f"Host: {host}"):
+                await asyncio.sleep(0.05)
 
     async def stat(self, name: str) -> int:
         """Read one of Envoy's counters."""
@@ -149,10 +173,11 @@ async def pod(network: PodNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @asynccontextmanager
-async def running_pod(network: PodNetwork, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pod]:
+async def running_pod(
+    network: PodNetwork, folder: Path, monkeypatch: pytest.MonkeyPatch, mesh: Mesh = MESH
+) -> AsyncIterator[Pod]:
     """Start the control plane among the hosts and the sidecar in the pod; redirect the pod's connections."""
-    users = Service("users", (Endpoint(USERS, 8080),))
-    ads = AdsServer(Mesh.of([users], [OffloadedDeployment("users", "pr-42", (Endpoint(USERS_PR, 8080),))]))
+    ads = AdsServer(mesh)
     with network.hosts.entered():
         port = await ads.start(f"{GATEWAY}:0")
     try:
@@ -226,6 +251,51 @@ async def test_other_versions_are_http_too(pod: Pod, version: str) -> None:
     """HTTP/2 as gRPC speaks it, and HTTP/1.0 as nginx does."""
     options = (version, "-H", OVERRIDE, *at("users", NOWHERE))
     assert (await pod.curl("http://users/", *options))["instance"] == "users-pr-42"
+
+
+async def test_what_is_not_declared_speaks_what_its_caller_speaks(
+    network: PodNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP/1.1, h2c and gRPC, with and without an override; a port that is declared as tcp takes them as well."""
+    listen = network.hosts.listen
+    async with AsyncExitStack() as stack:
+        start = stack.enter_async_context
+        web = await start(both_instance("web-1", listen(USERS, 8081)))
+        web_pr = await start(both_instance("web-pr-42", listen(USERS_PR, 8081)))
+        with network.hosts.entered():
+            greeter, greeter_pr = [
+                await start(grpc_instance(f"greeter-{name}", address))
+                for name, address in (("1", USERS), ("pr-42", USERS_PR))
+            ]
+        mesh = Mesh.of(
+            [
+                Service("web", (web,)),
+                Service("greeter", (greeter,)),
+                Service("tcp-web", (web,), Protocol.TCP),
+                Service("tcp-greeter", (greeter,), Protocol.TCP),
+            ],
+            [
+                OffloadedDeployment("web", "pr-42", (web_pr,)),
+                OffloadedDeployment("greeter", "pr-42", (greeter_pr,)),
+            ],
+        )
+        pod = await start(running_pod(network, tmp_path, monkeypatch, mesh))
+        override = "override.route.web=pr-42,override.route.greeter=pr-42"
+        for host, baggage, instance in (
+            ("web", "a=b", "1"),
+            ("web", override, "pr-42"),
+            ("tcp-web", override, "1"),
+        ):
+            grpc_host = host.replace("web", "greeter")
+            for one in (host, f"{grpc_host}:50051"):
+                await pod.knows(one, NOWHERE)
+            for option, version in (("--http1.0", "1.1"), ("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")):
+                options = (option, "-H", f"baggage: {baggage}", *at(host, NOWHERE))
+                answer = await pod.curl(f"http://{host}/", *options)
+                assert answer == {"instance": f"web-{instance}", "version": version}
+            arguments = (sys.executable, "-c", CALL, f"{NOWHERE}:50051", f"{grpc_host}:50051", baggage)
+            said = await asyncio.to_thread(network.pod.run, *arguments)
+            assert said == f"greeter-{instance}:a\n"
 
 
 @pytest.mark.parametrize("host", ["elsewhere.test", "10.213.1.1:8080", "localhost", "ELSEWHERE.test:80"])

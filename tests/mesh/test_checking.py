@@ -2,8 +2,8 @@
 
 import pytest
 
-from detour.mesh import Endpoint, Mesh, Naming, OffloadedDeployment, Protocol, Service, Settings
-from detour.mesh.checking import Mistake, explained, mistakes, nearest
+from detour.mesh import Endpoint, Mesh, Naming, OffloadedDeployment, Port, Protocol, Service, Settings
+from detour.mesh.checking import Mistake, explained, limits, mistakes, nearest
 from detour.overrides import parse_words
 
 AT = (Endpoint("127.0.0.1", 9000),)
@@ -59,15 +59,35 @@ def test_a_mistake_is_explained_with_the_nearest_name(word: str, said: str) -> N
 
 def test_what_no_sidecar_reads_cannot_be_overridden() -> None:
     """The message says what to do."""
-    why = (
-        "db has protocol tcp, which sidecars cannot read: no override can choose a deployment of it, delay it or"
-        " abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, declare that in the mesh (protocol: http1 or"
-        " http2; on Kubernetes appProtocol)"
-    )
+    why = MESH.services["db"].why_unread
     assert judged("delay.db=3s", "route.db=pr-1", "log.db=debug") == [
         f"delay.db=3s: {why}",
         f"route.db=pr-1: {why}",
     ]
+
+
+def test_ports_that_an_override_does_not_affect_are_named() -> None:
+    """Of services that have others; flags and log levels do not depend on ports."""
+    ports = {80: Port(endpoints=AT), 5432: Port(Protocol.TCP, AT)}
+    services = [Service("both", AT, ports=ports), Service("users", AT), Service("db", AT, Protocol.TCP)]
+    mesh = Mesh.of(services, [OffloadedDeployment("both", "pr-1", AT)], Settings(naming=Naming("shop")))
+    words = [
+        "both=pr-1",
+        "delay.both.shop=3s",
+        "log.both=debug",
+        "users=pr-2",
+        "route.db=x",
+        "zzz=y",
+        "config.both=1",
+    ]
+    overrides = parse_words(words)
+    why = mesh.services["both"].why_partly_unread
+    assert limits(overrides, mesh) == [
+        Mistake("route.both", "pr-1", why, ""),
+        Mistake("delay.both.shop", "3s", why, ""),
+    ]
+    assert next(explained(limits(overrides, mesh))) == f"both=pr-1: {why}"
+    assert [one.key for one in mistakes(overrides, mesh)] == ["route.users", "route.db", "route.zzz"]
 
 
 def test_a_mesh_without_services_says_nothing_about_names() -> None:

@@ -20,6 +20,11 @@ from detour.mesh import (
     is_name,
 )
 
+REMEDY = (
+    "If it speaks HTTP or gRPC in plain text, declare that (in the mesh file protocol: http1 or http2; on"
+    " Kubernetes appProtocol: http or grpc, or a port name that begins with http or grpc)"
+)
+
 
 @pytest.mark.parametrize("name", ["users", "pr-42", "a", "0", "Pr_42.b", "x" * 63])
 def test_names_are_letters_digits_and_a_few_signs(name):
@@ -120,8 +125,8 @@ def test_of_two_values_with_one_name_the_later_wins():
 def test_what_is_left_out_has_a_default():
     """Which mesh files and sources rely on."""
     assert RetryPolicy(3).on == ("connect-failure", "refused-stream", "unavailable")
-    assert Port() == Port(Protocol.HTTP1, ())
-    assert Service("users") == Service("users", (), Protocol.HTTP1, None, None, {})
+    assert Port() == Port(Protocol.AUTO, ())
+    assert Service("users") == Service("users", (), Protocol.AUTO, None, None, {})
     assert OffloadedDeployment("users", "pr-1") == OffloadedDeployment("users", "pr-1", (), "", None, {})
     assert Settings() == Settings(
         (Carrier.BAGGAGE,), {}, {}, "", False, Naming("", "cluster.local"), "detour", "", "", TrustedProxies((), 0)
@@ -135,7 +140,7 @@ def test_what_is_left_out_has_a_default():
 
 def test_values_that_a_mesh_file_or_a_header_has():
     """Written out by hand: a changed value is a changed promise."""
-    assert list(Protocol) == ["http1", "http2", "tcp"]
+    assert list(Protocol) == ["auto", "http1", "http2", "tcp"]
     assert list(Carrier) == ["baggage", "x-ot-span-context"]
 
 
@@ -199,19 +204,42 @@ def test_a_link_holds_on_one_host_where_the_cookie_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "is_unread"),
+    ("service", "where"),
     [
-        (Service("db", protocol=Protocol.TCP), True),
-        (Service("users"), False),
-        (Service("both", ports={80: Port(Protocol.HTTP1), 81: Port(Protocol.TCP)}), False),
-        (Service("none", ports={80: Port(Protocol.TCP), 81: Port(Protocol.TCP)}), True),
+        (Service("db", protocol=Protocol.TCP), ""),
+        (Service("one", ports={5432: Port(Protocol.TCP)}), " at port 5432"),
+        (Service("none", ports={80: Port(Protocol.TCP), 81: Port(Protocol.TCP)}), " at ports 80, 81"),
     ],
 )
-def test_sidecars_read_a_service_unless_all_its_ports_are_tcp(service: Service, is_unread: bool) -> None:
-    """Where they don't, no override can have an effect."""
-    assert service.is_unread is is_unread
+def test_no_override_affects_a_service_whose_ports_are_all_tcp(service: Service, where: str) -> None:
+    """The explanation says what to do."""
+    assert (service.is_unread, service.unread_ports, service.why_partly_unread) == (True, (), "")
     assert service.why_unread == (
-        f"{service.name} has protocol tcp, which sidecars cannot read: no override can choose a deployment of"
-        " it, delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, declare that in the mesh"
-        " (protocol: http1 or http2; on Kubernetes appProtocol)"
+        f"{service.name} has protocol tcp{where}: sidecars pass its connections through unread, so no override can"
+        f" choose a deployment of it, delay it or abort it. {REMEDY}. For another database, use override.db of the"
+        " service that connects to it"
     )
+
+
+@pytest.mark.parametrize(
+    ("ports", "unread", "where"),
+    [
+        ((80,), (), ""),
+        ((80, 81), (), ""),
+        ((80, 5432), (5432,), "port 5432"),
+        ((80, 5432, 5433), (5432, 5433), "ports 5432, 5433"),
+    ],
+)
+def test_overrides_affect_the_other_ports_of_a_service(
+    ports: tuple[int, ...], unread: tuple[int, ...], where: str
+) -> None:
+    """Those that are not tcp, whatever they are."""
+    kinds = {80: Protocol.AUTO, 81: Protocol.HTTP2}
+    service = Service("users", ports={one: Port(kinds.get(one, Protocol.TCP)) for one in ports})
+    assert (service.is_unread, service.unread_ports) == (False, unread)
+    expected = (
+        f"users has protocol tcp at {where}: sidecars pass connections to it through unread, so overrides have no"
+        f" effect there; they apply to its other ports. {REMEDY}"
+    )
+    assert service.why_partly_unread == (expected if unread else "")
+    assert (Service("users").is_unread, Service("users").unread_ports) == (False, ())

@@ -60,7 +60,7 @@ async def test_services_are_listed_with_their_deployments(http):
     await http.post("/v1/deployments", json=PR_42)
     assert (await http.get("/v1/services")).json()["items"] == [
         {"name": "payments", "protocol": "http2", "endpoints": ["127.0.0.1:9003"], "deployments": []},
-        {"name": "users", "protocol": "http1", "endpoints": ["127.0.0.1:9001"], "deployments": ["filed", "pr-42"]},
+        {"name": "users", "protocol": "auto", "endpoints": ["127.0.0.1:9001"], "deployments": ["filed", "pr-42"]},
     ]
 
 
@@ -109,7 +109,9 @@ async def test_tcp_services_have_no_deployments(registry, database, mesh_file):
             body, new = {"overrides": {key: value, "config.db": "on"}}, {"If-None-Match": "*"}
             answers.append(await http.put("/v1/scenarios/checkout", json=body, headers=new))
     assert [answer.status_code for answer in answers] == [422, 409, 409, 409]
-    assert all("db has protocol tcp, which sidecars cannot read" in answer.text for answer in answers)
+    assert all(
+        "db has protocol tcp: sidecars pass its connections through unread" in answer.text for answer in answers
+    )
 
 
 async def test_an_unknown_service_error_lists_at_most_ten_services(registry, mesh_file):

@@ -1,6 +1,9 @@
-"""Checks whether overrides name services and deployments of a mesh, and suggests the most similar names.
+"""Checks whether overrides can take effect in a mesh, and suggests the most similar names.
 
-Invariant: pure. Only names are checked, against one state of the mesh; syntax is checked in `detour.overrides`. A
+Overrides have no effect on services that do not exist, and on ports that sidecars cannot read. Everything that
+accepts overrides checks them here.
+
+Invariant: pure. Overrides are checked against one state of the mesh; syntax is checked in `detour.overrides`. A
 mesh without services accepts all names.
 """
 
@@ -38,6 +41,16 @@ class Mistake:
 def mistakes(overrides: Iterable[Override], mesh: Mesh) -> list[Mistake]:
     """Return the mistakes in overrides, in order."""
     return [found for one in overrides if (found := _mistake(one, mesh)) is not None] if mesh.services else []
+
+
+def limits(overrides: Iterable[Override], mesh: Mesh) -> list[Mistake]:
+    """Return the overrides that apply to some ports of their service only, in order."""
+    return [_of(one, why, "") for one in overrides if one.kind in ON_CALLS and (why := _why_limited(one, mesh))]
+
+
+def _why_limited(one: Override, mesh: Mesh) -> str:
+    service = mesh.services.get(mesh.settings.naming.canonical(one.subject))
+    return service.why_partly_unread if service else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

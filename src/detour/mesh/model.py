@@ -6,7 +6,7 @@ lower case, like host names.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,9 +31,21 @@ _ENDPOINT = re.compile(
 
 _HTTP: Final = 80
 
+_REMEDY: Final = (
+    "If it speaks HTTP or gRPC in plain text, declare that (in the mesh file protocol: http1 or http2; on"
+    " Kubernetes appProtocol: http or grpc, or a port name that begins with http or grpc)"
+)
+"""What to do about connections that sidecars cannot read."""
+
 
 def _nothing() -> Mapping[Any, Any]:
     return MappingProxyType({})
+
+
+def _at(ports: Collection[int]) -> str:
+    if not ports:
+        return ""
+    return f" at port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
 
 
 def is_name(text: str) -> bool:
@@ -49,6 +61,8 @@ _ip_address = lru_cache(1000)(ip_address)
 class Protocol(StrEnum):
     """The protocol of a service's instances."""
 
+    AUTO = "auto"
+    """Not declared: Envoy speaks the protocol of each request, HTTP/1.1 or HTTP/2."""
     HTTP1 = "http1"
     HTTP2 = "http2"
     TCP = "tcp"
@@ -110,7 +124,7 @@ class RetryPolicy:
 class Port:
     """One port of a service."""
 
-    protocol: Protocol = Protocol.HTTP1
+    protocol: Protocol = Protocol.AUTO
     endpoints: tuple[Endpoint, ...] = ()
 
 
@@ -126,7 +140,7 @@ class Service:
 
     name: str
     endpoints: tuple[Endpoint, ...] = ()
-    protocol: Protocol = Protocol.HTTP1
+    protocol: Protocol = Protocol.AUTO
     timeout: timedelta | None = None
     retries: RetryPolicy | None = None
     ports: Mapping[int, Port] = field(default_factory=_nothing)
@@ -141,9 +155,26 @@ class Service:
     def why_unread(self) -> str:
         """The explanation of `is_unread`, with what to do."""
         return (
-            f"{self.name} has protocol tcp, which sidecars cannot read: no override can choose a deployment of it,"
-            " delay it or abort it. If it speaks HTTP/1.1 or HTTP/2 in plain text, declare that in the mesh"
-            " (protocol: http1 or http2; on Kubernetes appProtocol)"
+            f"{self.name} has protocol tcp{_at(self.ports)}: sidecars pass its connections through unread, so no"
+            f" override can choose a deployment of it, delay it or abort it. {_REMEDY}. For another database, use"
+            " override.db of the service that connects to it"
+        )
+
+    @property
+    def unread_ports(self) -> tuple[int, ...]:
+        """The ports that overrides do not affect, in a service where they affect others."""
+        if self.is_unread:
+            return ()
+        return tuple(number for number, port in self.ports.items() if port.protocol is Protocol.TCP)
+
+    @property
+    def why_partly_unread(self) -> str:
+        """The explanation of `unread_ports`, with what to do; empty if there are none."""
+        if not self.unread_ports:
+            return ""
+        return (
+            f"{self.name} has protocol tcp{_at(self.unread_ports)}: sidecars pass connections to it through unread,"
+            f" so overrides have no effect there; they apply to its other ports. {_REMEDY}"
         )
 
     def port_number(self, asked: int | None) -> int | None:

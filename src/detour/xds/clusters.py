@@ -42,9 +42,13 @@ _HTTPS: Final = 443
 _UNREAD: Final = "and Envoy cannot read the content of this tunnel (TLS, for example). Call it with http:// instead"
 
 _SPEAKS: Final = {
+    Protocol.AUTO: (
+        "the protocol of the request, because the mesh declares none; the service may speak only HTTP/1.1, only"
+        " HTTP/2 (gRPC), or TLS"
+    ),
     Protocol.HTTP1: "HTTP/1.1, as the mesh says (protocol: http1); the service may speak HTTP/2 or TLS",
     Protocol.HTTP2: "HTTP/2, as the mesh says (protocol: http2); the service may speak only HTTP/1.1, or TLS",
-    Protocol.TCP: "HTTP/1.1, although the mesh says that it does not speak HTTP (protocol: tcp)",
+    Protocol.TCP: "the protocol of the request, although the mesh says that it does not speak HTTP (protocol: tcp)",
 }
 """By a service's protocol in the mesh: the protocol that Envoy calls it with, and what may be wrong with that."""
 

@@ -45,10 +45,14 @@ def http_options(service: Service, protocol: Protocol) -> Any:
 @lru_cache(_REMEMBERED_MAX)
 def _options(own: RetryPolicy | None, protocol: Protocol, *, has_timeout: bool) -> Any:
     options = _common()
-    if protocol == Protocol.HTTP2:
-        ParseDict(HTTP2_UPSTREAM, options.explicit_http_config.http2_protocol_options)
-    else:
-        ParseDict(HTTP1_UPSTREAM, options.explicit_http_config.http_protocol_options)
+    match protocol:
+        case Protocol.HTTP1:
+            ParseDict(HTTP1_UPSTREAM, options.explicit_http_config.http_protocol_options)
+        case Protocol.HTTP2:
+            ParseDict(HTTP2_UPSTREAM, options.explicit_http_config.http2_protocol_options)
+        case Protocol.AUTO | Protocol.TCP:
+            # HTTP for a port that the mesh declares as another protocol is what its caller knows better.
+            _use_downstream(options)
     options.retry_policy.CopyFrom(_own(own) if own else _usual(protocol, has_timeout=has_timeout))
     return packed(options)
 
@@ -57,9 +61,13 @@ def _options(own: RetryPolicy | None, protocol: Protocol, *, has_timeout: bool) 
 def as_downstream() -> Any:
     """Return the options of a cluster that uses the protocol of the incoming request."""
     options = _common()
+    _use_downstream(options)
+    return packed(options)
+
+
+def _use_downstream(options: http_protocol_options_pb2.HttpProtocolOptions) -> None:
     ParseDict(HTTP1_UPSTREAM, options.use_downstream_protocol_config.http_protocol_options)
     ParseDict(HTTP2_UPSTREAM, options.use_downstream_protocol_config.http2_protocol_options)
-    return packed(options)
 
 
 def _common() -> http_protocol_options_pb2.HttpProtocolOptions:
@@ -75,6 +83,7 @@ def _own(retries: RetryPolicy) -> route_components_pb2.RetryPolicy:
 
 
 def _usual(protocol: Protocol, *, has_timeout: bool) -> route_components_pb2.RetryPolicy:
+    # A policy cannot distinguish the protocols of requests, so undeclared ports get the one that is safe for both.
     retries = SAFE_RETRIES if protocol == Protocol.HTTP2 else RESET_RETRIES
     made = ParseDict(retries, route_components_pb2.RetryPolicy())
     if has_timeout and protocol != Protocol.HTTP2:

@@ -184,12 +184,28 @@ def test_ports_have_their_own_endpoints_and_protocols(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("port", "protocol"),
     [
-        ({}, "http1"),
-        ({"name": "web"}, "http1"),
+        ({}, "auto"),
+        ({"name": "web"}, "auto"),
+        ({"name": "rpc"}, "auto"),
+        ({"name": "server"}, "auto"),
+        ({"name": "tcp-service"}, "auto"),
+        ({"name": "tcp-http"}, "auto"),
+        ({"name": "http"}, "http1"),
+        ({"name": "http-tcp"}, "http1"),
+        ({"name": "grpc-web"}, "http1"),
         ({"name": "http2"}, "http2"),
         ({"name": "grpc"}, "http2"),
         ({"name": "h2c-main"}, "http2"),
-        ({"name": "tcp-db"}, "tcp"),
+        ({"name": "tcp"}, "tcp"),
+        ({"name": "TCP-Redis"}, "tcp"),
+        ({"name": "tcp-kafka-internal"}, "tcp"),
+        ({"name": "https-main"}, "tcp"),
+        ({"name": "postgres"}, "tcp"),
+        ({"appProtocol": "tcp", "name": "http"}, "tcp"),
+        ({"port": 5432}, "tcp"),
+        ({"port": 6379, "name": "main"}, "tcp"),
+        ({"port": 6379, "name": "http"}, "http1"),
+        ({"port": 5432, "appProtocol": "grpc"}, "http2"),
         ({"name": "http", "appProtocol": "kubernetes.io/h2c"}, "http2"),
         ({"name": "http", "appProtocol": "grpc"}, "http2"),
         ({"name": "grpc", "appProtocol": "http"}, "http1"),
@@ -199,7 +215,7 @@ def test_ports_have_their_own_endpoints_and_protocols(cluster: Cluster) -> None:
     ],
 )
 def test_what_a_port_speaks(cluster: Cluster, port: dict[str, Any], protocol: str) -> None:
-    """The appProtocol decides, then the name."""
+    """The appProtocol decides, then the name, then the number; every other port speaks what its callers do."""
     cluster.apply(service("users", {"port": 80, **port}))
     assert cluster.mesh.services["users"].protocol == protocol
 

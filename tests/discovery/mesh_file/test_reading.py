@@ -194,7 +194,7 @@ def test_a_file_that_is_not_utf8_is_reported_with_its_line():
         ("endpoints: {a: b}", ".endpoints: expected a list, got a mapping"),
         ("endpoints:", ".endpoints: expected a list, got nothing"),
         ("endpoints: [1.1.1.1:1, 1.1.1.1:1]", ".endpoints: expected each only once, 1.1.1.1:1 is there 2 times"),
-        ("protocol: http3", ".protocol: expected 'http1', 'http2' or 'tcp', got \"http3\""),
+        ("protocol: http3", ".protocol: expected 'auto', 'http1', 'http2' or 'tcp', got \"http3\""),
         (
             "timeout: 5",
             '.timeout: expected a whole number and a unit, such as 250ms, 5s, 30m, 24h or 7d, got "5"',

@@ -24,8 +24,8 @@ from detour.kubernetes.labels import OFFLOADED, SERVICE, SERVICE_OF_SLICE
 from detour.mesh import Mesh, MeshEvent, Naming, difference
 
 _UNREAD = (
-    "no request can reach it, for no port of its Service speaks HTTP that a sidecar reads; if one does, say so"
-    " (appProtocol: http or kubernetes.io/h2c)"
+    "no request can reach it, for no port of its Service speaks HTTP that a sidecar reads; if one does, declare it"
+    " (appProtocol: http or grpc)"
 )
 
 

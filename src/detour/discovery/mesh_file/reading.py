@@ -109,7 +109,7 @@ def _unreachable(document: Document) -> Iterator[Mistake]:
                     case {"protocol": "tcp", "deployments": dict(deployments)} if deployments:
                         text = (
                             "expected none with protocol: tcp, which sidecars pass on unread: no request can choose"
-                            " a deployment. Say http1 or http2 if the service speaks that, or leave them out"
+                            " a deployment. Say auto, http1 or http2 if the service speaks that, or leave them out"
                         )
                         yield Mistake.at(*document.find(("services", name, "deployments")), text)
 

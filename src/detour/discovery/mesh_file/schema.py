@@ -214,8 +214,8 @@ class Service(Keys):
 
     endpoints: Endpoints
     """Where its baseline instances listen, such as 127.0.0.1:9001."""
-    protocol: Protocol = Protocol.HTTP1
-    """What its instances speak: http2 for gRPC; tcp is passed on unread."""
+    protocol: Protocol = Protocol.AUTO
+    """What its instances speak: http1, http2 (gRPC), or auto, what each caller speaks; tcp is passed on unread."""
     timeout: Timeout | None = None
     """How long a response may take to begin, such as 5s."""
     retries: Annotated[Retries, _Short] | None = None
