@@ -2,7 +2,9 @@
 
 import fnmatch
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 IGNORED = [".git", *(line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines())]
 ENTRY = re.compile(r"^([a-z0-9-]+)==(\S+)(.*(?:\n    --hash=sha256:[0-9a-f]{64}.*)*)", re.MULTILINE)
 REGISTRY = re.compile(r"\b(pypi|pythonhosted|npmjs|golang|crates|ghcr|docker|quay|gcr)\.(org|io|com)\b")
@@ -33,9 +36,8 @@ def files(folder: Path = ROOT) -> Iterator[Path]:
 
 def dependencies() -> Iterator[Requirement]:
     """Yield what pyproject.toml asks for, in all its extras and groups."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = project["project"]["optional-dependencies"].values()
-    for wanted in (project["project"]["dependencies"], *extras, *project["dependency-groups"].values()):
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    for wanted in (PROJECT["project"]["dependencies"], *extras, *PROJECT["dependency-groups"].values()):
         yield from (Requirement(one) for one in wanted if not one.startswith("detour-mesh"))
 
 
@@ -94,12 +96,80 @@ def test_every_target_of_the_menu_exists() -> None:
     subprocess.run(["make", "--dry-run", *targets], cwd=ROOT, capture_output=True, check=True)
 
 
-def test_the_workflow_runs_targets_of_the_menu() -> None:
-    """Every command of the public CI, and the lowest versions are among them."""
-    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text())
-    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+WORKFLOWS = sorted((ROOT / ".github/workflows").iterdir())
+
+
+def steps(workflow: Path) -> list[dict[str, str]]:
+    """Return the steps of all jobs."""
+    jobs = yaml.safe_load(workflow.read_text())["jobs"].values()
+    return [step for job in jobs for step in job["steps"]]
+
+
+def tool(name: str, *arguments: str | Path, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    """Run a tool of the environment."""
+    return subprocess.run(
+        [Path(sys.executable).with_name(name), *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_workflows_are_valid() -> None:
+    """As GitHub's own schema says."""
+    checked = tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_run_targets_of_the_menu(workflow: Path) -> None:
+    """They are what people run, too; actions come from GitHub, at a version."""
+    commands = [step["run"] for step in steps(workflow) if "run" in step]
     assert {command.removeprefix("make ") for command in commands} <= set(menu())
-    assert "make test-lowest" in commands
+    used = [step["uses"] for step in steps(workflow) if "uses" in step]
+    assert [one for one in used if not re.fullmatch(r"actions/[a-z-]+@v[0-9]+", one)] == []
+
+
+def test_every_change_is_tested_in_public() -> None:
+    """With the oldest Python and the lowest versions of dependencies as well."""
+    ci = ROOT / ".github/workflows/ci.yaml"
+    commands = {step["run"] for step in steps(ci) if "run" in step}
+    assert {"make test", "make unused", "make test-lowest", "make test-propagation"} == commands
+    pythons = yaml.safe_load(ci.read_text())["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert f">={pythons[0]}" == PROJECT["project"]["requires-python"]
+    assert f"Programming Language :: Python :: {pythons[-1]}" in PROJECT["project"]["classifiers"]
+
+
+def test_a_commit_is_checked_like_make_lint() -> None:
+    """The configuration is valid, and each command of `make lint` is a hook."""
+    checked = tool("pre-commit", "validate-config", ".pre-commit-config.yaml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook["entry"] for repo in config["repos"] for hook in repo["hooks"]]
+    lint = subprocess.run(
+        ["make", "--dry-run", "lint"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    commands = [line for line in lint.splitlines() if not line.startswith("setup/environment.sh")]
+    assert [line for line in commands if not any(line.startswith(hook) for hook in hooks)] == []
+    assert len(commands) >= 5
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_a_commit_with_bad_style_is_refused(tmp_path: Path) -> None:
+    """By the hooks as they are, in a repository that has nothing else."""
+    for name in (".pre-commit-config.yaml", "pyproject.toml", ".venv"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "good.py").write_text('"""Good."""\n')
+    (tmp_path / "bad.py").write_text('"""Bad."""\nimport os\nx=1\n')
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+    for hook in ("ruff-check", "ruff-format"):
+        assert tool("pre-commit", "run", hook, "--files", "good.py", cwd=tmp_path).returncode == 0
+        refused = tool("pre-commit", "run", hook, "--files", "bad.py", cwd=tmp_path)
+        assert refused.returncode == 1, refused.stdout
+        assert "Failed" in refused.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
