@@ -26,7 +26,7 @@ def test_manifests_are_printed_with_sidecars(here: Detour) -> None:
 
 def test_standard_input_may_be_given(here: Detour, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the last part of a pipe; options reach the sidecar."""
-    monkeypatch.setattr("sys.stdin", io.StringIO("kind: Pod\nspec: {containers: [{name: a}]}\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"kind: Pod\nspec: {containers: [{name: a}]}\n")))
     options = (
         "--mode",
         "transparent",
@@ -44,9 +44,16 @@ def test_standard_input_may_be_given(here: Detour, monkeypatch: pytest.MonkeyPat
     assert "volumes" not in spec
 
 
+def test_line_ends_and_comments_stay(here: Detour, tmp_path: Path) -> None:
+    """In every byte, where a document has no pods."""
+    file = tmp_path / "shop.yaml"
+    file.write_bytes("# ∞\r\nkind: ConfigMap\r\n---\n{{ odd\r\n... \n".encode())
+    assert here("inject", "-f", str(file)).stdout.encode() == file.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
-    [(None, "No such file"), ("a: [", "this is not YAML"), ("kind: Pod\nspec: {containers: 7}", "Pod")],
+    [(None, "No such file"), ("containers: [", "this is not YAML"), ("kind: Pod\nspec: {containers: 7}", "Pod")],
 )
 def test_mistakes_are_one_line(here: Detour, tmp_path: Path, text: str | None, words: str) -> None:
     """With the file's name."""

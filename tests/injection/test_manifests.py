@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from detour.injection import InjectionSettings, Mode
-from detour.injection.manifests import _Loader, inject_manifests
+from detour.injection.documents import documents, parse
+from detour.injection.manifests import inject_manifests
 
 GOLDEN = Path(__file__).with_name("golden")
 MANIFESTS = (GOLDEN / "shop.in.yaml").read_text()
@@ -136,11 +137,12 @@ def test_what_describes_no_pods_passes_unchanged(text: str) -> None:
     assert inject_manifests(text, InjectionSettings()).text == text
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: b: c", "{{ .Values.name }}: b\n---\na: [", "\x00", "a: *b"])
+@pytest.mark.parametrize("text", ["a: [", "a: b: c", "{{ .Values.name }}: b", "\x00", "a: *b"])
 def test_what_is_no_yaml_is_refused_in_one_line(text: str) -> None:
-    """With the place."""
+    """With the place, where it may have pods; other documents pass unread."""
     with pytest.raises(ValueError, match="this is not YAML") as error:
-        inject_manifests(text, InjectionSettings())
+        inject_manifests(f"{text}\n# containers", InjectionSettings())
+    assert inject_manifests(text, InjectionSettings()).text == text
     assert "\n" not in str(error.value)
 
 
@@ -188,12 +190,12 @@ def mutated(value: object, chance: random.Random) -> object:
 def test_whatever_has_another_form_is_refused_in_one_line_or_passes() -> None:
     """Nothing else is raised, wherever it stands; what Kubernetes does not take it says itself."""
     chance = random.Random(14)
-    documents = list(yaml.load_all(MANIFESTS, _Loader))
+    given = [parse(one) for one in documents(MANIFESTS)]
     labels = {"pod-security.kubernetes.io/enforce": "baseline"}
-    documents.append({"kind": "Namespace", "metadata": {"name": "a", "labels": labels}})
+    given.append({"kind": "Namespace", "metadata": {"name": "a", "labels": labels}})
     refused = []
     for _ in range(150):
-        text = yaml.dump(mutated(chance.choice(documents), chance))
+        text = yaml.dump(mutated(chance.choice(given), chance))
         try:
             inject_manifests(text, chance.choice(list(CASES.values())))
         except ValueError as error:
@@ -207,14 +209,14 @@ def test_whatever_has_another_form_is_refused_in_one_line_or_passes() -> None:
     ("text", "line"),
     [
         ("kind: Namespace\nmetadata: 7", "Kubernetes would not accept Namespace: metadata is a number"),
-        ("kind: Pod\nmetadata: []\nspec: {}", "Kubernetes would not accept Pod: metadata is a list"),
+        ("kind: Pod\nmetadata: []\nspec: {containers: []}", "Kubernetes would not accept Pod: metadata is a list"),
         (
             "kind: Job\nmetadata: {name: a}\nspec: {template: {spec: {containers: [null]}}}",
             "Kubernetes would not accept Job a: spec.template.spec.containers[0] is nothing",
         ),
-        ("a: 0x_", "this is not YAML: a value is not what it looks like"),
-        ("a: !!bool x", "this is not YAML: a value is not what it looks like"),
-        ("- " * 3000 + "a", "this is nested too deeply to be a manifest"),
+        ("containers: 0x_", "this is not YAML: a value is not what it looks like"),
+        ("containers: !!bool x", "this is not YAML: a value is not what it looks like"),
+        ("- " * 3000 + "containers", "this is nested too deeply to be a manifest"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place(text: str, line: str) -> None:

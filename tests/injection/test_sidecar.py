@@ -296,10 +296,10 @@ def test_settings_by_default() -> None:
         native=True,
         envoy_image="envoyproxy/envoy:v1.40.0",
         detour_image="detour:latest",
-        cpu_request="10m",
-        memory_request="64Mi",
-        cpu_limit="1",
-        memory_limit="256Mi",
+        resources=Resources(cpu_request="50m", memory_request="64Mi", cpu_limit="500m", memory_limit="256Mi"),
+        log_level="warning",
+        services=(),
+        limit_ranges=(),
     )
     assert list(Mode) == ["explicit", "transparent", "auto"]
 

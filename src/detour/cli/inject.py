@@ -1,13 +1,15 @@
 """`detour inject`: adds sidecars to manifests, for clusters without the webhook."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from detour.cli import addresses
-from detour.injection import InjectionSettings, Mode
+from detour.cli.cluster import injection
+from detour.injection import LOG_LEVELS, InjectionSettings, Mode
 
 _DEFAULTS = InjectionSettings()
 
@@ -39,6 +41,13 @@ NoNative = Annotated[
     bool, typer.Option("--no-native", help="Use no native sidecar containers, for Kubernetes before 1.29.")
 ]
 EnvoyImage = Annotated[str, typer.Option(help="The sidecar's image.", metavar="IMAGE")]
+SidecarResources = Annotated[
+    str, typer.Option(help="The sidecar's resources; what the list lacks is not set.", metavar="LIST")
+]
+LogLevel = Annotated[
+    str,
+    typer.Option("--sidecar-log-level", help=f"The sidecar's log level: {', '.join(LOG_LEVELS)}.", metavar="LEVEL"),
+]
 DetourImage = Annotated[
     str, typer.Option(help="The image with Detour and iptables, for transparent mode.", metavar="IMAGE")
 ]
@@ -54,22 +63,22 @@ def inject(
     no_native: NoNative = False,
     envoy_image: EnvoyImage = _DEFAULTS.envoy_image,
     detour_image: DetourImage = _DEFAULTS.detour_image,
+    sidecar_resources: SidecarResources = str(_DEFAULTS.resources),
+    log_level: LogLevel = _DEFAULTS.log_level,
 ) -> None:
     """Add sidecars to the pods in Kubernetes manifests.
 
     It prints the new manifests. Use it in clusters without the webhook: detour inject -f shop.yaml | kubectl apply
-    -f -. Manifests that have a sidecar already, and those without pods, do not change.
+    -f -. It adds sidecars to objects of any kind with a pod template, and reports on stderr what it left alone.
+    Objects that have a sidecar already, and those without pods, do not change.
     """
     from detour.injection.manifests import inject_manifests  # noqa: PLC0415  YAML is slow to import
 
-    settings = InjectionSettings(
-        mode=mode,
-        control_plane=control_plane,
+    settings = replace(
+        injection(mode, envoy_image, detour_image, control_plane, resources=sidecar_resources, log_level=log_level),
         tls=not no_tls,
         tls_secret=tls_secret,
         native=not no_native,
-        envoy_image=envoy_image,
-        detour_image=detour_image,
     )
     try:
         injected = inject_manifests(_read(filename), settings)
@@ -77,14 +86,16 @@ def inject(
         raise ValueError(f"{'standard input' if filename == '-' else filename}: {error}") from error
     for note in injected.notes:
         typer.echo(note, err=True)
-    typer.echo(injected.text, nl=False)
+    # As bytes: text would get other line ends on the way.
+    typer.echo(injected.text.encode(), nl=False)
 
 
 def _read(filename: str) -> str:
-    """Return the manifests.
+    """Return the manifests with their own line ends.
 
     Raises:
         OSError: The file can't be read.
         ValueError: It is not text.
     """
-    return sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")
+    content = sys.stdin.buffer.read() if filename == "-" else Path(filename).read_bytes()
+    return content.decode()
