@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detour.access.keys import AHEAD, PERIOD, Key, Times, needed, new_key, signing
+from detour.mesh import PublicKey
 from detour.mesh.override_tokens import LIFE_MAX, SKEW_MAX
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -87,3 +88,21 @@ def test_every_valid_token_has_its_key(looked: list[int]) -> None:
             assert name in kept or moment + LIFE_MAX + SKEW_MAX < now
         assert len(kept) <= 2 + (LIFE_MAX + 2 * SKEW_MAX) // times.period + 1
         now += minutes * MINUTE
+
+
+def test_the_public_part_of_a_key() -> None:
+    """The point in base64url without padding (RFC 8037, section 2); the name is its beginning."""
+    assert Key("a", NOW, bytes(32)).public == PublicKey("a", "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik")
+    made = new_key([], NOW, Times())
+    assert len(made.seed) == 32
+    assert len(made.name) == 12
+    assert made.public.point.startswith(made.name)
+
+
+def test_a_new_key_is_due_by_the_newest() -> None:
+    """Whatever their order; at that very moment, and not before."""
+    times = Times(period=10 * MINUTE, ahead=MINUTE)
+    keys = [Key(name, NOW + minutes * MINUTE, bytes(32)) for name, minutes in (("b", 10), ("a", 0))]
+    due = NOW + 19 * MINUTE
+    assert new_key(keys, due - timedelta(microseconds=1), times) is None
+    assert new_key(keys, due, times).begins == NOW + 20 * MINUTE

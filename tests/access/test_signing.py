@@ -100,3 +100,47 @@ def test_headers_for_a_request(database: Database) -> None:
     headers = signer.headers_for(parse_words(["users=pr-42"]), "ana")
     assert headers["baggage"] == "override.route.users=pr-42"
     assert headers["x-detour-token"].count(".") == 2
+
+
+def test_the_life_of_a_token(database: Database) -> None:
+    """Up to an hour, with the hour itself; the error says so."""
+    signer = Signer(KeyStore(database).renew(datetime.now(UTC)))
+    for life in (timedelta(seconds=1), timedelta(hours=1)):
+        claims = jwt.decode(signer.token("ana", life).text, options={"verify_signature": False})
+        assert claims["exp"] - claims["iat"] == life.total_seconds()
+        assert claims["iat"] - claims["nbf"] == 30
+    for life in (timedelta(0), timedelta(seconds=-1), timedelta(hours=1, microseconds=1)):
+        with pytest.raises(ValueError) as raised:
+            signer.token("ana", life)
+        assert str(raised.value) == "a token is valid for at most 1h"
+    headers = signer.headers_for(parse_words(["users=pr-42"]), "bo", timedelta(minutes=2))
+    claims = jwt.decode(headers["x-detour-token"], options={"verify_signature": False})
+    assert (claims["sub"], claims["exp"] - claims["iat"]) == ("bo", 120)
+    assert set(headers) == {"baggage", "x-detour-token"}
+
+
+def test_a_signer_with_other_keys() -> None:
+    """They replace those before; edges get only the keys that are still needed, oldest first."""
+    now = datetime.now(UTC)
+    old, first, second = (
+        Key(name, now + days * PERIOD, bytes([days + 9] * 32)) for name, days in (("o", -9), ("a", -1), ("b", 0))
+    )
+    signer = Signer([second, old, first])
+    assert [key.name for key in signer.public(now)] == ["a", "b"]
+    assert jwt.get_unverified_header(signer.token("ana").text) == {"alg": "EdDSA", "kid": "b", "typ": "JWT"}
+    signer.replace([first])
+    assert signer.public(now) == (first.public,)
+    assert jwt.get_unverified_header(signer.token("ana").text)["kid"] == "a"
+    with pytest.raises(ValueError, match="no key to sign with exists"):
+        Signer([]).token("ana")
+
+
+def test_nothing_waits_while_no_key_is_due(database: Database, database_url: str) -> None:
+    """Not even for a server that writes; the log names the server as the author of every change."""
+    (first,) = KeyStore(database).renew(NOW)
+    with Database(database_url) as other, database.writing() as connection:
+        lock(connection)
+        assert KeyStore(other).renew(NOW + HOUR) == [first]
+    KeyStore(database).renew(NOW + PERIOD)
+    KeyStore(database).renew(NOW + PERIOD + 2 * HOUR)
+    assert [one.who for one in ChangeLog(database).since(0, 10)] == ["detour"] * 3

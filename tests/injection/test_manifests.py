@@ -223,3 +223,202 @@ def test_a_wrong_value_is_named_with_its_place(text: str, line: str) -> None:
     """And what is expected there."""
     with pytest.raises(ValueError, match=re.escape(line)):
         inject_manifests(text, InjectionSettings())
+        inject_manifests(text, Settings())
+
+
+PATHS = {
+    "Pod": [],
+    "DaemonSet": ["spec", "template"],
+    "Deployment": ["spec", "template"],
+    "Job": ["spec", "template"],
+    "ReplicaSet": ["spec", "template"],
+    "StatefulSet": ["spec", "template"],
+    "ReplicationController": ["spec", "template"],
+    "CronJob": ["spec", "jobTemplate", "spec", "template"],
+    "PodTemplate": ["template"],
+}
+"""Where each kind has its pod."""
+
+
+def of_kind(kind: str, name: str = "a", **metadata: str) -> tuple[dict, dict]:
+    """Return an object of a kind, and the pod in it."""
+    pod: dict = {"spec": {"containers": [{"name": "app"}]}}
+    inner = pod
+    for key in reversed(PATHS[kind]):
+        inner = {key: inner, "kept": 1}
+    return {"apiVersion": "x/v1", "kind": kind, "metadata": {"name": name, **metadata}, **inner}, pod
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_each_kind_with_pods(kind: str) -> None:
+    """The sidecar is in its pod, named after the object; the rest stays, and the template gets no name."""
+    given, _ = of_kind(kind, "users")
+    done = yaml.safe_load(inject_manifests(yaml.safe_dump(given), Settings(Mode.EXPLICIT, tls=False)).text)
+    pod = done
+    for key in PATHS[kind]:
+        assert kind == "Pod" or pod.get("kept", 1) == 1
+        pod = pod[key]
+    (sidecar,) = pod["spec"]["initContainers"]
+    assert json.loads(sidecar["args"][1])["node"]["cluster"] == "users"
+    assert pod.get("metadata", {}).get("name") == ("users" if kind == "Pod" else None)
+    assert (done["apiVersion"], done["kind"], done["metadata"]) == ("x/v1", kind, {"name": "users"})
+
+
+def test_lists_of_objects() -> None:
+    """Also lists in lists; what else they have stays."""
+    pods = [of_kind("Pod", name)[0] for name in "ab"]
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "spec": {"containers": []}}
+    inner = {"kind": "PodList", "items": [pods[1]], "metadata": {"resourceVersion": "7"}}
+    given = {"apiVersion": "v1", "kind": "List", "items": [pods[0], config, inner, None, 7]}
+    done = yaml.safe_load(inject_manifests(yaml.safe_dump(given), Settings(Mode.EXPLICIT)).text)
+    first, second, third, *others = done["items"]
+    assert (done["apiVersion"], done["kind"], others, second) == ("v1", "List", [None, 7], config)
+    assert third["metadata"] == {"resourceVersion": "7"}
+    for pod in (first, third["items"][0]):
+        assert [one["name"] for one in pod["spec"]["initContainers"]] == ["detour-sidecar"]
+    for odd in ({"kind": "List", "items": 7}, {"kind": "List"}, {"kind": "Listing", "items": pods}):
+        text = yaml.safe_dump(odd)
+        assert inject_manifests(text, Settings()).text == text
+
+
+NEEDS_RIGHTS = (
+    "pods get transparent mode, whose init container needs NET_ADMIN and NET_RAW: where the cluster refuses such"
+    " pods (Pod Security baseline or restricted), use --mode explicit"
+)
+
+
+def notes(*objects: dict, settings: Settings | None = None) -> tuple[str, ...]:
+    """Return the messages about manifests."""
+    return inject_manifests(yaml.safe_dump_all(objects), settings or Settings()).notes
+
+
+def namespace(name: str, level: str | None) -> dict:
+    """Return a namespace with a level of Pod Security."""
+    labels = {"pod-security.kubernetes.io/enforce": level} if level else None
+    return {"kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def test_notes_in_full() -> None:
+    """Once each; those about one object name it."""
+    one, two, three = (of_kind("Pod", name)[0] for name in "abc")
+    two["metadata"]["labels"] = {"detour.dev/inject": "false"}
+    three["metadata"]["annotations"] = {"detour.dev/mode": "magic"}
+    four, _ = of_kind("Deployment")
+    four["metadata"] = {"generateName": "users-"}
+    four["spec"]["template"]["spec"]["hostNetwork"] = True
+    shared = "its node's network (hostNetwork), where all pods of the node share a sidecar's ports"
+    assert notes(one, two, three, four, of_kind("Job", "z")[0]) == (
+        NEEDS_RIGHTS,
+        "Pod b is left alone: it is labelled detour.dev/inject=false",
+        "Pod c: detour.dev/mode is 'magic', not one of explicit, transparent, auto: auto it is",
+        f"Deployment users- is left alone: it uses {shared}",
+    )
+    assert notes(one, settings=Settings(Mode.EXPLICIT)) == ()
+    assert notes(one, settings=Settings(Mode.TRANSPARENT)) == ()
+
+
+@pytest.mark.parametrize(
+    ("level", "is_strict"),
+    [("baseline", True), ("restricted", True), ("privileged", False), ("Baseline", False), (None, False)],
+)
+def test_namespaces_by_name_and_level(level: str | None, is_strict: bool) -> None:
+    """A pod that names no namespace is in `default`; of others the settings say what they refuse."""
+    spaces = [namespace("default", level), namespace("other", "privileged"), {"kind": "Namespace"}]
+    pod, _ = of_kind("Pod", "a")
+    ignored = "Clients that ignore http_proxy reach the baseline, whatever their overrides say (docs/kubernetes.md)"
+    because = f"Pod a: explicit mode, because namespace default enforces the Pod Security level {level}. {ignored}"
+    assert notes(pod, *spaces) == ((because,) if is_strict else (NEEDS_RIGHTS,))
+    there, _ = of_kind("Pod", "a", namespace="third")
+    assert notes(there, *spaces) == (NEEDS_RIGHTS,)
+    refused = f"Pod a: explicit mode, because no. {ignored}"
+    assert notes(there, *spaces, settings=Settings(refusal="no")) == (refused,)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "kind: Deployment\nmetadata: {generateName: b}\nspec: {template: {metadata: {labels: []}, spec: {}}}",
+            "Kubernetes would not accept Deployment b: spec.template.metadata.labels is a list, expected a mapping",
+        ),
+        (
+            "kind: Pod\nmetadata: {name: [a]}\nspec: {}",
+            "Kubernetes would not accept Pod: metadata.name is a list, expected text",
+        ),
+        (
+            "kind: CronJob\nspec: {jobTemplate: {spec: {template: {spec: x}}}}",
+            "Kubernetes would not accept CronJob: spec.jobTemplate.spec.template.spec is text, expected a mapping",
+        ),
+        (
+            "kind: Namespace\nmetadata: {name: a, labels: 7}",
+            "Kubernetes would not accept Namespace a: metadata.labels is a number, expected a mapping",
+        ),
+        ("- " * 3000 + "a", "this is nested too deeply to be a manifest"),
+        ("a: !!bool x", "this is not YAML: a value is not what it looks like ('x')"),
+    ],
+)
+def test_refusals_in_full(text: str, line: str) -> None:
+    """With the object, the place, and what is expected there."""
+    with pytest.raises(ValueError) as raised:
+        inject_manifests(text, Settings())
+    assert str(raised.value) == line
+
+
+def test_how_documents_are_written() -> None:
+    """Keys in their order, long texts on one line, letters as they are; a mark of the start where one was."""
+    long = "é" + " word" * 500
+    metadata = f"metadata:\n  annotations:\n    b: {long}\n  name: a\n"
+    text = f"kind: Pod\n{metadata}spec:\n  containers:\n  - name: a\n"
+    settings = Settings(Mode.EXPLICIT, tls=False)
+    alone = inject_manifests(text, settings).text
+    assert alone.startswith(f"kind: Pod\n{metadata}spec:\n  containers:\n  - name: a\n    env:\n")
+    two = inject_manifests(f"# first\n---\n{text}---\n{text}", settings).text
+    assert two == f"{alone}---\n{alone}"
+    plain = "kind: Namespace\n"
+    assert inject_manifests(f"{plain}---\n{text}", settings).text == f"{plain}---\n{alone}"
+
+
+def test_the_metadata_of_a_template() -> None:
+    """Keys keep their order, and a name of its own stays."""
+    given, pod = of_kind("Deployment", "users")
+    pod["metadata"] = {"labels": {"app": "rides"}, "name": "own", "creationTimestamp": None}
+    text = inject_manifests(yaml.safe_dump(given, sort_keys=False), Settings(Mode.EXPLICIT)).text
+    template = yaml.safe_load(text)["spec"]["template"]
+    assert list(template["metadata"]) == ["labels", "name", "creationTimestamp", "annotations"]
+    assert template["metadata"]["name"] == "own"
+    (sidecar,) = template["spec"]["initContainers"]
+    assert json.loads(sidecar["args"][1])["node"]["cluster"] == "rides"
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("y", True),
+        ("N", False),
+        ("Yes", True),
+        ("off", False),
+        ("0b11", 3),
+        ("-017", -15),
+        ("+1_000", 1000),
+        ("0xff", 255),
+        ("1.5", 1.5),
+        ("-.5e1", -5.0),
+        ("1e3", 1000.0),
+        ("12:30", "12:30"),
+        ("2024-01-31", "2024-01-31"),
+        ("=", "="),
+        ("~", None),
+        ("1.2.3", "1.2.3"),
+        ("e3", "e3"),
+        ("yess", "yess"),
+        ("0b2", "0b2"),
+        ("a", "a"),
+    ],
+)
+def test_words_without_quotes(word: str, value: object) -> None:
+    """What Kubernetes takes them for; a text stays one when it is written again."""
+    (read,) = yaml.load(f"[{word}]", _Loader)
+    assert (type(read), read) == (type(value), value)
+    pod = f"kind: Pod\nspec: {{containers: [{{name: a}}], word: {word}}}\n"
+    again = yaml.load(inject_manifests(pod, Settings()).text, _Loader)["spec"]["word"]
+    assert (type(again), again) == (type(value), value)
