@@ -223,7 +223,6 @@ def test_a_wrong_value_is_named_with_its_place(text: str, line: str) -> None:
     """And what is expected there."""
     with pytest.raises(ValueError, match=re.escape(line)):
         inject_manifests(text, InjectionSettings())
-        inject_manifests(text, Settings())
 
 
 PATHS = {
@@ -253,7 +252,7 @@ def of_kind(kind: str, name: str = "a", **metadata: str) -> tuple[dict, dict]:
 def test_each_kind_with_pods(kind: str) -> None:
     """The sidecar is in its pod, named after the object; the rest stays, and the template gets no name."""
     given, _ = of_kind(kind, "users")
-    done = yaml.safe_load(inject_manifests(yaml.safe_dump(given), Settings(Mode.EXPLICIT, tls=False)).text)
+    done = yaml.safe_load(inject_manifests(yaml.safe_dump(given), InjectionSettings(Mode.EXPLICIT, tls=False)).text)
     pod = done
     for key in PATHS[kind]:
         assert kind == "Pod" or pod.get("kept", 1) == 1
@@ -270,7 +269,7 @@ def test_lists_of_objects() -> None:
     config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "spec": {"containers": []}}
     inner = {"kind": "PodList", "items": [pods[1]], "metadata": {"resourceVersion": "7"}}
     given = {"apiVersion": "v1", "kind": "List", "items": [pods[0], config, inner, None, 7]}
-    done = yaml.safe_load(inject_manifests(yaml.safe_dump(given), Settings(Mode.EXPLICIT)).text)
+    done = yaml.safe_load(inject_manifests(yaml.safe_dump(given), InjectionSettings(Mode.EXPLICIT)).text)
     first, second, third, *others = done["items"]
     assert (done["apiVersion"], done["kind"], others, second) == ("v1", "List", [None, 7], config)
     assert third["metadata"] == {"resourceVersion": "7"}
@@ -278,7 +277,7 @@ def test_lists_of_objects() -> None:
         assert [one["name"] for one in pod["spec"]["initContainers"]] == ["detour-sidecar"]
     for odd in ({"kind": "List", "items": 7}, {"kind": "List"}, {"kind": "Listing", "items": pods}):
         text = yaml.safe_dump(odd)
-        assert inject_manifests(text, Settings()).text == text
+        assert inject_manifests(text, InjectionSettings()).text == text
 
 
 NEEDS_RIGHTS = (
@@ -287,9 +286,9 @@ NEEDS_RIGHTS = (
 )
 
 
-def notes(*objects: dict, settings: Settings | None = None) -> tuple[str, ...]:
+def notes(*objects: dict, settings: InjectionSettings | None = None) -> tuple[str, ...]:
     """Return the messages about manifests."""
-    return inject_manifests(yaml.safe_dump_all(objects), settings or Settings()).notes
+    return inject_manifests(yaml.safe_dump_all(objects), settings or InjectionSettings()).notes
 
 
 def namespace(name: str, level: str | None) -> dict:
@@ -313,8 +312,8 @@ def test_notes_in_full() -> None:
         "Pod c: detour.dev/mode is 'magic', not one of explicit, transparent, auto: auto it is",
         f"Deployment users- is left alone: it uses {shared}",
     )
-    assert notes(one, settings=Settings(Mode.EXPLICIT)) == ()
-    assert notes(one, settings=Settings(Mode.TRANSPARENT)) == ()
+    assert notes(one, settings=InjectionSettings(Mode.EXPLICIT)) == ()
+    assert notes(one, settings=InjectionSettings(Mode.TRANSPARENT)) == ()
 
 
 @pytest.mark.parametrize(
@@ -331,7 +330,7 @@ def test_namespaces_by_name_and_level(level: str | None, is_strict: bool) -> Non
     there, _ = of_kind("Pod", "a", namespace="third")
     assert notes(there, *spaces) == (NEEDS_RIGHTS,)
     refused = f"Pod a: explicit mode, because no. {ignored}"
-    assert notes(there, *spaces, settings=Settings(refusal="no")) == (refused,)
+    assert notes(there, *spaces, settings=InjectionSettings(refusal="no")) == (refused,)
 
 
 @pytest.mark.parametrize(
@@ -346,8 +345,11 @@ def test_namespaces_by_name_and_level(level: str | None, is_strict: bool) -> Non
             "Kubernetes would not accept Pod: metadata.name is a list, expected text",
         ),
         (
-            "kind: CronJob\nspec: {jobTemplate: {spec: {template: {spec: x}}}}",
-            "Kubernetes would not accept CronJob: spec.jobTemplate.spec.template.spec is text, expected a mapping",
+            "kind: CronJob\nspec: {jobTemplate: {spec: {template: {spec: {os: x}}}}}",
+            (
+                "Kubernetes would not accept CronJob: spec.jobTemplate.spec.template.spec.os is text"
+                ", expected a mapping"
+            ),
         ),
         (
             "kind: Namespace\nmetadata: {name: a, labels: 7}",
@@ -360,7 +362,7 @@ def test_namespaces_by_name_and_level(level: str | None, is_strict: bool) -> Non
 def test_refusals_in_full(text: str, line: str) -> None:
     """With the object, the place, and what is expected there."""
     with pytest.raises(ValueError) as raised:
-        inject_manifests(text, Settings())
+        inject_manifests(text, InjectionSettings())
     assert str(raised.value) == line
 
 
@@ -369,7 +371,7 @@ def test_how_documents_are_written() -> None:
     long = "é" + " word" * 500
     metadata = f"metadata:\n  annotations:\n    b: {long}\n  name: a\n"
     text = f"kind: Pod\n{metadata}spec:\n  containers:\n  - name: a\n"
-    settings = Settings(Mode.EXPLICIT, tls=False)
+    settings = InjectionSettings(Mode.EXPLICIT, tls=False)
     alone = inject_manifests(text, settings).text
     assert alone.startswith(f"kind: Pod\n{metadata}spec:\n  containers:\n  - name: a\n    env:\n")
     two = inject_manifests(f"# first\n---\n{text}---\n{text}", settings).text
@@ -381,8 +383,8 @@ def test_how_documents_are_written() -> None:
 def test_the_metadata_of_a_template() -> None:
     """Keys keep their order, and a name of its own stays."""
     given, pod = of_kind("Deployment", "users")
-    pod["metadata"] = {"labels": {"app": "rides"}, "name": "own", "creationTimestamp": None}
-    text = inject_manifests(yaml.safe_dump(given, sort_keys=False), Settings(Mode.EXPLICIT)).text
+    pod["metadata"] = {"labels": {"detour.dev/service": "rides"}, "name": "own", "creationTimestamp": None}
+    text = inject_manifests(yaml.safe_dump(given, sort_keys=False), InjectionSettings(Mode.EXPLICIT)).text
     template = yaml.safe_load(text)["spec"]["template"]
     assert list(template["metadata"]) == ["labels", "name", "creationTimestamp", "annotations"]
     assert template["metadata"]["name"] == "own"
@@ -420,5 +422,5 @@ def test_words_without_quotes(word: str, value: object) -> None:
     (read,) = yaml.load(f"[{word}]", _Loader)
     assert (type(read), read) == (type(value), value)
     pod = f"kind: Pod\nspec: {{containers: [{{name: a}}], word: {word}}}\n"
-    again = yaml.load(inject_manifests(pod, Settings()).text, _Loader)["spec"]["word"]
+    again = yaml.load(inject_manifests(pod, InjectionSettings()).text, _Loader)["spec"]["word"]
     assert (type(again), again) == (type(value), value)

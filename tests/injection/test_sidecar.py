@@ -9,7 +9,7 @@ import pytest
 from detour.injection.plan import Plan
 from detour.injection.redirection import Redirection
 from detour.injection.resources import Resources
-from detour.injection.settings import InjectionSettings, Mode
+from detour.injection.settings import LOG_LEVELS, InjectionSettings, Mode
 from detour.injection.sidecar import redirect_container, sds_annotations, sidecar_container, tls_volume
 
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
@@ -301,6 +301,7 @@ def test_settings_by_default() -> None:
         services=(),
         limit_ranges=(),
     )
+    assert LOG_LEVELS == ("trace", "debug", "info", "warning", "error", "critical", "off")
     assert list(Mode) == ["explicit", "transparent", "auto"]
 
 
