@@ -337,15 +337,15 @@ def test_namespaces_by_name_and_level(level: str | None, is_strict: bool) -> Non
     ("text", "line"),
     [
         (
-            "kind: Deployment\nmetadata: {generateName: b}\nspec: {template: {metadata: {labels: []}, spec: {}}}",
+            "kind: Deployment\nmetadata: {generateName: b}\nspec: {template: {metadata: {labels: []}, spec: {containers: []}}}",
             "Kubernetes would not accept Deployment b: spec.template.metadata.labels is a list, expected a mapping",
         ),
         (
-            "kind: Pod\nmetadata: {name: [a]}\nspec: {}",
+            "kind: Pod\nmetadata: {name: [a]}\nspec: {containers: []}",
             "Kubernetes would not accept Pod: metadata.name is a list, expected text",
         ),
         (
-            "kind: CronJob\nspec: {jobTemplate: {spec: {template: {spec: {os: x}}}}}",
+            "kind: CronJob\nspec: {jobTemplate: {spec: {template: {spec: {containers: [], os: x}}}}}",
             (
                 "Kubernetes would not accept CronJob: spec.jobTemplate.spec.template.spec.os is text"
                 ", expected a mapping"
@@ -375,7 +375,7 @@ def test_how_documents_are_written() -> None:
     alone = inject_manifests(text, settings).text
     assert alone.startswith(f"kind: Pod\n{metadata}spec:\n  containers:\n  - name: a\n    env:\n")
     two = inject_manifests(f"# first\n---\n{text}---\n{text}", settings).text
-    assert two == f"{alone}---\n{alone}"
+    assert two == f"---\n{alone}---\n{alone}"
     plain = "kind: Namespace\n"
     assert inject_manifests(f"{plain}---\n{text}", settings).text == f"{plain}---\n{alone}"
 
@@ -419,8 +419,8 @@ def test_the_metadata_of_a_template() -> None:
 )
 def test_words_without_quotes(word: str, value: object) -> None:
     """What Kubernetes takes them for; a text stays one when it is written again."""
-    (read,) = yaml.load(f"[{word}]", _Loader)
+    (read,) = parse(f"[{word}]")
     assert (type(read), read) == (type(value), value)
     pod = f"kind: Pod\nspec: {{containers: [{{name: a}}], word: {word}}}\n"
-    again = yaml.load(inject_manifests(pod, InjectionSettings()).text, _Loader)["spec"]["word"]
+    again = parse(inject_manifests(pod, InjectionSettings()).text)["spec"]["word"]
     assert (type(again), again) == (type(value), value)
