@@ -337,8 +337,8 @@ def test_namespaces_by_name_and_level(level: str | None, is_strict: bool) -> Non
     ("text", "line"),
     [
         (
-            "kind: Deployment\nmetadata: {generateName: b}\nspec: {template: {metadata: {labels: []}, spec: {containers: []}}}",
-            "Kubernetes would not accept Deployment b: spec.template.metadata.labels is a list, expected a mapping",
+            "kind: PodTemplate\nmetadata: {generateName: b}\ntemplate: {metadata: {labels: []}, spec: {containers: []}}",
+            "Kubernetes would not accept PodTemplate b: template.metadata.labels is a list, expected a mapping",
         ),
         (
             "kind: Pod\nmetadata: {name: [a]}\nspec: {containers: []}",
@@ -355,8 +355,8 @@ def test_namespaces_by_name_and_level(level: str | None, is_strict: bool) -> Non
             "kind: Namespace\nmetadata: {name: a, labels: 7}",
             "Kubernetes would not accept Namespace a: metadata.labels is a number, expected a mapping",
         ),
-        ("- " * 3000 + "a", "this is nested too deeply to be a manifest"),
-        ("a: !!bool x", "this is not YAML: a value is not what it looks like ('x')"),
+        ("- " * 3000 + "containers", "this is nested too deeply to be a manifest"),
+        ("containers: !!bool x", "this is not YAML: a value is not what it looks like ('x')"),
     ],
 )
 def test_refusals_in_full(text: str, line: str) -> None:
