@@ -337,8 +337,8 @@ def test_namespaces_by_name_and_level(level: str | None, is_strict: bool) -> Non
     ("text", "line"),
     [
         (
-            "kind: PodTemplate\nmetadata: {generateName: b}\ntemplate: {metadata: {labels: []}, spec: {containers: []}}",
-            "Kubernetes would not accept PodTemplate b: template.metadata.labels is a list, expected a mapping",
+            "kind: Job\nmetadata: {generateName: b}\nspec: {template: {metadata: {labels: 7}, spec: {containers}}}",
+            "Kubernetes would not accept Job b: spec.template.metadata.labels is a number, expected a mapping",
         ),
         (
             "kind: Pod\nmetadata: {name: [a]}\nspec: {containers: []}",
