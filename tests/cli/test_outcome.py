@@ -16,7 +16,15 @@ import pytest
 from cli.running import Server, environment, refusal
 from ports import free_port
 
-BAD = ("Traceback", "never retrieved", "never awaited", "was destroyed", "KeyboardInterrupt", "Exception ignored")
+BAD = (
+    "Traceback",
+    "never retrieved",
+    "never awaited",
+    "was destroyed",
+    "KeyboardInterrupt",
+    "Exception ignored",
+    "sys.excepthook",
+)
 SEED = 14
 DETOUR = str(Path(sys.executable).parent / "detour")
 
@@ -236,3 +244,13 @@ def test_an_error_of_ours_is_one_line(monkeypatch, here):
     monkeypatch.setattr(status, "connected", lambda _: {}["mesh_file"])
     line = refusal(here("status"))
     assert line.startswith("internal error: KeyError('mesh_file'); set DETOUR_DEBUG=1")
+
+
+def test_errors_while_the_process_ends_keep_their_own_words():
+    """Python's own hook prints them; one in Python may be torn down already ("Error in sys.excepthook")."""
+    program = (
+        "import atexit, sys; from detour.cli import main; sys.argv = ['detour', '--version'];"
+        "atexit.register(lambda: print(sys.excepthook is sys.__excepthook__)); main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\nTrue\n")

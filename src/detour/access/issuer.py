@@ -18,6 +18,7 @@ import jwt
 from detour.access.claims import IssuerSettings
 from detour.access.identity import Identity, UnknownCallerError
 from detour.access.requester import Requester
+from detour.reason import reason_of
 
 _ALGORITHMS: Final = (
     *(f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)),
@@ -146,7 +147,9 @@ class Issuer:
             answer.raise_for_status()
             return answer.json()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise IssuerError(f"the issuer {self.settings.url} gave no valid answer: {url}: {error}") from error
+            raise IssuerError(
+                f"the issuer {self.settings.url} gave no valid answer: {url}: {reason_of(error)}"
+            ) from error
 
 
 def _usable(key_set: Any) -> Mapping[str, jwt.PyJWK]:

@@ -80,7 +80,9 @@ def main() -> None:
     outcome.prepare_streams()
     try:
         outcome.expect_text(sys.argv)
-        status = app(prog_name="detour", standalone_mode=False)
+        # Calling `app` itself would also install Typer's hook for uncaught exceptions. While a process ends, that
+        # hook fails itself ("Error in sys.excepthook") and hides the error.
+        status = typer.main.get_command(app)(prog_name="detour", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         context: typer.Context | None = getattr(error, "ctx", None)

@@ -16,6 +16,7 @@ from detour.client.errors import (
 )
 from detour.client.operations import Operation, query_of
 from detour.contract import PROBLEM_MEDIA_TYPE, Problem
+from detour.reason import reason_of
 
 Result = TypeVar("Result")
 
@@ -73,9 +74,9 @@ def unreachable(server: str, error: httpx.RequestError) -> ClientError:
     """Return the error for a server that does not answer."""
     if isinstance(error.__context__, ssl.SSLError) or "[SSL" in str(error):
         return UntrustedServerError(
-            f"the certificate of {server} is not trusted, or the server does not speak TLS: {error}"
+            f"the certificate of {server} is not trusted, or the server does not speak TLS: {reason_of(error)}"
         )
-    return UnreachableError(f"no Detour server answers at {server} ({error or type(error).__name__})")
+    return UnreachableError(f"no Detour server answers at {server} ({reason_of(error)})")
 
 
 def _media_type(headers: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from detour.client import credentials
 from detour.client.credentials import Credentials
 from detour.client.errors import SignInError
 from detour.contract import SignInOut
+from detour.reason import reason_of
 
 _DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _INTERVAL_SECONDS: Final = 5
@@ -189,7 +190,7 @@ def _read(response: httpx.Response) -> Answer:
 
 
 def _issuer_failed(step: Post, error: Exception) -> SignInError:
-    return SignInError(f"{urlsplit(step.endpoint).netloc} gave no valid answer of an issuer: {error}")
+    return SignInError(f"{urlsplit(step.endpoint).netloc} gave no valid answer of an issuer: {reason_of(error)}")
 
 
 def _credentials(answer: Answer, token_endpoint: str, client_id: str) -> Credentials:

@@ -20,6 +20,7 @@ from detour.kubernetes.config import ClusterConfig
 from detour.kubernetes.errors import ApiError
 from detour.kubernetes.kinds import PODS, Kind, Reading, kind_of
 from detour.kubernetes.objects import Json, KubernetesObject, Metadata, Page, Status, T, Version, WatchLine
+from detour.reason import reason_of
 
 _PAGE: Final = 500
 _LINE_MAX: Final = 64 * 2**20
@@ -317,12 +318,12 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except httpx2.HTTPError as error:
-        raise ApiError(str(error) or type(error).__name__) from error
+        raise ApiError(reason_of(error)) from error
     except msgspec.MsgspecError as error:
         raise ApiError(f"its answer is unreadable: {error}") from error
     except (ConfigError, KeyError, ValueError, OSError) as error:
         # Raised while lightkube fetches a token: by a command of the kubeconfig, or from a file.
-        raise ApiError(f"the credentials could not be fetched: {error or type(error).__name__}") from error
+        raise ApiError(f"the credentials could not be fetched: {reason_of(error)}") from error
 
 
 def _expect_success(response: httpx2.Response) -> None:

@@ -16,6 +16,7 @@ import httpx
 from detour.envoy.vocabulary import SCENARIO_HEADER
 from detour.mesh import Settings
 from detour.overrides import Overrides
+from detour.reason import reason_of
 
 BODY_MAX: Final = 16 * 1024
 """Maximum number of bytes of a response body that are stored."""
@@ -126,7 +127,7 @@ async def send(request: TrialRequest, settings: Settings, carried: Mapping[str, 
         # Both clocks run equally long; which one ends the wait is chance.
         raise TimeoutError(f"no response to {request.method} {url} within {_TIMEOUT_SECONDS:g} s") from error
     except httpx.HTTPError as error:
-        reason = str(error) or type(error).__name__
+        reason = reason_of(error)
         raise EdgeUnreachableError(
             f"no edge answers at {settings.edge_url}, the edge.url of the mesh file: {reason}"
         ) from error

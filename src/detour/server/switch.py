@@ -16,6 +16,7 @@ from typing import Final
 
 from detour.access import Identity, Role
 from detour.database import Change, ChangeLog, StorageError
+from detour.reason import reason_of
 from detour.server.events import Events, LiveEvent
 from detour.server.followed_database import FollowedDatabase
 from detour.server.mesh_in_force import MeshInForce
@@ -142,7 +143,9 @@ class FileSwitch(OverrideSwitch):
         try:
             super().__init__(SwitchPosition.from_json(path.read_text(encoding="utf-8")) if path.exists() else None)
         except (ValueError, OSError) as error:
-            raise StorageError(f"{path}: {error}; correct the file, or remove it to switch overrides on") from error
+            raise StorageError(
+                f"{path}: {reason_of(error)}; correct the file, or remove it to switch overrides on"
+            ) from error
 
     async def _store(self, wanted: SwitchPosition) -> None:
         try:

@@ -14,6 +14,7 @@ import watchfiles
 from detour.discovery.mesh_file.mistakes import MeshFileError
 from detour.discovery.mesh_file.reading import content_of, parse
 from detour.mesh import Mesh, MeshEvent, difference
+from detour.reason import reason_of
 
 QUIET_MS = 20
 """A change counts as done when the directory has been quiet this long."""
@@ -79,7 +80,7 @@ async def _notifications(directory: Path) -> AsyncGenerator[None]:
         ):
             yield
     except (OSError, RuntimeError) as error:
-        raise OSError(f"{directory}: cannot be watched for changes: {error}") from error
+        raise OSError(f"{directory}: cannot be watched for changes: {reason_of(error)}") from error
 
 
 class Follower:
