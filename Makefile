@@ -15,7 +15,7 @@ menu:
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:
+setup: ## set up .venv; other targets do so by themselves
 	@setup/environment.sh
 
 demo: setup ## show how overrides work, in a small mesh on real Envoys; Ctrl-C stops it

@@ -7,7 +7,7 @@ import detour.sdk
 detour.sdk.install()
 
 import httpx
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 
 shop = FastAPI()
 prices = FastAPI()
@@ -17,8 +17,13 @@ prices = FastAPI()
 async def offer() -> dict[str, object]:
     """Return an offer with the price from the other service; this code does not know about overrides."""
     async with httpx.AsyncClient() as client:
-        price = (await client.get("http://prices/")).json()
-    return {"shop": "shop-1", **price}
+        try:
+            price = await client.get("http://prices/")
+        except httpx.HTTPError as error:
+            raise HTTPException(502, f"prices cannot be reached: {error}") from error
+    if price.is_error:  # such as Detour's 503 for a deployment that does not exist
+        raise HTTPException(price.status_code, price.text)
+    return {"shop": "shop-1", **price.json()}
 
 
 @prices.get("/")

@@ -1,4 +1,5 @@
 import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ProxySelector;
 import java.net.URI;
@@ -13,16 +14,23 @@ public class Service {
     var server = HttpServer.create(new InetSocketAddress("127.0.0.1", Integer.parseInt(arguments[1])), 0);
     server.createContext("/", exchange -> {
       var answer = arguments[0];
+      var status = 200;
       if (arguments.length > 2) {
         var request = HttpRequest.newBuilder(URI.create("http://" + arguments[2] + "/")).build();
         try {
-          answer += " > " + client.send(request, BodyHandlers.ofString()).body().strip();
+          var next = client.send(request, BodyHandlers.ofString());
+          // An error of the other service is also an error here, such as Detour's 503 for a deployment that does not exist.
+          status = next.statusCode();
+          answer += " > " + next.body().strip();
+        } catch (IOException error) {
+          status = 502;
+          answer += " > " + arguments[2] + " cannot be reached: " + error;
         } catch (InterruptedException interrupted) {
           Thread.currentThread().interrupt();
         }
       }
       var body = (answer + "\n").getBytes();
-      exchange.sendResponseHeaders(200, body.length);
+      exchange.sendResponseHeaders(status, body.length);
       exchange.getResponseBody().write(body);
       exchange.close();
     });

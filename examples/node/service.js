@@ -6,16 +6,17 @@ const http = require("node:http");
 const [, , name, port, called] = process.argv;
 
 async function answer() {
-  if (!called) return name;
+  if (!called) return [200, name];
   const next = await fetch(`http://${called}/`);
-  return `${name} > ${(await next.text()).trim()}`;
+  // An error of the other service is also an error here, such as Detour's 503 for a deployment that does not exist.
+  return [next.status, `${name} > ${(await next.text()).trim()}`];
 }
 
 http
   .createServer((_request, response) => {
     answer().then(
-      (text) => response.end(`${text}\n`),
-      (error) => response.writeHead(502).end(`${error}\n`),
+      ([status, text]) => response.writeHead(status).end(`${text}\n`),
+      (error) => response.writeHead(502).end(`${called} cannot be reached: ${error.cause ?? error}\n`),
     );
   })
   .listen(Number(port), "127.0.0.1");
