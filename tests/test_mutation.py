@@ -29,6 +29,9 @@ class Row:
 
 def rows(names: list[str]) -> list[Row]:
     return [Row(name) for name in names if name]
+
+
+Rows = list[Row]
 '''
 
 
@@ -43,7 +46,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Mutant]:
 
 
 def test_what_is_changed(made: list[Mutant]) -> None:
-    """Tables, properties, and methods of dataclasses; no docstring, annotation or decorator."""
+    """Tables, properties, and methods of dataclasses; no docstring, annotation, decorator or type."""
     assert [(one.line, one.change) for one in made] == [
         (5, "7 -> None"),
         (5, "7 -> 8"),

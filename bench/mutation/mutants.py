@@ -4,6 +4,7 @@ Invariant: the same text has the same mutants in the same order; what makes no d
 """
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from bench.mutation.operators import OPERATORS
 _SOURCES: Final = Path("src/detour")
 _CALLS_LEFT: Final = {"len", "isinstance", "cast", "assert_never", "TypeVar"}
 """Without an argument they fail, or say the same."""
+_ALIAS: Final = re.compile("_?[A-Z][a-z][A-Za-z]*|_?[A-Z]")
+"""The names of types."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class _Replacing(cst.CSTTransformer):
 class _Collector(cst.CSTVisitor):
     """Collects what may be changed.
 
-    Left alone: annotations, decorators, docstrings, imports and `__all__`.
+    Left alone: annotations, aliases of types, decorators, docstrings, imports and `__all__`.
     """
 
     METADATA_DEPENDENCIES = (PositionProvider,)
@@ -173,6 +176,18 @@ def _is_left_alone(node: cst.CSTNode) -> bool:
     match node:
         case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value="__all__"))]):
             return True
+        case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))], value=value):
+            return _ALIAS.fullmatch(name) is not None and _is_type(value)
+    return False
+
+
+def _is_type(node: cst.BaseExpression) -> bool:
+    """Return whether an alias is one of types that only annotations name: `tuple[int, str]`, `TypeVar("T")`."""
+    match node:
+        case cst.Subscript(value=cst.Name(value=name)):
+            return name != "Annotated"  # frameworks read its values
+        case cst.Call(func=cst.Name(value=name)):
+            return name == "TypeVar"
     return False
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from detour.access import Identity, NoTokenError, Role, TokenStore, Via
 from detour.access.tokens import id_of
@@ -73,7 +73,7 @@ def test_a_removed_token(database):
     assert store.all() == [other]
     change = ChangeLog(database).before(None, 1)[0]
     assert (change.who, change.action, change.kind, change.subject) == ("bo", "removed", "token", made.id)
-    with pytest.raises(NoTokenError, match=f"token {made.id} does not exist"):
+    with pytest.raises(NoTokenError, match=rf"^token {made.id} does not exist$"):
         store.remove(made.id, "root")
 
 
@@ -97,3 +97,12 @@ def test_a_removed_token(database):
 def test_other_texts_are_not_tokens(text):
     """They have no id."""
     assert id_of(text) is None
+
+
+def test_tokens_of_one_moment(database):
+    """Are listed by their ids."""
+    values = {"name": "ci", "owner": "ada", "role": "viewer", "digest": "", "created": NOW, "expires": None}
+    with database.writing() as connection:
+        for id_ in ("b", "c", "a"):
+            connection.execute(insert(api_tokens).values(id=id_ * 12, **values))
+    assert [one.id[0] for one in TokenStore(database).all()] == ["a", "b", "c"]

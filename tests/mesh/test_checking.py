@@ -142,3 +142,11 @@ def test_nothing_is_nearest_to_what_nothing_is_like() -> None:
     assert nearest("Usres", ["web", "uSers", "user-s"]) == "uSers"
     # Three letters of five: as far as that goes.
     assert (nearest("abcxy", ["abczw"]), nearest("abxyz", ["abcuv"])) == ("abczw", "")
+
+
+def test_a_mistake_without_a_better_word() -> None:
+    """Has an empty one; its key and its value are those of the override."""
+    (found,) = mistakes(parse_words(["delay.db=3s"]), MESH)
+    assert found == Mistake("delay.db", "3s", MESH.services["db"].why_unread, "")
+    (found,) = mistakes(parse_words(["users=pr-24"]), MESH)
+    assert found == Mistake("route.users", "pr-24", "users has no deployment pr-24", "users=pr-42")

@@ -190,6 +190,7 @@ def test_ports_of_detour_and_its_envoys_are_refused(port: int, what: str) -> Non
         ("0.0.0.0", "10.0.0.2", False),
         ("::", "127.0.0.1", True),
         ("127.0.0.1", "10.0.0.1", False),
+        ("10.0.0.1", "127.0.0.1", False),
     ],
 )
 def test_other_ports_are_refused_where_something_listens(own: str, address: str, is_refused: bool) -> None:

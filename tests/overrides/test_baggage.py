@@ -415,3 +415,23 @@ def test_of_two_headers_the_first_says_what_can_not_be_read() -> None:
     assert dict(both.unread) == {"override.route.users": "!", "override.route.web": "?"}
     assert [one.what for one in both.problems] == ["override.route.users=!", "override.route.web=?"]
     assert dict(both.overrides.by_key) == dict(mine.overrides.by_key)
+
+
+def test_letters_that_are_bytes() -> None:
+    """Up to the last one; the next letter can't be in a header."""
+    assert append_to_baggage("a=\u00ff", Overrides()) == "a=\u00ff"
+    with pytest.raises(ValueError, match="characters that are not bytes"):
+        append_to_baggage("a=\u0100", Overrides())
+
+
+@pytest.mark.parametrize(("length", "kept"), [(79, "x" * 79), (80, "x" * 80), (81, "x" * 79 + "\u2026")])
+def test_eighty_characters_of_a_problem_are_kept(length: int, kept: str) -> None:
+    """Of a longer text the last one says that more follows."""
+    assert OverrideProblem("x" * length, "why").what == kept
+
+
+def test_bytes_behind_surrogates_are_read() -> None:
+    """As UTF-8 where they are; other surrogates stand for nothing."""
+    assert as_text("a\udcc3\udca9") == "a\u00e9"
+    assert as_text("a\udce2\udc82b") == "a\ufffdb"
+    assert as_text("\ud800\udcc3") == "\ufffd\ufffd"

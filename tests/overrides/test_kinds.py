@@ -19,6 +19,7 @@ from detour.overrides import (
     read_entry,
 )
 from detour.overrides.kinds import table
+from detour.overrides.values import Values
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "sdk/vectors/kinds.json"
@@ -91,3 +92,14 @@ def test_only_kinds_with_a_subject_have_one(kind: Kind) -> None:
 def test_the_readme_documents_each_kind(kind: Kind) -> None:
     """In a table of what a request can carry."""
     assert f"\n| `{kind.key}=" in (ROOT / "README.md").read_text()
+
+
+def test_the_values_of_each_kind() -> None:
+    """What they are called, and what people read about a value that is none of them."""
+    assert {one.value: one.expected for one in Values} == {
+        "name": "expected letters, digits, dot, dash or underscore, at most 63, the first a letter or digit",
+        "delay": "expected a delay such as 300ms or 1.5s, at most 60s",
+        "status": "expected an HTTP status from 200 to 599 or a gRPC code from 0 to 16",
+        "text": "expected text in UTF-8, percent-encoded",
+        "baseline": "expected baseline",
+    }

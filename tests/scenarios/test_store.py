@@ -64,7 +64,9 @@ def test_every_change_creates_a_version(store: ScenarioStore) -> None:
 def test_an_existing_name_is_refused(store: ScenarioStore) -> None:
     """The error names the owner."""
     made, _ = store.create("a", draft(owner="ana"), "ana")
-    with pytest.raises(ScenarioExistsError, match="scenario a already exists, owned by ana"):
+    with pytest.raises(
+        ScenarioExistsError, match=r"^scenario a already exists, owned by ana: change it, or choose another name$"
+    ):
         store.create("a", draft(), "bo")
     assert store.get("a") == made
 
@@ -113,7 +115,7 @@ def test_removed_scenarios_are_kept(store: ScenarioStore) -> None:
     assert (removed.state(NOW), removed.version, removed.changed_by) == (LifecycleState.REMOVED, 2, "bo")
     assert (removed.overrides, removed.owner) == (first.overrides, "ana")
     for attempt in (lambda: store.remove("a", "bo", 2), lambda: store.change("a", draft(), "bo", 2)):
-        with pytest.raises(NoScenarioError, match="scenario a was removed by bo"):
+        with pytest.raises(NoScenarioError, match=r"^scenario a was removed by bo$"):
             attempt()
     again, _ = store.create("a", draft("users=pr-7"), "cy")
     assert (again.version, again.state(NOW)) == (3, LifecycleState.LIVE)
@@ -129,10 +131,10 @@ def test_unknown_names_and_versions(store: ScenarioStore) -> None:
         lambda: store.remove("a", "ana", 1),
         lambda: store.change("a", draft(), "ana", 1),
     ):
-        with pytest.raises(NoScenarioError, match=r"scenario a does not exist$"):
+        with pytest.raises(NoScenarioError, match=r"^scenario a does not exist$"):
             attempt()
     store.create("a", draft(), "ana")
-    with pytest.raises(NoScenarioError, match="scenario a has no version 2; its last one is 1"):
+    with pytest.raises(NoScenarioError, match=r"^scenario a has no version 2; its last one is 1$"):
         store.version("a", 2)
 
 
@@ -171,3 +173,13 @@ def test_the_log_has_every_change(store: ScenarioStore, database: Database) -> N
         (3, "ana", "removed", "scenario", "a", 3),
     ]
     assert log[1:] == [changed, removed]
+
+
+def test_scenarios_of_nobody(store: ScenarioStore) -> None:
+    """The errors say so."""
+    store.create("a", draft(), "ana")
+    with pytest.raises(ScenarioExistsError, match=r"^scenario a already exists, without an owner: change it, or "):
+        store.create("a", draft(owner="bo"), "bo")
+    store.remove("a", "", version=1)
+    with pytest.raises(NoScenarioError, match=r"^scenario a was removed by an unknown user$"):
+        store.change("a", draft(), "bo", version=2)

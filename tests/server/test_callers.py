@@ -3,12 +3,14 @@
 import getpass
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse
 from starlette.routing import Route
 
 from detour.access import ForbiddenError, Identity, Requester, Role, UnknownCallerError, Via
-from detour.server.api.callers import OPEN, _own_user, identify, requester_of
+from detour.server.api.callers import OPEN, Caller, _own_user, identify, requester_of
 from detour.server.followed_database import FollowedDatabase
 from detour.server.identities import Identities, TokenBook
 
@@ -165,3 +167,53 @@ async def test_the_role_that_a_request_needs(database, method: str, needed: Role
                 await identify(sent)
         else:
             assert await identify(sent) == identity
+
+
+def served() -> FastAPI:
+    """Return an application with one operation, which says who calls it."""
+    app = FastAPI()
+    app.state.identities = Identities()
+
+    @app.get("/v1/me")
+    async def me(caller: Caller) -> str:
+        return f"{caller.name} {caller.role}"
+
+    @app.exception_handler(UnknownCallerError)
+    async def unknown(_request: Request, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse(str(error), 401)
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "text"),
+    [
+        ({}, 200, '"operator admin"'),
+        ({"x-detour-user": "ana"}, 200, '"ana admin"'),
+        ({"authorization": "Basic cm9vdDo="}, 401, "this server accepts requests without a token only from"),
+        ({"authorization": "Bearer wrong"}, 401, "this server accepts requests without a token only from"),
+    ],
+)
+async def test_the_headers_that_a_framework_reads(headers: dict[str, str], status: int, text: str) -> None:
+    """Requests without a token reach the server's own check, in its own words."""
+    transport = httpx.ASGITransport(served(), client=LOCAL)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        answer = await http.get("/v1/me", headers=headers)
+    assert (answer.status_code, answer.text[: len(text)]) == (status, text)
+
+
+def test_what_the_document_says_about_callers() -> None:
+    """The header of local callers, and the token of others."""
+    document = served().openapi()
+    operation = document["paths"]["/v1/me"]["get"]
+    (parameter,) = operation["parameters"]
+    assert (parameter["name"], parameter["in"], parameter["required"]) == ("x-detour-user", "header", False)
+    assert parameter["description"] == "the caller's name, for local callers of a server without an issuer"
+    assert operation["security"] == [{"token": []}]
+    assert document["components"]["securitySchemes"] == {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "an API token or a token of the issuer; without an issuer, local callers need none",
+        }
+    }

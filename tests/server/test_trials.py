@@ -216,8 +216,22 @@ async def test_an_edge_without_reports(
     ("has_edge", "words", "parts"),
     [
         (False, ["users=pr-42"], ["No edge is connected to this server", "start the edge with --control-plane"]),
-        (True, ["users=pr-42"], ["does not trust", " and your overrides, which had no effect"]),
-        (True, [], ["does not trust", "marks hops to report; only the edge's own hop is known"]),
+        (
+            True,
+            ["users=pr-42"],
+            [
+                "The edge at http",
+                (
+                    " does not trust overrides from outside. It removed the id of the trial, which marks hops to report"
+                    " and your overrides, which had no effect; only the edge's own hop is known, from its response."
+                ),
+            ],
+        ),
+        (
+            True,
+            [],
+            ["does not trust", "marks hops to report; only the edge's own hop is known, from its response."],
+        ),
     ],
 )
 async def test_the_note_says_why_hops_are_missing(
@@ -232,6 +246,7 @@ async def test_the_note_says_why_hops_are_missing(
     assert not found.saw_hops
     assert [part for part in parts if part not in found.note] == []
     assert (url in found.note) is has_edge
+    assert found.note.startswith(parts[0]) or not words
     # A host that the edge does not serve is its own.
     assert found.hops[0].service == "127.0.0.1"
 

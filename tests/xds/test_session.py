@@ -525,3 +525,29 @@ def test_a_cluster_stays_while_an_edge_refuses_the_routes_without_it(edge: Conve
     (routes,) = edge.changed({SETTINGS, EDGES})
     (removed,) = edge.receive(ack(routes))
     assert (removed.type_url, list(removed.removed_resources)) == (CLUSTER, ["users"])
+
+
+def test_a_cluster_that_is_sent_again_unchanged_has_no_new_endpoints(session: Conversation) -> None:
+    """Envoy keeps those that it has."""
+    for key in (Key(CLUSTER, "users"), Key(ENDPOINTS, "users")):
+        (response,) = session.receive(ask(*key))
+        session.receive(ack(response))
+    assert names(session.receive(ask(CLUSTER, "users"))) == [("Cluster", ["users"])]
+
+
+def test_an_edge_has_something_to_send_as_soon_as_it_serves_more(edge: Conversation, catalog: Catalog) -> None:
+    """The server looks for that before it takes a response."""
+    assert edge.session.is_due is False
+    _serve(catalog, "users", "payments")
+    edge.session.changed({"payments"})
+    assert edge.session.is_due is True
+
+
+def test_a_withdrawn_cluster_that_an_edge_begins_to_serve_is_sent(catalog: Catalog) -> None:
+    """Though it was sent before, and though the mesh does not have it."""
+    edge = Conversation(catalog, is_edge=True, limits=Limits(unbacked=1))
+    for wanted in (("*", "later"), ("users@a",)):
+        responses = edge.receive(ask(CLUSTER, *wanted))
+    assert list(responses[0].removed_resources) == ["later"]
+    _serve(catalog, "later")
+    assert names(edge.changed({SETTINGS, EDGES})) == [("Cluster", ["later"])]

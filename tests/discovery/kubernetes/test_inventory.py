@@ -391,3 +391,38 @@ def test_the_order_of_events_makes_no_difference(steps: list[tuple[bool, dict[st
     fresh.apply(*held.values())
     assert cluster.mesh == fresh.mesh
     assert cluster.inventory.problems == fresh.inventory.problems
+
+
+def test_namespaces_with_services(cluster: Cluster) -> None:
+    """Until the last of their Services is gone; one that was never there does not count."""
+    assert cluster.inventory.namespaces == {"shop"}
+    cluster.remove(service("unknown"))
+    cluster.apply(service("pay", namespace="other"), service("rides"))
+    assert cluster.inventory.namespaces == {"shop", "other"}
+    cluster.remove(service("rides"))
+    cluster.remove(service("pay", namespace="other"))
+    cluster.remove(service("pay", namespace="other"))
+    assert cluster.inventory.namespaces == {"shop"}
+    cluster.apply(service())
+    cluster.remove(service())
+    assert cluster.inventory.namespaces == set()
+
+
+def test_an_endpoint_that_names_no_namespace_means_its_own(cluster: Cluster) -> None:
+    """Of its slice; a reference to something else than a pod does not count."""
+    near = endpoint(USERS_1)
+    del near["targetRef"]["namespace"]
+    cluster.apply(endpoint_slice("users", near))
+    assert cluster.baseline() == ["10.0.0.1:8080"]
+    cluster.remove(USERS_1)
+    assert cluster.baseline() == []
+    cluster.apply(endpoint_slice("users", {**near, "targetRef": {"kind": "Node", "name": "users-1"}}))
+    assert cluster.baseline() == ["10.0.0.1:8080"]
+
+
+def test_pods_that_several_selectors_match(cluster: Cluster) -> None:
+    """An offloaded pod without a service's name belongs to each; a Service without a selector has none."""
+    cluster.apply(service("people", selector={"app": "users"}), service("none", selector={}), service("all"))
+    cluster.apply(pod("x", "10.0.0.7", detour_offloaded="pr-7", app="users"))
+    assert cluster.offloaded("pr-7") == cluster.offloaded("pr-7", of="people") == ["10.0.0.7:8080"]
+    assert cluster.offloaded("pr-7", of="none") is cluster.offloaded("pr-7", of="all") is None

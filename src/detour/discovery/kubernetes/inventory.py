@@ -215,10 +215,8 @@ def _is_member(one: Object, key: Key, service: Service | None) -> bool:
         return False
     if name := one.metadata.label(SERVICE):
         return name == key.name
-    selector = service.spec.selector if service else None
-    return (
-        isinstance(one, Pod) and bool(selector) and (selector or {}).items() <= (one.metadata.labels or {}).items()
-    )
+    selector = (service.spec.selector if service else None) or {}
+    return isinstance(one, Pod) and bool(selector) and selector.items() <= (one.metadata.labels or {}).items()
 
 
 def _service_of_slice(one: EndpointSlice) -> Key:
