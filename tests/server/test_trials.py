@@ -221,7 +221,7 @@ async def test_an_edge_without_reports(
             ["users=pr-42"],
             [
                 "The edge at http",
-                " does not trust overrides from outside. It removed the id of the trial, which marks hops to report",
+                "does not trust overrides from outside. It removed the id of the trial, which marks hops to",
                 "hops to report and your overrides, which had no effect; only the edge's own hop is known,",
                 " is known, from its response.",
             ],
