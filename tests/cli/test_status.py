@@ -47,6 +47,11 @@ async def test_what_an_envoy_rejects_is_told_in_its_own_words(plane, tmp_path, m
         await caller.get("http://users/")
         assert " users " in (shown := _row(await status(), caller.settings.instance))
         assert "up to date" in shown
+        assert "another version" not in await status()
+        (connection,) = control_plane.ads.connections
+        connection.version = "0.0.9"
+        others = f"1 Envoy of another version than the server (0.1.0): {caller.settings.instance} (0.0.9). Restart"
+        assert others in await status()
         # Nothing listens there; it is reported all the same.
         await caller.get("http://users.localhost:1/", headers={"baggage": "override.route.users=pr-42"})
         async with asyncio.timeout(20):

@@ -40,12 +40,27 @@ def test_an_error_rolls_back(database: Database) -> None:
     assert ChangeLog(database).revision() == 0
 
 
-def test_a_newer_database_is_refused(database_url: str) -> None:
-    """A schema of a newer version is not changed, and the message says what to do."""
+@pytest.mark.parametrize(
+    "statement", ["UPDATE schema_compatibility SET readable_since = '9999'", "DROP TABLE schema_compatibility"]
+)
+def test_a_newer_database_is_refused(database_url: str, statement: str) -> None:
+    """A schema that this version cannot use is not changed, and the message says what to do."""
     with Database(database_url) as opened, opened.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text(statement))
     with pytest.raises(OSError, match=r"newer version of Detour .* with schema 9999; .* upgrade Detour"):
         Database(database_url)
+
+
+def test_a_newer_schema_that_this_version_can_use_is_used_as_it_is(database_url: str) -> None:
+    """Servers can be rolled back, and replicas of two versions can run beside each other."""
+    with Database(database_url) as opened, opened.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE schema_compatibility SET readable_since = '0004'"))
+    with Database(database_url) as opened:
+        with opened.reading() as connection:
+            assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+        assert ChangeLog(opened).revision() == 0
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

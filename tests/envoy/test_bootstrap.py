@@ -48,7 +48,7 @@ def test_without_an_application_port_there_is_no_inbound_hop() -> None:
     assert [one["name"] for one in listening(bootstrap)] == ["outbound", "probe"]
     assert "@application" not in [one["name"] for one in resources["clusters"]]
     metadata = bootstrap["node"]["metadata"]
-    assert {**metadata, "ports": []} == {"role": "sidecar", "namespace": "shop", "ports": []}
+    assert {**metadata, "ports": []} == {"role": "sidecar", "version": "0.1.0", "namespace": "shop", "ports": []}
 
 
 def test_addresses_may_be_text_that_kubernetes_replaces() -> None:

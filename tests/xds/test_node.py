@@ -17,14 +17,14 @@ def request(**metadata: object) -> Request:
 
 def test_a_sidecar_describes_itself() -> None:
     """By its bootstrap."""
-    node = Node.of(request(role="sidecar", namespace="shop", ports=[15000, 15001]))
-    assert node == Node("users-1", "users", "sidecar", "shop", (15000, 15001))
+    node = Node.of(request(role="sidecar", namespace="shop", ports=[15000, 15001], version="0.1.0"))
+    assert node == Node("users-1", "users", "sidecar", "shop", (15000, 15001), "0.1.0")
     assert not node.is_edge
 
 
 def test_without_metadata_the_fields_are_empty() -> None:
     """Also where a value is not a text."""
-    assert Node.of(Request()) == Node("", "", "", "", ())
+    assert Node.of(Request()) == Node("", "", "", "", (), "")
     assert Node.of(request(role=7, namespace=["shop"])).role == ""
     assert Node.of(request(role="edge")).is_edge
 

@@ -10,10 +10,11 @@ from detour.cli.terminal import Cell, print_table
 from detour.client.server_address import DEFAULT_SERVER
 
 if TYPE_CHECKING:
-    from detour.contract import DepartureOut, EnvoyOut, OpeningOut
+    from detour.contract import DepartureOut, EnvoyOut, OpeningOut, StatusOut
 
 _CLUSTERS = "Cluster"
 _GONE_SHOWN = 10
+_OTHERS_SHOWN = 10
 
 
 def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
@@ -41,6 +42,7 @@ def status(server: Server = DEFAULT_SERVER, as_json: AsJson = False) -> None:
     for failure in found.failures:
         _alarm("Failure:", failure)
     _print_envoys(found.envoys)
+    _print_other_versions(found)
     if gone := found.gone:
         names = ", ".join(f"{one.node} ({one.since:%H:%M:%S})" for one in gone[-_GONE_SHOWN:])
         _alarm(f"{_counted(len(gone), 'Envoy')} disconnected:", names)
@@ -65,6 +67,14 @@ def _print_envoys(envoys: list["EnvoyOut"]) -> None:
         for one in envoy.rejections:
             reason = " ".join(one.message.split())
             _alarm(f"{envoy.node} rejected {one.type} {', '.join(one.names)}:", reason)
+
+
+def _print_other_versions(found: "StatusOut") -> None:
+    others = [f"{one.node} ({one.version or 'unknown'})" for one in found.envoys if one.version != found.version]
+    if others:
+        more = f" and {len(others) - _OTHERS_SHOWN} more" if len(others) > _OTHERS_SHOWN else ""
+        what = f"{_counted(len(others), 'Envoy')} of another version than the server ({found.version}):"
+        _alarm(what, f"{', '.join(others[:_OTHERS_SHOWN])}{more}. Restart their pods or processes to update them")
 
 
 def _bypass(departure: "DepartureOut") -> str:

@@ -22,6 +22,9 @@ class EnvoyOut(BaseModel):
     node: str
     service: str
     role: str
+    version: Annotated[
+        str, Field(description="the version of Detour that wrote its configuration; empty before 0.1.0")
+    ] = ""
     since: datetime
     sent_bytes: int
     pending: Annotated[int, Field(description="responses that it has neither acknowledged nor rejected yet")]

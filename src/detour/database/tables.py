@@ -109,3 +109,6 @@ signing_keys = Table(
     Column("seed", LargeBinary, nullable=False),
 )
 """The keys that sign override tokens. They are secret: they allow issuing tokens."""
+
+schema_compatibility = Table("schema_compatibility", metadata, Column("readable_since", Text, primary_key=True))
+"""One row: the oldest schema whose servers can use this one (`migrations.READABLE_SINCE`)."""

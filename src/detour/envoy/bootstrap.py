@@ -7,6 +7,7 @@ delta ADS stream. Nothing here depends on the mesh.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from detour import __version__
 from detour.envoy.addresses import listener
 from detour.envoy.admin import admin, admin_cluster, admin_filter
 from detour.envoy.connection_manager import Json
@@ -118,7 +119,8 @@ def sidecar_bootstrap(sidecar: Sidecar) -> Json:
     """
     is_transparent = sidecar.transparent_port is not None
     known = {"namespace": sidecar.namespace, "deployment": sidecar.deployment}
-    metadata: Json = {"role": "sidecar", **{name: value for name, value in known.items() if value}}
+    metadata: Json = {"role": "sidecar", "version": __version__}
+    metadata |= {name: value for name, value in known.items() if value}
     metadata["ports"] = _own_ports(
         sidecar.admin_port, sidecar.outbound_port, sidecar.transparent_port, sidecar.probe_port
     )
@@ -174,7 +176,7 @@ def edge_bootstrap(edge: Edge) -> Json:
     """Return the bootstrap of an edge: one listener, which serves what its route table defines."""
     address, _, port = edge.listen.rpartition(":")
     http = behind(edge.trusted_proxies, edge_manager(trust_overrides=edge.trust_overrides))
-    metadata: Json = {"role": "edge", "ports": _own_ports(edge.admin_port, int(port))}
+    metadata: Json = {"role": "edge", "version": __version__, "ports": _own_ports(edge.admin_port, int(port))}
     made = _bootstrap(
         node={"id": edge.name, "cluster": "edge", "metadata": metadata},
         admin_at=(edge.admin_socket, edge.admin_port),

@@ -27,6 +27,7 @@ class Connection:
         service: The service that it belongs to, or `edge`.
         namespace: Its namespace, if the mesh has namespaces.
         role: `sidecar` or `edge`.
+        version: The version of Detour that wrote its bootstrap; "" before 0.1.0.
         since: When it connected.
         sent_bytes: Size of all responses sent to it.
         listening: The addresses of its own listeners, such as those for outbound traffic.
@@ -37,6 +38,7 @@ class Connection:
     service: str
     namespace: str
     role: str
+    version: str = ""
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     sent_bytes: int = 0
     listening: tuple[Endpoint, ...] = ()

@@ -14,7 +14,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Re
 from detour.mesh import Endpoint
 
 TEXT_MAX: Final = 512
-"""Maximum length of a node's id, cluster, role and namespace, and of a type URL."""
+"""Maximum length of a node's id, cluster, role, namespace and version, and of a type URL."""
 
 PORTS_MAX: Final = 16
 """Maximum number of a node's ports that are read."""
@@ -32,6 +32,7 @@ class Node:
         role: `sidecar` or `edge`.
         namespace: The namespace that it claims.
         ports: The ports of its own listeners, such as those for outbound traffic.
+        version: The version of Detour that wrote its bootstrap; "" before 0.1.0.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Node:
     role: str
     namespace: str
     ports: tuple[float, ...]
+    version: str
 
     @staticmethod
     def of(request: Request) -> "Node":
@@ -51,6 +53,7 @@ class Node:
             _text(request, "role"),
             _text(request, "namespace"),
             tuple(one.number_value for one in ports[:PORTS_MAX]),
+            _text(request, "version"),
         )
 
     @property
@@ -81,6 +84,7 @@ def why_unusable(request: Request) -> str:
         "node.cluster": request.node.cluster,
         "role": _text(request, "role"),
         "namespace": _text(request, "namespace"),
+        "version": _text(request, "version"),
     }
     long = next((name for name, text in texts.items() if len(text) > TEXT_MAX), None)
     return f"{long} has more than {TEXT_MAX} characters" if long else ""

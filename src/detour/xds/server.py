@@ -255,6 +255,7 @@ class AdsServer:
             service=node.service,
             namespace=namespace,
             role=node.role,
+            version=node.version,
             listening=node.listening(peer),
         )
         connection.receive(request)

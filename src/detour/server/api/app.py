@@ -161,6 +161,7 @@ def _envoy(connection: Connection) -> EnvoyOut:
         node=connection.node,
         service=connection.service,
         role=connection.role,
+        version=connection.version,
         since=connection.since,
         sent_bytes=connection.sent_bytes,
         pending=session.pending,
