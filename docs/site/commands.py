@@ -11,8 +11,8 @@ import typer
 
 from detour.cli.app import app
 
-_EXTRA = re.compile(r"\s*\[((?:env var|default|required|\d)[^\[\]]*)\]$")
-"""What Typer appends to the help of an option, such as its default."""
+_EXTRA = re.compile(r"\s*\[((?:env var|default|required|\d)[^\[\]]*)\]")
+"""The facts at the end of an option's help, such as its default, by Typer or by the command itself."""
 
 
 def pages() -> dict[str, str]:
@@ -52,11 +52,17 @@ def _options(command: Any, context: Any) -> Iterator[str]:
         return
     yield from ("| option | what it is |", "|---|---|")
     for name, help_text in rows:
-        extra = _EXTRA.search(help_text)
         text = _EXTRA.sub("", help_text)
-        facts = f"<br>*{_cell(extra[1])}*" if extra else ""
-        yield f"| `{_cell(name)}` | {_cell(_text(text))}{facts} |"
+        facts = "".join(f"<br>*{_cell(fact)}*" for fact in _EXTRA.findall(help_text))
+        yield f"| {_name(name)} | {_cell(_text(text))}{facts} |"
     yield ""
+
+
+def _name(name: str) -> str:
+    """Return an option's name and its value separately: a narrow page breaks the line between them."""
+    option, _, value = name.rpartition(" ")
+    split = [option, value] if option and not value.startswith("-") else [name]
+    return " ".join(f"`{_cell(part)}`" for part in split)
 
 
 def _paragraphs(text: str) -> str:

@@ -115,18 +115,18 @@ def _type(schema: _Json) -> str:
         case "object" if isinstance(values := schema.get("additionalProperties"), Mapping):
             return f"object of {_type(values)}"
         case kind:
-            return " ".join(filter(None, (kind, _bounds(schema))))
+            return ", ".join(filter(None, (kind, *_bounds(schema))))
 
 
-def _bounds(schema: _Json) -> str:
-    """Return what else holds for a value."""
+def _bounds(schema: _Json) -> Iterator[str]:
+    """Yield what else holds for a value."""
     words = {
         "minimum": "at least {}",
         "maximum": "at most {}",
         "maxLength": "at most {} characters",
-        "format": "({})",
+        "format": "{}",
     }
-    return " ".join(text.format(schema[key]) for key, text in words.items() if key in schema)
+    yield from (text.format(schema[key]) for key, text in words.items() if key in schema)
 
 
 def _escaped(text: str) -> str:

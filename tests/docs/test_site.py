@@ -56,6 +56,17 @@ def test_each_page_of_the_project_and_each_part_of_the_code_is_there(site: Path)
     assert "mesh.schema.json" in {path.name for path in site.iterdir()}
 
 
+def test_the_facts_about_an_option_are_set_apart(site: Path) -> None:
+    """Its default and its variable, whether Typer or the command names them; `--help` has them in brackets."""
+    rows = re.findall(r"<tr>(.*?)</tr>", (site / "commands/serve.html").read_text(), re.DOTALL)
+    (row,) = [row for row in rows if "--database" in row]
+    assert re.findall("<em>(.*?)</em>", row) == [
+        "default: .scenarios.db beside the mesh file",
+        "env var: DETOUR_DATABASE",
+    ]
+    assert [row for row in rows if "[default" in row or "[env var" in row] == []
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page."""
     return set(re.findall(r'id="([^"]+)"', page.read_text()))
