@@ -83,6 +83,14 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (ROOT / page.parent / link).exists()] == []
 
 
+def test_decisions_are_numbered() -> None:
+    """Each by the number of its file, without gaps, and once."""
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    titles = [page.read_text().partition("\n")[0] for page in pages]
+    assert [title for number, title in enumerate(titles, 1) if not title.startswith(f"# {number}. ")] == []
+
+
 def menu() -> list[str]:
     """Return the targets that `make` alone lists."""
     printed = subprocess.run(["make", "--silent"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
