@@ -1,5 +1,7 @@
 """`detour redirect`: redirects a pod's outbound connections to its sidecar; run by the init container."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,6 +16,13 @@ _ADDRESSES_6: Final = Path("/proc/net/if_inet6")
 _LINE_WORDS: Final = 6
 _GLOBAL: Final = "00"
 _WAIT_SECONDS: Final = 10
+
+_BACKENDS: Final = ("", "-nft", "-legacy")
+"""Suffixes of iptables' programs: the default, and those for the kernel's two interfaces, which may lack one."""
+
+_LOCK_FOLDER: Final = Path("/run")
+_NO_LOCK: Final = "/dev/null"
+"""iptables-legacy locks a file in /run. A read-only root file system has none, and no other program to wait for."""
 
 ToPort = Annotated[
     int, typer.Option(help="The port of the sidecar's transparent listener.", metavar="PORT", parser=addresses.port)
@@ -70,19 +79,48 @@ def _has_ipv6() -> bool:
 
 
 def _apply(tool: str, redirection: Redirection, version: Version) -> None:
+    """Apply the rules with the first of the system's iptables that the kernel supports."""
+    reasons = []
+    for name in _backends(tool):
+        if not (reason := _failure(name, redirection, version)):
+            return
+        reasons.append(f"{name}-restore failed: {reason}")
+    if not reasons:
+        raise RuntimeError(f"{tool} is missing: transparent mode needs an image with iptables")
+    raise RuntimeError(
+        f"cannot redirect this pod's connections: {'; '.join(reasons)}. It needs root, NET_ADMIN and a kernel with"
+        " NAT, REDIRECT and owner matching; explicit mode needs none of these"
+    )
+
+
+def _backends(tool: str) -> list[str]:
+    """Return the names of the tool's variants that the system has, each program once."""
+    found: dict[str, str] = {}
+    for backend in _BACKENDS:
+        name = f"{tool}{backend}"
+        if path := shutil.which(name):
+            found.setdefault(_kind(path), name)
+    return list(found.values())
+
+
+def _kind(path: str) -> str:
+    """Return what a program is: Debian's alternatives lead to `xtables-nft-multi` or `xtables-legacy-multi`."""
+    return str(Path(path).resolve())
+
+
+def _failure(tool: str, redirection: Redirection, version: Version) -> str:
+    """Apply the rules with a tool; return why it failed, or nothing."""
     jump = _run([tool, "-w", str(_WAIT_SECONDS), "-t", "nat", "-C", *JUMP]).returncode != 0
     rules = redirection.rules(version, jump=jump)
     done = _run([f"{tool}-restore", "-w", str(_WAIT_SECONDS), "--noflush"], rules)
-    if done.returncode != 0:
-        reason = " ".join(done.stderr.split()) or f"status {done.returncode}"
-        raise RuntimeError(
-            f"cannot redirect this pod's connections: {tool}-restore failed: {reason}. It needs root, NET_ADMIN and"
-            " a kernel with NAT, REDIRECT and owner matching; explicit mode needs none of these"
-        )
+    return "" if done.returncode == 0 else " ".join(done.stderr.split()) or f"status {done.returncode}"
 
 
 def _run(command: list[str], text: str = "") -> "subprocess.CompletedProcess[str]":
+    known = dict(os.environ)
+    if not os.access(_LOCK_FOLDER, os.W_OK):
+        known.setdefault("XTABLES_LOCKFILE", _NO_LOCK)
     try:
-        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=known)  # noqa: S603
     except FileNotFoundError as error:
         raise RuntimeError(f"{command[0]} is missing: transparent mode needs an image with iptables") from error
