@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from lightkube import ApiError, Client
 from lightkube.codecs import from_dict
 from lightkube.core.resource import GlobalResource
@@ -28,11 +27,11 @@ from cli.running import environment, refusal
 from detour import __version__
 from detour.envoy.runner import find_envoy
 from detour.install import Choices, manifests
+from kubernetes.chart import ROOT, chart, helm
 from kubernetes.cluster import Cluster, Image, is_ready
 from kubernetes.cluster.forward import forwarded
 from kubernetes.shop import REGISTRY, Shop, put_images, users
 
-ROOT = Path(__file__).parents[2]
 ENVOY = "envoyproxy/envoy:v1.40.0"
 IMAGE = f"detour:{__version__}"
 
@@ -53,19 +52,6 @@ class Web(http.server.BaseHTTPRequestHandler):
     def log_message(self, *words): pass
 http.server.ThreadingHTTPServer(("", 8080), Web).serve_forever()
 """
-
-
-def chart(*options: str) -> list[dict[str, Any]]:
-    """Render the chart."""
-    command = [helm(), "template", "detour", str(ROOT / "deploy/helm/detour"), "--namespace", "detour", *options]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [one for one in yaml.safe_load_all(text) if one]
-
-
-def helm() -> str:
-    """Return Helm's path."""
-    tools = ROOT / "tests/kubernetes/tools/helm/build.sh"
-    return subprocess.run([tools], capture_output=True, text=True, check=True).stdout.strip() + "/helm"
 
 
 def test_the_chart_is_clean() -> None:
@@ -93,9 +79,15 @@ def test_what_detour_install_prints_is_what_the_chart_makes() -> None:
             *("--set", "database.secret=detour-database,oidc.issuer=https://a.example,oidc.clientId=detour"),
             *("--set", "oidc.roles={admin=platform-team,viewer=*}"),
         ),
+        (
+            *("--set", "metrics.dashboard=true,metrics.prometheus.namespace=monitoring,logLevel=debug"),
+            *("--set", "extraEnv[0].name=A,extraEnv[0].value=b,extraArgs={--drain-seconds=60},podLabels.team=blue"),
+            *("--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null"),
+            *("--set", "serviceAccount.annotations.a=b,service.annotations.a=b,tolerations[0].operator=Exists"),
+        ),
         ("--set", "replicas=1,offload.enabled=false,injection.mode=transparent,networkPolicy.enabled=false"),
     ],
-    ids=["default", "namespaces", "all", "identities", "least"],
+    ids=["default", "namespaces", "all", "identities", "most", "least"],
 )
 def test_the_api_server_accepts_it(cluster: Cluster, options: tuple[str, ...]) -> None:
     """Every object of every variant, as a server-side dry run."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -57,6 +57,16 @@ Networks = Annotated[
         show_envvar=True,
     ),
 ]
+LogLevel = Annotated[
+    str,
+    typer.Option(
+        envvar="DETOUR_LOG_LEVEL",
+        help="What the server logs: debug, info, warning or error.",
+        metavar="LEVEL",
+        show_envvar=True,
+    ),
+]
+_LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 def serve(
@@ -88,12 +98,15 @@ def serve(
     detour_image: options.DetourImage = options.DETOUR_IMAGE,
     control_plane: options.ControlPlane = options.CONTROL_PLANE,
     drain_seconds: DrainSeconds = 30,
+    log_level: LogLevel = "info",
 ) -> None:
     """Run the control plane, its API and the web page.
 
     The control plane configures sidecars and edges with the addresses of services and offloaded deployments. It
     reads services from a mesh file, and again whenever the file changes, or from a Kubernetes cluster.
     """
+    if log_level not in _LOG_LEVELS:
+        raise ValueError(f"--log-level: expected one of {', '.join(_LOG_LEVELS)}, got {log_level!r}")
     mesh = _one_file(mesh, context.args, is_needed=not kubernetes)
     given = {"namespace": namespace, "all-namespaces": all_namespaces, "kubeconfig": kubeconfig, "tls": tls}
     _expect_kubernetes(kubernetes, {**given, "webhook": webhook, "context": kube_context})
@@ -126,7 +139,7 @@ def serve(
     from detour.server import serve as run  # noqa: PLC0415
 
     served = " and ".join(filter(None, (str(mesh or ""), f"namespace {cluster.location}" if cluster else "")))
-    _log_to_stderr()
+    _log_to_stderr(log_level)
     start = partial(run, mesh, state, Addresses(xds, api, webhook))
     to_serve = partial(
         start, database=database, issuer=issuer, cluster=cluster, installed=installed, networks=networks
@@ -177,7 +190,7 @@ def _expect_kubernetes(kubernetes: bool, others: dict[str, object]) -> None:
         raise ValueError(f"--{given[0]} needs --kubernetes")
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(level: str) -> None:
     """Log what the server does, and warnings and errors of its libraries."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("detour").setLevel(logging.INFO)
+    logging.getLogger("detour").setLevel(level.upper())

@@ -20,6 +20,7 @@ missing_packages() {
   command -v iptables >/dev/null || echo iptables
   command -v ip >/dev/null || echo iproute2
   command -v setpriv >/dev/null || echo util-linux
+  command -v promtool >/dev/null || echo prometheus
 }
 
 install_packages() {
