@@ -33,8 +33,9 @@ async def test_a_registered_deployment_is_listed(http):
             "owner": "ops",
             "expires": None,
             "source": "mesh file",
+            "is_writable": False,
         },
-        {**PR_42, "source": "registered"},
+        {**PR_42, "source": "registered", "is_writable": True},
     ]
 
 

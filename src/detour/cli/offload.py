@@ -267,7 +267,7 @@ def _remove(client: "Client", service: str, name: str, *, owner: str | None, mis
 
 def _owned_by(client: "Client", owner: str) -> list[tuple[str, str]]:
     found = client.list_deployments()
-    return [(one.service, one.name) for one in found if one.owner == owner and one.source != "mesh file"]
+    return [(one.service, one.name) for one in found if one.owner == owner and one.is_writable]
 
 
 def _variable(text: str) -> tuple[str, str]:

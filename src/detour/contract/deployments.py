@@ -98,6 +98,7 @@ class DeploymentOut(BaseModel):
     owner: str
     expires: datetime | None
     source: Annotated[str, Field(description="`mesh file`, `registered` or `cluster`")]
+    is_writable: Annotated[bool, Field(description="whether the API can change and remove it")] = True
 
 
 class CopyOut(DeploymentOut):

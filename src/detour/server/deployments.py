@@ -17,6 +17,7 @@ from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
 from detour.offload.ownership import expect_owner
 from detour.server.mesh_in_force import MeshInForce
+from detour.server.sources import Source
 
 _log = logging.getLogger(__name__)
 
@@ -141,10 +142,9 @@ class DeploymentOperations:
         """Return a deployment of the mesh in force; None if it does not exist."""
         return self._mesh.deployment(service, name)
 
-    def source_name(self, deployment: OffloadedDeployment) -> str:
-        """Return the name of the source of a deployment; "" if no source has it."""
-        found = self._in_force.source_of(*deployment.key)
-        return found.name if found else ""
+    def source_of(self, deployment: OffloadedDeployment) -> Source | None:
+        """Return the source of a deployment; None if no source has it."""
+        return self._in_force.source_of(*deployment.key)
 
     async def register(self, caller: Identity, deployment: OffloadedDeployment) -> OffloadedDeployment:
         """Register a deployment, so that it is served, also after restarts; return it with its owner.

@@ -22,6 +22,7 @@ from detour.mesh import Endpoint, OffloadedDeployment, Service, Settings, parse_
 from detour.offload.kubernetes.copying import Wanted
 from detour.overrides import PREFIX, append_to_baggage
 from detour.scenarios import Draft, Scenario
+from detour.server.sources import Source
 from detour.server.switch import SwitchPosition
 from detour.traffic.calls import Seen
 
@@ -53,15 +54,16 @@ def service_out(service: Service, deployments: list[str]) -> ServiceOut:
     )
 
 
-def deployment_out(deployment: OffloadedDeployment, source: str) -> DeploymentOut:
-    """Return a deployment with the name of the source that it comes from."""
+def deployment_out(deployment: OffloadedDeployment, source: Source | None) -> DeploymentOut:
+    """Return a deployment with what its source says about it; None if no source has it."""
     return DeploymentOut(
         service=deployment.service,
         name=deployment.name,
         endpoints=_texts(deployment.endpoints),
         owner=deployment.owner,
         expires=deployment.expires,
-        source=source,
+        source=source.name if source else "",
+        is_writable=source is not None and source.is_writable,
     )
 
 

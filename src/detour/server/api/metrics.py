@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detour import __version__
+from detour.mesh import OffloadedDeployment
 from detour.server.api.operations import Tag
 from detour.server.control_plane import ControlPlane
 
@@ -88,7 +89,7 @@ class _State(Collector):
         yield _gauge("detour_services", "Services of the mesh.", {(): len(plane.mesh.services)})
         is_off = int(plane.switch.state.is_off)
         yield _gauge("detour_overrides_off", "Whether the whole mesh ignores overrides.", {(): is_off})
-        sources = Counter((plane.deployments.source_name(one),) for one in plane.mesh.deployments.values())
+        sources = Counter((_source(plane, one),) for one in plane.mesh.deployments.values())
         yield _gauge("detour_deployments", "Offloaded deployments of the mesh.", sources, "source")
         roles = Counter((one.role,) for one in plane.ads.connections)
         yield _gauge("detour_envoys", "Envoys that are connected.", roles, "role")
@@ -124,6 +125,11 @@ class _State(Collector):
             states = Counter((one.state(now).value,) for one in plane.book.rows.values())
             yield _gauge("detour_scenarios", "Scenarios by state.", states, "state")
             yield _gauge("detour_changes", "Changes in the log.", {(): plane.book.database.revision})
+
+
+def _source(plane: ControlPlane, deployment: OffloadedDeployment) -> str:
+    source = plane.deployments.source_of(deployment)
+    return source.name if source else ""
 
 
 def _gauge(name: str, what: str, values: Mapping[tuple[Any, ...], int], *labels: str) -> Metric:

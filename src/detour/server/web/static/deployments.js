@@ -141,7 +141,7 @@ class DeploymentsView {
       { type: "button", "data-key": `use-${full}`, "aria-label": `Override ${one.service} with ${one.name}`, on: { click: () => override(one) } },
       "Override",
     );
-    if (one.source === "mesh file") return [use, h("span.hint.nowrap", {}, "in the mesh file")];
+    if (!one.is_writable) return [use, h("span.hint.nowrap", {}, `in the ${one.source}`)];
     if (!mayRemove(one.owner)) return [use];
     if (this.#asked === full) return this.#confirm(one, full);
     const longer = h(
