@@ -148,7 +148,7 @@ def test_an_instance_of_a_deployment_says_so(here):
     """For those who look at who calls whom; what is no name is refused."""
     options = ("bootstrap", "--service", "users", "--deployment")
     metadata = json.loads(here(*options, "pr-42").stdout)["node"]["metadata"]
-    assert metadata == {"role": "sidecar", "deployment": "pr-42", "ports": [15000, 15001]}
+    assert metadata == {"role": "sidecar", "version": "0.1.0", "deployment": "pr-42", "ports": [15000, 15001]}
     assert "expected the name of a deployment such as pr-42" in here(*options, "a b").stderr
 
 
