@@ -20,6 +20,7 @@ from detour.server.edge_client import Answer, EdgeUnreachableError, TrialRequest
 from detour.server.trials import NoEdgeError, Outcome, TrialOperations, attempt, by_baggage, with_trial_id
 from detour.traffic.hops import Hop
 from detour.traffic.trials import HOPS_MAX, TRIALS_MAX, TooManyTrialsError, Trial, Trials
+from partly_read import BOTH, WARNING
 from parts import application
 
 CLOSED_PORT = 1
@@ -300,6 +301,12 @@ async def test_permissions_and_mistakes_of_a_trial(monkeypatch: pytest.MonkeyPat
     assert found.note == (
         "web=none: web has no deployment none: it has none users=gone: users has no deployment gone: it has pr-42"
     )
+    async with edge(trials, reporting(BY_EDGE)) as (mesh, _):
+        partly_read = replace(mesh, services={**mesh.services, "both": BOTH})
+        operations = TrialOperations(lambda: partly_read, trials, lambda: True, by_baggage)
+        developer, request_to_both = Identity("dev", Role.DEVELOPER, Via.TOKEN), parse_words(["delay.both=1s"])
+        limited = await operations.attempt(developer, TrialRequest(request_to_both))
+    assert limited.note == f"delay.both=1s: {WARNING}"
     async with edge(trials, reporting()) as (mesh, _):
         operations = TrialOperations(lambda: mesh, trials, lambda: False, by_baggage)
         right = await operations.attempt(Identity("dev", Role.DEVELOPER, Via.TOKEN), TrialRequest())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detour.cli import completion
+from detour.cli.checking import print_warnings
 from detour.cli.connection import AsJson, Server, checked, connected, print_json, print_list, user
 from detour.cli.groups import Force, MissingOk, group
 from detour.cli.option_groups import spread
@@ -127,6 +128,7 @@ def create(
         if wait:
             wait_until_ready(client, service, name, patience, keep=options.keep)
             made = client.get_deployment(service, name)
+    print_warnings(created.warnings)
     _show(made, "is Ready" if wait else "is being created", as_json=as_json)
 
 
@@ -157,6 +159,7 @@ def add(
             ttl=ttl,
         )
         made = client.register_deployment(wanted)
+    print_warnings(made.warnings)
     _show(made, "is registered", as_json=as_json)
 
 
@@ -291,4 +294,5 @@ def _details(found: "DeploymentDetailOut") -> list[tuple[str, str]]:
         ("owner", found.owner),
         ("expires", until(found.expires)),
         ("from", found.source),
+        ("warning", "; ".join(found.warnings)),
     ]

@@ -10,7 +10,7 @@ import typer
 
 from detour.cli import completion
 from detour.cli.checking import Force as Unknown
-from detour.cli.checking import expect_known
+from detour.cli.checking import expect_known, print_warnings
 from detour.cli.connection import AsJson, Server, connected, print_json, print_list, user
 from detour.cli.groups import Force, MissingOk, group
 from detour.cli.scenario_editing import (
@@ -103,11 +103,12 @@ def save(
 
     If the scenario exists with the same overrides, the command changes nothing and succeeds.
     """
-    expect_known(server, parse_words(override), force=force)
+    expect_known(server, parse_words(override), force=force, warns=False)
     expect_name(name)
     wanted = scenario_body(overrides(override), owner, description or "", expiry(expires))
     with connected(server) as client:
         made = _created(client, name, wanted, force=force)
+    print_warnings(made.warnings)
     if as_json:
         print_json(made)
         return
@@ -171,7 +172,7 @@ def edit(
     if file and (override or unset or given):
         raise ValueError("--file cannot be combined with overrides or other changes")
     if override or unset or given:
-        expect_known(server, parse_words(override or []), force=force)
+        expect_known(server, parse_words(override or []), force=force, warns=False)
     with connected(server) as client:
         if override or unset or given:
             last = get_scenario(client, name)
@@ -181,6 +182,7 @@ def edit(
             made = save_file(client, name, file, force=force)
         else:
             made = edit_scenario(client, name, force=force)
+    print_warnings(made.warnings)
     typer.echo(f"{name} is at version {made.version}: {overrides_of(made)}; {expiry_of(made)}")
 
 

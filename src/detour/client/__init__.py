@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         TrialIn,
         TrialOut,
         UndoneOut,
+        WarningOut,
     )
 
 __all__ = [
@@ -151,6 +152,7 @@ __all__ = [
     "UnexpectedAnswerError",
     "UnreachableError",
     "UntrustedServerError",
+    "WarningOut",
     "sign_in",
     "sign_in_async",
 ]

@@ -34,7 +34,16 @@ from detour.contract.identities import (
     TokenOut,
 )
 from detour.contract.mistakes import explained
-from detour.contract.overrides import CheckIn, CheckOut, MistakeOut, SwitchIn, SwitchOut, SwitchState, collected
+from detour.contract.overrides import (
+    CheckIn,
+    CheckOut,
+    MistakeOut,
+    SwitchIn,
+    SwitchOut,
+    SwitchState,
+    WarningOut,
+    collected,
+)
 from detour.contract.pages import Page
 from detour.contract.problems import PROBLEM_MEDIA_TYPE, Problem
 from detour.contract.scenarios import ResolvedOut, ScenarioIn, ScenarioListOut, ScenarioOut, ScenarioState
@@ -113,6 +122,7 @@ __all__ = [
     "TrialOut",
     "Ttl",
     "UndoneOut",
+    "WarningOut",
     "collected",
     "explained",
 ]

@@ -99,6 +99,10 @@ class DeploymentOut(BaseModel):
     expires: datetime | None
     source: Annotated[str, Field(description="`mesh file`, `registered` or `cluster`")]
     is_writable: Annotated[bool, Field(description="whether the API can change and remove it")] = True
+    warnings: Annotated[
+        list[str],
+        Field(description="which calls to the service overrides do not affect, and what to do, a line each"),
+    ] = []
 
 
 class CopyOut(DeploymentOut):
@@ -124,6 +128,11 @@ class ServiceOut(BaseModel):
     protocol: Protocol
     endpoints: list[str]
     deployments: list[str]
+    overridable: Annotated[bool, Field(description="whether overrides can affect calls to it")] = True
+    warning: Annotated[
+        str,
+        Field(description="which calls to it overrides do not affect, and what to do; empty if they affect all"),
+    ] = ""
 
 
 class ServiceListOut(Page[ServiceOut]):

@@ -64,10 +64,19 @@ class MistakeOut(BaseModel):
     ]
 
 
+class WarningOut(BaseModel):
+    """An override that affects only some ports of its service."""
+
+    key: str
+    value: str
+    detail: Annotated[str, Field(description="explanation for people")]
+
+
 class CheckOut(BaseModel):
-    """The mistakes in overrides; an empty list if there are none."""
+    """The mistakes in overrides, and warnings; empty lists if there are none."""
 
     mistakes: list[MistakeOut]
+    warnings: list[WarningOut] = []
 
 
 class SwitchState(StrEnum):

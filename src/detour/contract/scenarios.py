@@ -75,6 +75,9 @@ class ScenarioOut(BaseModel):
     state: ScenarioState
     changed: datetime
     changed_by: str
+    warnings: Annotated[
+        list[str], Field(description="overrides that affect only some ports of their service, a line each")
+    ] = []
 
 
 class ScenarioListOut(Page[ScenarioOut]):

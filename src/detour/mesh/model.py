@@ -177,6 +177,11 @@ class Service:
             f" so overrides have no effect there; they apply to its other ports. {_REMEDY}"
         )
 
+    @property
+    def override_warning(self) -> str:
+        """What overrides of calls to the service do not affect, and what to do; empty if they affect all of it."""
+        return self.why_unread if self.is_unread else self.why_partly_unread
+
     def port_number(self, asked: int | None) -> int | None:
         """Return the service's port that a call to a port reaches; None if all its ports mean the same.
 

@@ -12,7 +12,7 @@ from typing import Final
 from detour.access import Identity, Role
 from detour.envoy.vocabulary import SERVED_BY_HEADER, TRIAL
 from detour.mesh import Mesh, Settings
-from detour.mesh.checking import explained, mistakes
+from detour.mesh.checking import explained, limits, mistakes
 from detour.overrides import Kind, Override, Overrides, append_to_baggage
 from detour.server.edge_client import Answer, TrialRequest, send, service_behind
 from detour.traffic.hops import Hop
@@ -176,8 +176,9 @@ class TrialOperations:
         """
         caller.expect(Role.DEVELOPER)
         outcome = await attempt(request, self._mesh(), self._trials, self._has_edge, self.headers_for)
-        mistaken = explained(mistakes(request.overrides.over(request.of_scenario), self._mesh()))
-        return replace(outcome, note=" ".join(filter(None, (*mistaken, outcome.note))))
+        overrides, mesh = request.overrides.over(request.of_scenario), self._mesh()
+        notes = explained([*mistakes(overrides, mesh), *limits(overrides, mesh)])
+        return replace(outcome, note=" ".join(filter(None, (*notes, outcome.note))))
 
 
 def _dropped(trial: Trial) -> str:

@@ -18,7 +18,7 @@ from detour.contract import (
     SwitchState,
     collected,
 )
-from detour.mesh import Endpoint, OffloadedDeployment, Service, Settings, parse_duration
+from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Service, checking, parse_duration
 from detour.offload.kubernetes.copying import Wanted
 from detour.overrides import PREFIX, append_to_baggage
 from detour.scenarios import Draft, Scenario
@@ -51,11 +51,14 @@ def service_out(service: Service, deployments: list[str]) -> ServiceOut:
         protocol=service.protocol,
         endpoints=_texts(service.endpoints),
         deployments=deployments,
+        overridable=not service.is_unread,
+        warning=service.override_warning,
     )
 
 
-def deployment_out(deployment: OffloadedDeployment, source: Source | None) -> DeploymentOut:
-    """Return a deployment with what its source says about it; None if no source has it."""
+def deployment_out(deployment: OffloadedDeployment, source: Source | None, mesh: Mesh) -> DeploymentOut:
+    """Return a deployment of a mesh with what its source says about it; None if no source has it."""
+    service = mesh.services.get(deployment.service)
     return DeploymentOut(
         service=deployment.service,
         name=deployment.name,
@@ -64,6 +67,7 @@ def deployment_out(deployment: OffloadedDeployment, source: Source | None) -> De
         expires=deployment.expires,
         source=source.name if source else "",
         is_writable=source is not None and source.is_writable,
+        warnings=[service.override_warning] if service and service.override_warning else [],
     )
 
 
@@ -73,8 +77,9 @@ def draft_of(body: ScenarioIn, owner: str) -> Draft:
     return Draft(overrides, owner if body.owner is None else body.owner, body.description, body.expires)
 
 
-def scenario_out(scenario: Scenario, settings: Settings) -> ScenarioOut:
-    """Return a scenario, with its state now and its links in a mesh with these settings."""
+def scenario_out(scenario: Scenario, mesh: Mesh) -> ScenarioOut:
+    """Return a scenario, with its state now, and its links and warnings in a mesh."""
+    settings = mesh.settings
     return ScenarioOut(
         name=scenario.name,
         version=scenario.version,
@@ -88,6 +93,7 @@ def scenario_out(scenario: Scenario, settings: Settings) -> ScenarioOut:
         state=ScenarioState(scenario.state(datetime.now(UTC))),
         changed=scenario.changed,
         changed_by=scenario.changed_by,
+        warnings=list(checking.explained(checking.limits(scenario.overrides, mesh))),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, HTTPException, Query
 
-from detour.contract import CheckIn, CheckOut, MistakeOut, collected
+from detour.contract import CheckIn, CheckOut, MistakeOut, WarningOut, collected
 from detour.mesh import checking
 from detour.server.api.operations import Tag
 from detour.server.api.problems import documented
@@ -25,15 +25,20 @@ def add_checking(app: FastAPI, plane: ControlPlane) -> None:
         responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY),
     )
     async def check_overrides(body: CheckIn) -> CheckOut:
-        """Return the overrides that name an unknown service or deployment, each with the nearest known one."""
+        """Return the overrides without effect, each with the nearest known one, and those of only some ports."""
         try:
             overrides = collected(body.overrides)
         except ValueError as error:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
         found = checking.mistakes(overrides, plane.mesh) if plane.is_ready else []
+        limits = checking.limits(overrides, plane.mesh) if plane.is_ready else []
         return CheckOut(
             mistakes=[
                 MistakeOut(key=one.key, value=one.value, detail=text, suggestion=one.instead)
                 for one, text in zip(found, checking.explained(found), strict=True)
-            ]
+            ],
+            warnings=[
+                WarningOut(key=one.key, value=one.value, detail=text)
+                for one, text in zip(limits, checking.explained(limits), strict=True)
+            ],
         )

@@ -42,7 +42,7 @@ def _add_changes(app: FastAPI, plane: ControlPlane) -> None:
         The copy serves requests once it is Ready: `GET /v1/deployments/{service}/{name}` shows its progress.
         """
         made = await plane.deployments.create(caller, wanted_of(body, body.owner or ""))
-        shown = deployment_out(made.deployment, plane.deployments.source_of(made.deployment))
+        shown = deployment_out(made.deployment, plane.deployments.source_of(made.deployment), plane.mesh)
         return CopyOut(**shown.model_dump(), notes=list(made.notes))
 
     @app.post(
@@ -68,7 +68,7 @@ def _add_reading(app: FastAPI, plane: ControlPlane) -> None:
         if found is None:
             return deployment_not_found(service, name)
         progress = await _progress(plane.deployments, service, name)
-        shown = deployment_out(found, plane.deployments.source_of(found))
+        shown = deployment_out(found, plane.deployments.source_of(found), plane.mesh)
         return DeploymentDetailOut(**shown.model_dump(), progress=progress)
 
     @app.get(

@@ -47,7 +47,7 @@ def _add_lists(app: FastAPI, plane: ControlPlane) -> None:
         """List the offloaded deployments, sorted by service and name: `users@pr-42`."""
         every = sorted(plane.mesh.deployments.values(), key=_label)
         shown, following = page_of_all(every, cursor, limit, _label)
-        items = [deployment_out(one, plane.deployments.source_of(one)) for one in shown]
+        items = [deployment_out(one, plane.deployments.source_of(one), plane.mesh) for one in shown]
         return DeploymentListOut(items=items, next=following)
 
 
@@ -66,7 +66,7 @@ def _add_changes(app: FastAPI, plane: ControlPlane) -> None:
     async def register_deployment(body: DeploymentIn, caller: Caller) -> DeploymentOut:
         """Register an offloaded deployment, or replace one that the caller owns."""
         made = await plane.deployments.register(caller, deployment_of(body, body.owner or ""))
-        return deployment_out(made, plane.deployments.source_of(made))
+        return deployment_out(made, plane.deployments.source_of(made), plane.mesh)
 
     @app.delete(
         "/v1/deployments/{service}/{name}",
@@ -96,7 +96,7 @@ def _add_changes(app: FastAPI, plane: ControlPlane) -> None:
         extended = await plane.deployments.extend(caller, service, name, expires, body.owner)
         if extended is None:
             return deployment_not_found(service, name)
-        return deployment_out(extended, plane.deployments.source_of(extended))
+        return deployment_out(extended, plane.deployments.source_of(extended), plane.mesh)
 
 
 def _label(deployment: OffloadedDeployment) -> str:

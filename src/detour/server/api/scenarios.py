@@ -171,7 +171,7 @@ def _add_writing(app: FastAPI, plane: ControlPlane) -> None:
 
 
 def _out(plane: ControlPlane, scenario: Scenario) -> ScenarioOut:
-    return scenario_out(scenario, plane.mesh.settings)
+    return scenario_out(scenario, plane.mesh)
 
 
 def _tag(scenario: Scenario) -> str:

@@ -323,7 +323,12 @@ function kindSelect(row, index, { redraw }) {
 
 function subjects(kind) {
   if (KINDS[kind].subject === "flag") return flags();
-  return services.value.map((one) => ({ value: one.name, note: one.deployments.length ? `${one.deployments.length} offloaded` : "" }));
+  return services.value.map((one) => ({ value: one.name, note: noteOf(one) }));
+}
+
+function noteOf(service) {
+  if (!service.overridable) return "not HTTP";
+  return service.deployments.length ? `${service.deployments.length} offloaded` : "";
 }
 
 /** Return the flags that any scenario sets. */

@@ -11,13 +11,17 @@
  * @property {number} requests in the last minute, to the baseline and to deployments
  * @property {number} errors of the baseline; errors of offloaded deployments are not part of the service's health
  * @property {{text: string, weight: "bad"|"warn"}[]} problems
+ * @property {boolean} isOverridable whether overrides can affect calls to it
+ * @property {string} warning the calls that overrides do not affect; empty if they affect all
  */
 
 const ERROR_SHARE_SHOWN = 0.01;
 
 /** Return the facts of all services, edges and callers, by name. */
 export function meshFacts({ services, deployments, calls, status }) {
-  const facts = new Map(services.map((one) => [one.name, blank(one.name, "service", one.endpoints)]));
+  const facts = new Map(
+    services.map((one) => [one.name, { ...blank(one.name, "service", one.endpoints), isOverridable: one.overridable, warning: one.warning }]),
+  );
   for (const envoy of status?.envoys ?? []) if (envoy.role === "edge") known(facts, "edge", "edge");
   for (const call of calls) {
     const caller = known(facts, call.caller, call.caller === "edge" ? "edge" : "caller");
@@ -38,7 +42,7 @@ function known(facts, name, kind) {
 }
 
 function blank(name, kind, instances) {
-  return { name, kind, instances, deployments: [], callers: [], callees: [], requests: 0, errors: 0, problems: [] };
+  return { name, kind, instances, deployments: [], callers: [], callees: [], requests: 0, errors: 0, problems: [], isOverridable: true, warning: "" };
 }
 
 function trafficOf(calls, deployment) {

@@ -113,6 +113,8 @@ export function faultsOf(row, known) {
   else if (subject) faults.subject = name(row.subject);
   faults.value = fault(row.value);
   if (faults.value && !row.value) faults.value = `Enter a ${value}.`;
+  const service = ON_CALLS.includes(row.kind) && known.services.find((one) => one.name === row.subject);
+  if (service && !service.overridable) faults.subject = service.warning;
   if (!faults.subject && !faults.value) faults.caution = caution(row, known.services);
   return faults;
 }
@@ -123,14 +125,18 @@ function milliseconds(value) {
   return found >= 0 && found <= 60_000 ? found : null;
 }
 
+/** The kinds that sidecars apply to calls. A test compares them with those of the server. */
+export const ON_CALLS = ["route", "delay", "abort"];
+
 const isStatus = (value) => /^\d{1,3}$/.test(value) && (Number(value) <= 16 || (Number(value) >= 200 && Number(value) < 600));
 
 function caution({ kind, subject, value }, services) {
   if (KINDS[kind].subject !== "service" || !services.length) return "";
   const service = services.find((one) => one.name === subject);
   if (!service) return `The mesh has no service ${subject} at the moment.`;
-  if (kind !== "route" || service.deployments.includes(value)) return "";
-  return `${subject} has no deployment ${value} at the moment: until it exists, calls to ${subject} fail with 503.`;
+  const limits = ON_CALLS.includes(kind) ? service.warning : "";
+  if (kind !== "route" || service.deployments.includes(value)) return limits;
+  return `${subject} has no deployment ${value} at the moment: until it exists, calls to ${subject} fail with 503. ${limits}`.trim();
 }
 
 /** Return the differences between two sets of overrides, by key. */

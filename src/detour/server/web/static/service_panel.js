@@ -53,11 +53,14 @@ function section(title, ...content) {
 }
 
 function offloaded(facts) {
+  const warning = facts.warning && h("p.hint", {}, facts.warning);
+  if (!facts.isOverridable) return section("Offloaded deployments", warning);
   if (!facts.deployments.length) {
     return section(
       "Offloaded deployments",
       h("p.hint", {}, "None. To register one:"),
       h("pre.line", {}, `detour offload add ${facts.name} pr-42 --endpoint IP:PORT`),
+      warning,
       mayChange() && h("div.actions", {}, slower(facts)),
     );
   }
@@ -68,6 +71,7 @@ function offloaded(facts) {
       {},
       facts.deployments.map((one) => deployment(facts, one)),
     ),
+    warning,
     mayChange() && h("div.actions", {}, slower(facts)),
   );
 }
