@@ -63,6 +63,8 @@ class Database(Storage):
             StorageError: The database does not answer, or refuses.
         """
         with (
+            # Before the database is asked: threads of this process wait for each other here, not for SQLite's
+            # busy timeout.
             self._writing,
             self._explained(),
             self._engine.connect().execution_options(**{_WRITES: True}) as connection,

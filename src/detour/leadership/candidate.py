@@ -133,9 +133,12 @@ class Candidate:
             version: Its `resourceVersion`.
             now: When the response arrived.
         """
+        # The patience with a holder starts when its record was first seen, by this clock: times in it are of
+        # another one.
         if self._seen_at is None or record != self.seen:
             self.seen, self._seen_at = record, now
         self._version, self._is_current, self._has_read = version, True, True
+        # Another candidate holds the Lease, so a deadline that this one still counted on is void.
         if record is not None and record.holder != self.identity:
             self._until = _NEVER
         if not self._may_write(now):
@@ -150,9 +153,12 @@ class Candidate:
             sent: The time before the request was sent.
             now: When the response arrived.
         """
+        # A Lease that was missing may have been deleted while a leader holds it: its creator has to wait
+        # first.
         is_confirmed = self.seen is not None or self.leads(sent)
         self.seen, self._seen_at, self._version, self._is_current = record, now, version, True
         if is_confirmed:
+            # From before the request: others may have seen the renewal before its answer came back.
             self._until = sent + self.timing.deadline
         self._rest(sent)
 
@@ -187,6 +193,7 @@ class Candidate:
         if self.seen is None or self.leads(now):
             return True
         is_released = not self.seen.holder and self.seen.renewed
+        # The holder may run with other times than this candidate; its own record says which.
         patience = self.seen.duration or self.timing.duration
         return bool(is_released) or (self._seen_at is not None and now >= self._seen_at + patience)
 

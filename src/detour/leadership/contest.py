@@ -19,6 +19,7 @@ from detour.leadership import lease
 from detour.leadership.candidate import Candidate, Read, Record, Timing, Wait, Write
 from detour.leadership.guard import Guarded
 from detour.leadership.lease import LeaseName
+from detour.reason import reason_of
 from detour.standing_problem import StandingProblem
 
 Run = Callable[[], Coroutine[Any, Any, None]]
@@ -68,6 +69,7 @@ class _Contest:
     async def win(self) -> None:
         """Compete until the candidate leads."""
         while not self._leads():
+            # Half, so that one request that gets no answer leaves time for another one before the deadline.
             await self._step(self._candidate.timing.deadline / 2)
         _log.info("%s: this server leads, as %s", self._name, self._candidate.identity)
 
@@ -92,13 +94,15 @@ class _Contest:
                 while action := self._candidate.release():
                     await self._release(action)
         except (ApiError, TimeoutError) as error:
-            _log.info("%s could not be released: %s", self._name, error or type(error).__name__)
+            _log.info("%s could not be released: %s", self._name, reason_of(error))
 
     async def _release(self, action: Read | Write) -> None:
         if isinstance(action, Read):
             await self._read()
             return
         now = lease.moment(datetime.now(UTC))
+        # As client-go frees a Lease: without a holder, and with the shortest duration for a candidate that waits
+        # all the same.
         freed = Record("", 1, now, now, action.transitions)
         try:
             version = await lease.write(self._api, self._name, freed, action.version)
@@ -142,7 +146,7 @@ class _Contest:
             self._candidate.refused(_now())
         except (ApiError, TimeoutError) as error:
             self._candidate.failed(sent)
-            why = str(error) or type(error).__name__
+            why = reason_of(error)
             self._problem.begin(f"{self._name} cannot be read or written: {why}; Detour will retry")
 
     async def _read(self) -> None:

@@ -81,6 +81,7 @@ class FollowedDatabase:
 
     async def write(self, write: Callable[[], Result]) -> Result:
         """Call a function that writes, in a thread; return its result once all caches have the change."""
+        # Then the same path as for changes of other servers, so that caches change in the order of the log.
         written = await _in_thread(write)
         await self._catch_up()
         return written
@@ -107,12 +108,14 @@ class FollowedDatabase:
 
     async def _catch_up(self) -> None:
         """Read all new changes, by this server and others, in the order of the log."""
+        # One at a time: two readers could hand changes to a cache in another order than the log has them.
         async with self._catching_up:
             while news := await _in_thread(self._changes.since, self._revision, _PAGE):
                 # A cache that registers meanwhile has just read its rows.
                 for kind, reload in tuple(self._reloads.items()):
                     if subjects := {one.subject for one in news if one.kind == kind}:
                         await _in_thread(reload, subjects)
+                # Not before: if a cache fails to reload, the next attempt reads these changes again.
                 self._revision = news[-1].revision
                 for listener in self._listeners:
                     listener(news)

@@ -24,6 +24,7 @@ from detour.kubernetes.objects import KubernetesObject
 from detour.leadership import LeaseName, lead
 from detour.mesh import Naming
 from detour.offload.kubernetes.housekeeping import Housekeeping
+from detour.reason import reason_of
 from detour.server.cluster_switch import ClusterSwitch
 
 _LEASE: Final = "detour-server"
@@ -154,7 +155,7 @@ class Installed:
         except (ApiError, TimeoutError) as error:
             if isinstance(error, ApiError) and error.code:
                 return f"the API server says: {str(error).partition(' is forbidden: ')[2] or error}"
-            return f"the API server did not answer ({str(error) or type(error).__name__})"
+            return f"the API server did not answer ({reason_of(error)})"
         return ""
 
     async def limit_ranges(self, namespace: str) -> Sequence[Json]:

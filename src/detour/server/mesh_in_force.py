@@ -117,6 +117,7 @@ class MeshInForce:
     def refresh(self) -> None:
         """Put into force the parts that do not come from sources, and expiries."""
         now = datetime.now(UTC)
+        # An expired deployment ends here, on every server; its source removes it later.
         expired = [DeploymentRemoved(*key) for key, moment in self._expires.items() if moment <= now]
         settings = self.sources[0].mesh.settings if self.sources else self._mesh.settings
         self._change(
@@ -130,11 +131,13 @@ class MeshInForce:
 
     def _take(self, source: Source, events: Sequence[MeshEvent]) -> None:
         """Put into force a source's changes and problems."""
+        # Only a problem that begins, changes or ends is reported to clients of the event stream.
         before, self._problems[source.name] = self._problems[source.name], tuple(source.problems)
         self._change(self._effective(events), has_new_problems=before != self._problems[source.name])
 
     def _change(self, events: Iterable[MeshEvent], *, has_new_problems: bool = False) -> None:
         self._mesh, effective = update(self._mesh, events)
+        # A change that another source covers has no effect, and wakes no subscriber.
         if effective or has_new_problems:
             change = MeshChange(self._mesh, effective, has_new_problems)
             for subscriber in self._subscribers:
@@ -143,6 +146,7 @@ class MeshInForce:
     def _effective(self, events: Iterable[MeshEvent]) -> Iterator[MeshEvent]:
         """Translate events of one source into those of the mesh in force."""
         now = datetime.now(UTC)
+        # The removal in one source may uncover a service or deployment of another one.
         for event in merged_events([source.mesh for source in self.sources], events):
             match event:
                 case DeploymentApplied(deployment):

@@ -78,6 +78,7 @@ def parents(hops: Sequence[Hop]) -> list[int | None]:
 def _candidates(hops: Sequence[Hop], hop: Hop) -> list[int]:
     """Return the indices of a hop's possible parents, the most probable first."""
     earlier = [at for at, one in enumerate(hops) if hop.is_from(one) and one.start <= hop.start + _TOLERANCE]
+    # A caller usually answers after the calls that it made, and starts before them.
     around = {at for at in earlier if hops[at].end + _TOLERANCE >= hop.end}
 
     def unlikely(at: int) -> tuple[bool, bool, float]:

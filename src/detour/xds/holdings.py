@@ -70,6 +70,8 @@ class Holdings:
     def fits(self, key: Key) -> bool:
         """Return whether there is room for one more name."""
         kept = self._kept_bytes + _cost(key)
+        # The shared limit counts only what exceeds the reserved part: one stream cannot use up what others need
+        # to start.
         more = self._beyond_own(kept) - self._beyond_own(self._kept_bytes)
         is_shared = not more or self._shared.used_bytes + more <= self._shared.max_bytes
         return kept <= self._limits.kept_bytes and is_shared
@@ -124,6 +126,7 @@ class Holdings:
         while len(self._unbacked) > self._limits.unbacked or self._unbacked_bytes > self._limits.unbacked_bytes:
             name = next(iter(self._unbacked))
             self._drop(name)
+            # The mesh has got it since, so it no longer counts.
             if self._is_backed(name):
                 continue
             if is_keepable(name):

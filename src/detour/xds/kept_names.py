@@ -66,6 +66,7 @@ class KeptNames:
         if key.name in subscription.sent:
             return True
         if not (key.name in subscription.covered or self._has_room(key)):
+            # Not kept, so a later request for the name must look like the first one.
             subscription.names.discard(key.name)
             return False
         self._holdings.keep(key)

@@ -65,5 +65,6 @@ class KnownHosts:
         # Envoy compares hosts in lower case, so the table could name only one of two spellings.
         if "@" in name or name != name.lower() or not self._catalog.is_backed(name):
             return False
+        # A cluster whose endpoints have not arrived answers 503; one with its own endpoints is ready at once.
         waits = self._catalog.has_endpoints(name)
         return name in acknowledged.get(CLUSTER, ()) and (not waits or name in acknowledged.get(ENDPOINTS, ()))

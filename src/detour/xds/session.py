@@ -100,6 +100,7 @@ class Session:
         if subscribes_to_all or took_all != subscription.has_wildcard:
             self._cover(request.type_url)
         if subscribes_to_all:
+            # A client that subscribes to "*" again asks for everything again, whatever it has.
             for name in sorted(subscription.covered):
                 subscription.schedule(name)
         self._release()
@@ -185,11 +186,13 @@ class Session:
         if sent is None:
             return
         if request.HasField("error_detail"):
+            # The edge keeps what it had. Routes that wait for an acceptance that never comes would never be sent.
             self._gate.settle(sent.versions)
             self._rejections.add(request.type_url, sent.versions, request.error_detail.message)
             return
         if request.type_url == ENDPOINTS:
             self._gate.settle(sent.versions)
+        # Envoy may have unsubscribed from some of them while the response was on its way.
         held = {name: version for name, version in sent.versions.items() if name in subscription.sent}
         subscription.acknowledged.update(held)
         self._rejections.discard(request.type_url, sent.versions)
@@ -259,6 +262,7 @@ class Session:
             self._release()
             return None
         subscription.owes_response = False
+        # An acknowledgement of a dropped response is stale when it comes, so routes must not wait for it.
         for dropped in self._in_flight.add(nonce, Sent(type_url, draft.versions)):
             if dropped.type_url in {CLUSTER, ENDPOINTS}:
                 self._gate.settle(dropped.versions)
@@ -278,6 +282,7 @@ class Session:
         subscription = self._subscriptions[key.type_url]
         claim = subscription.claims.pop(key.name, None)
         if not subscription.wants(key.name):
+            # Without "*", Envoy knows that it unsubscribed. With "*", it waits for the server to decide.
             was_held = key.name in subscription.sent or claim is not None or is_forced
             self._kept.forget(key)
             if subscription.has_wildcard and was_held:
@@ -285,6 +290,8 @@ class Session:
             return
         if key.type_url == CLUSTER and (is_forced or claim is not None):
             self._kept.withdraw_others(key.name)
+        # A reconnecting Envoy has this version and needs no other one, unless its cluster was updated while it
+        # was away: it then waits for endpoints even if they are the same.
         if claim is not None:
             is_forced = key.type_url == ENDPOINTS and key.name in self._updated
         is_kept = self._kept.keep(key, claim or "")
@@ -307,11 +314,13 @@ class Session:
     def _is_stale(self, key: Key) -> bool:
         if key.type_url == ROUTES and self._gate.hold_routes():
             return False
+        # Envoy never requests a withdrawn cluster again, so the server sends it once the mesh has it.
         if key.type_url == CLUSTER and self._holdings.is_withdrawn(key.name):
             return self._is_backed(key.name)
         if key == OUTBOUND and self._table.has_new_hosts:
             return True
         resource = self._catalog.resource(key)
+        # A resource that could not be built is not a removed one: Envoy keeps what it has.
         if resource is None and key in self._catalog.failures:
             return False
         version, sent = resource.version if resource else "", self._subscriptions[key.type_url].sent[key.name]
@@ -347,6 +356,7 @@ class Session:
             return
         self._holdings.restore(key.name)
         before = self._subscriptions[CLUSTER].sent[key.name]
+        # Envoy requests the endpoints of a new cluster itself, and keeps those of one that did not change.
         if before in {"", version}:
             return
         endpoints = self._subscriptions[ENDPOINTS]

@@ -53,6 +53,7 @@ class Subscription:
         self.has_wildcard = self.has_wildcard or subscribes_to_all
         named = [name for name in request.resource_names_subscribe if name != WILDCARD]
         self.names.update(named)
+        # Also for names that are subscribed to already: a client that asks again has lost what it was sent.
         self.due.update(dict.fromkeys(named, True))
         for name in request.resource_names_unsubscribe:
             self._unsubscribe(name)

@@ -113,8 +113,11 @@ class Discovery:
             # One batch for changes that arrive together: a rollout makes hundreds a second.
             await asyncio.sleep(self._timing.quiet)
             self._news.clear()
+            # Services without their pods would be a mesh without endpoints, so nothing is published before all
+            # kinds are read.
             if all(follower.has_answer for follower in self._followers):
                 events = self._inventory.events()
+                # The first time also without events: the mesh of an empty cluster is complete, too.
                 if events or is_first:
                     publish(events)
                 is_first = False

@@ -85,6 +85,8 @@ class Reflector(Generic[ObjectT]):
         """Process an event with the state of an object (ADDED, MODIFIED)."""
         key, version = _key(one), one.metadata.resource_version
         known = self._known.get(key)
+        # A watch that resumes at an older version repeats events. For a removed object, its last version decides,
+        # or a repeated ADDED would bring it back.
         last = known.metadata.resource_version if known else self._removed.get(key, "")
         self.reached(version)
         if not _is_newer(version, last):
@@ -98,6 +100,8 @@ class Reflector(Generic[ObjectT]):
         key, version = _key(one), one.metadata.resource_version
         known = self._known.get(key)
         self.reached(version)
+        # The version of a DELETED event is that of the removal, or that of the last state, depending on the
+        # server.
         if known is None or (
             known.metadata.resource_version != version and not _is_newer(version, known.metadata.resource_version)
         ):
@@ -113,11 +117,14 @@ class Reflector(Generic[ObjectT]):
 
     def refused(self, code: int) -> None:
         """Process a refusal of the API: an HTTP status or the code of an ERROR event."""
+        # Only a new list helps: the API server has forgotten the version. What is known stays until that list is
+        # complete.
         if code == GONE:
             self._listed, self._token = [], ""
 
     def _replace(self, listed: list[ObjectT]) -> Iterator[Applied[ObjectT] | Removed[ObjectT]]:
         before, self._known = self._known, {_key(one): one for one in listed}
+        # The list is newer than every removal, so no event of the coming watch can be older.
         self._removed.clear()
         for key, one in self._known.items():
             known = before.get(key)

@@ -58,6 +58,7 @@ class RouteGate:
         Args:
             are_routes_settled: Returns whether the edge has the latest routes.
         """
+        # While routes wait, the edge still has the older ones, which refer to these clusters.
         if self._awaited or not self._leaving or not are_routes_settled():
             return []
         return self.stop()
