@@ -34,8 +34,9 @@ async def test_a_registered_deployment_is_listed(http):
             "expires": None,
             "source": "mesh file",
             "is_writable": False,
+            "warnings": [],
         },
-        {**PR_42, "source": "registered", "is_writable": True},
+        {**PR_42, "source": "registered", "is_writable": True, "warnings": []},
     ]
 
 
@@ -59,9 +60,11 @@ async def test_pagination(http, path, names):
 async def test_services_are_listed_with_their_deployments(http):
     """Ordered by name, with the deployments of the mesh file and those registered at run time."""
     await http.post("/v1/deployments", json=PR_42)
+    read = {"overridable": True, "warning": ""}
+    users, payments = ["filed", "pr-42"], "127.0.0.1:9003"
     assert (await http.get("/v1/services")).json()["items"] == [
-        {"name": "payments", "protocol": "http2", "endpoints": ["127.0.0.1:9003"], "deployments": []},
-        {"name": "users", "protocol": "auto", "endpoints": ["127.0.0.1:9001"], "deployments": ["filed", "pr-42"]},
+        {"name": "payments", "protocol": "http2", "endpoints": [payments], "deployments": [], **read},
+        {"name": "users", "protocol": "auto", "endpoints": ["127.0.0.1:9001"], "deployments": users, **read},
     ]
 
 
