@@ -138,6 +138,8 @@ def test_a_state_that_cannot_be_opened_is_one_line(mesh_file, tmp_path):
         (["--namespace", "shop"], "--mesh is missing"),
         (["--mesh", "m.yaml", "--namespace", "shop"], "--namespace needs --kubernetes"),
         (["--mesh", "m.yaml", "--webhook", "127.0.0.1:1"], "--webhook needs --kubernetes"),
+        (["--mesh", "m.yaml", "--drop-from-copies", "a/b"], "--drop-from-copies needs --kubernetes"),
+        (["--kubernetes", "--drop-from-copies", "a b"], "'a b' is not a key of labels: expected KEY"),
         (["--kubernetes", "--kubeconfig", "/nowhere/config"], "no Kubernetes cluster: "),
         (
             ["--kubernetes", "--sidecar-resources", "limits.cpu=much"],

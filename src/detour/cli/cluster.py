@@ -60,6 +60,15 @@ SidecarImage = Annotated[str, typer.Option(help="The image of sidecars.", metava
 DetourImage = Annotated[
     str, typer.Option(help="The image of the init container in transparent mode.", metavar="IMAGE")
 ]
+DropFromCopies = Annotated[
+    list[str],
+    typer.Option(
+        help="A label or annotation by which a controller claims objects: copies do not get it. Repeatable; DOMAIN/"
+        " stands for all of a domain.",
+        metavar="KEY",
+        show_default=False,
+    ),
+]
 ControlPlane = Annotated[
     str,
     typer.Option(
@@ -141,20 +150,24 @@ def open_cluster(
     webhook: str,
     tls: bool,
     settings: InjectionSettings,
+    dropped: list[str],
 ) -> "tuple[Cluster, Installed]":
     """Return the cluster, and the installation that this server is a replica of.
 
     Raises:
         OSError: The cluster's configuration can't be read.
+        ValueError: One of the keys to drop is not a key.
     """
     from detour.kubernetes.config import cluster_config  # noqa: PLC0415  slow to import
+    from detour.offload.kubernetes.claims import Claims  # noqa: PLC0415  as above
     from detour.server.cluster import Cluster, Namespaces  # noqa: PLC0415  as above
     from detour.server.installation import Installed, Replica  # noqa: PLC0415  as above
 
+    claims = Claims(tuple(dropped))
     config = cluster_config(kubeconfig, context)
     home, *others = namespaces or [config.namespace]
     meshed = Namespaces(home, tuple(others), are_all)
-    cluster = Cluster(config, meshed)
+    cluster = Cluster(config, meshed, claims)
     own = server_namespace or os.environ.get("POD_NAMESPACE", "") or home
     identity = os.environ.get("POD_NAME", "") or socket.gethostname()
     replica = Replica(own, identity, webhook, tls, settings)

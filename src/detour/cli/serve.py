@@ -97,6 +97,7 @@ def serve(
     sidecar_log_level: options.SidecarLogLevel = options.SIDECAR_LOG_LEVEL,
     detour_image: options.DetourImage = options.DETOUR_IMAGE,
     control_plane: options.ControlPlane = options.CONTROL_PLANE,
+    drop_from_copies: options.DropFromCopies = [],  # noqa: B006  Typer's default
     drain_seconds: DrainSeconds = 30,
     log_level: LogLevel = "info",
 ) -> None:
@@ -109,7 +110,8 @@ def serve(
         raise ValueError(f"--log-level: expected one of {', '.join(_LOG_LEVELS)}, got {log_level!r}")
     mesh = _one_file(mesh, context.args, is_needed=not kubernetes)
     given = {"namespace": namespace, "all-namespaces": all_namespaces, "kubeconfig": kubeconfig, "tls": tls}
-    _expect_kubernetes(kubernetes, {**given, "webhook": webhook, "context": kube_context})
+    given |= {"webhook": webhook, "context": kube_context, "drop-from-copies": drop_from_copies}
+    _expect_kubernetes(kubernetes, given)
     issuer = oidc.settings(oidc_issuer, oidc_client_id, oidc_role_claim, oidc_name_claim, oidc_role)
     networks = networks_of(endpoint_networks) if endpoint_networks else None
     settings = options.injection(
@@ -131,6 +133,7 @@ def serve(
             webhook=webhook,
             tls=tls,
             settings=settings,
+            dropped=drop_from_copies,
         )
     state = None if cluster else state or (_beside(mesh, "state") if mesh else None)
     if not database and mesh and not cluster:

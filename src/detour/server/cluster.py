@@ -15,6 +15,7 @@ from detour.injection import SelectingService
 from detour.kubernetes.api import Api
 from detour.kubernetes.config import ClusterConfig
 from detour.mesh import Mesh, MeshEvent, Naming, OffloadedDeployment
+from detour.offload.kubernetes.claims import Claims
 from detour.offload.kubernetes.cluster import ClusterDeployments
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
@@ -22,6 +23,8 @@ from detour.server.sources import Source, StatusField
 
 _IN_FORCE_SECONDS: Final = 10
 """Maximum time to wait until a change comes back from the API server; then the operation returns anyway."""
+
+_CLAIMS: Final = Claims()
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +58,10 @@ class Cluster(Source):
     Args:
         config: The API server, and the credentials for it.
         namespaces: The namespaces whose Services form the mesh.
+        claims: The labels and annotations that copies must not have.
     """
 
-    def __init__(self, config: ClusterConfig, namespaces: Namespaces) -> None:
+    def __init__(self, config: ClusterConfig, namespaces: Namespaces, claims: Claims = _CLAIMS) -> None:
         super().__init__(
             "cluster", Mesh(), is_writable=True, status_field=StatusField.CLUSTER, location=str(namespaces)
         )
@@ -65,7 +69,7 @@ class Cluster(Source):
         self._api = Api(config)
         self.is_synced = asyncio.Event()
         self._discovery = Discovery(self._api, namespaces.watched, self.naming)
-        self._deployments = ClusterDeployments(self._api, self.naming)
+        self._deployments = ClusterDeployments(self._api, self.naming, claims)
         self._changed = asyncio.Condition()
 
     @property

@@ -533,6 +533,16 @@ FOREIGN = [
     "kubectl.kubernetes.io/restartedAt",
     "deployment.kubernetes.io/revision",
     "pod-template-hash",
+    "addonmanager.kubernetes.io/mode",
+    "config.k8s.io/owning-inventory",
+    "config.kubernetes.io/depends-on",
+    "client.lifecycle.config.k8s.io/mutation",
+    "kappctrl.k14s.io/app",
+    "keel.sh/policy",
+    "objectset.rio.cattle.io/owner-name",
+    "fleet.cattle.io/bundle-id",
+    "olm.owner",
+    "moniker.spinnaker.io/application",
 ]
 """By these Argo CD, Flux, Helm and others know what is theirs, and delete what their sources do not have."""
 
@@ -544,6 +554,8 @@ OWN = [
     "app.kubernetes.io/name",
     "app.kubernetes.io/part-of",
     "app.kubernetes.io/version",
+    "keel.sh.example.com/policy",
+    "fluxcd.io",
     "kubectl.kubernetes.io/default-container",
 ]
 """These say something of the application."""

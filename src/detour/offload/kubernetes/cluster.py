@@ -22,6 +22,7 @@ from detour.kubernetes.objects import Json, KubernetesObject
 from detour.kubernetes.update import update
 from detour.kubernetes.views import Deployment
 from detour.mesh import Naming, OffloadedDeployment
+from detour.offload.kubernetes.claims import Claims
 from detour.offload.kubernetes.copying import Wanted, find_baseline, is_sidecar, make_copy, object_name
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.kubernetes.objects import Event, Pod
@@ -33,6 +34,7 @@ from detour.offload.kubernetes.selectors import Selection
 from detour.offload.kubernetes.surroundings import Surroundings, surroundings
 from detour.offload.ownership import expect_owner
 
+_CLAIMS: Final = Claims()
 _EVENTS: Final = EVENTS.read_as(Event)
 _PODS: Final = PODS.read_as(Pod)
 _SLICES: Final = ENDPOINT_SLICES.read_as(KubernetesObject)
@@ -97,10 +99,12 @@ class ClusterDeployments:
     Args:
         api: The API server.
         naming: Maps Services to names in the mesh.
+        claims: The labels and annotations that copies must not have.
     """
 
-    def __init__(self, api: Api, naming: Naming) -> None:
+    def __init__(self, api: Api, naming: Naming, claims: Claims = _CLAIMS) -> None:
         self._api = api
+        self._claims = claims
         self._naming = naming
 
     async def create(self, wanted: Wanted) -> Sequence[str]:
@@ -262,7 +266,7 @@ class ClusterDeployments:
         service = next((one for one in around.services if one["metadata"]["name"] == place.service), None)
         if service is None:
             raise CannotCopyError(f"namespace {place.namespace} has no Service {place.service}")
-        copy = make_copy(find_baseline(service, around.deployments), around.selections, wanted)
+        copy = make_copy(find_baseline(service, around.deployments), around.selections, wanted, self._claims)
         for one in found.slices:
             expect_owner(self._described(one), wanted.owner)
             raise CannotCopyError(f"{self._described(one)} has registered endpoints: remove it first")

@@ -16,6 +16,7 @@ from typing import Final
 
 from detour.kubernetes.labels import COMMIT, COPY_OF, EXPIRES, KEEP, OFFLOADED, OWNER, ROLL, SERVICE
 from detour.kubernetes.objects import Json
+from detour.offload.kubernetes.claims import INSTANCE, Claims
 from detour.offload.kubernetes.errors import CannotCopyError
 from detour.offload.kubernetes.labelling import labels_of_copy
 from detour.offload.kubernetes.selectors import Selection
@@ -24,30 +25,7 @@ _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _ABANDONED_SECONDS: Final = 600
 """A copy that is not Ready after this time has failed, if no caller waits for it any longer."""
 
-# A tool that manages the baseline must not take the copy for its own, and prune it.
-_NOT_COPIED: Final = (
-    "argocd.argoproj.io/",
-    "kustomize.toolkit.fluxcd.io/",
-    "helm.toolkit.fluxcd.io/",
-    "fluxcd.io/",
-    "meta.helm.sh/",
-    "helm.sh/",
-    "app.kubernetes.io/managed-by",
-    "applyset.kubernetes.io/",
-    "kapp.k14s.io/",
-    "objectset.rio.cattle.io/",
-    "configmanagement.gke.io/",
-    "configsync.gke.io/",
-    "tanka.dev/",
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "kubectl.kubernetes.io/restartedAt",
-    "deployment.kubernetes.io/",
-    "pod-template-hash",
-)
-_INSTANCE: Final = "app.kubernetes.io/instance"
-"""The label by which Argo CD recognizes its own objects, if it tracks them by labels. It looks at Deployments, not
-at their pods. So pods keep the label: network policies and others select by it."""
-
+_CLAIMS: Final = Claims()
 _SIDECARS: Final = frozenset({"detour-sidecar", "istio-proxy", "linkerd-proxy"})
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
@@ -142,13 +120,14 @@ class Copy:
     selected_by: Sequence[Selection] = ()
 
 
-def make_copy(baseline: Json, selections: Sequence[Selection], wanted: Wanted) -> Copy:
+def make_copy(baseline: Json, selections: Sequence[Selection], wanted: Wanted, claims: Claims = _CLAIMS) -> Copy:
     """Return the copy of a Deployment.
 
     Args:
         baseline: The whole Deployment.
         selections: What selects pods in its namespace.
         wanted: The differences.
+        claims: The labels and annotations to leave out.
 
     Raises:
         CannotCopyError: A Service would select the copy, the container for the image is ambiguous, or the command
@@ -156,26 +135,28 @@ def make_copy(baseline: Json, selections: Sequence[Selection], wanted: Wanted) -
     """
     labels = {OFFLOADED: wanted.name, SERVICE: wanted.service}
     template = deepcopy(baseline["spec"]["template"])
-    own = labels_of_copy({**_kept(template["metadata"].get("labels")), **labels}, selections, wanted.name)
+    own = labels_of_copy({**claims.without(template["metadata"].get("labels")), **labels}, selections, wanted.name)
     for one in own.selected_by:
         if one.kind == "Service":
             raise CannotCopyError(f"{one} would select the copy: let it also select by a label of the application")
     template["metadata"] = {
         "labels": dict(own.values),
-        "annotations": {**_kept(template["metadata"].get("annotations")), **_annotations(wanted)},
+        "annotations": {**claims.without(template["metadata"].get("annotations")), **_annotations(wanted)},
     }
     _change(template, wanted)
     spec = {key: value for key, value in baseline["spec"].items() if key not in {"template", "selector", "paused"}}
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    own_labels = claims.without(baseline["metadata"].get("labels"))
+    own_labels.pop(INSTANCE, None)
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
             "name": object_name(wanted.service, wanted.name),
             "namespace": baseline["metadata"].get("namespace", ""),
-            "labels": {**_without_instance(_kept(baseline["metadata"].get("labels"))), **labels, **_MANAGED},
+            "labels": {**own_labels, **labels, **_MANAGED},
             "annotations": {
-                **_kept(baseline["metadata"].get("annotations")),
+                **claims.without(baseline["metadata"].get("annotations")),
                 **_annotations(wanted),
                 COPY_OF: baseline["metadata"]["name"],
                 **({KEEP: "true"} if wanted.keep else {}),
@@ -257,14 +238,6 @@ def _annotations(wanted: Wanted) -> dict[str, str]:
     expires = wanted.expires.astimezone(UTC).isoformat(timespec="seconds")
     made = {OWNER: wanted.owner, EXPIRES: expires, ROLL: wanted.roll, COMMIT: wanted.commit}
     return {key: value for key, value in made.items() if value}
-
-
-def _kept(labels: Mapping[str, str] | None) -> dict[str, str]:
-    return {key: value for key, value in (labels or {}).items() if not key.startswith(_NOT_COPIED)}
-
-
-def _without_instance(labels: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in labels.items() if key != _INSTANCE}
 
 
 def _selects(selector: Mapping[str, str], template: Json) -> bool:
