@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from detour.mesh import OffloadedDeployment, Protocol, Service
+from detour.mesh import Endpoint, OffloadedDeployment, Port, Protocol, Service, ServiceApplied
 from parts import Client, MeshUnderTest, grpc_instance, http_instance, running_mesh
+from server_certificate import certificate
 
 
 @pytest.fixture
@@ -89,6 +90,34 @@ async def test_everything_else_passes(caller: Client, authority: str, baggage: s
         assert head.startswith("HTTP/1.1 200")
         writer.write(b"GET / HTTP/1.1\r\nhost: users\r\n\r\n")
         assert f'"{instance}"'.encode() in await reader.readuntil(b'"headers"')
+
+
+async def test_tls_passes_unread_to_a_port_that_is_not_declared(
+    mesh: MeshUnderTest, caller: Client, tmp_path: Path
+) -> None:
+    """As gRPC clients send it to a port such as `server`; with an override, which it would hide, it is refused."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made = certificate("secret", tmp_path)
+    context.load_cert_chain(made)
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"secret")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = Port(endpoints=(Endpoint("127.0.0.1", server.sockets[0].getsockname()[1]),))
+        declared = Port(Protocol.HTTP1, port.endpoints)
+        mesh.apply(ServiceApplied(Service("secret", port.endpoints, ports={8081: port, 8082: declared})))
+        async with tunnel(caller, "secret:8081") as (head, reader, writer):
+            assert head.startswith("HTTP/1.1 200")
+            await writer.start_tls(ssl.create_default_context(cafile=made), server_hostname="secret")
+            assert await reader.read() == b"secret"
+        for authority, baggage in (("secret:8081", "override.route.secret=pr-1"), ("secret:8082", "")):
+            async with tunnel(caller, authority, baggage) as (_, _, writer):
+                with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
+                    await writer.start_tls(ssl.create_default_context(), server_hostname="secret")
 
 
 @pytest.mark.parametrize("authority", ["users:8443", "greeter:443"])

@@ -11,15 +11,11 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from detour.envoy import Sidecar, find_envoy, sidecar_bootstrap, start_envoy
 from detour.envoy.private_folder import private_folder
@@ -27,6 +23,7 @@ from detour.mesh import Endpoint, Mesh, OffloadedDeployment, Protocol, Service
 from detour.xds.server import AdsServer
 from injection.pod_network import GATEWAY, POD, POD_6, UID, Namespace, PodNetwork, missing, pod_network
 from parts import both_instance, grpc_instance
+from server_certificate import certificate
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
@@ -420,24 +417,6 @@ async def test_redirecting_twice_is_redirecting_once(pod: Pod) -> None:
     rules = pod.network.pod.run("iptables", "-t", "nat", "-S")
     assert str(EXCLUDED_PORT) not in rules
     assert rules.count("-j DETOUR\n") == 1
-
-
-def certificate(name: str, folder: Path) -> Path:
-    """Write a certificate for a name with its key into one file; return the file."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    made = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    text = serialization.Encoding.PEM
-    private = key.private_bytes(text, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = folder / "server.pem"
-    path.write_bytes(private + made.public_bytes(text))
-    return path
 
 
 async def test_ipv6_reaches_the_mesh_and_the_world_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,9 @@ SCENARIO_HEADER: Final = "x-detour-scenario"
 TUNNEL_LISTENER: Final = "tunnel"
 """The internal listener that terminates CONNECT tunnels to services of the mesh."""
 
+TLS: Final = "tls"
+"""Cluster metadata of the end of a tunnel: the cluster that TLS in the tunnel goes to, unread."""
+
 OUTSIDE_LISTENER: Final = "outside"
 """The internal listener through which requests leave the mesh."""
 

@@ -24,12 +24,13 @@ from detour.envoy.vocabulary import (
     SERVICE,
     SPEAKS,
     TIMEOUT,
+    TLS,
     TUNNEL_LISTENER,
 )
 from detour.mesh import Mesh, Port, Protocol, Service
 from detour.xds.http_options import as_downstream, http_options, unlimited
 from detour.xds.messages import HTTP_OPTIONS, packed
-from detour.xds.names import Target
+from detour.xds.names import TUNNEL, Target
 from detour.xds.outside import outside_tunnel
 
 _ENDPOINTS_TIMEOUT: Final = Duration(seconds=5)
@@ -81,8 +82,20 @@ def _of_service(name: str, target: Target, service: Service) -> cluster_pb2.Clus
     if target.is_tunnel and (why := _why_no_tunnel(target, service, port)):
         return _without_endpoints(name, why)
     if target.is_tunnel and port.protocol != Protocol.TCP:
-        return _internal(name, TUNNEL_LISTENER, target)
+        made = _internal(name, TUNNEL_LISTENER, target)
+        if _may_speak_tls(target, service, port):
+            made.metadata.filter_metadata[METADATA].fields[TLS].string_value = name.removeprefix(TUNNEL)
+            made.transport_socket.CopyFrom(_to_internal_listener(has_metadata=True))
+        return made
     return _service_cluster(name, target, service, port.protocol)
+
+
+def _may_speak_tls(target: Target, service: Service, port: Port) -> bool:
+    """Return whether TLS in a tunnel is passed on to the service unread; overrides would have no effect on it.
+
+    If a service does not distinguish its ports, the port of a CONNECT says nothing about what its instances speak.
+    """
+    return port.protocol is Protocol.AUTO and bool(service.ports) and not target.has_overrides
 
 
 def _why_no_tunnel(target: Target, service: Service, port: Port) -> str:
@@ -138,7 +151,7 @@ def _internal(name: str, listener: str, target: Target) -> cluster_pb2.Cluster:
         alt_stat_name=listener,
         type=cluster_pb2.Cluster.STATIC,
         circuit_breakers=unlimited(),
-        transport_socket=_pass_on_destination(),
+        transport_socket=_to_internal_listener(),
         typed_extension_protocol_options={HTTP_OPTIONS: as_downstream()},
         load_assignment=endpoint_pb2.ClusterLoadAssignment(
             cluster_name=name,
@@ -154,12 +167,18 @@ def _internal(name: str, listener: str, target: Target) -> cluster_pb2.Cluster:
 
 
 @cache
-def _pass_on_destination() -> base_pb2.TransportSocket:
-    """Pass on the original destination of a redirected connection (`detour.envoy.transparent`)."""
+def _to_internal_listener(*, has_metadata: bool = False) -> base_pb2.TransportSocket:
+    """Pass on the original destination of a redirected connection (`detour.envoy.transparent`).
+
+    Args:
+        has_metadata: Whether to pass on the cluster's metadata, too (`detour.envoy.tunnel`).
+    """
     plain = base_pb2.TransportSocket(
         name="envoy.transport_sockets.raw_buffer", typed_config=packed(raw_buffer_pb2.RawBuffer())
     )
     internal = internal_upstream_pb2.InternalUpstreamTransport(transport_socket=plain)
+    if has_metadata:
+        internal.passthrough_metadata.add(name=METADATA).kind.cluster.SetInParent()
     return base_pb2.TransportSocket(name="envoy.transport_sockets.internal_upstream", typed_config=packed(internal))
 
 

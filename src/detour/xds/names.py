@@ -30,7 +30,9 @@ NAME_MAX = len("connect@") + HOST_MAX + len(":65535") + len("@") + DEPLOYMENT_MA
 _REMEMBERED_MAX: Final = 2000
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
-_TUNNEL = "connect@"
+TUNNEL: Final = "connect@"
+"""The prefix of the end of a tunnel."""
+
 _FALLBACK = ",baseline"
 _OVERRIDES = ",overrides"
 _NO_NAMESPACES = Naming()
@@ -77,10 +79,10 @@ def parse(name: str, naming: Naming = _NO_NAMESPACES, caller: str = "") -> Targe
 # Several steps of one request parse the same name, each for a part of it.
 @lru_cache(_REMEMBERED_MAX)
 def _parsed(name: str, naming: Naming, caller: str) -> Target | None:
-    is_tunnel = name.startswith(_TUNNEL)
+    is_tunnel = name.startswith(TUNNEL)
     has_overrides = is_tunnel and name.endswith(_OVERRIDES)
     name = name.removesuffix(_OVERRIDES) if is_tunnel else name
-    authority, at, deployment = name.removeprefix(_TUNNEL).partition("@")
+    authority, at, deployment = name.removeprefix(TUNNEL).partition("@")
     falls_back = deployment.endswith(_FALLBACK)
     deployment = deployment.removesuffix(_FALLBACK)
     match = _AUTHORITY.fullmatch(authority.lower())
