@@ -163,3 +163,13 @@ async def test_kinds_that_the_server_may_not_read_are_noted(cluster: Cluster, pl
         "the server may not read Rollouts",
     ]
     assert all(note.endswith("give its ServiceAccount that right") for note in notes)
+
+
+async def test_a_slow_rollout_of_the_baseline_does_not_slow_the_copy(place: Place) -> None:
+    """Kubernetes refuses a deadline that is not longer than `minReadySeconds`."""
+    place.service("users", {"app": "users"})
+    slow = {"minReadySeconds": 2**31 - 2, "progressDeadlineSeconds": 2**31 - 1, "strategy": {"type": "Recreate"}}
+    place.users({"app": "users"}, {"app": "users"}, **slow)
+    assert await place.copy() == []
+    spec = place.get("apps/v1", "deployments", "users--pr-42")["spec"]
+    assert (spec.get("minReadySeconds", 0), spec["progressDeadlineSeconds"]) == (0, 600)

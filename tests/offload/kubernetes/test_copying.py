@@ -351,9 +351,8 @@ metadata:
     detour.dev/copy-of: users-live
 spec:
   replicas: 3
-  minReadySeconds: 700
   revisionHistoryLimit: 3
-  progressDeadlineSeconds: 1300
+  progressDeadlineSeconds: 600
   strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
   selector: {matchLabels: {detour.dev/offloaded: pr-42, detour.dev/service: users}}
   template:
@@ -657,12 +656,13 @@ def test_of_labels_that_would_do_that_of_the_instance_is_changed() -> None:
     assert (labels["app"], labels["x/instance"], labels["zone"]) == ("users--pr-42", "live", "a")
 
 
-@pytest.mark.parametrize("sidecar", ["detour-sidecar", "istio-proxy", "linkerd-proxy"])
+@pytest.mark.parametrize("sidecar", ["detour-sidecar", "istio-proxy", "linkerd-proxy", "queue-proxy"])
 def test_a_sidecar_is_never_the_main_container(sidecar: str) -> None:
     """Not even if it is the first, or asked for."""
     live = baseline()
     containers = live["spec"]["template"]["spec"]["containers"]
-    containers[:] = [{"name": sidecar, "image": "elsewhere/people:0"}, containers[0]]
+    args = ["--config-yaml", '{"node":{}}']
+    containers[:] = [{"name": sidecar, "image": "elsewhere/people:0", "args": args}, containers[0]]
     made = make_copy(live, [USERS], replace(WANTED, image="elsewhere/people:1"))
     assert [one["image"] for one in made["spec"]["template"]["spec"]["containers"]] == [
         "elsewhere/people:0",

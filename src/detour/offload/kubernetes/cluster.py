@@ -23,7 +23,7 @@ from detour.kubernetes.update import update
 from detour.kubernetes.views import Deployment
 from detour.mesh import Naming, OffloadedDeployment
 from detour.offload.kubernetes.claims import Claims
-from detour.offload.kubernetes.copying import Wanted, find_baseline, is_sidecar, make_copy, object_name
+from detour.offload.kubernetes.copying import Wanted, find_baseline, make_copy, object_name
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.kubernetes.objects import Event, Pod
 from detour.offload.kubernetes.progress import Progress, progress_of
@@ -31,6 +31,7 @@ from detour.offload.kubernetes.refusals import explained
 from detour.offload.kubernetes.registered import moment, slices_of
 from detour.offload.kubernetes.rollback import rolled_back, working_before
 from detour.offload.kubernetes.selectors import Selection
+from detour.offload.kubernetes.sidecars import is_sidecar
 from detour.offload.kubernetes.surroundings import Surroundings, surroundings
 from detour.offload.ownership import expect_owner
 

@@ -20,13 +20,19 @@ from detour.offload.kubernetes.claims import INSTANCE, Claims
 from detour.offload.kubernetes.errors import CannotCopyError
 from detour.offload.kubernetes.labelling import labels_of_copy
 from detour.offload.kubernetes.selectors import Selection
+from detour.offload.kubernetes.sidecars import identify, is_sidecar
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _ABANDONED_SECONDS: Final = 600
 """A copy that is not Ready after this time has failed, if no caller waits for it any longer."""
 
 _CLAIMS: Final = Claims()
-_SIDECARS: Final = frozenset({"detour-sidecar", "istio-proxy", "linkerd-proxy"})
+_OWN_ROLLOUT: Final = frozenset(
+    {"minReadySeconds", "paused", "progressDeadlineSeconds", "replicas", "selector", "strategy", "template"}
+)
+"""How a copy is rolled out does not depend on the baseline: Kubernetes refuses some combinations of these fields,
+such as a deadline that is not longer than `minReadySeconds`, and a copy must not serve two versions meanwhile."""
+
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
 
@@ -102,11 +108,6 @@ def find_baseline(service: Json, deployments: Iterable[Json]) -> Json:
 _REGISTER: Final = "start instances yourself and register them with detour offload add"
 
 
-def is_sidecar(container: str) -> bool:
-    """Return whether a container of that name is the sidecar of a mesh."""
-    return container in _SIDECARS
-
-
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A copy, and what it cannot avoid.
@@ -144,7 +145,8 @@ def make_copy(baseline: Json, selections: Sequence[Selection], wanted: Wanted, c
         "annotations": {**claims.without(template["metadata"].get("annotations")), **_annotations(wanted)},
     }
     _change(template, wanted)
-    spec = {key: value for key, value in baseline["spec"].items() if key not in {"template", "selector", "paused"}}
+    identify(template, wanted.service, wanted.name)
+    spec = {key: value for key, value in baseline["spec"].items() if key not in _OWN_ROLLOUT}
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     own_labels = claims.without(baseline["metadata"].get("labels"))
     own_labels.pop(INSTANCE, None)
@@ -164,8 +166,7 @@ def make_copy(baseline: Json, selections: Sequence[Selection], wanted: Wanted, c
         },
         "spec": {
             **deepcopy(spec),
-            # Kubernetes refuses one that is no longer than `minReadySeconds`.
-            "progressDeadlineSeconds": _ABANDONED_SECONDS + spec.get("minReadySeconds", 0),
+            "progressDeadlineSeconds": _ABANDONED_SECONDS,
             "replicas": wanted.replicas,
             "selector": {"matchLabels": labels},
             "strategy": rolling,
