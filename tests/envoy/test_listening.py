@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from detour.envoy.listening import listening, take_no_more, waiting
+from detour.envoy.listening import drop_beginnings, listening, take_no_more, waiting
 from ports import free_port
 
 ACCEPTING_WHEN_ASKED = """
@@ -74,3 +74,12 @@ async def test_a_process_that_is_gone_or_not_ours_is_no_error() -> None:
     with subprocess.Popen(["true"]) as gone:
         gone.wait()
     await take_no_more(gone.pid, 20)
+
+
+def test_a_kernel_that_permits_no_filter_changes_nothing() -> None:
+    """A server without root ends as usual there. A locked socket has the kernel refuse, too (SO_LOCK_FILTER)."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, 44, 1)
+        assert not drop_beginnings(listener)
+        with socket.create_connection(listener.getsockname(), timeout=10):
+            listener.accept()[0].close()

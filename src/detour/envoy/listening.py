@@ -5,7 +5,8 @@ reset when the program closes its listening socket. So the kernel must first sto
 the socket drops their first packet (SO_ATTACH_FILTER, socket(7)). Once no connection waits, the listener can be
 closed. A client whose packet was dropped sends it again after a second, and reaches the next program that listens.
 
-Invariant: where the kernel does not permit this (containers often block pidfd_getfd(2)), nothing happens.
+Invariant: where the kernel does not permit this, nothing happens: containers often block pidfd_getfd(2), and some
+kernels permit filters to root only.
 """
 
 import asyncio
@@ -52,10 +53,9 @@ async def take_no_more(pid: int, seconds: float) -> None:
         seconds: Maximum wait.
     """
     with listening(pid) as sockets, suppress(TimeoutError):
-        for one in sockets:
-            drop_beginnings(one)
+        closing = [one for one in sockets if drop_beginnings(one)]
         async with asyncio.timeout(seconds):
-            await _until_none_waits(sockets)
+            await _until_none_waits(closing)
 
 
 async def _until_none_waits(sockets: Sequence[socket.socket]) -> None:
@@ -103,9 +103,14 @@ def _duplicate(pidfd: int, number: int) -> socket.socket:
     return socket.socket(fileno=copy)
 
 
-def drop_beginnings(listener: socket.socket) -> None:
-    """Make the kernel drop the first packet of each new connection."""
+def drop_beginnings(listener: socket.socket) -> bool:
+    """Make the kernel drop the first packet of each new connection; return whether it permits that."""
     code = b"".join(struct.pack("=HBBI", *one) for one in _NO_SYN)
     held = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(held))
-    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    except PermissionError:
+        # Some kernels permit filters to root only, and the filter of a socket can be locked.
+        return False
+    return True
