@@ -107,10 +107,12 @@ def test_it_serves(built: Built, tmp_path: Path) -> None:
     mesh, port = tmp_path / "mesh.yaml", free_port()
     mesh.write_text("services:\n  users:\n    endpoints: [127.0.0.1:8080]\n")
     tmp_path.chmod(0o777)
-    options = ("--xds", "127.0.0.1:0", "--api", f"127.0.0.1:{port}")
-    command = built.command("detour", "serve", "--mesh", "/mesh/mesh.yaml", *options)
+    serve = f"detour serve --mesh /mesh/mesh.yaml --xds 127.0.0.1:0 --api 127.0.0.1:{port}"
+    # buildah does not pass signals on: the end of the input stands for SIGTERM.
+    script = f"{serve} & server=$!; cat >/dev/null; kill $server; wait $server"
+    command = built.command("sh", "-c", script)
     command[2:2] = ["--volume", f"{tmp_path}:/mesh"]
-    with subprocess.Popen(command, env={**os.environ, **SETTINGS}) as server:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **SETTINGS}) as server:
         try:
             wait_until(lambda: _answers(port) or server.poll() is not None)
             assert (
@@ -118,8 +120,8 @@ def test_it_serves(built: Built, tmp_path: Path) -> None:
             )
             assert httpx.get(f"http://127.0.0.1:{port}/", timeout=20).is_success
         finally:
-            server.terminate()
-            server.wait(60)
+            server.communicate(timeout=60)
+    assert server.returncode == 0
 
 
 def _answers(port: int) -> bool:
