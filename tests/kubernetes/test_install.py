@@ -371,6 +371,30 @@ def test_a_service_names_the_sidecars_of_its_pods(installed: Shop) -> None:
             client.delete(Service, "front")
 
 
+def test_a_service_that_comes_after_the_pod_names_its_sidecar(installed: Shop) -> None:
+    """As soon as the sidecar connects."""
+    cluster = installed.cluster
+
+    def service() -> str:
+        # The sidecar is connected to one of the servers.
+        for server in _ready_servers(cluster, f"detour-{installed.namespace}"):
+            with forwarded(cluster.pids(server)["server"], 15020) as address:
+                envoys = httpx.get(f"http://{address}/v1/status", timeout=10).json()["envoys"]
+            if found := [one["service"] for one in envoys if one["node"] == "web-late"]:
+                return str(found[0])
+        return ""
+
+    installed.apply(_web("explicit") | {"metadata": {"name": "web-late", "labels": {"role": "late"}}})
+    selecting = {"selector": {"role": "late"}, "ports": [{"port": 80}]}
+    installed.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "late"}, "spec": selecting})
+    try:
+        assert installed.until(service) == "late"
+    finally:
+        with installed.cluster.client(namespace=installed.namespace) as client:
+            client.delete(Service, "late")
+            client.delete(Pod, "web-late", grace_period=0)
+
+
 def test_logs_come_through_the_server(installed: Shop) -> None:
     """Users need no rights in the cluster for them."""
     assert installed.detour("offload", "create", "users", "logged", "--image", f"{REGISTRY}:3").returncode == 0

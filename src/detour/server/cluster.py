@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from detour.discovery.kubernetes import Discovery
-from detour.injection import SelectingService
+from detour.injection import SelectingService, service_of
 from detour.kubernetes.api import Api
 from detour.kubernetes.config import ClusterConfig
 from detour.mesh import Mesh, MeshEvent, Naming, OffloadedDeployment
@@ -104,6 +104,20 @@ class Cluster(Source):
             for one in self._discovery.services(namespace)
             if one.spec.selector and one.spec.type != "ExternalName"
         ]
+
+    def service_of(self, namespace: str, pod: str, named: str) -> str:
+        """Return the service that a sidecar belongs to: the one that its pod belongs to now.
+
+        Args:
+            namespace: The namespace of the sidecar.
+            pod: The name of its pod.
+            named: The service that its bootstrap names, which was chosen before the pod existed: a Service that was
+                created after the pod selects it all the same.
+        """
+        labels = self._discovery.labels_of(namespace, pod)
+        if labels is None:
+            return named
+        return service_of({"metadata": {"name": named, "labels": labels}}, self.services(namespace))
 
     async def version(self) -> tuple[int, int]:
         """Return the version of the cluster; waits until the API server answers."""

@@ -25,7 +25,7 @@ from detour.server.watched_calls import WatchedCalls
 from detour.traffic.reporter import EDGE
 from detour.traffic.reports import Reports
 from detour.xds.catalog import subjects
-from detour.xds.server import AdsServer, NamespaceOf
+from detour.xds.server import AdsServer, NamespaceOf, ServiceOf
 
 
 class ControlPlane:
@@ -41,6 +41,7 @@ class ControlPlane:
         keyring: The keys of override tokens; None without a database.
         switch: The kill switch, and its storage.
         rules: The networks and ports where registered endpoints may be.
+        service_of: Returns the service of a sidecar; by default the one that its bootstrap names.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ControlPlane:
         keyring: KeyRing | None = None,
         switch: OverrideSwitch | None = None,
         rules: EndpointRules | None = None,
+        service_of: ServiceOf | None = None,
     ) -> None:
         self.is_ready = False
         """Whether the server serves Envoys."""
@@ -75,7 +77,7 @@ class ControlPlane:
         """Live events about changes."""
         self.reports = Reports(self._envoys_changed, lambda: self.mesh)
         """The reports of Envoys."""
-        self.ads = AdsServer(self.mesh, namespace_of, self._envoys_changed, self.reports)
+        self.ads = AdsServer(self.mesh, namespace_of, self._envoys_changed, self.reports, service_of)
         # Envoys first: when a client receives an event, the change is already in force.
         self.in_force.subscribe(self._serve)
         self.in_force.subscribe(self.events.publish_mesh_change)

@@ -12,7 +12,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
@@ -195,7 +195,10 @@ class Reports:
         caller = reporter(node, verified or "", self._mesh.settings.naming)
         if caller is None:
             await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "node.cluster is not the name of a service")
-        return caller
+        if caller.is_edge or self._ads is None:
+            return caller
+        service = self._ads.service_of(caller.namespace, caller.instance, node.cluster)
+        return replace(caller, service=self._mesh.settings.naming.name(service, caller.namespace))
 
     async def _read_loads(self, requests: Messages[LoadStatsRequest], caller: Reporter, stream: _Loads) -> None:
         try:

@@ -55,6 +55,9 @@ _OPTIONS: Final = (
 
 NamespaceOf = Callable[[Mapping[str, Iterable[bytes]]], str | None]
 
+ServiceOf = Callable[[str, str, str], str]
+"""Returns the service of a sidecar: of its namespace, its node id, and the service that its bootstrap names."""
+
 
 class Companion(Protocol):
     """Another gRPC service for Envoys on the same port."""
@@ -79,6 +82,7 @@ class AdsServer:
             Without it, callers are trusted.
         connected: Called when an Envoy connects or disconnects.
         companion: Another service for Envoys on the same port.
+        service_of: Returns the service of a sidecar; by default the one that its bootstrap names.
     """
 
     def __init__(
@@ -87,7 +91,9 @@ class AdsServer:
         namespace_of: NamespaceOf | None = None,
         connected: Callable[[], None] | None = None,
         companion: Companion | None = None,
+        service_of: ServiceOf | None = None,
     ) -> None:
+        self.service_of: ServiceOf = service_of or (lambda _namespace, _node, named: named)
         self._namespace_of = namespace_of
         self._connected = connected or (lambda: None)
         self._cache = Cache()
@@ -252,7 +258,7 @@ class AdsServer:
         connection = Connection(
             Session(self._catalog_of(namespace), is_edge=node.is_edge, shared=self._names),
             node=node.name,
-            service=node.service,
+            service=node.service if node.is_edge else self.service_of(namespace, node.name, node.service),
             namespace=namespace,
             role=node.role,
             version=node.version,

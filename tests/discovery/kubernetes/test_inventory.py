@@ -426,3 +426,13 @@ def test_pods_that_several_selectors_match(cluster: Cluster) -> None:
     cluster.apply(pod("x", "10.0.0.7", detour_offloaded="pr-7", app="users"))
     assert cluster.offloaded("pr-7") == cluster.offloaded("pr-7", of="people") == ["10.0.0.7:8080"]
     assert cluster.offloaded("pr-7", of="none") is cluster.offloaded("pr-7", of="all") is None
+
+
+def test_services_and_labels_are_known_by_namespace() -> None:
+    """They name sidecars."""
+    cluster = Cluster()
+    cluster.apply(service("users"), service("users", namespace="pay"), pod("users-1", "10.0.0.1", app="users"))
+    assert [one.metadata.namespace for one in cluster.inventory.services("shop")] == ["shop"]
+    assert cluster.inventory.services("none") == []
+    assert cluster.inventory.labels_of("shop", "users-1") == {"app": "users"}
+    assert cluster.inventory.labels_of("pay", "users-1") is None

@@ -7,7 +7,7 @@ half a mesh. After that, a namespace that becomes unreadable does not change.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, Generic
@@ -83,6 +83,10 @@ class Discovery:
     def services(self, namespace: str) -> list[Service]:
         """Return the known Services of a namespace."""
         return self._inventory.services(namespace)
+
+    def labels_of(self, namespace: str, pod: str) -> Mapping[str, str] | None:
+        """Return the labels of a pod; None if it is not known."""
+        return self._inventory.labels_of(namespace, pod)
 
     async def version(self) -> tuple[int, int]:
         """Return the cluster's version as soon as the API server answers; (0, 0) if it refuses."""

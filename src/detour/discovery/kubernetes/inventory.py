@@ -6,7 +6,7 @@ object affects no other object, and is a line in `problems`.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from detour import mesh
@@ -77,6 +77,11 @@ class Inventory:
     def services(self, namespace: str) -> list[Service]:
         """Return the Services of a namespace."""
         return [one for key, one in self._services.items() if key.namespace == namespace]
+
+    def labels_of(self, namespace: str, pod: str) -> Mapping[str, str] | None:
+        """Return the labels of a pod; None if it is not known."""
+        found = self._pods.get(Key(namespace, pod))
+        return None if found is None else found.metadata.labels or {}
 
     def apply(self, one: Object) -> None:
         """Add or replace an object."""
