@@ -132,12 +132,18 @@ def test_workflows_are_valid() -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_workflows_run_targets_of_the_menu(workflow: Path) -> None:
-    """They are what people run, too; actions come from GitHub, at a version."""
+def test_workflows_name_what_exists(workflow: Path) -> None:
+    """Targets of the menu, files and folders; actions have a version."""
     commands = [step["run"] for step in steps(workflow) if "run" in step]
-    assert {command.removeprefix("make ") for command in commands} <= set(menu())
+    targets = [target for command in commands for target in re.findall(r"^make ([a-z-]+)", command, re.MULTILINE)]
+    assert set(targets) <= set(menu())
+    named = [
+        path for command in commands for path in re.findall(r"\b(?:deploy|sdk|setup|src|tests)/[\w./-]*", command)
+    ]
+    folders = [step["working-directory"] for step in steps(workflow) if "working-directory" in step]
+    assert [one for one in (*named, *folders) if not (ROOT / one).exists()] == []
     used = [step["uses"] for step in steps(workflow) if "uses" in step]
-    assert [one for one in used if not re.fullmatch(r"actions/[a-z-]+@v[0-9]+", one)] == []
+    assert [one for one in used if not re.fullmatch(r"[\w-]+/[\w-]+@(release/)?v[0-9]+", one)] == []
 
 
 def test_every_change_is_tested_in_public() -> None:
