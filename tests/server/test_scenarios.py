@@ -42,6 +42,7 @@ async def test_a_scenario_is_created_and_read(http):
     assert datetime.now(UTC) - datetime.fromisoformat(shown.pop("changed")) < timedelta(minutes=1)
     shown.pop("changed_by")
     assert (shown.pop("links"), shown.pop("only_host")) == ([], "")
+    assert shown.pop("warnings") == []
     assert shown == {**CHECKOUT, "name": "checkout", "version": 1, "expires": None, "state": "live"}
 
 
