@@ -5,7 +5,7 @@ and EndpointSlices say. Nor is a pod that is not known yet, is not Ready, or is 
 object affects no other object, and is a line in `problems`.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ class Inventory:
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
         self._services: dict[Key, Service] = {}
-        self._services_in: Counter[str] = Counter()
+        self._services_in: dict[str, dict[Key, Service]] = {}
         self._pods: dict[Key, Pod] = {}
         self._slices: dict[Key, EndpointSlice] = {}
         self._deployments: dict[Key, Deployment] = {}
@@ -76,7 +76,7 @@ class Inventory:
 
     def services(self, namespace: str) -> list[Service]:
         """Return the Services of a namespace."""
-        return [one for key, one in self._services.items() if key.namespace == namespace]
+        return list(self._services_in.get(namespace, {}).values())
 
     def labels_of(self, namespace: str, pod: str) -> Mapping[str, str] | None:
         """Return the labels of a pod; None if it is not known."""
@@ -90,7 +90,7 @@ class Inventory:
         match one:
             case Service():
                 self._services[key] = one
-                self._services_in[key.namespace] += 1
+                self._services_in.setdefault(key.namespace, {})[key] = one
             case Pod():
                 self._pods[key] = one
             case EndpointSlice():
@@ -138,8 +138,9 @@ class Inventory:
     def _take_service(self, key: Key) -> Service | None:
         found = self._services.pop(key, None)
         if found:
-            self._services_in[key.namespace] -= 1
-            self._services_in += Counter()  # without namespaces that have none
+            del self._services_in[key.namespace][key]
+            if not self._services_in[key.namespace]:
+                del self._services_in[key.namespace]
         return found
 
     def _note(self, one: Object) -> None:
