@@ -1,7 +1,7 @@
 # Detour. Each target sets up what it needs; `make` alone prints this menu.
 
 .DEFAULT_GOAL := menu
-.PHONY: menu demo demo-once test test-propagation test-kubernetes test-image image test-all test-lowest lint unused format docs bench mutation lock clean setup
+.PHONY: menu demo demo-once test test-propagation test-kubernetes test-image image release test-all test-lowest lint unused format docs bench mutation lock clean setup
 
 # Tests start hundreds of Python processes. Without stored bytecode, each would spend seconds compiling the same modules.
 unexport PYTHONDONTWRITEBYTECODE
@@ -46,6 +46,9 @@ image: setup ## build the server's image, with docker, podman or buildah; option
 test-image: setup ## build the server's image from scratch, start it and measure it; needs root
 	@deploy/image/packages.sh
 	@$(PYTHON_IN) -m pytest tests/image
+
+release: setup ## publish a part of a tagged version, as the release workflow does: WHAT=check, image, chart, python ...
+	@deploy/release/release.sh
 
 test-all: ## run all tests, and print what could not run
 	@tests/all.sh

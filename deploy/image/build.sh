@@ -86,7 +86,6 @@ build_from_scratch() {
 }
 
 prepare_context
-[ "${1:-}" != --context ] || exit 0  # for a builder that the caller runs
 builder=${BUILDER:-$(chosen_builder)}
 say "building $image with $builder ..."
 case $builder in

@@ -1,7 +1,6 @@
 """The release workflow, as far as it can be run without publishing: it fits the project."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,44 +15,59 @@ WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/release.yaml").read_text())
 JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 
 
-def script(job: str, step: str) -> str:
-    """Return the script of a step."""
-    (found,) = [one["run"] for one in JOBS[job]["steps"] if one.get("id") == step]
-    return str(found)
+SCRIPT = ROOT / "deploy/release/release.sh"
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def parts() -> dict[str, dict[str, Any]]:
+    """Return what each job publishes, and the job."""
+    return {
+        step["env"]["WHAT"]: job
+        for job in JOBS.values()
+        for step in job["steps"]
+        if step.get("run") == "make release"
+    }
+
+
 @pytest.mark.parametrize(("tag", "agrees"), [(f"v{__version__}", True), ("v99.0.0", False)])
 def test_a_tag_must_agree_with_all_versions(tag: str, agrees: bool, tmp_path: Path) -> None:
     """Of the packages and of the chart; otherwise nothing is published."""
     output = tmp_path / "output"
     output.touch()
-    known = {"GITHUB_REF_NAME": tag, "GITHUB_OUTPUT": str(output), "PATH": "/usr/local/bin:/usr/bin:/bin"}
-    done = subprocess.run(["bash", "-c", script("version", "version")], cwd=ROOT, env=known, check=False)
+    known = {"GITHUB_REF_NAME": tag, "GITHUB_OUTPUT": str(output), "PATH": "/usr/bin:/bin", "WHAT": "check"}
+    done = subprocess.run([SCRIPT], env=known, capture_output=True, text=True, check=False)
     assert (done.returncode == 0, output.read_text()) == (agrees, f"version={__version__}\n" if agrees else "")
-    assert all("version" in JOBS[job]["needs"] for job in JOBS if job != "version")
+    assert agrees or "has another version than 99.0.0" in done.stderr
+    assert all(job["needs"] for name, job in JOBS.items() if name != "version")
+
+
+def test_every_part_is_published_by_a_job() -> None:
+    """And the script knows no other."""
+    assert parts().keys() == {"check", "image", "index", "chart", "python", "npm", "go"}
+    known = {"GITHUB_REF_NAME": "v1.0.0", "PATH": "/usr/bin:/bin", "WHAT": "cake"}
+    done = subprocess.run([SCRIPT], env=known, capture_output=True, text=True, check=False)
+    assert (done.returncode, "not " + ", ".join(parts().keys()).replace(", go", " or go") in done.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_the_published_chart_uses_the_published_image() -> None:
-    """The line that the workflow changes exists, once."""
-    changed = re.search(r"s\|(.*?)\|", script("chart", "push"))
+    """The line that the script changes exists, once."""
+    changed = re.search(r"sed -i \"s\|(.*?)\|", SCRIPT.read_text())
     assert changed
     values = (ROOT / "deploy/helm/detour/values.yaml").read_text()
     assert len(re.findall(changed[1], values, re.MULTILINE)) == 1
 
 
 def test_every_artifact_has_a_provenance() -> None:
-    """And each job only the permissions that it needs."""
+    """Of the image's architectures, their index has it. Each job has only the permissions that it needs."""
     assert WORKFLOW["permissions"] == {"contents": "read"}
-    for name, job in JOBS.items():
-        if name == "version":
-            continue
-        assert job["permissions"]["id-token"] == "write"
-        text = str(job["steps"])
-        assert "attest-build-provenance" in text or "--provenance" in text
-    (image,) = [one["with"] for one in JOBS["image"]["steps"] if one.get("id") == "build"]
-    assert image["platforms"] == "linux/amd64,linux/arm64"
-    assert (ROOT / image["file"]).exists()
+    for what, job in parts().items():
+        attested = "attest-build-provenance" in str(job["steps"])
+        assert attested == (what not in {"check", "image", "npm"})
+        assert ("id-token" in job.get("permissions", {})) == (attested or what == "npm")
+    assert "npm publish --provenance" in SCRIPT.read_text()
+    assert parts()["image"]["strategy"]["matrix"]["machine"] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
 
 
 def test_the_images_base_is_pinned() -> None:
