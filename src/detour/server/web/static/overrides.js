@@ -125,8 +125,8 @@ function milliseconds(value) {
   return found >= 0 && found <= 60_000 ? found : null;
 }
 
-/** The kinds that sidecars apply to calls. A test compares them with those of the server. */
-export const ON_CALLS = ["route", "delay", "abort"];
+/** The kinds that sidecars apply to calls. */
+const ON_CALLS = ["route", "delay", "abort"];
 
 const isStatus = (value) => /^\d{1,3}$/.test(value) && (Number(value) <= 16 || (Number(value) >= 200 && Number(value) < 600));
 
