@@ -188,6 +188,8 @@ def _is_type(node: cst.BaseExpression) -> bool:
             return name != "Annotated"  # frameworks read its values
         case cst.Call(func=cst.Name(value=name)):
             return name == "TypeVar"
+        case cst.BinaryOperation(operator=cst.BitOr()):
+            return True
     return False
 
 

@@ -67,8 +67,16 @@ PARTS: Final = (
         without_tests=["injection/test_command.py", "injection/test_hooks.py"],
     ),
     Part(
-        ["offload/kubernetes/copying.py", "offload/kubernetes/progress.py"],
-        ["offload/kubernetes/test_copying.py", "offload/kubernetes/test_progress.py"],
+        [
+            "offload/kubernetes/copying.py",
+            "offload/kubernetes/claims.py",
+            "offload/kubernetes/labelling.py",
+            "offload/kubernetes/selectors.py",
+            "offload/kubernetes/sidecars.py",
+            "offload/kubernetes/progress.py",
+        ],
+        ["offload/kubernetes"],
+        without_tests=["offload/kubernetes/test_housekeeping.py"],
     ),
     Part(
         [
@@ -79,7 +87,8 @@ PARTS: Final = (
             "discovery/kubernetes/services.py",
             "discovery/kubernetes/protocols.py",
         ],
-        ["discovery/kubernetes/test_inventory.py", "discovery/kubernetes/test_reflector.py"],
+        ["discovery/kubernetes"],
+        without_tests=["discovery/kubernetes/test_following.py"],
     ),
     Part(
         ["server/trials.py", "server/api/callers.py", "server/tokens.py", "server/identities.py"],

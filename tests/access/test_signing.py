@@ -12,7 +12,7 @@ from jwt.algorithms import OKPAlgorithm
 from sqlalchemy import text
 
 from databases import database, database_url, new_url, postgresql_server
-from detour.access.keys import PERIOD, Key
+from detour.access.keys import PERIOD, Key, Times
 from detour.access.signing import KeyStore, Signer
 from detour.database import ChangeLog, Database
 from detour.database.log import lock
@@ -144,3 +144,12 @@ def test_nothing_waits_while_no_key_is_due(database: Database, database_url: str
     KeyStore(database).renew(NOW + PERIOD)
     KeyStore(database).renew(NOW + PERIOD + 2 * HOUR)
     assert [one.who for one in ChangeLog(database).since(0, 10)] == ["detour"] * 3
+
+
+def test_the_times_of_keys_can_be_chosen(database: Database) -> None:
+    """By the server that creates them."""
+    times = Times(period=HOUR, ahead=timedelta(minutes=1))
+    KeyStore(database, times).renew(NOW)
+    assert len(KeyStore(database, times).renew(NOW + timedelta(minutes=58))) == 1
+    made = KeyStore(database, times).renew(NOW + timedelta(minutes=59))
+    assert [key.begins for key in made] == [NOW, NOW + HOUR]

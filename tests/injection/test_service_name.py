@@ -86,3 +86,12 @@ def test_services_are_read_as_kubernetes_reads_them(spec: object, selects: bool)
     """One without a selector, or an ExternalName, selects nothing."""
     read = SelectingService.of({"metadata": {"name": "users"}, "spec": spec})
     assert bool(read and read.selects({"app": "users"})) is selects
+
+
+@pytest.mark.parametrize(("cluster_ip", "is_headless"), [("None", True), ("10.0.0.1", False), (None, False)])
+def test_what_is_read_of_a_service(cluster_ip: str | None, is_headless: bool) -> None:
+    """Its name, its selector, and whether it has an address of its own."""
+    spec = {"selector": {"app": "users", "tier": 7}, "clusterIP": cluster_ip}
+    assert SelectingService.of({"metadata": {"name": "users"}, "spec": spec}) == SelectingService(
+        "users", {"app": "users", "tier": "7"}, is_headless
+    )

@@ -254,7 +254,10 @@ async def test_the_note_says_why_hops_are_missing(
 async def test_without_an_address_no_request_is_sent() -> None:
     """And no trial is in progress."""
     trials = Trials()
-    with pytest.raises(NoEdgeError, match="has no address of an edge"):
+    with pytest.raises(
+        NoEdgeError,
+        match=r"^the mesh file has no address of an edge: add it, as in edge: {url: http://127.0.0.1:8000}$",
+    ):
         await attempt(TrialRequest(), Mesh(), trials, lambda: True)
     settings = Settings(edge_url=f"http://127.0.0.1:{CLOSED_PORT}")
     with pytest.raises(EdgeUnreachableError, match="no edge answers"):

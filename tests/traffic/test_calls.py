@@ -172,3 +172,13 @@ def test_absurd_numbers():
     assert (found.requests, found.errors) == (10**9, 10**9)
     many = report(**{f"users:{number}": (1, 0) for number in range(4001)})
     assert len(list(counts(many, Reporter("rides"), mesh()))) == 4000
+
+
+def test_what_stands_behind_something_that_is_no_call_counts():
+    """A cluster without requests, and one outside the mesh, may be reported first."""
+    made = LoadStatsRequest()
+    made.cluster_stats.add(cluster_name="users.pay")
+    for name in ("example.test", "users@a@b", "users", "db"):
+        made.cluster_stats.add(cluster_name=name).upstream_locality_stats.add(total_successful_requests=1)
+    found = [(one.call.service, one.requests, one.errors) for one in counts(made, Reporter("rides"), mesh())]
+    assert found == [("users", 1, 0), ("db", 1, 0)]

@@ -551,3 +551,13 @@ def test_a_withdrawn_cluster_that_an_edge_begins_to_serve_is_sent(catalog: Catal
     assert list(responses[0].removed_resources) == ["later"]
     _serve(catalog, "later")
     assert names(edge.changed({SETTINGS, EDGES})) == [("Cluster", ["later"])]
+
+
+def test_a_withdrawn_cluster_is_held_no_longer(catalog: Catalog) -> None:
+    """Though its version was acknowledged before."""
+    session = Conversation(catalog, limits=Limits(unbacked=1))
+    (response,) = session.receive(ask(CLUSTER, "users@a"))
+    session.receive(ack(response))
+    assert list(session.session.acknowledged[CLUSTER]) == ["users@a"]
+    session.receive(ask(CLUSTER, "users@b"))
+    assert list(session.session.acknowledged[CLUSTER]) == []

@@ -436,3 +436,13 @@ def test_services_and_labels_are_known_by_namespace() -> None:
     assert cluster.inventory.services("none") == []
     assert cluster.inventory.labels_of("shop", "users-1") == {"app": "users"}
     assert cluster.inventory.labels_of("pay", "users-1") is None
+
+
+def test_slices_that_are_empty_and_endpoints_with_several_addresses(cluster: Cluster) -> None:
+    """A slice may have null in place of endpoints; of an endpoint's addresses the first counts."""
+    two = {**endpoint(USERS_1), "addresses": ["10.0.0.1", "10.0.0.2"]}
+    cluster.apply(endpoint_slice("users", two))
+    assert cluster.baseline() == ["10.0.0.1:8080"]
+    cluster.apply({**endpoint_slice("users"), "endpoints": None, "ports": None})
+    assert cluster.baseline() == []
+    assert cluster.inventory.problems == ()

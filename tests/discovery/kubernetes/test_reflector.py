@@ -193,3 +193,9 @@ def test_replays_lose_and_duplicate_nothing(steps: list[tuple[str, bool, list[in
                 else:
                     del known[metadata.name]
         assert known == there
+
+
+def test_a_version_that_is_no_number_after_one_that_is(watching: Reflector[Pod]) -> None:
+    """And the other way round: they differ, so the event counts."""
+    assert signs(watching.applied(one("a", "x6"))) == ["+a@x6"]
+    assert signs(watching.applied(one("a", 1))) == ["+a@1"]

@@ -726,3 +726,18 @@ def test_errors_say_what_to_do_in_whole_sentences() -> None:
         with pytest.raises(CannotCopyError) as error:
             attempt()
         assert str(error.value) == words
+
+
+def test_what_is_wanted_by_default() -> None:
+    """Nothing but another image."""
+    made = Wanted("users", "pr-42", "users:2", "ana", EXPIRES, "1")
+    assert (made.commit, made.env, made.replicas, made.command) == ("", {}, 1, "")
+    assert (made.pull_secret, made.container, made.keep) == ("", "", False)
+
+
+def test_a_command_for_a_container_without_arguments() -> None:
+    """Is all that it runs."""
+    one = baseline()
+    del one["spec"]["template"]["spec"]["containers"][0]["args"]
+    container = make_copy(one, [], replace(WANTED, command="users"))["spec"]["template"]["spec"]["containers"][0]
+    assert (container["command"], "args" in container) == (["users"], False)
