@@ -173,3 +173,48 @@ async def test_a_slow_rollout_of_the_baseline_does_not_slow_the_copy(place: Plac
     assert await place.copy() == []
     spec = place.get("apps/v1", "deployments", "users--pr-42")["spec"]
     assert (spec.get("minReadySeconds", 0), spec["progressDeadlineSeconds"]) == (0, 600)
+
+
+async def test_the_workload_that_serves_is_copied(place: Place) -> None:
+    """Of a StatefulSet beside a Deployment of the Service's name that has no pods; another one can be chosen."""
+    place.service("users", {"app": "users"})
+    place.users({"app": "users"}, {"app": "users"}, replicas=0)
+    deployment = place.get("apps/v1", "deployments", "users")
+    template = {
+        "metadata": {"labels": {"app": "users", "kind": "set"}},
+        "spec": deployment["spec"]["template"]["spec"],
+    }
+    spec = {
+        "replicas": 1,
+        "selector": {"matchLabels": {"kind": "set"}},
+        "template": template,
+        "serviceName": "users",
+    }
+    place.make("apps/v1", "statefulsets", "StatefulSet", "users-set", spec)
+
+    def serves() -> bool:
+        slices = place.get("discovery.k8s.io/v1", "endpointslices")["items"]
+        return any(one["conditions"]["ready"] for part in slices for one in part["endpoints"] or ())
+
+    await place.until(serves)
+    await place.copy()
+    copy = place.get("apps/v1", "deployments", "users--pr-42")
+    assert copy["metadata"]["annotations"]["detour.dev/copy-of"] == "StatefulSet/users-set"
+    await place.copy(name="pr-43", baseline="deployment/users")
+    copy = place.get("apps/v1", "deployments", "users--pr-43")
+    assert copy["metadata"]["annotations"]["detour.dev/copy-of"] == "users"
+
+
+async def test_the_volumes_of_a_stateful_set_are_accepted(place: Place) -> None:
+    """As generic ephemeral volumes, by the real API server."""
+    place.service("db", {"app": "db"})
+    container = {"name": "app", "image": f"{REGISTRY}:1", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    template = {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [container]}}
+    storage = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claims = [{"metadata": {"name": "data"}, "spec": storage}]
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "db"}}, "template": template, "serviceName": "db"}
+    place.make("apps/v1", "statefulsets", "StatefulSet", "db", {**spec, "volumeClaimTemplates": claims})
+    expires = datetime.now(UTC) + timedelta(hours=1)
+    await place.copies.create(Wanted("db", "pr-42", f"{REGISTRY}:2", "ana", expires, ""))
+    copy = place.get("apps/v1", "deployments", "db--pr-42")["spec"]["template"]["spec"]
+    assert copy["volumes"][0]["ephemeral"]["volumeClaimTemplate"]["spec"]["accessModes"] == ["ReadWriteOnce"]

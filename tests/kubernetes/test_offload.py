@@ -123,8 +123,12 @@ def odd_services(shop: Shop) -> None:
     [
         ("usrs", "pr-1", "the mesh has no service usrs; did you mean users?"),
         ("users", "PR_1", "'PR_1' cannot name a deployment in Kubernetes: expected at most 63 lower-case letters"),
-        ("manual", "pr-1", "Service manual has no selector, so it has no Deployment to copy; start instances"),
-        ("headless", "pr-1", "no Deployment is behind Service headless: only Deployments can be copied"),
+        (
+            "manual",
+            "pr-1",
+            "Service manual has no selector, so it has no Deployment to copy; create pods with the labels",
+        ),
+        ("headless", "pr-1", "no Deployment is behind Service headless, nor another workload; create pods"),
         ("elsewhere", "pr-1", "the mesh has no service elsewhere; it has headless, manual, users"),
     ],
 )

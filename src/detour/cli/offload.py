@@ -61,6 +61,15 @@ PullSecret = Annotated[
 Container = Annotated[
     str, typer.Option(help="The container to change the image of, if there are several.", metavar="NAME")
 ]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        help="The workload to copy, if several are behind the Service.  [default: the one whose pods serve]",
+        metavar="WORKLOAD",
+        show_default=False,
+    ),
+]
 Commit = Annotated[str, typer.Option(help="The commit of the image; shown to people.", metavar="TEXT")]
 Keep = Annotated[bool, typer.Option("--keep", help="Keep it even if it does not become Ready.")]
 Wait = Annotated[bool, typer.Option(help="Wait until it is Ready, and show its progress.")]
@@ -82,6 +91,7 @@ class CopyOptions:
     pull_secret: PullSecret = ""
     container: Container = ""
     commit: Commit = ""
+    baseline: From = ""
     owner: Owner = ""
     keep: Keep = False
 

@@ -51,6 +51,13 @@ class CopyIn(BaseModel, extra="forbid"):
     ] = ""
     pull_secret: Annotated[str, Field(max_length=253)] = ""
     container: Annotated[str, Field(max_length=63, description="the container that runs the image")] = ""
+    baseline: Annotated[
+        str,
+        Field(
+            max_length=300,
+            description="the workload to copy, `NAME` or `KIND/NAME`; by default the one whose pods serve",
+        ),
+    ] = ""
     keep: Annotated[bool, Field(description="keep the copy if it does not become Ready")] = False
 
 

@@ -14,7 +14,7 @@ EXPIRES: Final = "detour.dev/expires"
 """Annotations: its owner, the commit it was built from, and when it expires (ISO 8601, UTC)."""
 
 COPY_OF: Final = "detour.dev/copy-of"
-"""Annotation: the Deployment that it was copied from."""
+"""Annotation: the Deployment that it was copied from, or `KIND/NAME` of another workload."""
 
 ROLL: Final = "detour.dev/roll"
 """Annotation of a Deployment and of its pods: identifies the change that made them."""

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detour.offload.kubernetes import copying
-from detour.offload.kubernetes.copying import Wanted, find_baseline, object_name
+from detour.offload.kubernetes.baselines import find_baseline as find_workload
+from detour.offload.kubernetes.baselines import workloads
+from detour.offload.kubernetes.copying import Wanted, object_name
 from detour.offload.kubernetes.errors import CannotCopyError
 from detour.offload.kubernetes.selectors import of_services
 
@@ -63,6 +65,11 @@ def baseline(**changes: Any) -> dict[str, Any]:
 def make_copy(live: dict[str, Any], services: list[dict[str, Any]], wanted: Wanted) -> dict[str, Any]:
     """Return the Deployment of a copy among Services."""
     return copying.make_copy(live, of_services(services), wanted).deployment
+
+
+def find_baseline(service: dict[str, Any], deployments: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the Deployment behind a Service of which no pod is ready."""
+    return find_workload(service, workloads(deployments, {}), {}).source
 
 
 def copied(services: list[dict[str, Any]] | None = None, **changes: Any) -> dict[str, Any]:
@@ -212,7 +219,7 @@ def test_the_baseline_is_the_deployment_that_the_service_selects() -> None:
     second = deepcopy(canary)
     second["metadata"]["name"] = "users-next"
     with pytest.raises(
-        CannotCopyError, match=r"several Deployments .* \(users-canary, users-next\), and none is called users"
+        CannotCopyError, match=r"several workloads .* --from, of users-canary \(0 ready\), users-next \(0 ready\)"
     ):
         find_baseline(USERS, [canary, second])
 
@@ -698,7 +705,8 @@ def test_errors_say_what_to_do_in_whole_sentences() -> None:
     """Word for word: people read them in a terminal."""
     two = two_containers("x")
     two["spec"]["template"]["metadata"]["annotations"] = None
-    register = "start instances yourself and register them with detour offload add"
+    create = "create pods with the labels detour.dev/offloaded: NAME and detour.dev/service:"
+    register = "yourself, or register instances with detour offload add"
     second = {**baseline(), "metadata": {"name": "users-b"}}
     first = {**baseline(), "metadata": {"name": "users-a"}}
     no_selector = {"metadata": {"name": "db"}, "spec": {}}
@@ -710,15 +718,14 @@ def test_errors_say_what_to_do_in_whole_sentences() -> None:
             two, [USERS], replace(WANTED, container="x")
         ),
         'the command "\'" cannot be split into words: No closing quotation': lambda: copied(command="'"),
-        f"Service db has no selector, so it has no Deployment to copy; {register}": lambda: find_baseline(
-            no_selector, []
+        f"Service db has no selector, so it has no Deployment to copy; {create} db {register}": lambda: (
+            find_baseline(no_selector, [])
         ),
-        f"no Deployment is behind Service users: only Deployments can be copied; {register}": lambda: find_baseline(
-            USERS, []
+        f"no Deployment is behind Service users, nor another workload; {create} users {register}": lambda: (
+            find_baseline(USERS, [])
         ),
-        "several Deployments are behind Service users (users-a, users-b), and none is called users": lambda: (
-            find_baseline(USERS, [second, first])
-        ),
+        "several workloads are behind Service users: choose one with --from, of users-a (0 ready),"
+        " users-b (0 ready)": (lambda: find_baseline(USERS, [second, first])),
         "'a.b' cannot name a deployment in Kubernetes: expected at most 63 lower-case letters, digits and dashes,"
         " the first and last not a dash": lambda: object_name("users", "a.b"),
     }

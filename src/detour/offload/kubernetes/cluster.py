@@ -22,8 +22,9 @@ from detour.kubernetes.objects import Json, KubernetesObject
 from detour.kubernetes.update import update
 from detour.kubernetes.views import Deployment
 from detour.mesh import Naming, OffloadedDeployment
+from detour.offload.kubernetes.baselines import find_baseline
 from detour.offload.kubernetes.claims import Claims
-from detour.offload.kubernetes.copying import Wanted, find_baseline, make_copy, object_name
+from detour.offload.kubernetes.copying import Wanted, make_copy, object_name
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.kubernetes.objects import Event, Pod
 from detour.offload.kubernetes.progress import Progress, progress_of
@@ -259,7 +260,7 @@ class ClusterDeployments:
     async def _found(self, place: _Place) -> _Found:
         """Read what a new copy depends on; the name is checked before anything is read."""
         object_name(place.service, place.name)
-        around = await surroundings(self._api, place.namespace)
+        around = await surroundings(self._api, place.service, place.namespace)
         return _Found(around, await self._slices(place), await self._whole(place))
 
     def _copy(self, found: _Found, wanted: Wanted, place: _Place) -> _Made:
@@ -267,7 +268,8 @@ class ClusterDeployments:
         service = next((one for one in around.services if one["metadata"]["name"] == place.service), None)
         if service is None:
             raise CannotCopyError(f"namespace {place.namespace} has no Service {place.service}")
-        copy = make_copy(find_baseline(service, around.deployments), around.selections, wanted, self._claims)
+        baseline = find_baseline(service, around.workloads, around.serving, wanted.baseline)
+        copy = make_copy(baseline.source, around.selections, wanted, self._claims)
         for one in found.slices:
             expect_owner(self._described(one), wanted.owner)
             raise CannotCopyError(f"{self._described(one)} has registered endpoints: remove it first")

@@ -54,6 +54,7 @@ class Wanted:
         pull_secret: A Secret for pulling the image, in addition to the baseline's.
         container: The main container; empty to find it by the image.
         keep: Whether it stays if it does not become Ready.
+        baseline: The workload to copy, NAME or KIND/NAME; empty to find it.
     """
 
     service: str
@@ -69,6 +70,7 @@ class Wanted:
     pull_secret: str = ""
     container: str = ""
     keep: bool = False
+    baseline: str = ""
 
 
 def object_name(service: str, name: str) -> str:
@@ -81,31 +83,6 @@ def object_name(service: str, name: str) -> str:
         expected = "at most 63 lower-case letters, digits and dashes, the first and last not a dash"
         raise CannotCopyError(f"{name!r} cannot name a deployment in Kubernetes: expected {expected}")
     return f"{service}--{name}"
-
-
-def find_baseline(service: Json, deployments: Iterable[Json]) -> Json:
-    """Find the Deployment behind a Service.
-
-    Raises:
-        CannotCopyError: It does not exist, or is ambiguous.
-    """
-    name, selector = service["metadata"]["name"], service["spec"].get("selector")
-    if not selector:
-        raise CannotCopyError(f"Service {name} has no selector, so it has no Deployment to copy; {_REGISTER}")
-    found = [one for one in deployments if _selects(selector, _template(one)) and not _is_offloaded(one)]
-    if len(found) > 1:
-        found = [one for one in found if one["metadata"]["name"] == name] or found
-    if not found:
-        raise CannotCopyError(
-            f"no Deployment is behind Service {name}: only Deployments can be copied; {_REGISTER}"
-        )
-    if len(found) > 1:
-        names = ", ".join(sorted(one["metadata"]["name"] for one in found))
-        raise CannotCopyError(f"several Deployments are behind Service {name} ({names}), and none is called {name}")
-    return found[0]
-
-
-_REGISTER: Final = "start instances yourself and register them with detour offload add"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,16 +216,3 @@ def _annotations(wanted: Wanted) -> dict[str, str]:
     expires = wanted.expires.astimezone(UTC).isoformat(timespec="seconds")
     made = {OWNER: wanted.owner, EXPIRES: expires, ROLL: wanted.roll, COMMIT: wanted.commit}
     return {key: value for key, value in made.items() if value}
-
-
-def _selects(selector: Mapping[str, str], template: Json) -> bool:
-    return selector.items() <= (template["metadata"].get("labels") or {}).items()
-
-
-def _template(deployment: Json) -> Json:
-    template: Json = deployment["spec"]["template"]
-    return template
-
-
-def _is_offloaded(deployment: Json) -> bool:
-    return OFFLOADED in (deployment["metadata"].get("labels") or {})

@@ -5,7 +5,7 @@ The Deployments that are copied or rolled back are read whole instead, as `Json`
 
 from msgspec import field
 
-from detour.kubernetes.objects import KubernetesObject, View
+from detour.kubernetes.objects import KubernetesObject, Metadata, View
 from detour.kubernetes.views import Condition, DatedMetadata
 from detour.offload.kubernetes.selectors import Selector
 
@@ -149,3 +149,53 @@ class Autoscaler(KubernetesObject, frozen=True):
     def target(self) -> ScaleTarget:
         """What it scales."""
         return self.spec.target
+
+
+class OwnerReference(View, frozen=True):
+    """What owns an object (meta/v1)."""
+
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = None
+
+
+class OwnedMetadata(Metadata, frozen=True):
+    """The metadata, with the owners."""
+
+    owner_references: tuple[OwnerReference, ...] | None = ()
+
+
+class Owned(KubernetesObject, frozen=True):
+    """An object that a workload may own."""
+
+    metadata: OwnedMetadata = OwnedMetadata()
+
+    @property
+    def controller(self) -> tuple[str, str] | None:
+        """The kind and name of the workload that manages it; None if none does."""
+        owners = self.metadata.owner_references or ()
+        return next(((one.kind, one.name) for one in owners if one.controller), None)
+
+
+class EndpointConditions(View, frozen=True):
+    """Whether an endpoint serves (discovery/v1); None counts as ready."""
+
+    ready: bool | None = None
+
+
+class SliceEndpoint(View, frozen=True):
+    """An endpoint of a slice (discovery/v1)."""
+
+    conditions: EndpointConditions | None = None
+    target: Reference | None = field(default=None, name="targetRef")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it serves."""
+        return self.conditions is None or self.conditions.ready is not False
+
+
+class Slice(KubernetesObject, frozen=True):
+    """An EndpointSlice (discovery/v1)."""
+
+    endpoints: tuple[SliceEndpoint, ...] | None = ()

@@ -5,7 +5,8 @@ without it, and a note says so; a kind that the cluster does not have selects no
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import chain
@@ -20,7 +21,9 @@ from detour.kubernetes.kinds import (
     DAEMON_SETS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    ENDPOINT_SLICES,
     POD_MONITORS,
+    PODS,
     REPLICA_SETS,
     ROLLOUTS,
     SERVICES,
@@ -28,12 +31,17 @@ from detour.kubernetes.kinds import (
     Kind,
     Reading,
 )
+from detour.kubernetes.labels import SERVICE_OF_SLICE
 from detour.kubernetes.objects import Json, T
-from detour.offload.kubernetes.objects import Autoscaler, Selecting
+from detour.offload.kubernetes.baselines import Owner, Workload, behind_service, workloads
+from detour.offload.kubernetes.objects import Autoscaler, Owned, Selecting, Slice
 from detour.offload.kubernetes.refusals import explained
 from detour.offload.kubernetes.selectors import Selection, Selector, of_services
 
-_SELECTING: Final = (DAEMON_SETS, DISRUPTION_BUDGETS, POD_MONITORS, REPLICA_SETS, ROLLOUTS, STATEFUL_SETS)
+_WORKLOADS: Final = (DAEMON_SETS, REPLICA_SETS, ROLLOUTS, STATEFUL_SETS)
+_SELECTING: Final = (DISRUPTION_BUDGETS, POD_MONITORS)
+_PODS: Final = PODS.read_as(Owned)
+_SLICES: Final = ENDPOINT_SLICES.read_as(Slice)
 _SCALED: Final = frozenset(kind.name for kind in (DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, STATEFUL_SETS))
 """The kinds of workloads whose selectors are known here: an autoscaler counts the pods that its target selects."""
 
@@ -44,19 +52,22 @@ class Surroundings:
 
     Args:
         services: All Services of the namespace.
-        deployments: All Deployments of the namespace.
+        workloads: The workloads of the namespace that can be a baseline.
+        serving: The number of ready pods of the Service, by the workload that owns them; empty if at most one
+            workload is behind it.
         selections: Everything that selects pods.
         notes: What could not be read, and what it may do to the copy, a line each.
     """
 
     services: Sequence[Json]
-    deployments: Sequence[Json]
+    workloads: Sequence[Workload]
+    serving: Mapping[Owner, int]
     selections: Sequence[Selection]
     notes: Sequence[str]
 
 
-async def surroundings(api: Api, namespace: str) -> Surroundings:
-    """Read what a new copy in a namespace depends on.
+async def surroundings(api: Api, service: str, namespace: str) -> Surroundings:
+    """Read what a new copy of a Service depends on.
 
     Raises:
         ClusterError: Services or Deployments can't be read.
@@ -65,10 +76,29 @@ async def surroundings(api: Api, namespace: str) -> Surroundings:
         services = await api.list(SERVICES.whole, namespace)
         deployments = await api.list(DEPLOYMENTS.whole, namespace)
     reader = _Reader(api, namespace)
+    others = dict(zip(_WORKLOADS, await asyncio.gather(*map(reader.workloads, _WORKLOADS)), strict=True))
     selecting = await asyncio.gather(*map(reader.selections, _SELECTING))
     scaling = await reader.foreign_targets()
-    selections = [*of_services(services), *_of_deployments(deployments), *chain.from_iterable(selecting)]
-    return Surroundings(services, deployments, selections, [*sorted(reader.notes), *scaling])
+    found = {"Deployment": deployments, **{kind.name: objects for kind, objects in others.items()}}
+    selections = [*of_services(services), *_of_workloads(found), *chain.from_iterable(selecting)]
+    candidates = workloads(deployments, {kind.name: objects for kind, objects in others.items()})
+    own = next((one for one in services if one["metadata"]["name"] == service), None)
+    serving: Mapping[Owner, int] = {}
+    if own and len(behind_service(own, candidates)) > 1:
+        serving = await _serving(api, own, namespace, others[REPLICA_SETS])
+    return Surroundings(services, candidates, serving, selections, [*sorted(reader.notes), *scaling])
+
+
+async def _serving(api: Api, service: Json, namespace: str, replica_sets: Iterable[Json]) -> Mapping[Owner, int]:
+    """Count the ready pods of a Service by the workloads that own them."""
+    with explained("read EndpointSlices and pods", namespace):
+        slices = await api.list(_SLICES.labelled({SERVICE_OF_SLICE: service["metadata"]["name"]}), namespace)
+        pods = await api.list(_PODS.labelled(service["spec"]["selector"]), namespace)
+    ready = {one.target.name for part in slices for one in part.endpoints or () if one.is_ready and one.target}
+    sets = (msgspec.convert(one, Owned) for one in replica_sets)
+    above = {("ReplicaSet", one.metadata.name): one.controller for one in sets}
+    owners = (one.controller for one in pods if one.metadata.name in ready)
+    return Counter(above.get(owner) or owner for owner in owners if owner)
 
 
 class _Reader:
@@ -78,6 +108,9 @@ class _Reader:
         self._api = api
         self._namespace = namespace
         self.notes: list[str] = []
+
+    async def workloads(self, kind: Kind) -> list[Json]:
+        return await self._list(kind.whole, "may count the copy's pods")
 
     async def selections(self, kind: Kind) -> list[Selection]:
         found = await self._list(kind.read_as(Selecting), "may count the copy's pods")
@@ -109,8 +142,11 @@ def _unread(kind: Kind, namespace: str, effect: str, error: ApiError) -> str:
     return f"{kind.name}s in namespace {namespace} could not be read, so one {effect}: {error}"
 
 
-def _of_deployments(deployments: Iterable[Json]) -> list[Selection]:
+def _of_workloads(found: Mapping[str, Iterable[Json]]) -> list[Selection]:
+    """Return what workloads select; a Rollout may leave that to its Deployment."""
     return [
-        Selection("Deployment", one["metadata"]["name"], msgspec.convert(one["spec"]["selector"], Selector))
-        for one in deployments
+        Selection(kind, one["metadata"]["name"], msgspec.convert(one["spec"]["selector"], Selector))
+        for kind, objects in found.items()
+        for one in objects
+        if one["spec"].get("selector")
     ]
