@@ -148,3 +148,23 @@ def test_mistakes_in_full() -> None:
     assert list(built) == ["pr-42", "pr-7"]
     assert built["pr-7"].expires is None
     assert built["pr-42"].ports == {80: (), 90: (Endpoint("10.0.0.2", 8080),)}
+
+
+def test_registered_endpoints_without_anything() -> None:
+    """Null stands for nothing, in both lists; the deployment exists."""
+    for missing in ("endpoints", "ports"):
+        one = endpoint_slice("users", {"addresses": ["10.9.0.1"]}, port=1234)
+        one["metadata"]["labels"] = {"detour.dev/offloaded": "pr-42", "detour.dev/service": "users"}
+        read = convert({**one, missing: None}, EndpointSlice)
+        assert made(read)["pr-42"] == OffloadedDeployment("users", "pr-42", ())
+
+
+def test_what_stands_behind_an_object_that_ends_counts() -> None:
+    """In any order."""
+    ending = pod("a", "10.0.0.1", **offloaded())
+    ending["metadata"]["deletionTimestamp"] = "2030"
+    gone = deployment("b", "users", "pr-1")
+    gone["metadata"]["deletionTimestamp"] = "2030"
+    last = pod("c", "10.0.0.2", **offloaded())
+    found = made(convert(ending, Pod), convert(gone, Deployment), convert(last, Pod))
+    assert {name: one.endpoints for name, one in found.items()} == {"pr-42": (Endpoint("10.0.0.2", 8080),)}

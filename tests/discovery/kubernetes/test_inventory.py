@@ -446,3 +446,25 @@ def test_slices_that_are_empty_and_endpoints_with_several_addresses(cluster: Clu
     cluster.apply({**endpoint_slice("users"), "endpoints": None, "ports": None})
     assert cluster.baseline() == []
     assert cluster.inventory.problems == ()
+
+
+def test_a_removed_slice_takes_its_endpoints_away(cluster: Cluster) -> None:
+    """Those of another slice of the Service stay, and follow their pods."""
+    cluster.apply(endpoint_slice("users", endpoint(USERS_2), name="users-second"))
+    cluster.remove(endpoint_slice("users"))
+    assert cluster.baseline() == ["10.0.0.2:8080"]
+    cluster.remove(USERS_2)
+    assert cluster.baseline() == []
+    cluster.apply(USERS_2)
+    assert cluster.baseline() == ["10.0.0.2:8080"]
+
+
+def test_a_reference_without_a_uid_means_any_pod_of_that_name(cluster: Cluster) -> None:
+    """One with another uid means a pod that is gone; one of another namespace means that one's."""
+    without, other, far = (endpoint(USERS_1) for _ in range(3))
+    del without["targetRef"]["uid"]
+    other["targetRef"]["uid"] = "another"
+    far["targetRef"]["namespace"] = "pay"
+    for one, expected in ((without, ["10.0.0.1:8080"]), (other, []), (far, [])):
+        cluster.apply(endpoint_slice("users", one))
+        assert cluster.baseline() == expected
