@@ -64,7 +64,7 @@ PARTS: Final = (
     Part(
         ["injection"],
         ["injection"],
-        without_tests=["injection/test_command.py", "injection/test_hooks.py"],
+        without_tests=["injection/test_command.py", "injection/test_hooks.py", "injection/test_iptables.py"],
     ),
     Part(
         [

@@ -146,6 +146,10 @@ def test_a_state_that_cannot_be_opened_is_one_line(mesh_file, tmp_path):
             "--sidecar-resources: limits.cpu is 'much', which is not a quantity such as 500m or 256Mi",
         ),
         (
+            ["--mesh", "m.yaml", "--log-level", "loud"],
+            "--log-level: expected one of debug, info, warning, error, got",
+        ),
+        (
             ["--kubernetes", "--sidecar-log-level", "loud"],
             "--sidecar-log-level: expected one of trace, debug, info, warning, error, critical, off, got 'loud'",
         ),
