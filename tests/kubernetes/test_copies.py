@@ -158,6 +158,7 @@ async def test_kinds_that_the_server_may_not_read_are_noted(cluster: Cluster, pl
     await api.close()
     assert [note.partition(" in namespace")[0] for note in notes] == [
         "the server may not read DaemonSets",
+        "the server may not read NetworkPolicies",
         "the server may not read PodDisruptionBudgets",
         "the server may not read PodMonitors",
         "the server may not read Rollouts",
@@ -218,3 +219,34 @@ async def test_the_volumes_of_a_stateful_set_are_accepted(place: Place) -> None:
     await place.copies.create(Wanted("db", "pr-42", f"{REGISTRY}:2", "ana", expires, ""))
     copy = place.get("apps/v1", "deployments", "db--pr-42")["spec"]["template"]["spec"]
     assert copy["volumes"][0]["ephemeral"]["volumeClaimTemplate"]["spec"]["accessModes"] == ["ReadWriteOnce"]
+
+
+async def test_policies_of_the_baseline_restrict_the_copy(place: Place) -> None:
+    """They exist before its pods, and go with it; policies of others that would have to change are named."""
+    place.service("users", {"app": "users"})
+    place.users({"app": "users"}, {"app": "users"})
+    rules = {"podSelector": {"matchLabels": {"app": "users"}}, "policyTypes": ["Egress"], "egress": []}
+    group, plural = "networking.k8s.io/v1", "networkpolicies"
+    place.make(group, plural, "NetworkPolicy", "no-egress", rules)
+    admits = [{"from": [{"podSelector": {"matchLabels": {"app": "users"}}}]}]
+    place.make(
+        group, plural, "NetworkPolicy", "db", {"podSelector": {"matchLabels": {"app": "db"}}, "ingress": admits}
+    )
+    place.make(group, plural, "NetworkPolicy", "all", {"podSelector": {}, "policyTypes": ["Ingress"]})
+    (note,) = await place.copy()
+    assert note.startswith("NetworkPolicy db admits the baseline and not the copy (ingress): add a peer")
+
+    def twins() -> list[Json]:
+        found: list[Json] = place.get(group, plural, labelSelector="detour.dev/offloaded=pr-42")["items"]
+        return found
+
+    (twin,) = twins()
+    marks = {"detour.dev/offloaded": "pr-42", "detour.dev/service": "users"}
+    assert twin["metadata"]["name"] == "users--pr-42--no-egress"
+    assert (twin["spec"]["podSelector"], twin["spec"]["policyTypes"]) == ({"matchLabels": marks}, ["Egress"])
+    (pod,) = place.get("v1", "pods", labelSelector="detour.dev/offloaded=pr-42")["items"]
+    assert twin["metadata"]["creationTimestamp"] <= pod["metadata"]["creationTimestamp"]
+    await place.copy()
+    assert len(twins()) == 1
+    assert await place.copies.remove("users", "pr-42")
+    await place.until(lambda: not twins())

@@ -75,6 +75,7 @@ EVENTS: Final = Kind("Event", "v1", "events")
 LEASES: Final = Kind("Lease", "coordination.k8s.io/v1", "leases")
 LIMIT_RANGES: Final = Kind("LimitRange", "v1", "limitranges")
 NAMESPACES: Final = Kind("Namespace", "v1", "namespaces", is_namespaced=False)
+NETWORK_POLICIES: Final = Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies")
 POD_MONITORS: Final = Kind("PodMonitor", "monitoring.coreos.com/v1", "podmonitors")
 PODS: Final = Kind("Pod", "v1", "pods")
 REPLICA_SETS: Final = Kind("ReplicaSet", "apps/v1", "replicasets")
@@ -98,6 +99,7 @@ _KINDS: Final = {
         EVENTS,
         LEASES,
         NAMESPACES,
+        NETWORK_POLICIES,
         PODS,
         REPLICA_SETS,
         SECRETS,
@@ -106,7 +108,6 @@ _KINDS: Final = {
         # These belong to the installation only.
         Kind("ClusterRole", _RBAC, "clusterroles", is_namespaced=False),
         Kind("ClusterRoleBinding", _RBAC, "clusterrolebindings", is_namespaced=False),
-        Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
         Kind("Role", _RBAC, "roles"),
         Kind("RoleBinding", _RBAC, "rolebindings"),
         Kind("ServiceAccount", "v1", "serviceaccounts"),

@@ -79,6 +79,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
   verbs: [list]
+# Policies that restrict the baseline restrict its copy too.
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [list, create, patch]
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]

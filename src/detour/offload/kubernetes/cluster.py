@@ -27,6 +27,7 @@ from detour.offload.kubernetes.claims import Claims
 from detour.offload.kubernetes.copying import Wanted, make_copy, object_name
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.kubernetes.objects import Event, Pod
+from detour.offload.kubernetes.policies import notes_on, owned, twins_of
 from detour.offload.kubernetes.progress import Progress, progress_of
 from detour.offload.kubernetes.refusals import explained
 from detour.offload.kubernetes.registered import moment, slices_of
@@ -88,10 +89,12 @@ class _Made:
 
     Args:
         deployment: Its Deployment.
+        policies: Its NetworkPolicies, without an owner.
         notes: What its owner should know, a line each.
     """
 
     deployment: Json
+    policies: Sequence[Json]
     notes: Sequence[str]
 
 
@@ -128,7 +131,7 @@ class ClusterDeployments:
         made = await update(
             lambda: self._found(place),
             lambda found: self._copy(found, in_cluster, place),
-            lambda found, copy: self._put(place.namespace, copy.deployment, found.existing),
+            lambda found, copy: self._put(place, copy, found.existing),
         )
         return made.notes if made else ()
 
@@ -275,15 +278,41 @@ class ClusterDeployments:
             raise CannotCopyError(f"{self._described(one)} has registered endpoints: remove it first")
         if found.existing:
             expect_owner(self._described(msgspec.convert(found.existing, KubernetesObject)), wanted.owner)
-        return _Made(copy.deployment, [*around.notes, *map(_selected, copy.selected_by)])
+        before = baseline.source["spec"]["template"]["metadata"].get("labels") or {}
+        after = copy.deployment["spec"]["template"]["metadata"]["labels"]
+        policies = twins_of(around.policies, before, after, place.labels, place.object_name)
+        admitting = notes_on(around.policies, before, after, place.labels)
+        notes = [*around.notes, *map(_selected, copy.selected_by), *admitting]
+        return _Made(copy.deployment, policies, notes)
 
-    async def _put(self, namespace: str, copy: Json, existing: Json | None) -> None:
-        with explained("write Deployments", namespace):
-            if existing is None:
-                await self._api.create(copy)
-                return
+    async def _put(self, place: _Place, made: _Made, existing: Json | None) -> None:
+        """Write a copy so that none of its pods runs before the policies that restrict it exist."""
+        copy = made.deployment
+        if existing:
+            await self._restrict(place, made.policies, existing["metadata"]["uid"])
             copy["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
-            await self._api.replace(copy)
+            with explained("write Deployments", place.namespace):
+                await self._api.replace(copy)
+            return
+        # A paused Deployment has no pods yet, but a uid, by which its policies are deleted with it.
+        paused = {**copy, "spec": {**copy["spec"], "paused": True}} if made.policies else copy
+        with explained("write Deployments", place.namespace):
+            created = await self._api.create(paused)
+        if not made.policies:
+            return
+        try:
+            await self._restrict(place, made.policies, created.uid)
+        except ClusterError:
+            with explained("delete Deployments", place.namespace):
+                await self._api.delete(DEPLOYMENTS, place.object_name, place.namespace)
+            raise
+        with explained("write Deployments", place.namespace):
+            await self._api.patch(DEPLOYMENTS, place.object_name, {"spec": {"paused": None}}, place.namespace)
+
+    async def _restrict(self, place: _Place, policies: Sequence[Json], uid: str) -> None:
+        for one in policies:
+            with explained("write NetworkPolicies", place.namespace):
+                await self._api.apply(owned(one, place.object_name, uid))
 
     async def _get(self, place: _Place) -> Deployment | None:
         found = await self._whole(place)

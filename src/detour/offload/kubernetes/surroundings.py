@@ -22,6 +22,7 @@ from detour.kubernetes.kinds import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     ENDPOINT_SLICES,
+    NETWORK_POLICIES,
     POD_MONITORS,
     PODS,
     REPLICA_SETS,
@@ -31,7 +32,7 @@ from detour.kubernetes.kinds import (
     Kind,
     Reading,
 )
-from detour.kubernetes.labels import SERVICE_OF_SLICE
+from detour.kubernetes.labels import OFFLOADED, SERVICE_OF_SLICE
 from detour.kubernetes.objects import Json, T
 from detour.offload.kubernetes.baselines import Owner, Workload, behind_service, workloads
 from detour.offload.kubernetes.objects import Autoscaler, Owned, Selecting, Slice
@@ -56,6 +57,7 @@ class Surroundings:
         serving: The number of ready pods of the Service, by the workload that owns them; empty if at most one
             workload is behind it.
         selections: Everything that selects pods.
+        policies: The NetworkPolicies of the namespace that do not belong to copies.
         notes: What could not be read, and what it may do to the copy, a line each.
     """
 
@@ -63,6 +65,7 @@ class Surroundings:
     workloads: Sequence[Workload]
     serving: Mapping[Owner, int]
     selections: Sequence[Selection]
+    policies: Sequence[Json]
     notes: Sequence[str]
 
 
@@ -79,6 +82,7 @@ async def surroundings(api: Api, service: str, namespace: str) -> Surroundings:
     others = dict(zip(_WORKLOADS, await asyncio.gather(*map(reader.workloads, _WORKLOADS)), strict=True))
     selecting = await asyncio.gather(*map(reader.selections, _SELECTING))
     scaling = await reader.foreign_targets()
+    policies = await reader.policies()
     found = {"Deployment": deployments, **{kind.name: objects for kind, objects in others.items()}}
     selections = [*of_services(services), *_of_workloads(found), *chain.from_iterable(selecting)]
     candidates = workloads(deployments, {kind.name: objects for kind, objects in others.items()})
@@ -86,7 +90,7 @@ async def surroundings(api: Api, service: str, namespace: str) -> Surroundings:
     serving: Mapping[Owner, int] = {}
     if own and len(behind_service(own, candidates)) > 1:
         serving = await _serving(api, own, namespace, others[REPLICA_SETS])
-    return Surroundings(services, candidates, serving, selections, [*sorted(reader.notes), *scaling])
+    return Surroundings(services, candidates, serving, selections, policies, [*sorted(reader.notes), *scaling])
 
 
 async def _serving(api: Api, service: Json, namespace: str, replica_sets: Iterable[Json]) -> Mapping[Owner, int]:
@@ -116,6 +120,10 @@ class _Reader:
         found = await self._list(kind.read_as(Selecting), "may count the copy's pods")
         return [Selection(kind.name, one.metadata.name, one.spec.selector) for one in found if one.spec.selector]
 
+    async def policies(self) -> list[Json]:
+        found = await self._list(NETWORK_POLICIES.whole, "may not restrict the copy")
+        return [one for one in found if OFFLOADED not in (one["metadata"].get("labels") or {})]
+
     async def foreign_targets(self) -> list[str]:
         """Return a note for each autoscaler whose target's pods are not known."""
         found = await self._list(AUTOSCALERS.read_as(Autoscaler), "may count the copy's load")
@@ -136,10 +144,11 @@ class _Reader:
 
 
 def _unread(kind: Kind, namespace: str, effect: str, error: ApiError) -> str:
-    what = f"the server may not read {kind.name}s in namespace {namespace}, so one {effect}"
+    many = f"{kind.name}s" if not kind.name.endswith("y") else f"{kind.name[:-1]}ies"
     if error.code == HTTPStatus.FORBIDDEN:
-        return f"{what}: give its ServiceAccount that right"
-    return f"{kind.name}s in namespace {namespace} could not be read, so one {effect}: {error}"
+        right = f"the server may not read {many} in namespace {namespace}, so one {effect}"
+        return f"{right}: give its ServiceAccount that right"
+    return f"{many} in namespace {namespace} could not be read, so one {effect}: {error}"
 
 
 def _of_workloads(found: Mapping[str, Iterable[Json]]) -> list[Selection]:
