@@ -16,6 +16,7 @@ from typing import Final
 
 from detour.kubernetes.labels import COMMIT, COPY_OF, EXPIRES, KEEP, OFFLOADED, OWNER, ROLL, SERVICE
 from detour.kubernetes.objects import Json
+from detour.offload.kubernetes.affinity import prefer
 from detour.offload.kubernetes.claims import INSTANCE, Claims
 from detour.offload.kubernetes.errors import CannotCopyError
 from detour.offload.kubernetes.labelling import labels_of_copy
@@ -123,6 +124,7 @@ def make_copy(baseline: Json, selections: Sequence[Selection], wanted: Wanted, c
     }
     _change(template, wanted)
     identify(template, wanted.service, wanted.name)
+    prefer(template)
     spec = {key: value for key, value in baseline["spec"].items() if key not in _OWN_ROLLOUT}
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     own_labels = claims.without(baseline["metadata"].get("labels"))

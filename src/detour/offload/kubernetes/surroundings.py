@@ -34,6 +34,7 @@ from detour.kubernetes.kinds import (
 )
 from detour.kubernetes.labels import OFFLOADED, SERVICE_OF_SLICE
 from detour.kubernetes.objects import Json, T
+from detour.offload.kubernetes.affinity import required_by
 from detour.offload.kubernetes.baselines import Owner, Workload, behind_service, workloads
 from detour.offload.kubernetes.objects import Autoscaler, Owned, Selecting, Slice
 from detour.offload.kubernetes.refusals import explained
@@ -84,7 +85,8 @@ async def surroundings(api: Api, service: str, namespace: str) -> Surroundings:
     scaling = await reader.foreign_targets()
     policies = await reader.policies()
     found = {"Deployment": deployments, **{kind.name: objects for kind, objects in others.items()}}
-    selections = [*of_services(services), *_of_workloads(found), *chain.from_iterable(selecting)]
+    apart = [selection for kind, objects in found.items() for selection in required_by(kind, objects)]
+    selections = [*of_services(services), *_of_workloads(found), *apart, *chain.from_iterable(selecting)]
     candidates = workloads(deployments, {kind.name: objects for kind, objects in others.items()})
     own = next((one for one in services if one["metadata"]["name"] == service), None)
     serving: Mapping[Owner, int] = {}
