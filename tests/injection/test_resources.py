@@ -149,3 +149,22 @@ def test_what_fits_satisfies_every_bound(request: str, limit: str, bounds: dict[
     if low is not None and high is not None:
         assert low <= high
         assert not ratio or high / low <= ratio
+
+
+def test_each_suffix_of_a_quantity() -> None:
+    """Written out by hand."""
+    tens = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+    for suffix, power in tens.items():
+        assert quantity(f"3{suffix}") == 3 * Fraction(10) ** power
+    for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1):
+        assert quantity(f"3{suffix}") == 3 * 1024**power
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "has_room"),
+    [("1m", "32Mi", True), ("999u", "32Mi", False), ("1m", "33554431", False), ("2m", "33Mi", True)],
+)
+def test_the_least_that_a_sidecar_needs(cpu: str, memory: str, has_room: bool) -> None:
+    """A thousandth of a CPU, and 32Mi."""
+    found = fitted(Resources(), [limit_range(max={"cpu": cpu, "memory": memory})], [])
+    assert found == (Resources(cpu, memory, cpu, memory) if has_room else None)
