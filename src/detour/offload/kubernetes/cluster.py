@@ -34,6 +34,7 @@ from detour.offload.kubernetes.registered import moment, slices_of
 from detour.offload.kubernetes.rollback import rolled_back, working_before
 from detour.offload.kubernetes.selectors import Selection
 from detour.offload.kubernetes.sidecars import is_sidecar
+from detour.offload.kubernetes.singletons import reasons
 from detour.offload.kubernetes.surroundings import Surroundings, surroundings
 from detour.offload.ownership import expect_owner
 
@@ -282,7 +283,8 @@ class ClusterDeployments:
         after = copy.deployment["spec"]["template"]["metadata"]["labels"]
         policies = twins_of(around.policies, before, after, place.labels, place.object_name)
         admitting = notes_on(around.policies, before, after, place.labels)
-        notes = [*around.notes, *map(_selected, copy.selected_by), *admitting]
+        alone = reasons(baseline.source)
+        notes = [*around.notes, *map(_selected, copy.selected_by), *admitting, *alone]
         return _Made(copy.deployment, policies, notes)
 
     async def _put(self, place: _Place, made: _Made, existing: Json | None) -> None:
