@@ -95,3 +95,13 @@ def test_what_is_read_of_a_service(cluster_ip: str | None, is_headless: bool) ->
     assert SelectingService.of({"metadata": {"name": "users"}, "spec": spec}) == SelectingService(
         "users", {"app": "users", "tier": "7"}, is_headless
     )
+
+
+@pytest.mark.parametrize(
+    "label", ["app.kubernetes.io/name", "app.kubernetes.io/instance", "app", "k8s-app", "name"]
+)
+def test_usual_labels_choose_among_services(label: str) -> None:
+    """The one with the label's value wins over a shorter name."""
+    services = [SelectingService("a", {"role": "api"}), SelectingService("backend", {"role": "api"})]
+    assert service_of(pod({"role": "api", label: "backend"}), services) == "backend"
+    assert service_of(pod({"role": "api", f"x-{label}": "backend"}), services) == "a"
