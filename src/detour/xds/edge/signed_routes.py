@@ -23,7 +23,6 @@ from detour.envoy.vocabulary import (
 from detour.mesh import override_tokens
 from detour.xds.edge.caching import uncached, unconditional
 from detour.xds.route_parts import (
-    UNLIMITED,
     Callers,
     enabled,
     override_route,
@@ -45,7 +44,7 @@ def signed_routes(service: str, choosing: Callers) -> Iterator[components_pb2.Ro
         choosing: The headers that may carry overrides if the token is valid.
     """
     yield from unconditional(uncached(verified(override_route(choosing, service=service))))
-    action = components_pb2.RouteAction(cluster=service, timeout=UNLIMITED)
+    action = components_pb2.RouteAction(cluster=service)
     checking = guarded(route(action, present(override_tokens.HEADER)))
     # Envoy selects the request's filters by this route; without a configuration the fault filter does nothing here.
     switch_on(checking, (TOKEN_FILTER, FAULT_FILTER))
