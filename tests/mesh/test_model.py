@@ -214,6 +214,7 @@ def test_a_link_holds_on_one_host_where_the_cookie_does() -> None:
 def test_no_override_affects_a_service_whose_ports_are_all_tcp(service: Service, where: str) -> None:
     """The explanation says what to do."""
     assert (service.is_unread, service.unread_ports, service.why_partly_unread) == (True, (), "")
+    assert service.override_warning == service.why_unread
     assert service.why_unread == (
         f"{service.name} has protocol tcp{where}: sidecars pass its connections through unread, so no override can"
         f" choose a deployment of it, delay it or abort it. {REMEDY}. For another database, use override.db of the"
@@ -242,4 +243,5 @@ def test_overrides_affect_the_other_ports_of_a_service(
         f" effect there; they apply to its other ports. {REMEDY}"
     )
     assert service.why_partly_unread == (expected if unread else "")
+    assert service.override_warning == service.why_partly_unread
     assert (Service("users").is_unread, Service("users").unread_ports) == (False, ())
