@@ -27,6 +27,15 @@ def test_the_first_resource_fits_whatever_its_size() -> None:
     assert not one.has_room(0)
 
 
+def test_removals_add_up() -> None:
+    """A response holds a million bytes."""
+    one = draft()
+    one.remove("x" * 600_000)
+    one.remove("y" * 399_999)
+    assert one.has_room(1)
+    assert not one.has_room(2)
+
+
 def test_a_draft_contains_resources_and_removals() -> None:
     """Names count as well as resources."""
     one = draft()

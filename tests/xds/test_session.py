@@ -378,6 +378,19 @@ def test_routes_do_not_wait_for_what_never_comes(edge: Conversation, catalog: Ca
         assert names(edge.changed({EDGES})) == [("Cluster", [served]), ("RouteConfiguration", [EDGE_ROUTES])]
 
 
+def test_an_edge_that_asks_for_everything_again_gets_everything_again(edge: Conversation) -> None:
+    """Whatever it was sent before."""
+    assert names(edge.receive(ask(CLUSTER, "*"))) == [("Cluster", ["users"])]
+
+
+def test_a_reconnecting_edge_drops_what_it_serves_no_more(catalog: Catalog) -> None:
+    """It names what it has; only the server knows that `*` no longer covers it."""
+    _serve(catalog, "users")
+    held = {name: catalog.resource(Key(CLUSTER, name)).version for name in ("users", "payments")}
+    (response,) = Conversation(catalog, is_edge=True).receive(ask(CLUSTER, held=held))
+    assert (names([response]), list(response.removed_resources)) == ([("Cluster", [])], ["payments"])
+
+
 def test_a_reconnecting_edge_keeps_its_routes_until_it_has_what_they_lead_to(catalog: Catalog) -> None:
     """The mesh has changed while no server was there."""
     _serve(catalog, "users", "payments")
