@@ -230,6 +230,17 @@ class Client(httpx.AsyncClient):
         return int(answer.text.partition(": ")[2] or 0)
 
 
+async def through_a_tunnel(caller: Client, there: str, baggage: str) -> bytes:
+    """Send a request through a CONNECT tunnel; return the response."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", caller.port)
+    writer.write(f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\n\r\n".encode())
+    assert b"200" in await reader.readuntil(b"\r\n\r\n")
+    writer.write(f"GET / HTTP/1.1\r\nHost: {there}\r\nbaggage: {baggage}\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
 @asynccontextmanager
 async def running_mesh(
     logs: Path,

@@ -22,7 +22,7 @@ from detour.overrides import parse_words, write_opentracing
 from detour.traffic.reports import Reports
 from detour.xds.catalog import ENDPOINTS
 from detour.xds.server import AdsServer
-from parts import Client, grpc_instance, http_instance
+from parts import Client, grpc_instance, http_instance, through_a_tunnel
 from ports import free_port
 from raw_client import METHOD
 
@@ -114,17 +114,6 @@ async def opens_tunnels(caller: Client, there: str) -> None:
     writer.write(f"GET / HTTP/1.1\r\nHost: {there}\r\nConnection: close\r\n\r\n".encode())
     assert b"users-1" in await reader.read()
     writer.close()
-
-
-async def through_a_tunnel(caller: Client, there: str, baggage: str) -> bytes:
-    """Send a request through a CONNECT tunnel; return the response."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", caller.port)
-    writer.write(f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\n\r\n".encode())
-    assert b"200" in await reader.readuntil(b"\r\n\r\n")
-    writer.write(f"GET / HTTP/1.1\r\nHost: {there}\r\nbaggage: {baggage}\r\nConnection: close\r\n\r\n".encode())
-    answer = await reader.read()
-    writer.close()
-    return answer
 
 
 async def opens_grpc(caller: Client, there: str) -> None:

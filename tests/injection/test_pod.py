@@ -149,7 +149,7 @@ def test_the_sidecar_is_named_by_the_service_that_selects_its_pod() -> None:
 
 
 def test_a_pod_chooses_its_sidecars_resources_image_and_log_level() -> None:
-    """By annotations, each of which takes precedence over the settings."""
+    """Annotations take precedence over the settings."""
     chosen = {
         "detour.dev/sidecar-cpu-limit": "none",
         "detour.dev/sidecar-memory-request": "100Mi",

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from detour.cli import addresses
-from detour.cli.cluster import injection
-from detour.injection import LOG_LEVELS, InjectionSettings, Mode
+from detour.cli.cluster import SidecarLogLevel, SidecarResources, injection
+from detour.injection import InjectionSettings, Mode
 
 _DEFAULTS = InjectionSettings()
 
@@ -41,13 +41,6 @@ NoNative = Annotated[
     bool, typer.Option("--no-native", help="Use no native sidecar containers, for Kubernetes before 1.29.")
 ]
 EnvoyImage = Annotated[str, typer.Option(help="The sidecar's image.", metavar="IMAGE")]
-SidecarResources = Annotated[
-    str, typer.Option(help="The sidecar's resources; what the list lacks is not set.", metavar="LIST")
-]
-LogLevel = Annotated[
-    str,
-    typer.Option("--sidecar-log-level", help=f"The sidecar's log level: {', '.join(LOG_LEVELS)}.", metavar="LEVEL"),
-]
 DetourImage = Annotated[
     str, typer.Option(help="The image with Detour and iptables, for transparent mode.", metavar="IMAGE")
 ]
@@ -64,7 +57,7 @@ def inject(
     envoy_image: EnvoyImage = _DEFAULTS.envoy_image,
     detour_image: DetourImage = _DEFAULTS.detour_image,
     sidecar_resources: SidecarResources = str(_DEFAULTS.resources),
-    log_level: LogLevel = _DEFAULTS.log_level,
+    sidecar_log_level: SidecarLogLevel = _DEFAULTS.log_level,
 ) -> None:
     """Add sidecars to the pods in Kubernetes manifests.
 
@@ -75,7 +68,9 @@ def inject(
     from detour.injection.manifests import inject_manifests  # noqa: PLC0415  YAML is slow to import
 
     settings = replace(
-        injection(mode, envoy_image, detour_image, control_plane, resources=sidecar_resources, log_level=log_level),
+        injection(
+            mode, envoy_image, detour_image, control_plane, resources=sidecar_resources, log_level=sidecar_log_level
+        ),
         tls=not no_tls,
         tls_secret=tls_secret,
         native=not no_native,

@@ -115,7 +115,7 @@ class DeploymentOut(BaseModel):
 class CopyOut(DeploymentOut):
     """A copy that was created, and what its owner should know about it."""
 
-    notes: Annotated[list[str], Field(description="what the copy shares or cannot avoid, a line each")]
+    notes: Annotated[list[str], Field(description="what the copy shares or cannot avoid, a line each")] = []
 
 
 class DeploymentListOut(Page[DeploymentOut]):

@@ -15,7 +15,7 @@ from detour.injection import SelectingService, service_of
 from detour.kubernetes.api import Api
 from detour.kubernetes.config import ClusterConfig
 from detour.mesh import Mesh, MeshEvent, Naming, OffloadedDeployment
-from detour.offload.kubernetes.claims import Claims
+from detour.offload.kubernetes.claims import KNOWN, Claims
 from detour.offload.kubernetes.cluster import ClusterDeployments
 from detour.offload.kubernetes.copying import Wanted
 from detour.offload.kubernetes.progress import Progress
@@ -24,7 +24,6 @@ from detour.server.sources import Source, StatusField
 _IN_FORCE_SECONDS: Final = 10
 """Maximum time to wait until a change comes back from the API server; then the operation returns anyway."""
 
-_CLAIMS: Final = Claims()
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class Cluster(Source):
         claims: The labels and annotations that copies must not have.
     """
 
-    def __init__(self, config: ClusterConfig, namespaces: Namespaces, claims: Claims = _CLAIMS) -> None:
+    def __init__(self, config: ClusterConfig, namespaces: Namespaces, claims: Claims = KNOWN) -> None:
         super().__init__(
             "cluster", Mesh(), is_writable=True, status_field=StatusField.CLUSTER, location=str(namespaces)
         )

@@ -13,7 +13,7 @@ from detour.injection import InjectionSettings, SelectingService, namespace_of, 
 from detour.injection.plan import Json
 
 
-class Surroundings(Protocol):
+class PodSurroundings(Protocol):
     """What the sidecar of a new pod depends on, besides the pod itself."""
 
     async def refusal(self, pod: Json) -> str:
@@ -26,7 +26,7 @@ class Surroundings(Protocol):
         """Return the Services of a namespace."""
 
 
-def webhook(settings: InjectionSettings, surroundings: Surroundings) -> FastAPI:
+def webhook(settings: InjectionSettings, surroundings: PodSurroundings) -> FastAPI:
     """Return the webhook's application: `POST /inject` takes an AdmissionReview (admission.k8s.io/v1).
 
     Args:

@@ -19,6 +19,7 @@ from detour.server.keyring import KeyRing
 from detour.server.scenario_book import ScenarioBook
 from detour.server.sources import MeshFile, Registered, Source
 from detour.server.switch import DatabaseSwitch, FileSwitch, OverrideSwitch
+from detour.xds.server import NamespaceOf
 
 if TYPE_CHECKING:
     from detour.server.cluster import Cluster
@@ -97,32 +98,37 @@ async def _standalone(common: Common, state: Path | None, held: AsyncExitStack) 
 
 async def _beside_cluster(common: Common, cluster: "Cluster") -> ControlPlane:
     """Return the control plane of a server outside its cluster: without certificates and a shared switch."""
-    return ControlPlane(
-        [*common.files, cluster],
-        cluster,
-        copies=cluster,
-        naming=cluster.naming,
-        service_of=cluster.service_of,
-        book=common.book,
-        keyring=common.keyring,
-        rules=common.rules,
-        switch=await _database_switch(common),
-    )
+    return _of_cluster(common, cluster, switch=await _database_switch(common))
 
 
 async def _in_cluster(common: Common, cluster: "Cluster", installed: "Installed") -> ControlPlane:
     """Return the control plane of a replica: certificates identify Envoys, and replicas share the switch."""
+    return _of_cluster(
+        common,
+        cluster,
+        switch=await _database_switch(common) or installed.switch(),
+        namespace_of=installed.namespace_of if installed.replica.tls else None,
+    )
+
+
+def _of_cluster(
+    common: Common,
+    cluster: "Cluster",
+    *,
+    switch: OverrideSwitch | None,
+    namespace_of: NamespaceOf | None = None,
+) -> ControlPlane:
     return ControlPlane(
         [*common.files, cluster],
         cluster,
         copies=cluster,
         naming=cluster.naming,
         service_of=cluster.service_of,
-        namespace_of=installed.namespace_of if installed.replica.tls else None,
+        namespace_of=namespace_of,
         book=common.book,
         keyring=common.keyring,
         rules=common.rules,
-        switch=await _database_switch(common) or installed.switch(),
+        switch=switch,
     )
 
 

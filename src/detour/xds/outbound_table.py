@@ -43,7 +43,7 @@ class OutboundTable:
             self._schedule()
 
     def changed(self, subjects: Iterable[str]) -> None:
-        """Schedule the table if the services that changed include a host in it that is no longer a service."""
+        """Schedule the table if it names a host that was a service before these services changed."""
         if self._hosts.are_fewer(subjects):
             self._schedule()
 

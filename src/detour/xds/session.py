@@ -305,7 +305,7 @@ class Session:
         return name in self._subscriptions[CLUSTER].covered or self._catalog.is_backed(name)
 
     def _forgotten(self, key: Key) -> None:
-        """Forget what this module knows about a name that is no longer kept."""
+        """Remove the other state of a name after the server has stopped keeping it."""
         self._rejections.discard(key.type_url, [key.name])
         if key.type_url == CLUSTER:
             self._gate.settle([key.name])

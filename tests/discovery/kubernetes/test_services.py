@@ -39,7 +39,7 @@ def read(*ports: dict[str, Any], **spec: Any) -> Service:
     ],
 )
 def test_why_a_service_cannot_be_part_of_the_mesh(name: str, given: Service, why: str) -> None:
-    """In full; for one that can, there is no reason."""
+    """The whole reason; empty for a service that can be part of it."""
     assert why_not(name, given) == (f"Service shop/users {why}" if why else "")
 
 

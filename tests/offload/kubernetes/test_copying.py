@@ -68,7 +68,7 @@ def make_copy(live: dict[str, Any], services: list[dict[str, Any]], wanted: Want
 
 
 def find_baseline(service: dict[str, Any], deployments: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the Deployment behind a Service of which no pod is ready."""
+    """Return the Deployment behind a Service that has no ready pod."""
     return find_workload(service, workloads(deployments, {}), {}).source
 
 

@@ -98,3 +98,7 @@ class Claims:
 
 def _is_in(domain: str, other: str) -> bool:
     return domain == other or domain.endswith(f".{other}")
+
+
+KNOWN: Final = Claims()
+"""The list of this module alone."""

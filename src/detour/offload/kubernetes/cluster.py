@@ -23,7 +23,7 @@ from detour.kubernetes.update import update
 from detour.kubernetes.views import Deployment
 from detour.mesh import Naming, OffloadedDeployment
 from detour.offload.kubernetes.baselines import find_baseline
-from detour.offload.kubernetes.claims import Claims
+from detour.offload.kubernetes.claims import KNOWN, Claims
 from detour.offload.kubernetes.copying import Wanted, make_copy, object_name
 from detour.offload.kubernetes.errors import CannotCopyError, ClusterError
 from detour.offload.kubernetes.objects import Event, Pod
@@ -38,7 +38,6 @@ from detour.offload.kubernetes.singletons import reasons
 from detour.offload.kubernetes.surroundings import Surroundings, surroundings
 from detour.offload.ownership import expect_owner
 
-_CLAIMS: Final = Claims()
 _EVENTS: Final = EVENTS.read_as(Event)
 _PODS: Final = PODS.read_as(Pod)
 _SLICES: Final = ENDPOINT_SLICES.read_as(KubernetesObject)
@@ -108,7 +107,7 @@ class ClusterDeployments:
         claims: The labels and annotations that copies must not have.
     """
 
-    def __init__(self, api: Api, naming: Naming, claims: Claims = _CLAIMS) -> None:
+    def __init__(self, api: Api, naming: Naming, claims: Claims = KNOWN) -> None:
         self._api = api
         self._claims = claims
         self._naming = naming

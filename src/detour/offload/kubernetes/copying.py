@@ -17,7 +17,7 @@ from typing import Final
 from detour.kubernetes.labels import COMMIT, COPY_OF, EXPIRES, KEEP, OFFLOADED, OWNER, ROLL, SERVICE
 from detour.kubernetes.objects import Json
 from detour.offload.kubernetes.affinity import prefer
-from detour.offload.kubernetes.claims import INSTANCE, Claims
+from detour.offload.kubernetes.claims import INSTANCE, KNOWN, Claims
 from detour.offload.kubernetes.errors import CannotCopyError
 from detour.offload.kubernetes.labelling import labels_of_copy
 from detour.offload.kubernetes.selectors import Selection
@@ -27,7 +27,6 @@ _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _ABANDONED_SECONDS: Final = 600
 """A copy that is not Ready after this time has failed, if no caller waits for it any longer."""
 
-_CLAIMS: Final = Claims()
 _OWN_ROLLOUT: Final = frozenset(
     {"minReadySeconds", "paused", "progressDeadlineSeconds", "replicas", "selector", "strategy", "template"}
 )
@@ -99,7 +98,7 @@ class Copy:
     selected_by: Sequence[Selection] = ()
 
 
-def make_copy(baseline: Json, selections: Sequence[Selection], wanted: Wanted, claims: Claims = _CLAIMS) -> Copy:
+def make_copy(baseline: Json, selections: Sequence[Selection], wanted: Wanted, claims: Claims = KNOWN) -> Copy:
     """Return the copy of a Deployment.
 
     Args:
